@@ -1,0 +1,2 @@
+#![doc = "msnbridge"]
+pub mod msn;

@@ -1,0 +1,107 @@
+//! Error replies: `NNN T` (§1.6).
+
+use std::fmt;
+
+use super::{Decoded, ServerCommand};
+use crate::msn::ids::TrId;
+use crate::msn::wire::{Args, Encoder, Verb};
+
+/// An error number and what the protocol means by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ErrorCode(pub u16);
+
+impl ErrorCode {
+    pub const SYNTAX: Self = Self(200);
+    pub const INVALID_PARAMETER: Self = Self(201);
+    pub const NO_SUCH_ACCOUNT: Self = Self(205);
+    pub const ALREADY_LOGGED_IN: Self = Self(207);
+    pub const INVALID_ACCOUNT: Self = Self(208);
+    pub const NAME_NOT_ALLOWED: Self = Self(209);
+    pub const LIST_FULL: Self = Self(210);
+    pub const ALREADY_THERE: Self = Self(215);
+    pub const NOT_ON_LIST: Self = Self(216);
+    pub const NOT_ONLINE: Self = Self(217);
+    pub const ALREADY_IN_MODE: Self = Self(218);
+    pub const OPPOSITE_LIST: Self = Self(219);
+    pub const TOO_MANY_GROUPS: Self = Self(223);
+    pub const INVALID_GROUP: Self = Self(224);
+    pub const NOT_IN_GROUP: Self = Self(225);
+    pub const GROUP_EXISTS: Self = Self(228);
+    pub const GROUP_NAME_TOO_LONG: Self = Self(229);
+    pub const GROUP_ZERO: Self = Self(230);
+    pub const MALFORMED_MESSAGE: Self = Self(282);
+    pub const FIELD_MISSING: Self = Self(300);
+    pub const ADDRESS_BOOK: Self = Self(403);
+    pub const COMMAND_DISABLED: Self = Self(502);
+    pub const WRONG_CHALLENGE: Self = Self(540);
+    pub const NOT_EXPECTED: Self = Self(715);
+    pub const TOO_RAPID: Self = Self(800);
+    pub const AUTHENTICATION: Self = Self(911);
+    pub const HIDDEN: Self = Self(913);
+
+    /// A sentence for somebody who does not know the protocol.
+    pub fn meaning(self) -> &'static str {
+        match self.0 {
+            200 | 201 | 300 => "the server did not accept the request",
+            205 | 208 => "there is no such account",
+            206 => "the account needs a domain, as in name@example.com",
+            207 => "this session is signed in already",
+            209 => "the server does not allow this name",
+            210 => "the list is full",
+            215 => "it is there already",
+            216 => "it is not on the list, or they do not accept messages from you",
+            217 => "they are not online",
+            218 => "nothing to change",
+            219 => "they are on the opposite list",
+            223 => "there are too many groups",
+            224 | 231 => "there is no such group",
+            225 => "they are not in this group",
+            227 => "the group is not empty",
+            228 => "a group of this name exists",
+            229 => "the name of the group is too long",
+            230 => "the first group cannot be removed",
+            280 | 281 => "the conversation could not be opened",
+            282 => "the message was malformed",
+            403 => "the address book refused the change",
+            500 | 501 | 603 => "the server has an internal problem",
+            502 => "the server has switched this off",
+            540 => "the server did not accept the client's identity (product id and key)",
+            600 | 910 | 912 | 918 | 919 | 921 | 922 => "the server is too busy",
+            601 | 602 | 605 | 914..=916 => "the server is unavailable",
+            604 => "the server is going down",
+            713 | 800 => "too much in too short a time",
+            911 | 917 => "the password or the ticket was not accepted",
+            913 => "this is not possible while you appear offline",
+            920 => "the server takes no new sign-ins",
+            923..=927 | 420 => "the account may not sign in",
+            928 | 931 => "the account belongs on another server",
+            _ => "the server reported an error",
+        }
+    }
+
+    /// Whether a session is over after this number, whether or not the server closes the connection.
+    pub fn ends_session(self) -> bool {
+        matches!(
+            self.0,
+            302 | 420 | 500 | 540 | 600 | 601 | 604 | 605 | 710 | 731 | 910..=912 | 914..=931
+        )
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (MSN error {})", self.meaning(), self.0)
+    }
+}
+
+pub(super) fn decode(verb: Verb, args: &mut Args<'_>) -> Decoded<ServerCommand> {
+    let code = ErrorCode(verb.error_number()?);
+    // Some servers send an error to nobody in particular without a number.
+    let trid = if args.left() == 0 { Ok(TrId(0)) } else { args.trid() };
+    Some(trid.map(|trid| ServerCommand::Failed { code, trid }))
+}
+
+pub(super) fn encode(command: &ServerCommand) -> Option<Vec<u8>> {
+    let ServerCommand::Failed { code, trid } = command else { return None };
+    Some(Encoder::new(&format!("{:03}", code.0)).arg(trid).line())
+}

@@ -1,0 +1,206 @@
+//! What a message says, by its content type (§7).
+
+use bytes::Bytes;
+
+use super::{Envelope, MessageError, TextStyle};
+use crate::msn::ids::Email;
+
+/// A custom emoticon of the message that follows (§7.6): its shortcut and the MSNObject of its picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emoticon {
+    pub shortcut: String,
+    pub object: String,
+}
+
+/// A message understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Text {
+        text: String,
+        /// `None` when the header was not there.
+        style: Option<TextStyle>,
+        /// A name to show instead of the sender's for this message (gateways).
+        shown_as: Option<String>,
+    },
+    Typing {
+        email: Option<Email>,
+    },
+    Nudge,
+    /// A datacast that is not a nudge: wink (2), voice clip (3), action (4).
+    Datacast {
+        id: u32,
+        data: String,
+    },
+    Emoticons(Vec<Emoticon>),
+    /// An application invitation (§8.1).
+    Invitation(Bytes),
+    /// A peer-to-peer packet, and the account it is for.
+    Peer {
+        destination: Option<Email>,
+        packet: Bytes,
+    },
+    Ink(Bytes),
+    /// Nothing that asks to be shown or answered: client capabilities, keep-alives, what is not known.
+    Other {
+        content_type: String,
+    },
+}
+
+impl Content {
+    pub fn parse(envelope: &Envelope) -> Result<Self, MessageError> {
+        let content_type = envelope.content_type();
+        Ok(match content_type.as_str() {
+            "" => return Err(MessageError::NoContentType),
+            "text/plain" => parse_text(envelope),
+            "text/x-msmsgscontrol" => parse_typing(envelope),
+            "text/x-msnmsgr-datacast" => parse_datacast(&envelope.body),
+            "text/x-mms-emoticon" | "text/x-mms-animemoticon" => parse_emoticons(&envelope.body),
+            "text/x-msmsgsinvite" => Self::Invitation(envelope.body.clone()),
+            "application/x-msnmsgrp2p" => parse_peer(envelope),
+            "image/gif" | "application/x-ms-ink" => Self::Ink(envelope.body.clone()),
+            _ => Self::Other { content_type },
+        })
+    }
+
+    /// A typing notice of `email`.
+    pub fn typing(email: &Email) -> Envelope {
+        Envelope::new("text/x-msmsgscontrol").with("TypingUser", email.as_str()).with_body(&b"\r\n"[..])
+    }
+
+    /// A nudge, in the form that every recorded client reads.
+    pub fn nudge() -> Envelope {
+        Envelope::new("text/x-msnmsgr-datacast").with_body(&b"ID: 1\r\n\r\n"[..])
+    }
+
+    /// A text. The order of the headers is the one official clients have.
+    pub fn text(text: &str, style: Option<&TextStyle>) -> Envelope {
+        let envelope = Envelope::new("text/plain; charset=UTF-8");
+        let envelope = match style {
+            Some(style) => envelope.with("X-MMS-IM-Format", &style.encode()),
+            None => envelope,
+        };
+        envelope.with_body(text.replace("\r\n", "\n").replace('\n', "\r\n"))
+    }
+}
+
+fn parse_text(envelope: &Envelope) -> Content {
+    Content::Text {
+        text: decode_text(&envelope.body).replace("\r\n", "\n").replace('\r', "\n"),
+        style: envelope.header("X-MMS-IM-Format").map(TextStyle::parse),
+        shown_as: envelope.header("P4-Context").filter(|name| !name.is_empty()).map(str::to_owned),
+    }
+}
+
+/// UTF-8, and Windows-1252 for the clients that send what their system uses (§7.1).
+fn decode_text(body: &[u8]) -> String {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(body).0.into_owned(),
+    };
+    text.trim_end_matches('\0').to_owned()
+}
+
+fn parse_typing(envelope: &Envelope) -> Content {
+    let named = envelope.header("TypingUser").map(Email::parse);
+    match named {
+        Some(email) => Content::Typing { email: email.ok() },
+        None => Content::Other { content_type: envelope.content_type() },
+    }
+}
+
+fn parse_datacast(body: &[u8]) -> Content {
+    let text = String::from_utf8_lossy(body);
+    let field = |name: &str| {
+        let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
+    };
+    match field("ID").and_then(|id| id.parse().ok()) {
+        Some(1) => Content::Nudge,
+        Some(id) => Content::Datacast { id, data: field("Data").unwrap_or_default() },
+        None => Content::Other { content_type: "text/x-msnmsgr-datacast".into() },
+    }
+}
+
+/// At most this many emoticons of one message are looked at; official clients send five.
+const MAX_EMOTICONS: usize = 16;
+
+fn parse_emoticons(body: &[u8]) -> Content {
+    let text = String::from_utf8_lossy(body);
+    let fields: Vec<&str> = text.trim_end_matches(['\r', '\n', '\0']).split('\t').collect();
+    let pairs = fields.chunks_exact(2).filter(|pair| !pair[0].is_empty() && pair[1].starts_with("<msnobj"));
+    let emoticon = |pair: &[&str]| Emoticon { shortcut: pair[0].to_owned(), object: pair[1].to_owned() };
+    Content::Emoticons(pairs.take(MAX_EMOTICONS).map(emoticon).collect())
+}
+
+fn parse_peer(envelope: &Envelope) -> Content {
+    let destination = envelope.header("P2P-Dest").and_then(|value| value.split(';').next());
+    let destination = destination.and_then(|email| Email::parse(email.trim()).ok());
+    Content::Peer { destination, packet: envelope.body.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(payload: &[u8]) -> Content {
+        Content::parse(&Envelope::parse(&Bytes::copy_from_slice(payload)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn text_is_utf8_or_windows_1252_and_line_ends_become_newlines() {
+        let head = "MIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n";
+        let text = |body: &[u8]| match parse(&[head.as_bytes(), body].concat()) {
+            Content::Text { text, style, .. } => (text, style),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text("ä\r\nb\rc\nd".as_bytes()), ("ä\nb\nc\nd".to_owned(), None));
+        assert_eq!(text(b"caf\xe9 \x80").0, "café €");
+        assert_eq!(text(b"").0, "");
+    }
+
+    #[test]
+    fn conf_079_datacast_one_is_a_nudge_and_others_are_not() {
+        let head = "MIME-Version: 1.0\r\nContent-Type: text/x-msnmsgr-datacast\r\n\r\n";
+        let cast = |body: &str| parse(format!("{head}{body}").as_bytes());
+        for body in ["ID: 1\r\n\r\n", "ID: 1\r\n", "ID: 1", "id:1\n"] {
+            assert_eq!(cast(body), Content::Nudge, "{body:?}");
+        }
+        assert_eq!(cast("ID: 4\r\nData: waves\r\n\r\n"), Content::Datacast { id: 4, data: "waves".into() });
+        assert!(matches!(cast(""), Content::Other { .. }));
+        assert!(matches!(cast("ID: one\r\n"), Content::Other { .. }));
+        assert_eq!(parse(&Content::nudge().encode()), Content::Nudge);
+    }
+
+    #[test]
+    fn conf_080_emoticon_tables_have_one_to_five_pairs() {
+        let head = "MIME-Version: 1.0\r\nContent-Type: text/x-mms-emoticon\r\n\r\n";
+        let table = |body: &str| match parse(format!("{head}{body}").as_bytes()) {
+            Content::Emoticons(list) => list,
+            other => panic!("{other:?}"),
+        };
+        for count in 1..=5 {
+            let body =
+                (0..count).map(|n| format!(":{n}:\t<msnobj Type=\"2\" Size=\"{n}\"/>\t")).collect::<String>();
+            let list = table(&body);
+            assert_eq!(list.len(), count);
+            assert_eq!(list[count - 1].shortcut, format!(":{}:", count - 1));
+        }
+        assert_eq!(table("no tabs at all"), []);
+        assert_eq!(table(":a:\tnot an object\t"), []);
+    }
+
+    #[test]
+    fn conf_081_an_unknown_content_type_is_nothing_to_show() {
+        let other = parse(b"Content-Type: text/x-clientcaps\r\n\r\nClient-Name: X");
+        assert_eq!(other, Content::Other { content_type: "text/x-clientcaps".into() });
+        let known = parse(b"Content-Type: text/plain\r\n\r\nhi");
+        assert!(matches!(known, Content::Text { .. }));
+    }
+
+    #[test]
+    fn typing_has_the_length_of_the_published_example() {
+        let email = Email::parse("laplazshu@yahoo.com").unwrap();
+        assert_eq!(Content::typing(&email).encode().len(), 92);
+        assert_eq!(parse(&Content::typing(&email).encode()), Content::Typing { email: Some(email) });
+    }
+}

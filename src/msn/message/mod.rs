@@ -1,0 +1,147 @@
+//! The payload of `MSG`: a MIME-like envelope of header lines, an empty line and a body (§7.1).
+//!
+//! Knows the envelope, the content types of MSNP8 to MSNP12, formatting, and messages in several parts. Refuses to know
+//! who sent it and whether it arrived.
+
+mod chunks;
+mod content;
+mod control;
+mod personal;
+mod text_style;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+pub use chunks::{Assembler, MAX_PAYLOAD, text_payloads};
+pub use content::{Content, Emoticon};
+pub use control::ServerNotice;
+pub use personal::{CurrentMedia, PersonalMessage};
+pub use text_style::TextStyle;
+
+/// Most header lines that are read; official clients send fewer than ten, profiles about twenty-five.
+const MAX_HEADERS: usize = 64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum MessageError {
+    #[error("the message has more than {MAX_HEADERS} header lines")]
+    TooManyHeaders,
+    #[error("the message has no Content-Type")]
+    NoContentType,
+}
+
+/// An envelope. Header names compare without case; order is kept.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Envelope {
+    headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+impl std::fmt::Debug for Envelope {
+    /// The body is somebody's words: its size must do.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Envelope({:?}, {} bytes)", self.content_type(), self.body.len())
+    }
+}
+
+impl Envelope {
+    /// An envelope with the two headers that every message has.
+    pub fn new(content_type: &str) -> Self {
+        Self::default().with("MIME-Version", "1.0").with("Content-Type", content_type)
+    }
+
+    /// An envelope without any header, for the later parts of a message in several parts.
+    pub fn bare() -> Self {
+        Self::default()
+    }
+
+    /// Adds a header. Line breaks in the value are dropped, so a value cannot become a header.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.replace(['\r', '\n'], "")));
+        self
+    }
+
+    pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+
+    /// The content type without its parameters, in lower case; empty when there is none.
+    pub fn content_type(&self) -> String {
+        let value = self.header("Content-Type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// Lines end in CR LF or LF. A line without a colon is skipped, a missing body is an empty one.
+    pub fn parse(payload: &Bytes) -> Result<Self, MessageError> {
+        let mut envelope = Self::default();
+        let mut at = 0;
+        while at < payload.len() {
+            let end = payload[at..].iter().position(|&b| b == b'\n').map_or(payload.len(), |n| at + n);
+            let line = payload[at..end].strip_suffix(b"\r").unwrap_or(&payload[at..end]);
+            at = (end + 1).min(payload.len());
+            if line.is_empty() {
+                break;
+            }
+            if envelope.headers.len() == MAX_HEADERS {
+                return Err(MessageError::TooManyHeaders);
+            }
+            let line = String::from_utf8_lossy(line);
+            if let Some((name, value)) = line.split_once(':') {
+                envelope.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+        }
+        envelope.body = payload.slice(at..);
+        Ok(envelope)
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.body.len() + 128);
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(&self.body);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn headers_are_found_without_case_and_the_body_is_untouched() {
+        let payload =
+            Bytes::from_static(b"MIME-version: 1.0\ncontent-TYPE: Text/Plain; charset=UTF-8\n\na\r\n\r\nb");
+        let envelope = Envelope::parse(&payload).unwrap();
+        assert_eq!(envelope.content_type(), "text/plain");
+        assert_eq!(&envelope.body[..], b"a\r\n\r\nb");
+    }
+
+    #[test]
+    fn a_value_cannot_become_a_header() {
+        let bytes = Envelope::bare().with("P4-Context", "x\r\nContent-Type: y").encode();
+        assert_eq!(bytes, b"P4-Context: xContent-Type: y\r\n\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_again(body in prop::collection::vec(any::<u8>(), 0..200), value in "[ -9;-~]{0,20}") {
+            let envelope = Envelope::new("text/plain").with("X-Thing", value.trim()).with_body(body);
+            let read = Envelope::parse(&Bytes::from(envelope.encode())).unwrap();
+            prop_assert_eq!(read, envelope);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            if let Ok(envelope) = Envelope::parse(&Bytes::from(bytes)) {
+                let _ = Content::parse(&envelope);
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn framer(direction: Direction) -> Framer {
+    Framer::new(direction, Limits::default())
+}
+
+fn all(direction: Direction, bytes: &[u8]) -> Vec<Frame> {
+    let mut framer = framer(direction);
+    framer.push(bytes);
+    std::iter::from_fn(|| framer.next_frame().unwrap()).collect()
+}
+
+fn verbs(frames: &[Frame]) -> Vec<&str> {
+    frames.iter().map(|f| f.verb.as_str()).collect()
+}
+
+#[test]
+fn conf_001_lines_end_in_crlf_or_lf_and_trailing_blanks_do_not_count() {
+    let frames = all(Direction::FromServer, b"NLN NLN a@b.c A 0 \r\nFLN a@b.c\nFLN  b@b.c\r\n\r\n");
+    assert_eq!(verbs(&frames), ["NLN", "FLN", "FLN"]);
+    assert_eq!(frames[0].args, ["NLN", "a@b.c", "A", "0"]);
+    assert_eq!(frames[2].args, ["b@b.c"]);
+    // The rule broken: without any line end there is no unit.
+    assert!(all(Direction::FromServer, b"FLN a@b.c").is_empty());
+}
+
+#[test]
+fn conf_002_a_payload_is_counted_in_bytes_and_may_hold_commands() {
+    let inner = "é\r\nOUT OTH\r\n";
+    let bytes = format!("MSG a@b.c A {}\r\n{inner}OUT SSD\r\n", inner.len());
+    let frames = all(Direction::FromServer, bytes.as_bytes());
+    assert_eq!(verbs(&frames), ["MSG", "OUT"]);
+    assert_eq!(frames[0].payload.as_deref(), Some(inner.as_bytes()));
+    assert_eq!(frames[1].args, ["SSD"]);
+    // Counted in characters it would end one byte early and the next unit would be lost.
+    let short = format!("MSG a@b.c A {}\r\n{inner}OUT SSD\r\n", inner.chars().count());
+    assert_ne!(all(Direction::FromServer, short.as_bytes()), frames);
+}
+
+#[test]
+fn conf_004_two_commands_in_one_segment_come_in_order() {
+    assert_eq!(verbs(&all(Direction::FromClient, b"VER 1 MSNP8 CVR0\r\nCVR 2 x\r\n")), ["VER", "CVR"]);
+    assert_eq!(verbs(&all(Direction::FromClient, b"VER 1 MSNP8 CVR0\r\nCVR 2 x")), ["VER"]);
+}
+
+#[test]
+fn conf_005_a_length_of_zero_takes_no_bytes() {
+    let frames = all(Direction::FromServer, b"UBX a@b.c 0\r\nUUX 7 0\r\nFLN a@b.c\r\n");
+    assert_eq!(verbs(&frames), ["UBX", "UUX", "FLN"]);
+    assert_eq!(frames[1].args, ["7"]);
+    assert_eq!(frames[1].payload.as_deref(), Some(&b""[..]));
+}
+
+#[test]
+fn conf_006_the_reply_to_qry_has_no_payload_and_the_request_has() {
+    let reply = all(Direction::FromServer, b"QRY 12\r\nOUT\r\n");
+    assert_eq!(verbs(&reply), ["QRY", "OUT"]);
+    let request = all(Direction::FromClient, b"QRY 12 msmsgs@msnmsgr.com 4\r\nabcdOUT\r\n");
+    assert_eq!(verbs(&request), ["QRY", "OUT"]);
+    assert_eq!(request[0].payload.as_deref(), Some(&b"abcd"[..]));
+}
+
+#[test]
+fn lengths_of_peers_are_limited_before_anything_is_kept() {
+    let mut f = framer(Direction::FromServer);
+    f.push(b"MSG a@b.c A 4294967296\r\n");
+    assert!(matches!(f.next_frame(), Err(FrameError::PayloadTooLong { length: 4_294_967_296, .. })));
+    let mut f = framer(Direction::FromServer);
+    f.push(b"MSG a@b.c A 99999999999999999999999\r\n");
+    assert!(matches!(f.next_frame(), Err(FrameError::PayloadTooLong { .. })));
+    let mut f = framer(Direction::FromServer);
+    f.push(&[b'A'; 9000]);
+    assert_eq!(f.next_frame(), Err(FrameError::LineTooLong { limit: 8192 }));
+    let mut f = framer(Direction::FromServer);
+    f.push(b"MSG a@b.c A -5\r\n");
+    assert!(matches!(f.next_frame(), Err(FrameError::BadLength { .. })));
+}
+
+#[test]
+fn a_line_without_a_verb_is_named_and_the_next_is_read() {
+    let mut f = framer(Direction::FromServer);
+    f.push(b"hello there\r\nOUT\r\n");
+    let error = f.next_frame().unwrap_err();
+    assert_eq!(error, FrameError::BadVerb { got: "hello".into() });
+    assert!(!error.is_fatal());
+    assert_eq!(f.next_frame().unwrap().unwrap().verb.as_str(), "OUT");
+}
+
+proptest! {
+    #[test]
+    fn conf_003_where_the_segments_are_cut_changes_nothing(
+        bodies in prop::collection::vec("\\PC{0,40}", 1..6),
+        cuts in prop::collection::vec(0usize..400, 0..20),
+    ) {
+        let mut bytes = Vec::new();
+        for body in &bodies {
+            bytes.extend_from_slice(format!("MSG a@b.c Ä {}\r\n{body}FLN a@b.c\r\n", body.len()).as_bytes());
+        }
+        let whole = all(Direction::FromServer, &bytes);
+        prop_assert_eq!(whole.len(), bodies.len() * 2);
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|&c| c < bytes.len()).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let mut f = framer(Direction::FromServer);
+        let mut pieces = Vec::new();
+        for pair in cuts.windows(2) {
+            f.push(&bytes[pair[0]..pair[1]]);
+            while let Some(frame) = f.next_frame().unwrap() {
+                pieces.push(frame);
+            }
+        }
+        prop_assert_eq!(pieces, whole);
+        prop_assert!(f.is_empty());
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..600), client in any::<bool>()) {
+        let direction = if client { Direction::FromClient } else { Direction::FromServer };
+        let mut f = framer(direction);
+        f.push(&bytes);
+        for _ in 0..700 {
+            match f.next_frame() {
+                Ok(None) => break,
+                Err(e) if e.is_fatal() => break,
+                _ => {}
+            }
+        }
+    }
+}
