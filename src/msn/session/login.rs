@@ -1,0 +1,153 @@
+//! From `VER` to `USR OK` (§2): one struct for each thing that is expected, consumed to go on.
+
+use super::wire::ClientWire;
+use super::{LoginFailure, SessionError};
+use crate::msn::command::{ClientCommand, ClientInfo, ErrorCode, ServerCommand};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Email, HostPort, Ticket, TrId};
+use crate::msn::wire::UrlText;
+
+/// Who signs in, and as what program.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub email: Email,
+    /// Offered dialects, most preferred first; must not be empty.
+    pub dialects: Vec<Dialect>,
+    pub client: String,
+    pub client_version: String,
+    pub locale: String,
+}
+
+impl Identity {
+    fn client_info(&self) -> ClientInfo {
+        ClientInfo {
+            locale: self.locale.clone(),
+            os: "winnt".into(),
+            os_version: "5.1".into(),
+            architecture: "i386".into(),
+            client: self.client.clone(),
+            client_version: self.client_version.clone(),
+            family: "MSMSGS".into(),
+            email: self.email.clone(),
+        }
+    }
+}
+
+/// Where signing in stands.
+///
+/// ```text
+/// ExpectVersion -> ExpectClient -> ExpectPolicy -> AwaitTicket -> ExpectWelcome -> (signed in)
+///                                       |
+///                                       +-> (redirected)
+/// ```
+#[derive(Debug)]
+pub(super) enum Login {
+    ExpectVersion {
+        trid: TrId,
+    },
+    ExpectClient {
+        trid: TrId,
+    },
+    ExpectPolicy {
+        trid: TrId,
+    },
+    /// The caller fetches a ticket over HTTPS.
+    AwaitTicket,
+    ExpectWelcome {
+        trid: TrId,
+    },
+}
+
+/// What a step of signing in leads to.
+pub(super) enum Step {
+    Continue(Login),
+    TicketWanted { policy: String },
+    Redirected(HostPort),
+    SignedIn { name: Option<UrlText> },
+}
+
+/// The numbers of a login and the bytes it writes.
+pub(super) struct Output<'a> {
+    pub(super) wire: &'a mut ClientWire,
+    pub(super) number: &'a mut dyn FnMut() -> TrId,
+}
+
+impl Login {
+    pub(super) fn start(identity: &Identity, out: Output<'_>) -> Self {
+        let trid = (out.number)();
+        let names = identity.dialects.iter().map(ToString::to_string);
+        let versions = names.chain(["CVR0".to_owned()]).collect();
+        out.wire.send(&ClientCommand::Ver { trid, versions });
+        Self::ExpectVersion { trid }
+    }
+
+    /// Takes a command of the login phase. Commands that do not belong to it come back.
+    pub(super) fn handle(
+        self,
+        command: ServerCommand,
+        identity: &Identity,
+        out: Output<'_>,
+    ) -> Result<Step, SessionError> {
+        match (self, command) {
+            (_, ServerCommand::Failed { code, .. }) => Err(login_error(code)),
+            (Self::ExpectVersion { trid }, ServerCommand::Ver { trid: got, versions }) if got == trid => {
+                version(&versions, identity, out)
+            }
+            (Self::ExpectClient { trid }, ServerCommand::Cvr { trid: got, .. }) if got == trid => {
+                let trid = (out.number)();
+                out.wire.send(&ClientCommand::UsrInitial { trid, email: identity.email.clone() });
+                Ok(Step::Continue(Self::ExpectPolicy { trid }))
+            }
+            (Self::ExpectPolicy { trid }, ServerCommand::UsrPolicy { trid: got, policy }) if got == trid => {
+                Ok(Step::TicketWanted { policy })
+            }
+            (Self::ExpectPolicy { .. }, ServerCommand::XfrNotification { server, .. }) => {
+                Ok(Step::Redirected(server))
+            }
+            (Self::ExpectWelcome { trid }, ServerCommand::UsrOk { trid: got, name, .. })
+                if got == trid =>
+            {
+                Ok(Step::SignedIn { name })
+            }
+            (state, _) => Ok(Step::Continue(state)),
+        }
+    }
+
+    /// The ticket has come.
+    pub(super) fn ticket(out: Output<'_>, ticket: Ticket) -> Self {
+        let trid = (out.number)();
+        out.wire.send(&ClientCommand::UsrTicket { trid, ticket });
+        Self::ExpectWelcome { trid }
+    }
+
+    pub(super) fn expected(&self) -> &'static str {
+        match self {
+            Self::ExpectVersion { .. } => "VER",
+            Self::ExpectClient { .. } => "CVR",
+            Self::ExpectPolicy { .. } => "USR",
+            Self::AwaitTicket => "a ticket",
+            Self::ExpectWelcome { .. } => "USR OK",
+        }
+    }
+}
+
+fn version(versions: &[String], identity: &Identity, out: Output<'_>) -> Result<Step, SessionError> {
+    let Some(name) = versions.iter().find(|v| v.starts_with("MSNP")) else {
+        return Err(LoginFailure::NoCommonDialect.into());
+    };
+    let offered = name.parse::<Dialect>().ok().filter(|d| identity.dialects.contains(d));
+    let Some(dialect) = offered else {
+        return Err(LoginFailure::DialectNotOffered(name.chars().take(20).collect()).into());
+    };
+    out.wire.context.dialect = dialect;
+    let trid = (out.number)();
+    out.wire.send(&ClientCommand::Cvr { trid, info: identity.client_info() });
+    Ok(Step::Continue(Login::ExpectClient { trid }))
+}
+
+fn login_error(code: ErrorCode) -> SessionError {
+    match code.0 {
+        911 | 917 => LoginFailure::Rejected.into(),
+        _ => SessionError::Refused(code),
+    }
+}

@@ -1,0 +1,199 @@
+//! What comes in on a signed-in session.
+
+use std::time::Instant;
+
+use super::{NotificationEvent as Event, NotificationSession, Request};
+use crate::msn::challenge::Product;
+use crate::msn::command::{ClientCommand, ErrorCode, ListKind, ServerCommand};
+use crate::msn::ids::TrId;
+use crate::msn::message::{Envelope, PersonalMessage, ServerNotice};
+use crate::msn::session::SessionError;
+
+impl NotificationSession {
+    pub(super) fn handle_traffic(
+        &mut self,
+        now: Instant,
+        command: ServerCommand,
+    ) -> Result<(), SessionError> {
+        match command {
+            ServerCommand::Failed { code, trid } => self.failed(code, trid)?,
+            ServerCommand::Out { reason } => return Err(SessionError::SignedOut(reason)),
+            ServerCommand::Chl { challenge } => self.answer_challenge(now, &challenge),
+            ServerCommand::Qng { seconds } => self.ponged(now, seconds),
+            ServerCommand::Qry { trid } | ServerCommand::Uux { trid } => {
+                self.pending.take(trid);
+            }
+            ServerCommand::Msg { payload, .. } => self.server_message(&payload),
+            ServerCommand::XfrSwitchboard { trid, board, cookie } => {
+                self.pending.take(trid);
+                self.events.push_back(Event::SwitchboardReady { request: trid, board, cookie });
+            }
+            ServerCommand::XfrNotification { server, .. } => self.events.push_back(Event::Redirected(server)),
+            ServerCommand::Rng { session, board, cookie, email, name } => {
+                let name = name.decode();
+                self.events.push_back(Event::Rung { session, board, cookie, email, name });
+            }
+            other => self.handle_lists(now, other),
+        }
+        Ok(())
+    }
+
+    fn handle_lists(&mut self, now: Instant, command: ServerCommand) {
+        match command {
+            ServerCommand::Syn { trid, stamp, counts } => {
+                self.pending.take(trid);
+                self.roster.begin(stamp, counts);
+                self.check_roster(now);
+            }
+            ServerCommand::Lst(entry) => {
+                self.roster.insert(entry);
+                self.check_roster(now);
+            }
+            ServerCommand::Lsg { group, name } => {
+                self.roster.insert_group(group, &name);
+                self.check_roster(now);
+            }
+            ServerCommand::Bpr { email, property, value, .. } => {
+                self.roster.set_property(email.as_ref(), &property, value.as_ref());
+            }
+            ServerCommand::Prp { trid, property, value, .. } => {
+                trid.and_then(|trid| self.pending.take(trid));
+                if let Some(name) = value.filter(|_| property == "MFN") {
+                    self.learn_name(&name);
+                }
+            }
+            ServerCommand::Add { trid, list, email, name, .. } => {
+                self.added(trid, list, &email, name.as_ref(), None);
+            }
+            ServerCommand::Adc { trid, list, email: Some(email), name, contact, .. } => {
+                self.added(trid, list, &email, name.as_ref(), contact);
+            }
+            ServerCommand::Rem { trid, list, target, group, .. } => {
+                self.removed(trid, list, &target, group.is_some());
+            }
+            other => self.handle_presence(other),
+        }
+    }
+
+    fn handle_presence(&mut self, command: ServerCommand) {
+        let changed = match command {
+            ServerCommand::Chg { trid, status, .. } => {
+                self.pending.take(trid);
+                self.events.push_back(Event::StatusConfirmed(status));
+                None
+            }
+            ServerCommand::Iln { presence, .. } | ServerCommand::Nln { presence } => {
+                self.roster.set_presence(&presence)
+            }
+            ServerCommand::Fln { email } => self.roster.set_offline(&email),
+            ServerCommand::Ubx { email, data } => match PersonalMessage::parse(&data) {
+                Ok(personal) => self.roster.set_personal(&email, personal),
+                Err(error) => {
+                    tracing::warn!(%error, "skipped a personal message");
+                    None
+                }
+            },
+            _ => None,
+        };
+        if let Some(contact) = changed {
+            self.events.push_back(Event::PresenceChanged(Box::new(contact.clone())));
+        }
+    }
+
+    /// Once the lists are complete the session announces itself: personal message, then status (§2.7).
+    fn check_roster(&mut self, now: Instant) {
+        if !self.roster.take_complete() {
+            return;
+        }
+        self.events.push_back(Event::RosterLoaded);
+        if self.announced {
+            return;
+        }
+        self.announced = true;
+        if self.dialect().has_personal_message() {
+            let trid = self.pending.expect(now, Request::Quiet("GCF"));
+            self.wire.send(&ClientCommand::Gcf { trid, file: "Shields.xml".into() });
+        }
+        let trid = self.pending.expect(now, Request::Quiet("CHG"));
+        self.send_status(trid);
+        self.send_personal_message(now);
+    }
+
+    fn added(
+        &mut self,
+        trid: TrId,
+        list: ListKind,
+        email: &crate::msn::ids::Email,
+        name: Option<&crate::msn::wire::UrlText>,
+        id: Option<crate::msn::ids::ContactId>,
+    ) {
+        self.pending.take(trid);
+        self.roster.add(list, email, name, id);
+        if list == ListKind::Reverse && trid == TrId(0) {
+            let name = name.map_or_else(|| email.to_string(), crate::msn::wire::UrlText::decode);
+            self.events.push_back(Event::AddedBy { email: email.clone(), name });
+        }
+    }
+
+    fn removed(&mut self, trid: TrId, list: ListKind, target: &str, only_from_group: bool) {
+        self.pending.take(trid);
+        if only_from_group {
+            return;
+        }
+        self.roster.remove(list, target);
+        let email = crate::msn::ids::Email::parse(target);
+        if let (ListKind::Reverse, Ok(email)) = (list, email) {
+            self.events.push_back(Event::RemovedBy { email });
+        }
+    }
+
+    fn failed(&mut self, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
+        match self.pending.take(trid) {
+            Some(Request::Switchboard) => {
+                let reason = code.to_string();
+                self.events.push_back(Event::SwitchboardRefused { request: trid, reason });
+            }
+            Some(Request::Asked(what)) => self.events.push_back(Event::RequestRefused { what, code }),
+            Some(Request::Sync) => return Err(SessionError::Refused(code)),
+            Some(Request::Quiet(what)) => tracing::info!(what, %code, "the server refused a request"),
+            Some(Request::Login) | None => {}
+        }
+        if code.ends_session() && code != ErrorCode::HIDDEN {
+            return Err(SessionError::Refused(code));
+        }
+        Ok(())
+    }
+
+    fn answer_challenge(&mut self, now: Instant, challenge: &str) {
+        let dialect = self.dialect();
+        let id = if dialect.has_long_challenge() { "PROD0090YUAUV{2B" } else { "PROD0038W!61ZTF9" };
+        let product = self.product.clone().or_else(|| Product::published(id, dialect));
+        let Some(product) = product else { return };
+        let answer = product.answer(challenge, dialect).into_bytes().into();
+        // Servers exist that never confirm, so nobody waits for it; a wrong answer closes the session (540).
+        let trid = self.pending.expect(now, Request::Quiet("QRY"));
+        self.wire.send(&ClientCommand::Qry { trid, product: product.id, answer });
+    }
+
+    fn ponged(&mut self, now: Instant, seconds: Option<u32>) {
+        self.pong_by = None;
+        if let Some(seconds) = seconds {
+            // Five seconds before the server expects it, and never more often than every five seconds.
+            let seconds = u64::from(seconds.clamp(10, 600)) - 5;
+            self.interval = std::time::Duration::from_secs(seconds);
+            self.next_ping = Some(now + self.interval);
+        }
+    }
+
+    fn server_message(&mut self, payload: &bytes::Bytes) {
+        let Ok(envelope) = Envelope::parse(payload) else { return };
+        let event = match ServerNotice::parse(&envelope) {
+            ServerNotice::Profile { client_ip: Some(ip) } => Event::AddressLearned(ip),
+            ServerNotice::GoingDown { minutes } => Event::GoingDown { minutes },
+            ServerNotice::Mail { from, subject } => Event::Mail { from, subject },
+            ServerNotice::Mailbox { unread } if unread > 0 => Event::UnreadMail { unread },
+            _ => return,
+        };
+        self.events.push_back(event);
+    }
+}

@@ -1,0 +1,194 @@
+//! The contact lists of one account as its session knows them (§3), and what is known of each contact.
+//!
+//! Knows how `SYN`, changes and presence alter the lists. Refuses to know what anybody should do about it.
+
+use std::collections::BTreeMap;
+
+use crate::msn::command::{ContactEntry, ListKind, ListMask, Presence, Status, SyncStamp};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, ContactId, Email, GroupId};
+use crate::msn::message::PersonalMessage;
+use crate::msn::wire::UrlText;
+
+/// One contact, on whichever lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    pub email: Email,
+    /// Decoded; the account itself where no name is known.
+    pub name: String,
+    pub id: Option<ContactId>,
+    pub lists: ListMask,
+    pub groups: Vec<GroupId>,
+    /// Property name and value: phones and what else `BPR` says.
+    pub properties: BTreeMap<String, String>,
+    pub status: Status,
+    pub capabilities: Capabilities,
+    pub object: Option<UrlText>,
+    pub personal: PersonalMessage,
+}
+
+impl Contact {
+    fn new(email: Email) -> Self {
+        Self {
+            name: email.to_string(),
+            email,
+            id: None,
+            lists: ListMask::default(),
+            groups: Vec::new(),
+            properties: BTreeMap::new(),
+            status: Status::Offline,
+            capabilities: Capabilities::default(),
+            object: None,
+            personal: PersonalMessage::default(),
+        }
+    }
+}
+
+/// Contacts by account, groups by id, and how far this copy goes.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    stamp: Option<SyncStamp>,
+    contacts: BTreeMap<String, Contact>,
+    groups: BTreeMap<GroupId, String>,
+    /// Whom a `BPR` without an account belongs to: the `LST` before it.
+    latest: Option<String>,
+    /// Contacts and groups still to come.
+    awaited: Option<(u32, u32)>,
+}
+
+/// Most contacts that are kept; services allow at most 1,500 on one list.
+const MAX_CONTACTS: usize = 10_000;
+
+impl Roster {
+    /// What `SYN` asks with: the stamp of this copy, or none.
+    pub(super) fn request_stamp(&self, dialect: Dialect) -> SyncStamp {
+        match (&self.stamp, dialect.has_guids()) {
+            (Some(stamp @ SyncStamp::Stamps(..)), true) | (Some(stamp @ SyncStamp::Version(_)), false) => {
+                stamp.clone()
+            }
+            (_, true) => SyncStamp::Stamps("0".into(), "0".into()),
+            (_, false) => SyncStamp::Version(0),
+        }
+    }
+
+    /// The reply to `SYN`. Without counts nothing changed and the copy stays; with counts a new one begins.
+    pub(super) fn begin(&mut self, stamp: SyncStamp, counts: Option<(u32, u32)>) {
+        self.stamp = Some(stamp);
+        self.awaited = Some(counts.unwrap_or_default());
+        if counts.is_some() {
+            self.contacts.clear();
+            self.groups.clear();
+            self.latest = None;
+        }
+    }
+
+    /// Whether everything that was announced has come; true once for each `SYN`.
+    pub(super) fn take_complete(&mut self) -> bool {
+        let complete = self.awaited == Some((0, 0));
+        if complete {
+            self.awaited = None;
+        }
+        complete
+    }
+
+    pub(super) fn insert(&mut self, entry: ContactEntry) {
+        if let Some((contacts, _)) = &mut self.awaited {
+            *contacts = contacts.saturating_sub(1);
+        }
+        self.latest = Some(entry.email.to_key());
+        let Some(contact) = self.entry(&entry.email) else { return };
+        contact.lists = entry.lists;
+        contact.groups = entry.groups;
+        contact.id = entry.contact;
+        if let Some(name) = entry.name {
+            contact.name = name.decode();
+        }
+    }
+
+    pub(super) fn insert_group(&mut self, group: GroupId, name: &UrlText) {
+        if let Some((_, groups)) = &mut self.awaited {
+            *groups = groups.saturating_sub(1);
+        }
+        self.groups.insert(group, name.decode());
+    }
+
+    pub(super) fn set_property(&mut self, email: Option<&Email>, property: &str, value: Option<&UrlText>) {
+        let Some(key) = email.map(Email::to_key).or_else(|| self.latest.clone()) else { return };
+        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        match value {
+            Some(value) => contact.properties.insert(property.to_owned(), value.decode()),
+            None => contact.properties.remove(property),
+        };
+    }
+
+    pub(super) fn add(
+        &mut self,
+        list: ListKind,
+        email: &Email,
+        name: Option<&UrlText>,
+        id: Option<ContactId>,
+    ) {
+        let Some(contact) = self.entry(email) else { return };
+        contact.lists.insert(list);
+        contact.id = id.or_else(|| contact.id.take());
+        if let Some(name) = name.filter(|_| contact.name == contact.email.as_str()) {
+            contact.name = name.decode();
+        }
+    }
+
+    /// The target is an account or a contact id.
+    pub(super) fn remove(&mut self, list: ListKind, target: &str) {
+        let by_id = |c: &&mut Contact| c.id.as_ref().is_some_and(|id| id.0 == target);
+        let key = target.to_ascii_lowercase();
+        let contact = match self.contacts.contains_key(&key) {
+            true => self.contacts.get_mut(&key),
+            false => self.contacts.values_mut().find(by_id),
+        };
+        if let Some(contact) = contact {
+            contact.lists.remove(list);
+        }
+    }
+
+    /// Applies presence; gives the contact as it is now.
+    pub(super) fn set_presence(&mut self, presence: &Presence) -> Option<&Contact> {
+        let contact = self.entry(&presence.email)?;
+        contact.status = presence.status;
+        contact.name = presence.name.decode();
+        contact.capabilities = presence.capabilities.unwrap_or_default();
+        contact.object = presence.object.clone();
+        Some(contact)
+    }
+
+    pub(super) fn set_offline(&mut self, email: &Email) -> Option<&Contact> {
+        let contact = self.contacts.get_mut(&email.to_key())?;
+        contact.status = Status::Offline;
+        Some(contact)
+    }
+
+    pub(super) fn set_personal(&mut self, email: &Email, personal: PersonalMessage) -> Option<&Contact> {
+        let contact = self.entry(email)?;
+        contact.personal = personal;
+        Some(contact)
+    }
+
+    fn entry(&mut self, email: &Email) -> Option<&mut Contact> {
+        let key = email.to_key();
+        if self.contacts.len() >= MAX_CONTACTS && !self.contacts.contains_key(&key) {
+            return None;
+        }
+        Some(self.contacts.entry(key).or_insert_with(|| Contact::new(email.clone())))
+    }
+
+    pub fn contact(&self, email: &Email) -> Option<&Contact> {
+        self.contacts.get(&email.to_key())
+    }
+
+    pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        self.contacts.values()
+    }
+
+    /// Group ids and their names.
+    pub fn groups(&self) -> &BTreeMap<GroupId, String> {
+        &self.groups
+    }
+}

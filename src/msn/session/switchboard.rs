@@ -1,0 +1,400 @@
+//! One call: answer or invite, who is there, messages and what became of them (§6).
+//!
+//! Knows when a message may be sent and what its acknowledgement means. Refuses to know which conversation it serves.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::pending::Pending;
+use super::wire::ClientWire;
+use super::{Machine, SessionError};
+use crate::msn::command::{Acknowledge, ClientCommand, Context, ErrorCode, Link, ServerCommand};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, TrId};
+use crate::msn::message::{Assembler, Content, Envelope};
+
+/// How long somebody who was called may take to join: under the 30 s after which a sender is told.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// Most messages queued before the first member joins.
+const MAX_QUEUED: usize = 128;
+
+/// Names a message handed to [`SwitchboardSession::send`], on this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageHandle(u64);
+
+/// Why a message did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendFailure {
+    /// The switchboard could not deliver it (`NAK`).
+    NotDelivered,
+    /// Nobody is in the call, for this reason.
+    NobodyThere(InviteFailure),
+    /// No acknowledgement came, or the call ended before it.
+    Unconfirmed,
+    Refused(ErrorCode),
+}
+
+/// Why somebody did not join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InviteFailure {
+    Refused(ErrorCode),
+    /// They were rung and did not come.
+    NoAnswer,
+}
+
+/// What happened in a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallEvent {
+    /// Signed in to the board; members follow.
+    Opened,
+    Joined {
+        email: Email,
+        name: String,
+        capabilities: Option<Capabilities>,
+    },
+    /// `idle`: dropped for inactivity, may be called again silently.
+    Left {
+        email: Email,
+        idle: bool,
+    },
+    InviteFailed {
+        email: Email,
+        failure: InviteFailure,
+    },
+    Received {
+        email: Email,
+        name: String,
+        content: Content,
+    },
+    Delivered(MessageHandle),
+    Failed(MessageHandle, SendFailure),
+}
+
+#[derive(Debug)]
+enum Request {
+    Enter,
+    Invite(Email),
+    Message(MessageHandle),
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    email: Email,
+    name: String,
+    capabilities: Option<Capabilities>,
+}
+
+#[derive(Debug)]
+struct Invite {
+    email: Email,
+    deadline: Instant,
+}
+
+struct Queued {
+    handle: MessageHandle,
+    acknowledge: Acknowledge,
+    payload: Bytes,
+}
+
+/// A client's connection to a switchboard.
+pub struct SwitchboardSession {
+    wire: ClientWire,
+    pending: Pending<Request>,
+    opened: bool,
+    members: Vec<Member>,
+    invites: Vec<Invite>,
+    /// To be invited once the board has let us in.
+    to_invite: Vec<Email>,
+    queue: VecDeque<Queued>,
+    assemblers: Vec<(Email, Assembler)>,
+    events: VecDeque<CallEvent>,
+    next_handle: u64,
+    last_failure: Option<InviteFailure>,
+}
+
+impl SwitchboardSession {
+    /// Enters a board that we asked for, and calls `invitees`.
+    pub fn call(now: Instant, dialect: Dialect, email: Email, cookie: Cookie, invitees: Vec<Email>) -> Self {
+        let mut session = Self::new(dialect, invitees);
+        let trid = session.pending.expect(now, Request::Enter);
+        session.wire.send(&ClientCommand::UsrCall { trid, email, cookie });
+        session
+    }
+
+    /// Enters a board that somebody rang from.
+    pub fn answer(
+        now: Instant,
+        dialect: Dialect,
+        email: Email,
+        cookie: Cookie,
+        session_id: SessionId,
+    ) -> Self {
+        let mut session = Self::new(dialect, Vec::new());
+        let trid = session.pending.expect(now, Request::Enter);
+        session.wire.send(&ClientCommand::Ans { trid, email, cookie, session: session_id });
+        session
+    }
+
+    fn new(dialect: Dialect, to_invite: Vec<Email>) -> Self {
+        Self {
+            wire: ClientWire::new(Context { link: Link::Switchboard, dialect }),
+            pending: Pending::new(),
+            opened: false,
+            members: Vec::new(),
+            invites: Vec::new(),
+            to_invite,
+            queue: VecDeque::new(),
+            assemblers: Vec::new(),
+            events: VecDeque::new(),
+            next_handle: 0,
+            last_failure: None,
+        }
+    }
+
+    /// Who is in the call besides us.
+    pub fn members(&self) -> impl Iterator<Item = &Email> {
+        self.members.iter().map(|member| &member.email)
+    }
+
+    /// Whether everybody present can put messages in several parts together.
+    pub fn all_have(&self, capability: u32) -> bool {
+        let has = |m: &Member| m.capabilities.is_some_and(|c| c.has(capability));
+        !self.members.is_empty() && self.members.iter().all(has)
+    }
+
+    /// Calls one more person.
+    pub fn invite(&mut self, now: Instant, email: Email) {
+        if !self.opened {
+            self.to_invite.push(email);
+            return;
+        }
+        let trid = self.pending.expect(now, Request::Invite(email.clone()));
+        self.wire.send(&ClientCommand::Cal { trid, email: email.clone() });
+        self.invites.push(Invite { email, deadline: now + JOIN_TIMEOUT });
+    }
+
+    /// Sends a message, or keeps it until somebody has joined. What became of it comes as an event with this handle,
+    /// unless `acknowledge` asks for none.
+    pub fn send(&mut self, now: Instant, acknowledge: Acknowledge, payload: Bytes) -> MessageHandle {
+        let handle = MessageHandle(self.next_handle);
+        self.next_handle += 1;
+        let queued = Queued { handle, acknowledge, payload };
+        if !self.members.is_empty() {
+            self.transmit(now, queued);
+        } else if acknowledge == Acknowledge::Never {
+            // A typing notice for nobody is worth nothing later.
+        } else if self.is_forming() && self.queue.len() < MAX_QUEUED {
+            self.queue.push_back(queued);
+        } else {
+            let failure = self.last_failure.clone().unwrap_or(InviteFailure::NoAnswer);
+            self.events.push_back(CallEvent::Failed(handle, SendFailure::NobodyThere(failure)));
+        }
+        handle
+    }
+
+    /// Leaves the call; the server closes.
+    pub fn leave(&mut self) {
+        self.wire.send(&ClientCommand::Out);
+    }
+
+    /// Fails everything that waits; the connection is gone.
+    pub fn abandon(&mut self) {
+        for request in self.pending.drain() {
+            if let Request::Message(handle) = request {
+                self.events.push_back(CallEvent::Failed(handle, SendFailure::Unconfirmed));
+            }
+        }
+        for queued in self.queue.drain(..) {
+            self.events.push_back(CallEvent::Failed(queued.handle, SendFailure::Unconfirmed));
+        }
+    }
+
+    /// Whether somebody may still join by themselves.
+    fn is_forming(&self) -> bool {
+        !self.opened || !self.invites.is_empty() || !self.to_invite.is_empty()
+    }
+
+    fn transmit(&mut self, now: Instant, queued: Queued) {
+        let trid = match queued.acknowledge {
+            Acknowledge::Never => self.pending.number(),
+            _ => self.pending.expect(now, Request::Message(queued.handle)),
+        };
+        let Queued { acknowledge, payload, .. } = queued;
+        self.wire.send(&ClientCommand::Msg { trid, acknowledge, payload });
+    }
+
+    fn handle_command(&mut self, now: Instant, command: ServerCommand) -> Result<(), SessionError> {
+        match command {
+            ServerCommand::UsrCallOk { trid, .. } | ServerCommand::AnsOk { trid } => {
+                self.pending.take(trid);
+                self.entered(now);
+            }
+            ServerCommand::CalRinging { trid, .. } => {
+                self.pending.take(trid);
+            }
+            ServerCommand::Iro { email, name, capabilities, .. }
+            | ServerCommand::Joi { email, name, capabilities } => {
+                self.joined(now, Member { email, name: name.decode(), capabilities });
+            }
+            ServerCommand::Bye { email, idle } => self.left(email, idle),
+            ServerCommand::Msg { sender, name, payload } => {
+                self.received(now, &sender, name.decode(), &payload)
+            }
+            ServerCommand::Ack { trid } => {
+                if let Some(Request::Message(handle)) = self.pending.take(trid) {
+                    self.events.push_back(CallEvent::Delivered(handle));
+                }
+            }
+            ServerCommand::Nak { trid } => self.not_delivered(trid, SendFailure::NotDelivered),
+            ServerCommand::Failed { code, trid } => self.failed(code, trid)?,
+            ServerCommand::Out { reason } => return Err(SessionError::SignedOut(reason)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn entered(&mut self, now: Instant) {
+        self.opened = true;
+        self.events.push_back(CallEvent::Opened);
+        for email in std::mem::take(&mut self.to_invite) {
+            self.invite(now, email);
+        }
+        self.fail_queue_if_alone();
+    }
+
+    fn joined(&mut self, now: Instant, member: Member) {
+        self.invites.retain(|invite| invite.email != member.email);
+        if self.members.iter().any(|known| known.email == member.email) {
+            return;
+        }
+        let Member { email, name, capabilities } = member.clone();
+        self.members.push(member);
+        self.events.push_back(CallEvent::Joined { email, name, capabilities });
+        for queued in std::mem::take(&mut self.queue) {
+            self.transmit(now, queued);
+        }
+    }
+
+    fn left(&mut self, email: Email, idle: bool) {
+        let before = self.members.len();
+        self.members.retain(|member| member.email != email);
+        self.assemblers.retain(|(known, _)| *known != email);
+        if self.members.len() < before {
+            self.events.push_back(CallEvent::Left { email, idle });
+        }
+    }
+
+    fn received(&mut self, now: Instant, sender: &str, name: String, payload: &Bytes) {
+        let Ok(email) = Email::parse(sender) else { return };
+        let envelope = match Envelope::parse(payload) {
+            Ok(envelope) => envelope,
+            Err(error) => return tracing::warn!(%error, "skipped a message"),
+        };
+        let Some(envelope) = self.assembler(&email).accept(now, envelope) else { return };
+        match Content::parse(&envelope) {
+            Ok(content) => self.events.push_back(CallEvent::Received { email, name, content }),
+            Err(error) => tracing::warn!(%error, "skipped a message"),
+        }
+    }
+
+    fn assembler(&mut self, email: &Email) -> &mut Assembler {
+        let at = self.assemblers.iter().position(|(known, _)| known == email).unwrap_or_else(|| {
+            // Only members can send; a server that invents senders makes us forget the oldest.
+            if self.assemblers.len() > self.members.len() {
+                self.assemblers.remove(0);
+            }
+            self.assemblers.push((email.clone(), Assembler::default()));
+            self.assemblers.len() - 1
+        });
+        &mut self.assemblers[at].1
+    }
+
+    fn not_delivered(&mut self, trid: TrId, failure: SendFailure) {
+        if let Some(Request::Message(handle)) = self.pending.take(trid) {
+            self.events.push_back(CallEvent::Failed(handle, failure));
+        }
+    }
+
+    fn failed(&mut self, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
+        match self.pending.take(trid) {
+            Some(Request::Enter) => Err(SessionError::Refused(code)),
+            // Already in the call: nothing is missing.
+            Some(Request::Invite(email)) if code == ErrorCode::ALREADY_THERE => {
+                self.invites.retain(|invite| invite.email != email);
+                Ok(())
+            }
+            Some(Request::Invite(email)) => {
+                self.invite_failed(&email, &InviteFailure::Refused(code));
+                Ok(())
+            }
+            Some(Request::Message(handle)) => {
+                self.events.push_back(CallEvent::Failed(handle, SendFailure::Refused(code)));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn invite_failed(&mut self, email: &Email, failure: &InviteFailure) {
+        self.invites.retain(|invite| invite.email != *email);
+        self.last_failure = Some(failure.clone());
+        let (email, failure) = (email.clone(), failure.clone());
+        self.events.push_back(CallEvent::InviteFailed { email, failure });
+        self.fail_queue_if_alone();
+    }
+
+    fn fail_queue_if_alone(&mut self) {
+        if self.is_forming() || !self.members.is_empty() {
+            return;
+        }
+        let failure = self.last_failure.clone().unwrap_or(InviteFailure::NoAnswer);
+        for queued in self.queue.drain(..) {
+            let failure = SendFailure::NobodyThere(failure.clone());
+            self.events.push_back(CallEvent::Failed(queued.handle, failure));
+        }
+    }
+}
+
+impl Machine for SwitchboardSession {
+    type Event = CallEvent;
+
+    fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
+        self.wire.push(bytes);
+        while let Some(command) = self.wire.next_command()? {
+            self.handle_command(now, command)?;
+        }
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
+        while let Some(request) = self.pending.take_overdue(now) {
+            match request {
+                Request::Enter => return Err(SessionError::TimedOut("the sign-in to the conversation")),
+                Request::Invite(email) => self.invite_failed(&email, &InviteFailure::NoAnswer),
+                Request::Message(handle) => {
+                    self.events.push_back(CallEvent::Failed(handle, SendFailure::Unconfirmed));
+                }
+            }
+        }
+        while let Some(overdue) = self.invites.iter().position(|invite| invite.deadline <= now) {
+            let invite = self.invites.remove(overdue);
+            self.invite_failed(&invite.email, &InviteFailure::NoAnswer);
+        }
+        Ok(())
+    }
+
+    fn poll_output(&mut self) -> Option<Vec<u8>> {
+        self.wire.poll_output()
+    }
+
+    fn poll_event(&mut self) -> Option<CallEvent> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let invite = self.invites.iter().map(|invite| invite.deadline).min();
+        [self.pending.deadline(), invite].into_iter().flatten().min()
+    }
+}

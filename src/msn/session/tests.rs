@@ -1,0 +1,386 @@
+//! Dialogues with a scripted server, on a clock that only moves when told.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::msn::command::{Acknowledge, ErrorCode, ListKind, SignOut, Status};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, Ticket};
+use crate::msn::message::{Content, PersonalMessage};
+
+fn email(text: &str) -> Email {
+    Email::parse(text).unwrap()
+}
+
+fn notification(now: Instant, dialects: &[Dialect]) -> NotificationSession {
+    with_lists(now, dialects, Roster::default())
+}
+
+fn with_lists(now: Instant, dialects: &[Dialect], roster: Roster) -> NotificationSession {
+    let identity = Identity {
+        email: email("alice@example.com"),
+        dialects: dialects.to_vec(),
+        client: "MSNMSGR".into(),
+        client_version: "7.0.0813".into(),
+        locale: "0x0409".into(),
+    };
+    let start = Start {
+        product: None,
+        status: Status::Online,
+        capabilities: Capabilities(Capabilities::MULTI_PACKET),
+        personal: PersonalMessage::default(),
+        roster,
+    };
+    NotificationSession::new(now, identity, start)
+}
+
+fn written<M: Machine>(machine: &mut M) -> String {
+    std::iter::from_fn(|| machine.poll_output()).map(|b| String::from_utf8(b).unwrap()).collect()
+}
+
+fn events<M: Machine>(machine: &mut M) -> Vec<M::Event> {
+    std::iter::from_fn(|| machine.poll_event()).collect()
+}
+
+/// Signs in up to the complete lists; gives what was written after `USR OK`.
+fn signed_in(now: Instant, dialect: Dialect) -> NotificationSession {
+    let mut session = notification(now, &[dialect]);
+    let say =
+        |session: &mut NotificationSession, text: &str| session.handle_input(now, text.as_bytes()).unwrap();
+    say(&mut session, &format!("VER 1 {dialect}\r\nCVR 2 1 1 1 http://x http://y\r\n"));
+    say(&mut session, "USR 3 TWN S ct=1,rver=1,lc=1,id=1\r\n");
+    session.provide_ticket(now, Ticket::new("t=1&p=2"));
+    let welcome = if dialect.has_guids() { "alice@example.com 1 0" } else { "alice@example.com Alice 1 0" };
+    say(&mut session, &format!("USR 4 OK {welcome}\r\n"));
+    let stamp = if dialect.has_guids() { "a b 0 0\r\nPRP MFN Alice" } else { "7 0 0" };
+    say(&mut session, &format!("SYN 5 {stamp}\r\n"));
+    written(&mut session);
+    events(&mut session);
+    session
+}
+
+#[test]
+fn conf_009_numbers_rise_by_one_from_the_first_and_pings_have_none() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp11, Dialect::Msnp10]);
+    assert_eq!(written(&mut session), "VER 1 MSNP11 MSNP10 CVR0\r\n");
+    session.handle_input(now, b"VER 1 MSNP11\r\n").unwrap();
+    assert!(written(&mut session).starts_with("CVR 2 0x0409 winnt 5.1 i386 MSNMSGR 7.0.0813 MSMSGS alice@"));
+    session.handle_input(now, b"CVR 2 1 1 1 x y\r\n").unwrap();
+    assert_eq!(written(&mut session), "USR 3 TWN I alice@example.com\r\n");
+    let mut session = signed_in(now, Dialect::Msnp11);
+    session.handle_timeout(now + Duration::from_secs(45)).unwrap();
+    session.sign_out();
+    assert_eq!(written(&mut session), "PNG\r\nOUT\r\n");
+}
+
+#[test]
+fn conf_017_the_first_version_of_the_reply_counts_and_must_have_been_offered() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp11, Dialect::Msnp8]);
+    session.handle_input(now, b"VER 1 MSNP8 MSNP11 CVR0\r\n").unwrap();
+    assert_eq!(session.dialect(), Dialect::Msnp8);
+    let mut session = notification(now, &[Dialect::Msnp11]);
+    let refused = session.handle_input(now, b"VER 1 MSNP12\r\n").unwrap_err();
+    assert_eq!(refused, LoginFailure::DialectNotOffered("MSNP12".into()).into());
+    let mut session = notification(now, &[Dialect::Msnp11]);
+    assert_eq!(session.handle_input(now, b"VER 1 0\r\n"), Err(LoginFailure::NoCommonDialect.into()));
+}
+
+#[test]
+fn conf_008_lines_between_a_request_and_its_reply_are_not_lost() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    let request = session.request_switchboard(now);
+    let reply = format!("NLN BSY bob@example.com Bob 0\r\nXFR {request} SB 127.0.0.1:1864 CKI 17.1\r\n");
+    session.handle_input(now, reply.as_bytes()).unwrap();
+    let events = events(&mut session);
+    assert!(matches!(&events[0], NotificationEvent::PresenceChanged(c) if c.status == Status::Busy));
+    assert!(matches!(&events[1], NotificationEvent::SwitchboardReady { request: r, .. } if *r == request));
+    assert_eq!(events.len(), 2);
+}
+
+#[test]
+fn conf_013_an_error_fails_the_request_with_its_number_and_no_other() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    let first = session.request_switchboard(now);
+    let second = session.request_switchboard(now);
+    session.handle_input(now, format!("800 {second}\r\n").as_bytes()).unwrap();
+    session.handle_input(now, format!("XFR {first} SB 127.0.0.1:1864 CKI 17.1\r\n").as_bytes()).unwrap();
+    let events = events(&mut session);
+    assert!(
+        matches!(&events[0], NotificationEvent::SwitchboardRefused { request, .. } if *request == second)
+    );
+    assert!(matches!(&events[1], NotificationEvent::SwitchboardReady { request, .. } if *request == first));
+}
+
+#[test]
+fn conf_022_the_policy_is_handed_on_unchanged() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp11]);
+    session
+        .handle_input(now, b"VER 1 MSNP11\r\nCVR 2 a\r\nUSR 3 TWN S ct=1,ru=http%3A%2F%2Fx%2Emsn,tw=40\r\n")
+        .unwrap();
+    let policy = "ct=1,ru=http%3A%2F%2Fx%2Emsn,tw=40".to_owned();
+    assert_eq!(events(&mut session), [NotificationEvent::TicketWanted { policy }]);
+}
+
+#[test]
+fn conf_031_the_profile_counts_before_and_after_the_lists() {
+    let now = Instant::now();
+    let profile = "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsprofile\r\nClientIP: 192.0.2.7\r\n\r\n";
+    let message = format!("MSG Hotmail Hotmail {}\r\n{profile}", profile.len());
+    let learned = NotificationEvent::AddressLearned("192.0.2.7".parse().unwrap());
+    let mut late = signed_in(now, Dialect::Msnp11);
+    late.handle_input(now, message.as_bytes()).unwrap();
+    assert_eq!(events(&mut late), [learned.clone()]);
+    let mut early = notification(now, &[Dialect::Msnp11]);
+    early.handle_input(now, format!("{message}VER 1 MSNP11\r\n").as_bytes()).unwrap();
+    assert_eq!(events(&mut early), [learned]);
+    assert!(written(&mut early).contains("CVR 2"));
+}
+
+#[test]
+fn conf_034_being_signed_out_names_the_reason() {
+    let now = Instant::now();
+    for (line, reason) in [
+        ("OUT OTH\r\n", SignOut::Elsewhere),
+        ("OUT SSD\r\n", SignOut::ShuttingDown),
+        ("OUT RCT 5\r\n", SignOut::ReconnectIn { minutes: 5 }),
+    ] {
+        let mut session = signed_in(now, Dialect::Msnp11);
+        let ended = session.handle_input(now, line.as_bytes()).unwrap_err();
+        assert_eq!(ended, SessionError::SignedOut(reason));
+    }
+}
+
+#[test]
+fn conf_036_the_lists_are_complete_when_everything_announced_has_come() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp11]);
+    session.handle_input(now, b"VER 1 MSNP11\r\nCVR 2 a\r\nUSR 3 TWN S p\r\n").unwrap();
+    session.provide_ticket(now, Ticket::new("t"));
+    session
+        .handle_input(now, b"USR 4 OK alice@example.com 1 0\r\nSYN 5 a b 2 1\r\nGTC A\r\nBLP AL\r\n")
+        .unwrap();
+    session
+        .handle_input(now, b"LSG Friends g1\r\nLST N=bob@example.com F=Bob C=c1 11 g1\r\nBPR MOB Y\r\n")
+        .unwrap();
+    written(&mut session);
+    assert!(!events(&mut session).contains(&NotificationEvent::RosterLoaded));
+    session.handle_input(now, b"LST N=dave@example.com 8\r\nBPR PHH 555%201234\r\n").unwrap();
+    assert!(events(&mut session).contains(&NotificationEvent::RosterLoaded));
+    let out = written(&mut session);
+    assert!(out.starts_with("GCF 6 Shields.xml\r\nCHG 7 NLN 32\r\nUUX 8 53\r\n"), "{out}");
+    assert_eq!(session.roster().contacts().count(), 2);
+}
+
+#[test]
+fn conf_036_no_contacts_and_no_groups_are_complete_at_once() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp8]);
+    session.handle_input(now, b"VER 1 MSNP8\r\nCVR 2 a\r\nUSR 3 TWN S p\r\n").unwrap();
+    session.provide_ticket(now, Ticket::new("t"));
+    session.handle_input(now, b"USR 4 OK alice@example.com Alice%20L 1 0\r\nSYN 5 7 0 0\r\n").unwrap();
+    assert!(written(&mut session).ends_with("SYN 5 0\r\nCHG 6 NLN 32\r\n"));
+    assert_eq!(session.name(), "Alice L");
+}
+
+#[test]
+fn conf_035_unchanged_stamps_keep_the_lists() {
+    let now = Instant::now();
+    let mut session = notification(now, &[Dialect::Msnp11]);
+    session.handle_input(now, b"VER 1 MSNP11\r\nCVR 2 a\r\nUSR 3 TWN S p\r\n").unwrap();
+    session.provide_ticket(now, Ticket::new("t"));
+    session
+        .handle_input(
+            now,
+            b"USR 4 OK alice@example.com 1 0\r\nSYN 5 a b 1 0\r\nLST N=bob@e.c F=Bob C=1 3\r\n",
+        )
+        .unwrap();
+    let roster = session.roster().clone();
+
+    let mut again = with_lists(now, &[Dialect::Msnp11], roster);
+    again.handle_input(now, b"VER 1 MSNP11\r\nCVR 2 a\r\nUSR 3 TWN S p\r\n").unwrap();
+    again.provide_ticket(now, Ticket::new("t"));
+    again.handle_input(now, b"USR 4 OK alice@example.com 1 0\r\n").unwrap();
+    assert!(written(&mut again).ends_with("SYN 5 a b\r\n"));
+    again.handle_input(now, b"SYN 5 a b\r\n").unwrap();
+    assert!(events(&mut again).contains(&NotificationEvent::RosterLoaded));
+    assert!(again.roster().contact(&email("bob@e.c")).is_some_and(|c| c.lists.has(ListKind::Allow)));
+    // The rule broken: a reply with counts starts anew.
+    again.handle_input(now, b"SYN 5 a c 0 0\r\n").unwrap();
+    assert_eq!(again.roster().contacts().count(), 0);
+}
+
+#[test]
+fn conf_037_a_property_belongs_to_the_contact_before_it() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    session
+        .handle_input(now, b"SYN 5 a d 2 0\r\nLST N=bob@e.c F=Bob 3\r\nBPR PHH 1%202\r\nBPR PHW\r\n")
+        .unwrap();
+    session.handle_input(now, b"LST N=eve@e.c F=Eve 3\r\nBPR MOB Y\r\nBPR bob@e.c PHM 9\r\n").unwrap();
+    let properties = |who: &str| session.roster().contact(&email(who)).unwrap().properties.clone();
+    assert_eq!(properties("bob@e.c").get("PHH").map(String::as_str), Some("1 2"));
+    assert_eq!(properties("bob@e.c").get("PHM").map(String::as_str), Some("9"));
+    assert_eq!(properties("eve@e.c").get("MOB").map(String::as_str), Some("Y"));
+    assert_eq!(properties("eve@e.c").len(), 1);
+}
+
+#[test]
+fn conf_062_challenges_are_answered_and_063_their_absence_is_no_matter() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    session.handle_input(now, b"CHL 0 22210219642164014968\r\n").unwrap();
+    assert!(written(&mut session).ends_with("PROD0090YUAUV{2B 32\r\n85ecb0db8f32113df79ce0892b9a102c"));
+    let refused = session.handle_input(now, b"540 9\r\n").unwrap_err();
+    assert_eq!(refused, SessionError::Refused(ErrorCode::WRONG_CHALLENGE));
+}
+
+#[test]
+fn conf_063_a_session_lives_without_challenge_and_without_confirmation() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    session.handle_input(now, b"CHL 0 22210219642164014968\r\n").unwrap();
+    // The answer to QRY never comes: its time passes and the session goes on.
+    assert_eq!(session.handle_timeout(now + Duration::from_secs(44)), Ok(()));
+    assert!(session.is_signed_in());
+}
+
+#[test]
+fn conf_064_the_interval_that_the_server_names_is_kept_and_silence_is_the_end() {
+    let now = Instant::now();
+    let at = |seconds| now + Duration::from_secs(seconds);
+    let mut session = signed_in(now, Dialect::Msnp11);
+    session.handle_timeout(at(45)).unwrap();
+    assert_eq!(written(&mut session), "PNG\r\n");
+    session.handle_input(at(46), b"QNG 30\r\n").unwrap();
+    session.handle_timeout(at(60)).unwrap();
+    assert_eq!(written(&mut session), "");
+    session.handle_timeout(at(71)).unwrap();
+    assert_eq!(written(&mut session), "PNG\r\n");
+    session.handle_timeout(at(100)).unwrap();
+    assert_eq!(session.handle_timeout(at(121)), Err(SessionError::TimedOut("PNG")));
+    let mut eight = signed_in(now, Dialect::Msnp8);
+    eight.handle_timeout(at(45)).unwrap();
+    eight.handle_input(at(46), b"QNG\r\n").unwrap();
+    assert_eq!(eight.handle_timeout(at(89)), Ok(()));
+}
+
+#[test]
+fn conf_059_a_personal_message_is_kept_with_the_contact() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    let data = "<Data><PSM>hi &amp; ho</PSM><CurrentMedia></CurrentMedia></Data>";
+    let line = format!("UBX bob@e.c {}\r\n{data}NLN NLN bob@e.c Bob 0\r\nUBX bob@e.c 0\r\n", data.len());
+    session.handle_input(now, line.as_bytes()).unwrap();
+    let texts: Vec<String> = events(&mut session)
+        .into_iter()
+        .filter_map(|event| match event {
+            NotificationEvent::PresenceChanged(contact) => Some(contact.personal.text),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts, ["hi & ho", "hi & ho", ""]);
+}
+
+fn call(now: Instant) -> SwitchboardSession {
+    let cookie = Cookie::new("17.1");
+    let mut call =
+        SwitchboardSession::call(now, Dialect::Msnp11, email("alice@e.c"), cookie, vec![email("bob@e.c")]);
+    assert_eq!(written(&mut call), "USR 1 alice@e.c 17.1\r\n");
+    call
+}
+
+fn text(line: &str) -> bytes::Bytes {
+    Content::text(line, None).encode().into()
+}
+
+#[test]
+fn conf_069_text_waits_for_the_first_member_and_is_not_lost_when_nobody_comes() {
+    let now = Instant::now();
+    let mut session = call(now);
+    let handle = session.send(now, Acknowledge::Always, text("hi"));
+    session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\n").unwrap();
+    assert_eq!(written(&mut session), "CAL 2 bob@e.c\r\n");
+    session.handle_input(now, b"CAL 2 RINGING 11\r\nJOI bob@e.c Bob\r\n").unwrap();
+    assert!(written(&mut session).starts_with("MSG 3 A "));
+    session.handle_input(now, b"ACK 3\r\n").unwrap();
+    assert!(events(&mut session).contains(&CallEvent::Delivered(handle)));
+
+    for (reply, later, failure) in [
+        ("217 2\r\n", 0, InviteFailure::Refused(ErrorCode::NOT_ONLINE)),
+        ("CAL 2 RINGING 11\r\n", 25, InviteFailure::NoAnswer),
+    ] {
+        let mut session = call(now);
+        let handle = session.send(now, Acknowledge::Always, text("hi"));
+        session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\n").unwrap();
+        session.handle_input(now, reply.as_bytes()).unwrap();
+        session.handle_timeout(now + Duration::from_secs(later)).unwrap();
+        let failed = CallEvent::Failed(handle, SendFailure::NobodyThere(failure));
+        assert!(events(&mut session).contains(&failed), "{reply}");
+    }
+}
+
+#[test]
+fn conf_071_nak_fails_and_ack_delivers() {
+    let now = Instant::now();
+    let mut session = call(now);
+    session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\nJOI bob@e.c Bob\r\n").unwrap();
+    let (first, second, third) = (
+        session.send(now, Acknowledge::Always, text("1")),
+        session.send(now, Acknowledge::Always, text("2")),
+        session.send(now, Acknowledge::Always, text("3")),
+    );
+    session.handle_input(now, b"NAK 4\r\nACK 3\r\nACK 99\r\n").unwrap();
+    session.handle_timeout(now + REPLY_TIMEOUT).unwrap();
+    let events = events(&mut session);
+    assert!(events.contains(&CallEvent::Delivered(first)));
+    assert!(events.contains(&CallEvent::Failed(second, SendFailure::NotDelivered)));
+    assert!(events.contains(&CallEvent::Failed(third, SendFailure::Unconfirmed)));
+}
+
+#[test]
+fn conf_072_both_forms_of_bye_remove_the_member() {
+    let now = Instant::now();
+    let mut session = call(now);
+    session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\nJOI bob@e.c Bob\r\nJOI eve@e.c Eve\r\n").unwrap();
+    session
+        .handle_input(now, b"JOI bob@e.c Bob\r\nBYE bob@e.c\r\nBYE eve@e.c 1\r\nBYE nobody@e.c\r\n")
+        .unwrap();
+    let left: Vec<_> = events(&mut session)
+        .into_iter()
+        .filter_map(|event| match event {
+            CallEvent::Left { email, idle } => Some((email.to_string(), idle)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left, [("bob@e.c".to_owned(), false), ("eve@e.c".to_owned(), true)]);
+    // Alone: the next text fails at once, so that its sender calls again.
+    let handle = session.send(now, Acknowledge::Always, text("x"));
+    assert!(matches!(&events_of(&mut session)[..], [CallEvent::Failed(h, _)] if *h == handle));
+}
+
+fn events_of(session: &mut SwitchboardSession) -> Vec<CallEvent> {
+    events(session)
+}
+
+#[test]
+fn an_answered_call_lists_who_is_there_and_passes_messages_on() {
+    let now = Instant::now();
+    let (me, cookie) = (email("alice@e.c"), Cookie::new("9.9"));
+    let mut session = SwitchboardSession::answer(now, Dialect::Msnp12, me, cookie, SessionId("ab12".into()));
+    assert_eq!(written(&mut session), "ANS 1 alice@e.c 9.9 ab12\r\n");
+    let payload = Content::text("hello ☃", None).encode();
+    let head = format!("IRO 1 1 1 bob@e.c Bob 32\r\nANS 1 OK\r\nMSG bob@e.c Bob {}\r\n", payload.len());
+    session.handle_input(now, &[head.as_bytes(), &payload].concat()).unwrap();
+    assert!(session.all_have(Capabilities::MULTI_PACKET));
+    let events = events(&mut session);
+    assert!(matches!(&events[0], CallEvent::Joined { email, .. } if email.as_str() == "bob@e.c"));
+    assert_eq!(events[1], CallEvent::Opened);
+    assert!(
+        matches!(&events[2], CallEvent::Received { content: Content::Text { text, .. }, .. } if text == "hello ☃")
+    );
+}

@@ -1,0 +1,55 @@
+//! What both machines share: a framer, the queue of bytes to write, and decoding that survives a bad unit.
+
+use std::collections::VecDeque;
+
+use super::SessionError;
+use crate::msn::command::{ClientCommand, Context, ServerCommand};
+use crate::msn::wire::{Direction, Framer, Limits};
+
+#[derive(Debug)]
+pub(super) struct ClientWire {
+    framer: Framer,
+    pub(super) context: Context,
+    outputs: VecDeque<Vec<u8>>,
+}
+
+impl ClientWire {
+    pub(super) fn new(context: Context) -> Self {
+        let framer = Framer::new(Direction::FromServer, Limits::default());
+        Self { framer, context, outputs: VecDeque::new() }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.framer.push(bytes);
+    }
+
+    pub(super) fn send(&mut self, command: &ClientCommand) {
+        self.outputs.push_back(command.encode());
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<Vec<u8>> {
+        self.outputs.pop_front()
+    }
+
+    /// The next command. A unit that cannot be understood is logged and skipped: it ended where it ended.
+    pub(super) fn next_command(&mut self) -> Result<Option<ServerCommand>, SessionError> {
+        loop {
+            let frame = match self.framer.next_frame() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => return Ok(None),
+                Err(error) if error.is_fatal() => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(%error, "skipped a line that is not a command");
+                    continue;
+                }
+            };
+            match ServerCommand::decode(&frame, self.context) {
+                Ok(ServerCommand::Unknown(frame)) => {
+                    tracing::debug!(verb = %frame.verb, "ignored an unknown command");
+                }
+                Ok(command) => return Ok(Some(command)),
+                Err(error) => tracing::warn!(%error, "skipped a command that cannot be understood"),
+            }
+        }
+    }
+}
