@@ -1,2 +1,3 @@
 #![doc = "msnbridge"]
 pub mod msn;
+pub mod service;

@@ -104,9 +104,7 @@ impl Login {
             (Self::ExpectPolicy { .. }, ServerCommand::XfrNotification { server, .. }) => {
                 Ok(Step::Redirected(server))
             }
-            (Self::ExpectWelcome { trid }, ServerCommand::UsrOk { trid: got, name, .. })
-                if got == trid =>
-            {
+            (Self::ExpectWelcome { trid }, ServerCommand::UsrOk { trid: got, name, .. }) if got == trid => {
                 Ok(Step::SignedIn { name })
             }
             (state, _) => Ok(Step::Continue(state)),

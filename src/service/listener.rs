@@ -1,0 +1,243 @@
+//! Sockets and tasks: one owner of the [`World`], one reader and one writer for each connection. The only I/O here.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::world::{ConnId, Door, Effect, World};
+use super::{Addresses, ServiceConfig, ServiceError, passport, robot};
+use crate::msn::command::{ClientCommand, Context, Link, ServerCommand};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::HostPort;
+use crate::msn::wire::{DecodeError, Direction, Framer, Limits};
+
+/// Commands of all connections waiting for the owner; full, the readers wait.
+const MAILBOX: usize = 1024;
+/// Units waiting for one slow reader; full, that connection is closed and nobody else waits for it.
+const OUTBOX: usize = 512;
+/// The longest payload read: above what is relayed, so that the rule about it can be applied.
+const LIMITS: Limits = Limits { line: 8 * 1024, payload: 16 * 1024 };
+
+/// What the owner of the world is told.
+pub(super) enum Input {
+    Connected {
+        door: Door,
+        peer: Option<SocketAddr>,
+        outbox: mpsc::Sender<Outgoing>,
+        id: oneshot::Sender<ConnId>,
+    },
+    Command(ConnId, Result<ClientCommand, DecodeError>),
+    Disconnected(ConnId),
+    Ticket {
+        sign_in: String,
+        password: String,
+        reply: oneshot::Sender<Option<String>>,
+    },
+}
+
+/// What a connection's writer is given.
+pub(super) type Outgoing = (Dialect, ServerCommand);
+
+pub(super) async fn start(
+    config: ServiceConfig,
+    cancel: &CancellationToken,
+    tasks: &TaskTracker,
+) -> Result<Addresses, ServiceError> {
+    let dispatch = match config.dispatch {
+        Some(address) => Some(bind("dispatch server", address).await?),
+        None => None,
+    };
+    let notification = bind("notification server", config.notification).await?;
+    let switchboard = bind("switchboard", config.switchboard).await?;
+    let http = bind("sign-in pages", config.http).await?;
+    let local = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
+    let addresses = Addresses {
+        dispatch: dispatch.as_ref().map(|l| local(l, config.notification)),
+        notification: local(&notification, config.notification),
+        switchboard: local(&switchboard, config.switchboard),
+        http: local(&http, config.http),
+    };
+    let accounts = config.accounts.into_iter().chain(config.robots.iter().cloned()).collect();
+    let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+    let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
+    let world = World::new(config.rules, accounts, ns, sb, rand::random());
+
+    let (inputs, mailbox) = mpsc::channel(MAILBOX);
+    tasks.spawn(own(world, mailbox, cancel.clone()));
+    if let Some(listener) = dispatch {
+        tasks.spawn(accept(listener, Door::Dispatch, inputs.clone(), cancel.clone(), tasks.clone()));
+    }
+    tasks.spawn(accept(notification, Door::Notification, inputs.clone(), cancel.clone(), tasks.clone()));
+    tasks.spawn(accept(switchboard, Door::Switchboard, inputs.clone(), cancel.clone(), tasks.clone()));
+    tasks.spawn(passport::serve(http, addresses.http, inputs.clone(), cancel.clone()));
+    for line in config.robots {
+        tasks.spawn(robot::run(line, inputs.clone(), cancel.clone()));
+    }
+    Ok(addresses)
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServiceError> {
+    TcpListener::bind(address).await.map_err(|source| ServiceError::Listen { what, address, source })
+}
+
+async fn own(mut world: World, mut mailbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
+    let mut outboxes: HashMap<ConnId, mpsc::Sender<Outgoing>> = HashMap::new();
+    let mut clock = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            input = mailbox.recv() => match input {
+                Some(input) => handle(&mut world, &mut outboxes, input),
+                None => break,
+            },
+            _ = clock.tick() => world.tick(now()),
+            () = cancel.cancelled() => {
+                world.shut_down();
+                perform(&mut world, &mut outboxes);
+                break;
+            }
+        }
+        perform(&mut world, &mut outboxes);
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoing>>, input: Input) {
+    match input {
+        Input::Connected { door, peer, outbox, id } => {
+            let conn = world.connected(now(), door, peer);
+            outboxes.insert(conn, outbox);
+            let _ = id.send(conn); // the connection may be gone again
+        }
+        Input::Command(conn, command) => world.command(now(), conn, command),
+        Input::Disconnected(conn) => {
+            outboxes.remove(&conn);
+            world.disconnected(conn);
+        }
+        Input::Ticket { sign_in, password, reply } => {
+            let _ = reply.send(world.issue_ticket(now(), &sign_in, &password));
+        }
+    }
+}
+
+/// Hands effects to the writers. A writer that cannot keep up loses its connection.
+fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoing>>) {
+    loop {
+        let effects = world.take_effects();
+        if effects.is_empty() {
+            return;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Send(conn, dialect, command) => {
+                    let Some(outbox) = outboxes.get(&conn) else { continue };
+                    if outbox.try_send((dialect, command)).is_err() {
+                        tracing::info!(conn = conn.0, "closing a connection that does not read");
+                        outboxes.remove(&conn);
+                        world.disconnected(conn);
+                    }
+                }
+                // Dropping the sender lets the writer finish what it has, then close.
+                Effect::Close(conn) => drop(outboxes.remove(&conn)),
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    door: Door,
+    inputs: mpsc::Sender<Input>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = cancel.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tasks.spawn(serve(stream, peer, door, inputs.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, inputs: mpsc::Sender<Input>) {
+    let _ = stream.set_nodelay(true); // only latency depends on it
+    let (outbox, outgoing) = mpsc::channel(OUTBOX);
+    let (id, conn) = oneshot::channel();
+    if inputs.send(Input::Connected { door, peer: Some(peer), outbox, id }).await.is_err() {
+        return;
+    }
+    let Ok(conn) = conn.await else { return };
+    let (reader, writer) = stream.into_split();
+    let written = write(writer, outgoing);
+    let link = if door == Door::Switchboard { Link::Switchboard } else { Link::Notification };
+    tokio::select! {
+        () = read(reader, conn, link, inputs.clone()) => {}
+        () = written => {}
+    }
+    let _ = inputs.send(Input::Disconnected(conn)).await; // the owner may have stopped
+}
+
+async fn read(
+    mut reader: tokio::net::tcp::OwnedReadHalf,
+    conn: ConnId,
+    link: Link,
+    inputs: mpsc::Sender<Input>,
+) {
+    let mut framer = Framer::new(Direction::FromClient, LIMITS);
+    let mut buffer = BytesMut::with_capacity(4096);
+    // A client's commands have the same form in every dialect.
+    let context = Context { link, dialect: Dialect::Msnp12 };
+    while reader.read_buf(&mut buffer).await.is_ok_and(|n| n > 0) {
+        framer.push(&buffer);
+        buffer.clear();
+        loop {
+            let input = match framer.next_frame() {
+                Ok(Some(frame)) => ClientCommand::decode(&frame, context),
+                Ok(None) => break,
+                Err(error) if error.is_fatal() => {
+                    tracing::info!(conn = conn.0, %error, "closing a connection");
+                    return;
+                }
+                Err(_) => continue,
+            };
+            if inputs.send(Input::Command(conn, input)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Writes until the owner lets go, then flushes and closes.
+async fn write(mut writer: tokio::net::tcp::OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing>) {
+    let mut buffer = BytesMut::new();
+    while let Some((dialect, command)) = outgoing.recv().await {
+        buffer.extend_from_slice(&command.encode(dialect));
+        while let Ok((dialect, command)) = outgoing.try_recv() {
+            buffer.extend_from_slice(&command.encode(dialect));
+        }
+        while buffer.has_remaining() {
+            if writer.write_buf(&mut buffer).await.is_err() {
+                return;
+            }
+        }
+    }
+    let _ = writer.shutdown().await; // the peer may have gone first
+}

@@ -1,0 +1,84 @@
+//! The embedded MSN service: dispatch, notification server, switchboard, Passport nexus and login, on loopback.
+//!
+//! It is the network for the demo and the tests, and old clients can sign in to it. It shares wire types with the client
+//! side and nothing else. Rules live in [`World`], one owner and no I/O; sockets live in `listener`, HTTP in `passport`.
+//! Accounts and lists are kept in memory: a service for demos, tests and a private network, not a public one.
+
+mod account;
+mod board;
+mod call;
+mod error;
+mod handshake;
+mod listener;
+mod notice;
+mod notification;
+mod passport;
+mod presence;
+mod robot;
+mod roster;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::net::SocketAddr;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use account::{AccountLine, parse_accounts};
+pub use error::ServiceError;
+pub use world::Rules;
+
+/// Where the service listens and what it serves.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// A dispatch server that sends everybody to `notification`.
+    pub dispatch: Option<SocketAddr>,
+    pub notification: SocketAddr,
+    pub switchboard: SocketAddr,
+    /// Nexus and login.
+    pub http: SocketAddr,
+    pub accounts: Vec<AccountLine>,
+    /// Accounts that answer by themselves.
+    pub robots: Vec<AccountLine>,
+    pub rules: Rules,
+}
+
+/// The addresses of a running service: what was bound where port 0 was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub dispatch: Option<SocketAddr>,
+    pub notification: SocketAddr,
+    pub switchboard: SocketAddr,
+    pub http: SocketAddr,
+}
+
+impl Addresses {
+    /// The nexus as a client's configuration names it.
+    pub fn nexus(&self) -> String {
+        format!("http://{}/rdr/pprdr.asp", self.http)
+    }
+}
+
+/// A running service. Dropping it does not stop it; [`Service::stop`] does.
+pub struct Service {
+    pub addresses: Addresses,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Service {
+    /// Binds every address, then serves until stopped.
+    pub async fn start(config: ServiceConfig) -> Result<Self, ServiceError> {
+        let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let addresses = listener::start(config, &cancel, &tasks).await?;
+        Ok(Self { addresses, cancel, tasks })
+    }
+
+    /// Tells every session that the server shuts down, closes, and waits for the tasks.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,119 @@
+//! The notification server's commands once somebody is signed in: who may say what, and where it goes.
+
+use std::time::Instant;
+
+use super::world::{COOKIE_LIFE, ConnId, Pass, Stage, World};
+use crate::msn::challenge::Product;
+use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, Status};
+use crate::msn::ids::{Cookie, Email, TrId};
+
+/// What `GCF Shields.xml` answers: nothing is blocked.
+const SHIELDS: &str = r#"<config><shield><cli maj="7" min="0" minbld="0" maxbld="9999" deny=" " /></shield><block></block></config>"#;
+
+impl World {
+    pub(super) fn notification_command(&mut self, now: Instant, conn: ConnId, command: ClientCommand) {
+        let email = match self.stage(conn) {
+            Some(Stage::SignedIn(email)) => email.clone(),
+            Some(_) => return self.handshake_command(now, conn, command),
+            None => return,
+        };
+        match command {
+            ClientCommand::Out => self.close(conn),
+            ClientCommand::Png => {
+                let interval = self.dialect(conn).qng_has_interval().then_some(self.rules.ping_seconds);
+                self.send(conn, ServerCommand::Qng { seconds: interval });
+            }
+            ClientCommand::Qry { trid, product, answer } => {
+                self.challenge_answered(conn, trid, &product, &answer)
+            }
+            ClientCommand::Xfr { trid, kind } => self.transfer(now, conn, trid, &email, &kind),
+            ClientCommand::Gcf { trid, file } => self.configuration(conn, trid, file),
+            ClientCommand::Url { trid, .. } => {
+                let rest = ["/unused", "http://messenger.invalid/", "1"].map(str::to_owned).to_vec();
+                self.send(conn, ServerCommand::Url { trid, rest });
+            }
+            ClientCommand::UsrInitial { trid, .. } | ClientCommand::UsrTicket { trid, .. } => {
+                self.fail(conn, trid, ErrorCode::ALREADY_LOGGED_IN);
+            }
+            ClientCommand::Ver { trid, .. } | ClientCommand::Cvr { trid, .. } => {
+                self.fail(conn, trid, ErrorCode::NOT_EXPECTED);
+                self.close(conn);
+            }
+            // A client never speaks to the notification server in messages (§5.4).
+            ClientCommand::Msg { .. } => self.close(conn),
+            ClientCommand::UsrOther { trid, .. } | ClientCommand::Lst { trid, .. } => {
+                self.fail(conn, trid, ErrorCode::COMMAND_DISABLED);
+            }
+            ClientCommand::Page { trid, .. } => self.fail(conn, trid, ErrorCode(606)),
+            ClientCommand::Chg { .. } | ClientCommand::Uux { .. } => {
+                self.presence_command(conn, &email, command);
+            }
+            ClientCommand::Unknown(_)
+            | ClientCommand::UsrCall { .. }
+            | ClientCommand::Cal { .. }
+            | ClientCommand::Ans { .. } => {}
+            other => self.roster_command(conn, &email, other),
+        }
+    }
+
+    fn challenge_answered(&mut self, conn: ConnId, trid: TrId, product: &str, answer: &[u8]) {
+        let dialect = self.dialect(conn);
+        let challenge = self.connections.get_mut(&conn).and_then(|c| c.challenge.take());
+        let expected = challenge.zip(Product::published(product, dialect));
+        let expected = expected.map(|(challenge, product)| product.answer(&challenge, dialect));
+        if expected.is_some_and(|expected| expected.as_bytes() == answer) {
+            self.send(conn, ServerCommand::Qry { trid });
+        } else {
+            self.fail(conn, trid, ErrorCode::WRONG_CHALLENGE);
+            self.close(conn);
+        }
+    }
+
+    fn transfer(&mut self, now: Instant, conn: ConnId, trid: TrId, email: &Email, kind: &str) {
+        if kind != "SB" {
+            return self.fail(conn, trid, ErrorCode::INVALID_PARAMETER);
+        }
+        let visible = self.account(email).and_then(|a| a.status).is_some_and(|s| s != Status::Hidden);
+        if !visible {
+            return self.fail(conn, trid, ErrorCode::HIDDEN);
+        }
+        let cookie = self.issue_pass(now, email, None);
+        let board = self.switchboard.clone();
+        self.send(conn, ServerCommand::XfrSwitchboard { trid, board, cookie });
+    }
+
+    /// A cookie for `email`, to a board or to a new one.
+    pub(super) fn issue_pass(
+        &mut self,
+        now: Instant,
+        email: &Email,
+        board: Option<super::board::BoardId>,
+    ) -> Cookie {
+        let text = format!("{}.{}", self.random_digits(10), self.random_digits(9));
+        self.passes.insert(text.clone(), Pass { email: email.clone(), board, until: now + COOKIE_LIFE });
+        Cookie::new(text)
+    }
+
+    fn configuration(&mut self, conn: ConnId, trid: TrId, file: String) {
+        let synced = self.connections.get(&conn).is_some_and(|c| c.synced);
+        if !synced || !self.dialect(conn).has_personal_message() {
+            return self.fail(conn, trid, ErrorCode::NOT_EXPECTED);
+        }
+        self.send(conn, ServerCommand::Gcf { trid, file, data: SHIELDS.into() });
+    }
+
+    /// A session is over: its contacts see it go.
+    pub(super) fn session_ended(&mut self, conn: ConnId, email: &Email) {
+        let Some(account) = self.account_mut(email).filter(|a| a.session == Some(conn)) else { return };
+        let was = account.status;
+        let visible = was.is_some_and(|status| status != Status::Hidden);
+        // Offline first, so that nobody is told anything but that.
+        account.status = None;
+        if visible {
+            self.tell_contacts(email);
+        }
+        if let Some(account) = self.account_mut(email) {
+            account.sign_out();
+        }
+    }
+}

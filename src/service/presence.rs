@@ -1,0 +1,128 @@
+//! `CHG` and `UUX`, and who is told of them (§4).
+
+use super::world::{ConnId, World};
+use crate::msn::command::{ClientCommand, ErrorCode, ListKind, Presence, ServerCommand, Status};
+use crate::msn::ids::{Email, TrId};
+
+impl World {
+    pub(super) fn presence_command(&mut self, conn: ConnId, email: &Email, command: ClientCommand) {
+        match command {
+            ClientCommand::Chg { trid, status: Status::Offline, .. } => {
+                self.fail(conn, trid, ErrorCode::INVALID_PARAMETER);
+            }
+            ClientCommand::Chg { trid, status, capabilities, object } => {
+                let Some(account) = self.account_mut(email) else { return };
+                let first = account.status.is_none();
+                account.status = Some(status);
+                account.capabilities = capabilities.unwrap_or_default();
+                account.object = object.clone().filter(|o| !matches!(o.as_wire(), "0" | "%3Cmsnobj%2F%3E"));
+                self.send(conn, ServerCommand::Chg { trid, status, capabilities, object });
+                if first {
+                    self.initial_presence(conn, trid, email);
+                }
+                self.tell_contacts(email);
+            }
+            ClientCommand::Uux { trid, data } => {
+                let Some(account) = self.account_mut(email) else { return };
+                account.personal = data;
+                self.send(conn, ServerCommand::Uux { trid });
+                self.tell_personal(email);
+            }
+            _ => {}
+        }
+    }
+
+    /// One `ILN` for each contact that is online and allows it, then their personal messages, then a challenge (§4.2).
+    fn initial_presence(&mut self, conn: ConnId, trid: TrId, email: &Email) {
+        let contacts: Vec<Email> = self.forward_list(email);
+        let seen: Vec<Presence> =
+            contacts.iter().filter_map(|contact| self.presence_of(contact, email)).collect();
+        for presence in &seen {
+            self.send(conn, ServerCommand::Iln { trid, presence: presence.clone() });
+        }
+        for presence in &seen {
+            self.send_personal(conn, &presence.email);
+        }
+        if self.rules.challenge {
+            let challenge = self.random_digits(20);
+            if let Some(connection) = self.connections.get_mut(&conn) {
+                connection.challenge = Some(challenge.clone());
+            }
+            self.send(conn, ServerCommand::Chl { challenge });
+        }
+    }
+
+    fn forward_list(&self, email: &Email) -> Vec<Email> {
+        let listed = self.account(email).into_iter().flat_map(|account| account.listed.values());
+        listed.filter(|l| l.lists.has(ListKind::Forward)).map(|l| l.email.clone()).collect()
+    }
+
+    /// What `viewer` may see of `email`; `None` for offline.
+    pub(super) fn presence_of(&self, email: &Email, viewer: &Email) -> Option<Presence> {
+        let account = self.account(email)?;
+        let status = account.status_for(viewer);
+        (status != Status::Offline).then(|| Presence {
+            status,
+            email: account.email.clone(),
+            name: account.name.clone(),
+            capabilities: Some(account.capabilities),
+            object: account.object.clone(),
+        })
+    }
+
+    /// Everybody signed in and announced who has `email` on the forward list.
+    fn watchers(&self, email: &Email) -> Vec<(ConnId, Email)> {
+        let watching = |(_, a): &(&String, &super::account::Account)| {
+            a.status.is_some() && a.lists(email).has(ListKind::Forward)
+        };
+        let found = self.accounts.iter().filter(watching);
+        found.filter_map(|(_, a)| Some((a.session?, a.email.clone()))).collect()
+    }
+
+    /// Tells everybody who watches what they may see now.
+    pub(super) fn tell_contacts(&mut self, email: &Email) {
+        for (conn, viewer) in self.watchers(email) {
+            self.tell_one(conn, email, &viewer);
+        }
+    }
+
+    /// Tells one contact; after a block or an unblock.
+    pub(super) fn tell_one(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
+        match self.presence_of(email, viewer) {
+            Some(presence) => {
+                self.send(conn, ServerCommand::Nln { presence });
+                self.send_personal_if_set(conn, email);
+            }
+            None => self.send(conn, ServerCommand::Fln { email: email.clone() }),
+        }
+    }
+
+    pub(super) fn watcher(&self, email: &Email, of: &Email) -> Option<ConnId> {
+        let account = self.account(email)?;
+        let watching = account.status.is_some() && account.lists(of).has(ListKind::Forward);
+        account.session.filter(|_| watching)
+    }
+
+    fn tell_personal(&mut self, email: &Email) {
+        for (conn, viewer) in self.watchers(email) {
+            if self.presence_of(email, &viewer).is_some() {
+                self.send_personal(conn, email);
+            }
+        }
+    }
+
+    fn send_personal_if_set(&mut self, conn: ConnId, email: &Email) {
+        if self.account(email).is_some_and(|account| !account.personal.is_empty()) {
+            self.send_personal(conn, email);
+        }
+    }
+
+    fn send_personal(&mut self, conn: ConnId, email: &Email) {
+        if !self.dialect(conn).has_personal_message() {
+            return;
+        }
+        let Some(account) = self.account(email) else { return };
+        let (email, data) = (account.email.clone(), account.personal.clone());
+        self.send(conn, ServerCommand::Ubx { email, data });
+    }
+}

@@ -1,0 +1,236 @@
+//! Contacts that answer by themselves: company for the demo. They speak the same commands as anybody, only without a
+//! socket, and list each other and everybody who lists them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::account::AccountLine;
+use super::listener::{Input, Outgoing};
+use super::world::{ConnId, Door};
+use crate::msn::command::{Acknowledge, ClientCommand, ClientInfo, ListKind, ServerCommand, Status};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, Ticket, TrId};
+use crate::msn::message::{Content, Envelope, PersonalMessage, TextStyle};
+
+/// Received units that wait for a robot; more mean that it is stuck, and the service drops it like anybody.
+const OUTBOX: usize = 512;
+/// How long a robot seems to type.
+const TYPING: Duration = Duration::from_millis(700);
+/// First words come so long after somebody who lists the robot is seen online.
+const GREETING: Duration = Duration::from_secs(3);
+
+/// What a robot's connections bring.
+type Heard = (ConnId, ServerCommand);
+
+struct Robot {
+    line: AccountLine,
+    inputs: mpsc::Sender<Input>,
+    heard: mpsc::Sender<Heard>,
+    session: Option<ConnId>,
+    /// Calls, and whom a call is to ring once it is open.
+    calls: HashMap<ConnId, Option<Email>>,
+    greeted: Vec<Email>,
+    greet: Vec<Email>,
+    numbers: u32,
+}
+
+/// Signs in and answers until the service stops.
+pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: CancellationToken) {
+    let (heard, mut ears) = mpsc::channel(OUTBOX);
+    let mut robot = Robot {
+        line,
+        inputs,
+        heard,
+        session: None,
+        calls: HashMap::new(),
+        greeted: Vec::new(),
+        greet: Vec::new(),
+        numbers: 0,
+    };
+    if robot.sign_in().await.is_none() {
+        return;
+    }
+    loop {
+        tokio::select! {
+            heard = ears.recv() => match heard {
+                Some((conn, command)) => drop(robot.hear(conn, command).await),
+                None => return,
+            },
+            () = tokio::time::sleep(GREETING), if !robot.greet.is_empty() => drop(robot.call_next().await),
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+impl Robot {
+    async fn connect(&self, door: Door) -> Option<ConnId> {
+        let (outbox, mut outgoing) = mpsc::channel::<Outgoing>(OUTBOX);
+        let (id, conn) = oneshot::channel();
+        self.inputs.send(Input::Connected { door, peer: None, outbox, id }).await.ok()?;
+        let conn = conn.await.ok()?;
+        let heard = self.heard.clone();
+        // Ends when the service lets go of the connection.
+        tokio::spawn(async move {
+            while let Some((_, command)) = outgoing.recv().await {
+                if heard.send((conn, command)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Some(conn)
+    }
+
+    async fn say(&mut self, conn: ConnId, command: ClientCommand) -> Option<()> {
+        self.inputs.send(Input::Command(conn, Ok(command))).await.ok()
+    }
+
+    fn number(&mut self) -> TrId {
+        self.numbers += 1;
+        TrId(self.numbers)
+    }
+
+    async fn sign_in(&mut self) -> Option<()> {
+        let (reply, ticket) = oneshot::channel();
+        let (sign_in, password) =
+            (self.line.email.to_string(), self.line.password.expose_secret().to_owned());
+        self.inputs.send(Input::Ticket { sign_in, password, reply }).await.ok()?;
+        let ticket = Ticket::new(ticket.await.ok()??);
+        let conn = self.connect(Door::Notification).await?;
+        self.session = Some(conn);
+        let email = self.line.email.clone();
+        let info = ClientInfo {
+            locale: "0x0409".into(),
+            os: "winnt".into(),
+            os_version: "5.1".into(),
+            architecture: "i386".into(),
+            client: "MSNMSGR".into(),
+            client_version: "7.0.0813".into(),
+            family: "MSMSGS".into(),
+            email: email.clone(),
+        };
+        let trid = self.number();
+        self.say(conn, ClientCommand::Ver { trid, versions: vec![Dialect::Msnp11.to_string()] }).await?;
+        let trid = self.number();
+        self.say(conn, ClientCommand::Cvr { trid, info }).await?;
+        let trid = self.number();
+        self.say(conn, ClientCommand::UsrInitial { trid, email }).await?;
+        let trid = self.number();
+        self.say(conn, ClientCommand::UsrTicket { trid, ticket }).await?;
+        let trid = self.number();
+        let capabilities = Some(Capabilities(0x4000_0020));
+        self.say(conn, ClientCommand::Chg { trid, status: Status::Online, capabilities, object: None })
+            .await?;
+        let trid = self.number();
+        let personal = PersonalMessage { text: "write to me, I answer".into(), media: None };
+        self.say(conn, ClientCommand::Uux { trid, data: personal.encode().into() }).await
+    }
+
+    async fn hear(&mut self, conn: ConnId, command: ServerCommand) -> Option<()> {
+        match command {
+            ServerCommand::Adc { trid: TrId(0), list: ListKind::Reverse, email: Some(email), .. } => {
+                self.befriend(&email).await
+            }
+            ServerCommand::Iln { presence, .. } | ServerCommand::Nln { presence } => {
+                self.plan_greeting(presence.email);
+                Some(())
+            }
+            ServerCommand::XfrSwitchboard { cookie, .. } => self.open_call(cookie).await,
+            ServerCommand::UsrCallOk { .. } => {
+                let email = self.calls.get(&conn).cloned().flatten()?;
+                let trid = self.number();
+                self.say(conn, ClientCommand::Cal { trid, email }).await
+            }
+            ServerCommand::Joi { email, .. } => self.joined(conn, &email).await,
+            ServerCommand::Rng { session, cookie, .. } => self.answer(cookie, session).await,
+            ServerCommand::Msg { payload, .. } if Some(conn) != self.session => {
+                self.reply(conn, &payload).await
+            }
+            _ => Some(()),
+        }
+    }
+
+    async fn befriend(&mut self, email: &Email) -> Option<()> {
+        let conn = self.session?;
+        for list in [ListKind::Allow, ListKind::Forward] {
+            let (trid, email) = (self.number(), Some(email.clone()));
+            self.say(conn, ClientCommand::Adc { trid, list, email, name: None, contact: None, group: None })
+                .await?;
+        }
+        Some(())
+    }
+
+    fn plan_greeting(&mut self, email: Email) {
+        if !self.greeted.contains(&email) {
+            self.greeted.push(email.clone());
+            self.greet.push(email);
+        }
+    }
+
+    async fn call_next(&mut self) -> Option<()> {
+        let conn = self.session?;
+        let trid = self.number();
+        self.say(conn, ClientCommand::Xfr { trid, kind: "SB".into() }).await
+    }
+
+    async fn open_call(&mut self, cookie: Cookie) -> Option<()> {
+        let target = self.greet.pop()?;
+        let conn = self.connect(Door::Switchboard).await?;
+        self.calls.insert(conn, Some(target));
+        let (trid, email) = (self.number(), self.line.email.clone());
+        self.say(conn, ClientCommand::UsrCall { trid, email, cookie }).await
+    }
+
+    async fn answer(&mut self, cookie: Cookie, session: SessionId) -> Option<()> {
+        let conn = self.connect(Door::Switchboard).await?;
+        self.calls.insert(conn, None);
+        let (trid, email) = (self.number(), self.line.email.clone());
+        self.say(conn, ClientCommand::Ans { trid, email, cookie, session }).await
+    }
+
+    /// The one who was called is there: say hello.
+    async fn joined(&mut self, conn: ConnId, email: &Email) -> Option<()> {
+        let slot = self.calls.get_mut(&conn)?;
+        if slot.as_ref() != Some(email) {
+            return Some(());
+        }
+        *slot = None;
+        let name = &self.line.name;
+        let text = format!("Hi! I am {name}. Write something, or send me a nudge.");
+        self.text(conn, &text, TextStyle { color: 0x00_80_00, ..style() }).await
+    }
+
+    async fn reply(&mut self, conn: ConnId, payload: &bytes::Bytes) -> Option<()> {
+        let content = Content::parse(&Envelope::parse(payload).ok()?).ok()?;
+        match content {
+            Content::Text { text, .. } => {
+                let typing = Content::typing(&self.line.email);
+                self.message(conn, Acknowledge::Never, &typing).await?;
+                tokio::time::sleep(TYPING).await;
+                let bold = TextStyle { bold: true, color: 0x80_00_80, ..style() };
+                self.text(conn, &format!("You said: {text}"), bold).await
+            }
+            Content::Nudge => {
+                self.message(conn, Acknowledge::OnFailure, &Content::nudge()).await?;
+                self.text(conn, "Ouch!", TextStyle { italic: true, ..style() }).await
+            }
+            _ => Some(()),
+        }
+    }
+
+    async fn text(&mut self, conn: ConnId, text: &str, style: TextStyle) -> Option<()> {
+        self.message(conn, Acknowledge::OnFailure, &Content::text(text, Some(&style))).await
+    }
+
+    async fn message(&mut self, conn: ConnId, acknowledge: Acknowledge, envelope: &Envelope) -> Option<()> {
+        let (trid, payload) = (self.number(), envelope.encode().into());
+        self.say(conn, ClientCommand::Msg { trid, acknowledge, payload }).await
+    }
+}
+
+fn style() -> TextStyle {
+    TextStyle { font: "Segoe UI".into(), ..TextStyle::default() }
+}

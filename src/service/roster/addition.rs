@@ -1,0 +1,127 @@
+//! `ADD` and `ADC`: onto a list.
+
+use super::super::account::Listed;
+use super::super::world::{ConnId, World};
+use crate::msn::command::{ErrorCode, ListKind, ListMask, ServerCommand};
+use crate::msn::ids::{ContactId, Email, TrId};
+use crate::msn::wire::UrlText;
+
+/// Most entries of a list (§1.5).
+const MAX_FORWARD: usize = 1000;
+const MAX_OTHER: usize = 1500;
+
+impl World {
+    #[expect(clippy::too_many_arguments, reason = "the parameters of the two commands, side by side")]
+    pub(super) fn add(
+        &mut self,
+        conn: ConnId,
+        trid: TrId,
+        owner: &Email,
+        list: ListKind,
+        contact: Option<Email>,
+        name: Option<UrlText>,
+        id: Option<ContactId>,
+    ) {
+        let guids = self.dialect(conn).has_guids();
+        let by_id = |id: &ContactId| self.account(owner)?.listed.values().find(|l| l.id == *id);
+        let contact = contact.or_else(|| id.as_ref().and_then(by_id).map(|listed| listed.email.clone()));
+        let Some(contact) = contact else { return self.fail(conn, trid, ErrorCode::NOT_ON_LIST) };
+        if let Err(code) = self.may_add(owner, list, &contact, guids) {
+            return self.fail(conn, trid, code);
+        }
+        let fresh = self.fresh_contact(&contact, name.clone());
+        let Some(account) = self.account_mut(owner) else { return };
+        let listed = account.listed.entry(contact.to_key()).or_insert(fresh);
+        listed.lists.insert(list);
+        if list == ListKind::Reverse {
+            listed.lists.remove(ListKind::Pending);
+        }
+        let id = (list == ListKind::Forward).then(|| listed.id.clone());
+        let version = self.bump(conn, owner).unwrap_or_default();
+        let reply = if guids {
+            ServerCommand::Adc { trid, list, email: Some(contact.clone()), name, contact: id, group: None }
+        } else {
+            ServerCommand::Add { trid, list, version, email: contact.clone(), name, group: None }
+        };
+        self.send(conn, reply);
+        self.added(conn, trid, owner, list, &contact);
+    }
+
+    fn may_add(&self, owner: &Email, list: ListKind, contact: &Email, guids: bool) -> Result<(), ErrorCode> {
+        let account = self.account(owner).ok_or(ErrorCode::NO_SUCH_ACCOUNT)?;
+        let lists = account.lists(contact);
+        if !contact.is_address() {
+            return Err(ErrorCode::INVALID_PARAMETER);
+        }
+        if self.account(contact).is_none() {
+            return Err(if guids { ErrorCode::INVALID_ACCOUNT } else { ErrorCode::NO_SUCH_ACCOUNT });
+        }
+        if lists.has(list) {
+            return Err(ErrorCode::ALREADY_THERE);
+        }
+        match list {
+            ListKind::Allow if lists.has(ListKind::Block) => Err(ErrorCode::OPPOSITE_LIST),
+            ListKind::Block if lists.has(ListKind::Allow) => Err(ErrorCode::OPPOSITE_LIST),
+            ListKind::Pending => Err(ErrorCode::INVALID_PARAMETER),
+            // Only somebody who waits for an answer can be confirmed.
+            ListKind::Reverse if !lists.has(ListKind::Pending) => Err(ErrorCode::INVALID_PARAMETER),
+            ListKind::Forward if account.count(list) >= MAX_FORWARD => Err(ErrorCode::LIST_FULL),
+            _ if account.count(list) >= MAX_OTHER => Err(ErrorCode::LIST_FULL),
+            _ => Ok(()),
+        }
+    }
+
+    fn fresh_contact(&mut self, contact: &Email, name: Option<UrlText>) -> Listed {
+        let known = self.account(contact).map(|account| (account.email.clone(), account.name.clone()));
+        let (email, own_name) = known.unwrap_or_else(|| (contact.clone(), UrlText::encode(contact.as_str())));
+        let id = format!(
+            "{}-{}-{}-{}-{}",
+            self.random_hex(8),
+            self.random_hex(4),
+            self.random_hex(4),
+            self.random_hex(4),
+            self.random_hex(12)
+        );
+        Listed { email, name: name.unwrap_or(own_name), id: ContactId(id), lists: ListMask::default() }
+    }
+
+    /// What an addition does beyond the list: the other side learns of it, presence begins or ends.
+    fn added(&mut self, conn: ConnId, trid: TrId, owner: &Email, list: ListKind, contact: &Email) {
+        match list {
+            ListKind::Forward => {
+                self.told_of_addition(owner, contact);
+                if let Some(presence) = self.presence_of(contact, owner) {
+                    self.send(conn, ServerCommand::Iln { trid, presence });
+                }
+            }
+            ListKind::Allow | ListKind::Block => {
+                if let Some(watcher) = self.watcher(contact, owner) {
+                    self.tell_one(watcher, owner, contact);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The other side's reverse list, and a line if they are signed in (§3.4).
+    fn told_of_addition(&mut self, owner: &Email, contact: &Email) {
+        let name = self.account(owner).map(|account| account.name.clone());
+        let fresh = self.fresh_contact(owner, None);
+        let Some(other) = self.account_mut(contact) else { return };
+        let listed = other.listed.entry(owner.to_key()).or_insert(fresh);
+        let decided = listed.lists.has(ListKind::Allow) || listed.lists.has(ListKind::Block);
+        listed.lists.insert(ListKind::Reverse);
+        if !decided {
+            listed.lists.insert(ListKind::Pending);
+        }
+        let Some(conn) = other.session else { return };
+        let version = self.bump(conn, contact).unwrap_or_default();
+        let (trid, list, owner) = (TrId(0), ListKind::Reverse, owner.clone());
+        let line = if self.dialect(conn).has_guids() {
+            ServerCommand::Adc { trid, list, email: Some(owner), name, contact: None, group: None }
+        } else {
+            ServerCommand::Add { trid, list, version, email: owner, name, group: None }
+        };
+        self.send(conn, line);
+    }
+}
