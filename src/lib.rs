@@ -1,3 +1,5 @@
 #![doc = "msnbridge"]
+pub mod bridge;
 pub mod msn;
 pub mod service;
+pub mod store;

@@ -1,0 +1,89 @@
+//! What is said, in a form that no network owns.
+
+use serde::{Deserialize, Serialize};
+
+/// The formatting that one network gives a whole message, kept for the way back (font, effects, colour, and what only
+/// that network understands).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Format {
+    pub font: String,
+    pub style: Style,
+    pub charset: u32,
+    pub pitch_family: u8,
+    pub right_to_left: bool,
+}
+
+/// How text looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Style {
+    pub bold: bool,
+    pub italic: bool,
+    pub underline: bool,
+    pub strike: bool,
+    /// `0xRRGGBB`; `None` for the reader's own colour.
+    pub color: Option<u32>,
+}
+
+impl Style {
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A stretch of text and its look. Runs follow one another without gaps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub text: String,
+    pub style: Style,
+}
+
+/// A text: runs, and the whole message's format where it came with one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RichText {
+    pub runs: Vec<Run>,
+    pub format: Option<Format>,
+}
+
+impl RichText {
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self { runs: vec![Run { text: text.into(), style: Style::default() }], format: None }
+    }
+
+    /// A text that looks the same all over.
+    pub fn formatted(text: impl Into<String>, format: Format) -> Self {
+        Self { runs: vec![Run { text: text.into(), style: format.style }], format: Some(format) }
+    }
+
+    /// The words alone.
+    pub fn text(&self) -> String {
+        self.runs.iter().map(|run| run.text.as_str()).collect()
+    }
+
+    /// The style that every visible character has, where there is one.
+    pub fn uniform_style(&self) -> Option<Style> {
+        let mut visible = self.runs.iter().filter(|run| !run.text.trim().is_empty()).map(|run| run.style);
+        let first = visible.next()?;
+        visible.all(|style| style == first).then_some(first)
+    }
+}
+
+/// One thing said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    Text(RichText),
+    /// An action: "waves".
+    Emote(RichText),
+    Nudge,
+    /// Said by the bridge itself. `about` is the origin's own name for the message it speaks of.
+    Notice {
+        text: String,
+        about: Option<String>,
+    },
+}
+
+impl Body {
+    pub fn notice(text: impl Into<String>) -> Self {
+        Self::Notice { text: text.into(), about: None }
+    }
+}

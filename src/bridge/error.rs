@@ -1,0 +1,15 @@
+//! What can go wrong in the core itself: only its storage.
+
+use thiserror::Error;
+
+use super::ports::StorageError;
+
+#[derive(Debug, Error)]
+pub enum BridgeError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("a stored {what} cannot be read: {source}")]
+    Record { what: &'static str, source: serde_json::Error },
+    #[error("the bridge has stopped")]
+    Stopped,
+}

@@ -1,0 +1,133 @@
+//! What adapters tell the core: remote events from the network, local events from the frontends.
+
+use serde::{Deserialize, Serialize};
+
+use super::body::Body;
+use super::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
+
+/// Milliseconds since the epoch.
+pub type Timestamp = u64;
+
+/// A remote person as the network describes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ghost {
+    pub id: GhostId,
+    pub name: String,
+}
+
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    Online,
+    Away,
+    Offline,
+}
+
+/// A person's presence, with words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GhostPresence {
+    pub ghost: Ghost,
+    pub availability: Availability,
+    /// "busy", "out to lunch", and the personal message; empty for nothing.
+    pub text: String,
+}
+
+/// How a login's connection is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionState {
+    Connecting,
+    Connected,
+    /// Lost or refused for now; it is tried again by itself.
+    Waiting {
+        reason: String,
+    },
+    /// Ended until somebody asks for it: wrong password, signed in elsewhere, signed out.
+    SignedOut {
+        reason: String,
+    },
+}
+
+/// What happened on the remote network, for one login.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteEvent {
+    pub login: LoginId,
+    pub kind: RemoteKind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum RemoteKind {
+    Message {
+        conversation: ConversationId,
+        sender: Ghost,
+        body: Body,
+        at: Timestamp,
+    },
+    Typing {
+        conversation: ConversationId,
+        sender: Ghost,
+    },
+    Joined {
+        conversation: ConversationId,
+        ghost: Ghost,
+        at: Timestamp,
+    },
+    Left {
+        conversation: ConversationId,
+        ghost: Ghost,
+        at: Timestamp,
+    },
+    Presence(GhostPresence),
+    State(ConnectionState),
+    /// For the login's owner, in words.
+    Notice {
+        text: String,
+    },
+}
+
+/// Who says something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "as", rename_all = "snake_case")]
+pub enum Author {
+    /// A remote person.
+    Ghost(Ghost),
+    /// The login's owner, under the name they have where they said it.
+    Owner { name: String },
+    /// Somebody without a login, through somebody else's.
+    Relayed { name: String },
+    /// The bridge itself.
+    Bridge,
+}
+
+/// Something said on a frontend.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LocalMessage {
+    pub portal: PortalKey,
+    pub leg: Leg,
+    pub author: Author,
+    /// The frontend's own name of it, unique there: an event id.
+    pub reference: String,
+    pub body: Body,
+    pub at: Timestamp,
+}
+
+/// A command, and where its answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalCommand {
+    pub user: UserId,
+    /// The words without a prefix.
+    pub text: String,
+    /// The conversation it was given in; the management conversation, or a portal.
+    pub portal: PortalKey,
+    /// The frontend's own name of it.
+    pub reference: String,
+}
+
+/// What happened on a frontend.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LocalEvent {
+    Message(LocalMessage),
+    Command(LocalCommand),
+    /// Nothing to do.
+    Ignored,
+}

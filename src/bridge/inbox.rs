@@ -1,0 +1,157 @@
+//! The inbox: what a frontend brought, on disk before anybody says thank you, read later in order.
+//!
+//! Also remembers what was seen: the last 10,000 transactions with a digest of what was in them, and the last 10,000
+//! items, across restarts. A homeserver that starts anew counts from one again, so the number alone says nothing.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, Notify};
+
+use super::BridgeError;
+use super::ids::Leg;
+use super::ports::{Batch, Row, Storage, Table, Urgency};
+
+/// How many transactions and how many items are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// One thing brought by a frontend.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// The frontend's own name of it: an event id.
+    pub name: String,
+    pub raw: Vec<u8>,
+}
+
+/// The writing side, shared by the handlers of one frontend's connections.
+pub struct Inbox {
+    storage: Arc<dyn Storage>,
+    leg: Leg,
+    state: Mutex<State>,
+    arrived: Arc<Notify>,
+}
+
+struct State {
+    next: u64,
+    transactions: Memory,
+    items: Memory,
+}
+
+/// A bounded memory of digests, on disk as a ring of keys.
+struct Memory {
+    kind: u8,
+    known: HashSet<[u8; 32]>,
+    order: VecDeque<(u64, [u8; 32])>,
+    next: u64,
+}
+
+impl Memory {
+    fn load(storage: &dyn Storage, kind: u8) -> Result<Self, BridgeError> {
+        let rows = storage.scan(Table::Seen, &[kind], None, REMEMBERED + 1)?;
+        let mut memory = Self { kind, known: HashSet::new(), order: VecDeque::new(), next: 0 };
+        for (key, value) in rows {
+            let (Some(number), Ok(digest)) = (key.last_chunk::<8>(), <[u8; 32]>::try_from(&value[..])) else {
+                continue;
+            };
+            let number = u64::from_be_bytes(*number);
+            memory.next = number + 1;
+            memory.known.insert(digest);
+            memory.order.push_back((number, digest));
+        }
+        Ok(memory)
+    }
+
+    fn key(&self, number: u64) -> Vec<u8> {
+        [&[self.kind][..], &number.to_be_bytes()].concat()
+    }
+
+    fn remember(&mut self, digest: [u8; 32], batch: &mut Batch) {
+        if !self.known.insert(digest) {
+            return;
+        }
+        batch.put(Table::Seen, self.key(self.next), digest);
+        self.order.push_back((self.next, digest));
+        self.next += 1;
+        while self.order.len() > REMEMBERED {
+            if let Some((number, old)) = self.order.pop_front() {
+                self.known.remove(&old);
+                batch.remove(Table::Seen, self.key(number));
+            }
+        }
+    }
+}
+
+fn digest(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+impl Inbox {
+    pub fn open(storage: Arc<dyn Storage>, leg: Leg) -> Result<Self, BridgeError> {
+        let kind = leg as u8 * 2;
+        let mut next = 0;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = storage.scan(Table::Inbox, leg.as_str().as_bytes(), after.as_deref(), 256)?;
+            let Some((key, _)) = rows.last() else { break };
+            next = key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) + 1;
+            after = Some(key.clone());
+        }
+        let transactions = Memory::load(&*storage, kind)?;
+        let items = Memory::load(&*storage, kind + 1)?;
+        // Numbers of items that were read and removed are not used again.
+        let next = next.max(items.next);
+        let state = Mutex::new(State { next, transactions, items });
+        Ok(Self { storage, leg, state, arrived: Arc::new(Notify::new()) })
+    }
+
+    /// Takes a transaction. When this returns, everything in it that was not seen before is on disk.
+    pub async fn accept(&self, transaction: &str, items: Vec<Item>) -> Result<usize, BridgeError> {
+        let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
+        let whole = digest(&[&[transaction], &names[..]].concat());
+        let mut state = self.state.lock().await;
+        if state.transactions.known.contains(&whole) {
+            return Ok(0);
+        }
+        let mut batch = Batch::default();
+        state.transactions.remember(whole, &mut batch);
+        let mut fresh = 0;
+        for item in &items {
+            let name = digest(&[&item.name]);
+            if state.items.known.contains(&name) {
+                continue;
+            }
+            state.items.remember(name, &mut batch);
+            let mut key = self.leg.as_str().as_bytes().to_vec();
+            key.extend_from_slice(&state.next.to_be_bytes());
+            batch.put(Table::Inbox, key, item.raw.clone());
+            state.next += 1;
+            fresh += 1;
+        }
+        // The lock is held until the order of the batches is fixed, not until they are on disk.
+        let synced = self.storage.commit(batch, Urgency::Now);
+        drop(state);
+        synced.await?;
+        self.arrived.notify_one();
+        Ok(fresh)
+    }
+
+    /// Wakes whoever reads.
+    pub(super) fn arrived(&self) -> Arc<Notify> {
+        self.arrived.clone()
+    }
+
+    pub fn leg(&self) -> Leg {
+        self.leg
+    }
+
+    /// Items behind `after`, in order.
+    pub(super) fn read(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<Row>, BridgeError> {
+        Ok(self.storage.scan(Table::Inbox, self.leg.as_str().as_bytes(), after, limit)?)
+    }
+}

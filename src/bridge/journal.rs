@@ -1,0 +1,181 @@
+//! The journal: what must be delivered, to which legs, and how far each leg has come.
+//!
+//! Entries of one portal are numbered without gaps in the order in which they were said. Each leg has a cursor, the
+//! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
+//! becomes a dead letter.
+
+use serde::{Deserialize, Serialize};
+
+use super::BridgeError;
+use super::event::{Author, Timestamp};
+use super::ids::{EntryId, Leg, PortalKey};
+use super::ports::{Batch, Content, Storage, Table};
+use super::record::{decode, encode};
+
+/// Where an entry came from on a frontend: whom to tell what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub leg: Leg,
+    pub reference: String,
+}
+
+/// One thing to deliver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: EntryId,
+    pub author: Author,
+    pub content: Content,
+    pub at: Timestamp,
+    pub origin: Option<Origin>,
+    /// The legs it is for; the others pass over it.
+    pub legs: Vec<Leg>,
+}
+
+/// An entry that was given up, and why.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub portal: PortalKey,
+    pub leg: Leg,
+    pub reason: String,
+    pub entry: Entry,
+}
+
+/// Most dead letters kept; the oldest go.
+pub const MAX_DEAD_LETTERS: usize = 1_000;
+
+fn entry_key(portal: &PortalKey, sequence: u64) -> Vec<u8> {
+    let mut key = portal.to_key();
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+fn cursor_key(portal: &PortalKey, leg: Leg) -> Vec<u8> {
+    let mut key = portal.to_key();
+    key.extend_from_slice(leg.as_str().as_bytes());
+    key
+}
+
+fn sequence_of(key: &[u8]) -> u64 {
+    key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The cursors of one portal, and where its next entry goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cursors {
+    portal: PortalKey,
+    /// Each leg and the last entry it is done with.
+    done: Vec<(Leg, u64)>,
+    /// Number of the last entry written.
+    pub(super) head: u64,
+    /// Number of the last entry removed.
+    tail: u64,
+}
+
+impl Cursors {
+    /// Reads where a portal stands. A leg that is new begins behind everything that was said before it.
+    pub(super) fn load(storage: &dyn Storage, portal: &PortalKey, legs: &[Leg]) -> Result<Self, BridgeError> {
+        let stored = |leg: Leg| -> Result<Option<u64>, BridgeError> {
+            let value = storage.read(Table::Cursors, &cursor_key(portal, leg))?;
+            Ok(value.map(|value| sequence_of(&value)))
+        };
+        let mut known = Vec::new();
+        for &leg in legs {
+            known.push((leg, stored(leg)?));
+        }
+        let mut newest = 0;
+        for leg in Leg::ALL {
+            newest = newest.max(stored(leg)?.unwrap_or(0));
+        }
+        let prefix = portal.to_key();
+        let first = storage.scan(Table::Journal, &prefix, None, 1)?.first().map(|(key, _)| sequence_of(key));
+        let mut head = newest;
+        let mut after = Some(entry_key(portal, newest));
+        while let Some(at) = after.take() {
+            let rows = storage.scan(Table::Journal, &prefix, Some(&at), 256)?;
+            if let Some((key, _)) = rows.last() {
+                head = sequence_of(key);
+                after = Some(key.clone());
+            }
+        }
+        let tail = first.map_or(head, |first| first - 1);
+        let done = known.into_iter().map(|(leg, cursor)| (leg, cursor.unwrap_or(tail))).collect();
+        Ok(Self { portal: portal.clone(), done, head, tail })
+    }
+
+    pub(super) fn done(&self, leg: Leg) -> u64 {
+        self.done.iter().find(|(known, _)| *known == leg).map_or(self.head, |(_, done)| *done)
+    }
+
+    /// Writes an entry at the end.
+    pub(super) fn append(&mut self, entry: &Entry, batch: &mut Batch) -> u64 {
+        if self.head == self.tail {
+            // Everything was removed: the cursors alone remember the number.
+            for (leg, _) in self.done.clone() {
+                self.store(leg, batch);
+            }
+        }
+        self.head += 1;
+        batch.put(Table::Journal, entry_key(&self.portal, self.head), encode(entry));
+        self.head
+    }
+
+    /// A leg is done with everything up to `sequence`; entries that every leg has passed go.
+    pub(super) fn strike(&mut self, leg: Leg, sequence: u64, batch: &mut Batch) {
+        if let Some((_, done)) = self.done.iter_mut().find(|(known, _)| *known == leg) {
+            *done = sequence.max(*done);
+        }
+        self.store(leg, batch);
+        let passed = self.done.iter().map(|(_, done)| *done).min().unwrap_or(self.head);
+        for gone in self.tail + 1..=passed {
+            batch.remove(Table::Journal, entry_key(&self.portal, gone));
+        }
+        self.tail = self.tail.max(passed);
+    }
+
+    fn store(&self, leg: Leg, batch: &mut Batch) {
+        batch.put(Table::Cursors, cursor_key(&self.portal, leg), self.done(leg).to_be_bytes());
+    }
+
+    /// The first entry behind a leg's cursor that is for it, and the number up to which nothing is.
+    pub(super) fn next(&self, storage: &dyn Storage, leg: Leg) -> Result<Next, BridgeError> {
+        let prefix = self.portal.to_key();
+        let mut after = self.done(leg);
+        while after < self.head {
+            let rows = storage.scan(Table::Journal, &prefix, Some(&entry_key(&self.portal, after)), 16)?;
+            if rows.is_empty() {
+                break;
+            }
+            for (key, value) in rows {
+                after = sequence_of(&key);
+                let entry: Entry = decode("journal entry", &value)?;
+                if entry.legs.contains(&leg) {
+                    return Ok(Next::Entry { sequence: after, entry: Box::new(entry) });
+                }
+            }
+        }
+        Ok(Next::Nothing { up_to: self.head })
+    }
+}
+
+/// What a leg has to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Entry { sequence: u64, entry: Box<Entry> },
+    Nothing { up_to: u64 },
+}
+
+impl DeadLetter {
+    pub(super) fn store(&self, batch: &mut Batch) {
+        let mut key = self.entry.at.to_be_bytes().to_vec();
+        key.extend_from_slice(self.entry.id.as_str().as_bytes());
+        batch.put(Table::DeadLetters, key, encode(self));
+    }
+}
+
+/// Removes the oldest dead letters beyond [`MAX_DEAD_LETTERS`].
+pub(super) fn trim_dead_letters(storage: &dyn Storage, batch: &mut Batch) -> Result<(), BridgeError> {
+    let rows = storage.scan(Table::DeadLetters, &[], None, MAX_DEAD_LETTERS * 2)?;
+    let excess = rows.len().saturating_sub(MAX_DEAD_LETTERS);
+    rows.into_iter().take(excess).for_each(|(key, _)| batch.remove(Table::DeadLetters, key));
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! A login: one remote account held for somebody, and what the bridge remembers of it.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::body::Format;
+use super::ids::{LoginId, UserId};
+
+/// What is needed to sign in.
+#[derive(Clone)]
+pub struct Credentials {
+    /// As its owner spells it.
+    pub account: String,
+    pub password: SecretString,
+    /// The network's word for the presence to start with.
+    pub presence: String,
+    pub personal_message: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({})", self.account)
+    }
+}
+
+/// A login as it is stored: the table is sealed.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    pub id: LoginId,
+    pub account: String,
+    /// Who is told about it and may command it.
+    pub owner: UserId,
+    password: String,
+    /// Why it stays signed out until its owner asks for it.
+    pub signed_out: Option<String>,
+    pub presence: String,
+    pub personal_message: String,
+    /// The font and colour that plain messages get.
+    pub format: Option<Format>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Login({} of {})", self.id, self.owner)
+    }
+}
+
+impl Login {
+    pub fn new(id: LoginId, account: String, owner: UserId, password: &SecretString) -> Self {
+        Self {
+            id,
+            account,
+            owner,
+            password: password.expose_secret().to_owned(),
+            signed_out: None,
+            presence: "online".into(),
+            personal_message: String::new(),
+            format: None,
+        }
+    }
+
+    pub fn set_password(&mut self, password: &SecretString) {
+        self.password = password.expose_secret().to_owned();
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            account: self.account.clone(),
+            password: SecretString::from(self.password.clone()),
+            presence: self.presence.clone(),
+            personal_message: self.personal_message.clone(),
+        }
+    }
+}

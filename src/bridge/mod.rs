@@ -1,0 +1,23 @@
+//! The bridging core: what is said where, by whom, in which order, and what became of it.
+//!
+//! Knows logins, portals, ghosts, the journal, and who speaks as whom. Knows no network: adapters implement the traits
+//! in [`ports`] and speak in the events of [`event`]; identifiers are opaque here, made and read by their adapter only.
+//! Source: sections 2 to 4 of the product's description.
+
+pub mod body;
+pub mod command;
+mod error;
+pub mod event;
+pub mod ids;
+pub mod inbox;
+pub mod journal;
+pub mod login;
+mod portal;
+pub mod ports;
+pub mod record;
+mod router;
+#[cfg(test)]
+mod tests;
+
+pub use error::BridgeError;
+pub use router::{Bridge, BridgeHandle, Setup};

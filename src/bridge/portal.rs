@@ -1,0 +1,321 @@
+//! A portal's own task: it writes what is said into the journal and carries it to each leg, one entry at a time.
+//!
+//! One serial queue for each leg: order holds, and a leg that is down holds only itself. Memory does not grow with what
+//! waits: entries are read from the store when their turn comes.
+
+mod leg;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::BridgeError;
+use super::body::Body;
+use super::event::Author;
+use super::ids::{EntryId, Leg, PortalKey};
+use super::journal::{Cursors, DeadLetter, Entry, Next, trim_dead_letters};
+use super::ports::{Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency};
+use leg::LegQueue;
+
+/// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
+pub(super) const MAILBOX: usize = 256;
+/// A sender who still waits after this is told that it takes longer: before the 30 s that they are promised.
+const PENDING_AFTER: Duration = Duration::from_secs(25);
+/// How long deliveries under way may take when the bridge stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What a portal's task is told.
+#[derive(Debug)]
+pub(super) enum PortalInput {
+    /// Something said, and changes that belong to it: both happen, or neither.
+    Append { entry: Entry, with: Batch },
+    /// What held this leg may be over.
+    LegUp(Leg),
+}
+
+/// What a portal's task tells the router.
+#[derive(Debug)]
+pub(super) struct Undeliverable {
+    pub(super) portal: PortalKey,
+    pub(super) leg: Leg,
+    pub(super) reason: String,
+}
+
+/// What every portal's task uses.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) network: Arc<dyn Network>,
+    pub(super) frontends: Vec<Arc<dyn Frontend>>,
+    pub(super) undeliverable: mpsc::Sender<Undeliverable>,
+    pub(super) cancel: CancellationToken,
+    /// Told that the loop turns, for the watchdog.
+    pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
+}
+
+pub(super) struct Portal {
+    key: PortalKey,
+    around: Surroundings,
+    cursors: Cursors,
+    legs: Vec<LegQueue>,
+    under_way: JoinSet<(Leg, Attempt, Result<(), DeliveryError>)>,
+}
+
+/// An entry on its way to a leg.
+#[derive(Debug)]
+struct Attempt {
+    sequence: u64,
+    entry: Box<Entry>,
+}
+
+impl Portal {
+    pub(super) fn open(key: PortalKey, legs: &[Leg], around: Surroundings) -> Result<Self, BridgeError> {
+        let cursors = Cursors::load(&*around.storage, &key, legs)?;
+        let legs = legs.iter().copied().map(LegQueue::new).collect();
+        Ok(Self { key, around, cursors, legs, under_way: JoinSet::new() })
+    }
+
+    #[tracing::instrument(name = "portal", skip_all, fields(portal = %self.key))]
+    pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>) {
+        let cancel = self.around.cancel.clone();
+        loop {
+            if let Err(error) = self.start_deliveries() {
+                tracing::error!(%error, "the portal cannot read its journal");
+            }
+            let wake = self.legs.iter().filter_map(LegQueue::wake_at).min();
+            let result = tokio::select! {
+                input = mailbox.recv() => match input {
+                    Some(input) => self.take(input, &mut mailbox).await,
+                    None => break,
+                },
+                Some(done) = self.under_way.join_next() => match done {
+                    Ok((leg, attempt, result)) => self.finished(leg, attempt, result).await,
+                    Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
+                },
+                () = sleep_until(wake) => { self.report_pending().await; Ok(()) }
+                () = cancel.cancelled() => break,
+            };
+            (self.around.heartbeat)();
+            if let Err(error) = result {
+                // The entry stays where it is; the disk is given a moment.
+                tracing::error!(%error, "the journal could not be written");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        self.stop(&mut mailbox).await;
+    }
+
+    /// What is in the mailbox is written down, what is under way may end; nothing new begins.
+    async fn stop(&mut self, mailbox: &mut mpsc::Receiver<PortalInput>) {
+        mailbox.close();
+        while let Some(input) = mailbox.recv().await {
+            if let Err(error) = self.take(input, mailbox).await {
+                tracing::error!(%error, "the journal could not be written");
+            }
+        }
+        let until = Instant::now() + GRACE;
+        while let Ok(Some(done)) = tokio::time::timeout_at(until, self.under_way.join_next()).await {
+            if let Ok((leg, attempt, result)) = done {
+                let _ = self.finished(leg, attempt, result).await; // logged where it matters; the entry is kept
+            }
+        }
+        self.under_way.abort_all();
+    }
+
+    /// Handles an input and everything that waits behind it: one commit for all.
+    async fn take(
+        &mut self,
+        first: PortalInput,
+        mailbox: &mut mpsc::Receiver<PortalInput>,
+    ) -> Result<(), BridgeError> {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        let mut appended = 0;
+        while let Some(input) = next {
+            match input {
+                PortalInput::Append { entry, with } => {
+                    let sequence = self.cursors.append(&entry, &mut batch);
+                    batch.0.extend(with.0);
+                    appended += 1;
+                    tracing::debug!(sequence, entry = %entry.id, "journaling");
+                }
+                PortalInput::LegUp(leg) => self.leg_mut(leg).into_iter().for_each(LegQueue::release),
+            }
+            next = (appended < MAILBOX).then(|| mailbox.try_recv().ok()).flatten();
+        }
+        if appended > 0 {
+            self.around.storage.commit(batch, Urgency::Now).await?;
+            tracing::info!(head = self.cursors.head, appended, "journaled");
+        }
+        Ok(())
+    }
+
+    fn leg_mut(&mut self, leg: Leg) -> Option<&mut LegQueue> {
+        self.legs.iter_mut().find(|queue| queue.leg == leg)
+    }
+
+    fn start_deliveries(&mut self) -> Result<(), BridgeError> {
+        let now = Instant::now();
+        for index in 0..self.legs.len() {
+            if !self.legs[index].is_ready(now) {
+                continue;
+            }
+            let leg = self.legs[index].leg;
+            if self.cursors.done(leg) == self.cursors.head {
+                continue;
+            }
+            match self.cursors.next(&*self.around.storage, leg)? {
+                Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
+                Next::Nothing { up_to } => {
+                    let mut batch = Batch::default();
+                    self.cursors.strike(leg, up_to, &mut batch);
+                    // Nobody waits for this: repeating it after a crash changes nothing.
+                    drop(self.around.storage.commit(batch, Urgency::Soon));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, index: usize, attempt: Attempt) {
+        let queue = &mut self.legs[index];
+        let leg = queue.leg;
+        let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
+        let delivery = Delivery {
+            portal: self.key.clone(),
+            id: attempt.entry.id.clone(),
+            sequence: attempt.sequence,
+            author: attempt.entry.author.clone(),
+            content: attempt.entry.content.clone(),
+            at: attempt.entry.at,
+            unconfirmed,
+        };
+        let network = self.around.network.clone();
+        let frontend = self.frontend(leg);
+        self.under_way.spawn(async move {
+            let result = match frontend {
+                Some(frontend) => frontend.deliver(delivery).await,
+                None if leg == Leg::Remote => network.deliver(delivery).await,
+                None => Err(DeliveryError::permanent("this side is not configured any more")),
+            };
+            (leg, attempt, result)
+        });
+    }
+
+    fn frontend(&self, leg: Leg) -> Option<Arc<dyn Frontend>> {
+        self.around.frontends.iter().find(|frontend| frontend.leg() == leg).cloned()
+    }
+
+    async fn finished(
+        &mut self,
+        leg: Leg,
+        attempt: Attempt,
+        result: Result<(), DeliveryError>,
+    ) -> Result<(), BridgeError> {
+        match result {
+            Ok(()) => {
+                self.strike(leg, &attempt, Batch::default()).await?;
+                if leg == Leg::Remote {
+                    self.report(&attempt.entry, Outcome::Delivered).await;
+                }
+            }
+            Err(DeliveryError::Permanent { reason }) => self.give_up(leg, attempt, reason).await?,
+            Err(DeliveryError::Transient { reason, after }) => {
+                tracing::warn!(%leg, sequence = attempt.sequence, %reason, "not delivered, trying again");
+                self.leg_mut(leg).into_iter().for_each(|queue| queue.retry(after, &reason));
+            }
+            Err(DeliveryError::LegDown { reason }) => {
+                tracing::warn!(%leg, %reason, "this side is down, holding everything for it");
+                self.leg_mut(leg).into_iter().for_each(|queue| queue.hold(&reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The leg is done with the entry. The network cannot be asked whether it had a message already, so that cursor is
+    /// on disk before the next one goes; the frontends can.
+    async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
+        self.cursors.strike(leg, attempt.sequence, &mut batch);
+        self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
+        let urgency = if leg == Leg::Remote { Urgency::Now } else { Urgency::Soon };
+        let synced = self.around.storage.commit(batch, urgency);
+        if urgency == Urgency::Now { Ok(synced.await?) } else { Ok(()) }
+    }
+
+    /// The entry can never be delivered: it is set aside, its sender and the owner are told, and the next one goes.
+    async fn give_up(&mut self, leg: Leg, attempt: Attempt, reason: String) -> Result<(), BridgeError> {
+        tracing::warn!(%leg, sequence = attempt.sequence, %reason, "gave an entry up");
+        let mut batch = Batch::default();
+        let entry = &attempt.entry;
+        DeadLetter { portal: self.key.clone(), leg, reason: reason.clone(), entry: (**entry).clone() }
+            .store(&mut batch);
+        trim_dead_letters(&*self.around.storage, &mut batch)?;
+        if let Some(notice) = self.failure_notice(leg, entry, &reason) {
+            self.cursors.append(&notice, &mut batch);
+        }
+        let told_here = entry.origin.is_some() || entry.author == Author::Bridge;
+        self.strike(leg, &attempt, batch).await?;
+        self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() }).await;
+        if !told_here {
+            let note = Undeliverable { portal: self.key.clone(), leg, reason };
+            if self.around.undeliverable.try_send(note).is_err() {
+                tracing::error!("too many failures at once, the owner is not told of this one");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the sender reads in the place where they wrote.
+    fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
+        let origin = entry.origin.as_ref()?;
+        let side = match leg {
+            Leg::Remote => "",
+            Leg::Matrix => " on Matrix",
+            Leg::Irc => " on IRC",
+        };
+        let body = Body::Notice {
+            text: format!("Your message was not delivered{side}: {reason}."),
+            about: Some(origin.reference.clone()),
+        };
+        Some(Entry {
+            id: EntryId::new(format!("{}-failed-{leg}", entry.id)),
+            author: Author::Bridge,
+            content: Content::Said { body },
+            at: entry.at,
+            origin: None,
+            legs: vec![origin.leg],
+        })
+    }
+
+    async fn report(&self, entry: &Entry, outcome: Outcome) {
+        let Some(origin) = &entry.origin else { return };
+        if let Some(frontend) = self.frontend(origin.leg) {
+            frontend.report(&self.key, &origin.reference, outcome).await;
+        }
+    }
+
+    /// Senders who have waited long enough to wonder.
+    async fn report_pending(&mut self) {
+        let now = Instant::now();
+        let mut notes = Vec::new();
+        for queue in &mut self.legs {
+            notes.extend(queue.take_overdue(now));
+        }
+        for (origin, reason) in notes {
+            if let Some(frontend) = self.frontend(origin.leg) {
+                frontend.report(&self.key, &origin.reference, Outcome::Pending { reason }).await;
+            }
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

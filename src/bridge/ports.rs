@@ -1,0 +1,250 @@
+//! The traits that adapters implement: a remote network, frontends, storage.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use thiserror::Error;
+
+use super::body::Body;
+use super::event::{Author, GhostPresence, LocalEvent, Timestamp};
+use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
+use super::login::Credentials;
+
+/// One entry on its way to one leg.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub portal: PortalKey,
+    /// Names the entry on every attempt: adapters derive what makes a repeat recognisable from it.
+    pub id: EntryId,
+    /// Rises within a portal.
+    pub sequence: u64,
+    pub author: Author,
+    pub content: Content,
+    /// When it was said.
+    pub at: Timestamp,
+    /// Whether an earlier attempt may have arrived: look before sending.
+    pub unconfirmed: bool,
+}
+
+/// What an entry holds.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Content {
+    Said { body: Body },
+    Joined { ghost: super::event::Ghost },
+    Left { ghost: super::event::Ghost },
+}
+
+/// Why a delivery did not succeed, by what can be done about it. Texts are for people.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DeliveryError {
+    /// Again, for ever, after a while.
+    #[error("{reason}")]
+    Transient { reason: String, after: Option<Duration> },
+    /// Nothing at all goes through on this leg until something changes.
+    #[error("{reason}")]
+    LegDown { reason: String },
+    /// This entry can never be delivered.
+    #[error("{reason}")]
+    Permanent { reason: String },
+}
+
+impl DeliveryError {
+    pub fn transient(reason: impl Into<String>) -> Self {
+        Self::Transient { reason: reason.into(), after: None }
+    }
+
+    pub fn permanent(reason: impl Into<String>) -> Self {
+        Self::Permanent { reason: reason.into() }
+    }
+}
+
+/// What became of something that a frontend brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered,
+    /// Not yet; it is kept and tried again.
+    Pending {
+        reason: String,
+    },
+    Failed {
+        reason: String,
+    },
+}
+
+/// What is only worth something now: never journaled, dropped when it cannot be shown.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    Typing { portal: PortalKey, author: Author },
+    Presence { login: LoginId, presence: GhostPresence },
+}
+
+/// A side on which people are shown to other people: Matrix, IRC.
+pub trait Frontend: Send + Sync {
+    fn leg(&self) -> Leg;
+
+    /// Whether this side takes part in `portal`.
+    fn serves(&self, portal: &PortalKey) -> bool;
+
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// Tells the sender of `reference` what became of it.
+    fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()>;
+
+    fn show(&self, signal: Signal) -> BoxFuture<'_, ()>;
+
+    /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
+    fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>>;
+
+    /// Removes what somebody should not have left lying about, a password. False when that was not possible.
+    fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool>;
+}
+
+/// What a person asks of the network for one of their logins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// One of the network's own words for a presence: `online`, `away`, `hidden`.
+    Presence(String),
+    PersonalMessage(String),
+    /// Call somebody into a conversation.
+    Invite {
+        conversation: super::ids::ConversationId,
+        ghost: GhostId,
+    },
+    Typing {
+        conversation: super::ids::ConversationId,
+    },
+}
+
+/// A contact as listed for its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactLine {
+    pub ghost: GhostId,
+    pub name: String,
+    pub presence: String,
+}
+
+/// The remote network.
+pub trait Network: Send + Sync {
+    /// Checks what a person typed as an account, and gives the login it would be.
+    fn login_id(&self, account: &str) -> Result<LoginId, String>;
+
+    /// Checks what a person typed as a contact, and gives its conversation.
+    fn direct_conversation(&self, contact: &str) -> Result<(GhostId, super::ids::ConversationId), String>;
+
+    /// Keeps one session for a login from now on. A second call replaces the credentials and tries at once.
+    fn connect(&self, login: LoginId, credentials: Credentials);
+
+    /// Ends a login's session.
+    fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()>;
+
+    /// Resolves when the network confirmed the message, or with the reason why it did not.
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
+
+    fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>>;
+}
+
+/// The parts of the store. Each has its own keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    Meta = 1,
+    Logins,
+    Portals,
+    /// People's words: sealed.
+    Journal,
+    Cursors,
+    /// What frontends brought and nobody has read yet: sealed.
+    Inbox,
+    Seen,
+    /// What could not be delivered: sealed.
+    DeadLetters,
+    Rooms,
+    Ghosts,
+}
+
+impl Table {
+    pub const ALL: [Self; 10] = [
+        Self::Meta,
+        Self::Logins,
+        Self::Portals,
+        Self::Journal,
+        Self::Cursors,
+        Self::Inbox,
+        Self::Seen,
+        Self::DeadLetters,
+        Self::Rooms,
+        Self::Ghosts,
+    ];
+
+    /// Whether values hold people's words or secrets and are sealed at rest.
+    pub fn is_sealed(self) -> bool {
+        matches!(self, Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters)
+    }
+
+    /// Whether an export leaves it out: what is on its way belongs to this store only.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Journal | Self::Inbox | Self::Cursors | Self::Seen)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    pub table: Table,
+    pub key: Vec<u8>,
+    /// `None` removes.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Changes that happen together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch(pub Vec<Write>);
+
+impl Batch {
+    pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.0.push(Write { table, key: key.into(), value: Some(value.into()) });
+    }
+
+    pub fn remove(&mut self, table: Table, key: impl Into<Vec<u8>>) {
+        self.0.push(Write { table, key: key.into(), value: None });
+    }
+}
+
+/// When a batch must be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// As soon as the disk can.
+    Now,
+    /// With the next urgent one, or a moment later: losing it costs a look, not a message.
+    Soon,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the store failed: {0}")]
+pub struct StorageError(pub String);
+
+/// Key and value of one row.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// Durable keys and values.
+pub trait Storage: Send + Sync {
+    fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// Rows whose key starts with `prefix` and comes after `after`, in order, at most `limit`.
+    fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StorageError>;
+
+    /// Visible to readers at once; the future resolves when it is synced to disk.
+    fn commit(&self, batch: Batch, urgency: Urgency) -> BoxFuture<'static, Result<(), StorageError>>;
+}
+
+/// Who may do what with the bot.
+pub trait Permissions: Send + Sync {
+    fn may_use(&self, user: &UserId) -> bool;
+}

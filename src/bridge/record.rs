@@ -1,0 +1,74 @@
+//! What is stored about logins and portals, and how it is read back.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::BridgeError;
+use super::ids::{Leg, LoginId, PortalKey};
+use super::login::Login;
+use super::ports::{Batch, Storage, Table};
+
+/// A conversation as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortalRecord {
+    pub key: PortalKey,
+    /// The sides that take part, the remote network included.
+    pub legs: Vec<Leg>,
+}
+
+impl PortalRecord {
+    pub fn store(&self, batch: &mut Batch) {
+        batch.put(Table::Portals, self.key.to_key(), encode(self));
+    }
+
+    pub fn load_all(storage: &dyn Storage) -> Result<Vec<Self>, BridgeError> {
+        load_all(storage, Table::Portals, "portal")
+    }
+
+    pub fn load(storage: &dyn Storage, key: &PortalKey) -> Result<Option<Self>, BridgeError> {
+        storage.read(Table::Portals, &key.to_key())?.map(|value| decode("portal", &value)).transpose()
+    }
+}
+
+impl Login {
+    pub fn store(&self, batch: &mut Batch) {
+        batch.put(Table::Logins, self.id.as_str(), encode(self));
+    }
+
+    pub fn erase(id: &LoginId, batch: &mut Batch) {
+        batch.remove(Table::Logins, id.as_str());
+    }
+
+    pub fn load_all(storage: &dyn Storage) -> Result<Vec<Self>, BridgeError> {
+        load_all(storage, Table::Logins, "login")
+    }
+}
+
+/// Most rows read at once.
+const PAGE: usize = 256;
+
+fn load_all<T: DeserializeOwned>(
+    storage: &dyn Storage,
+    table: Table,
+    what: &'static str,
+) -> Result<Vec<T>, BridgeError> {
+    let mut all = Vec::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = storage.scan(table, &[], after.as_deref(), PAGE)?;
+        let Some((last, _)) = rows.last() else { return Ok(all) };
+        after = Some(last.clone());
+        for (_, value) in &rows {
+            all.push(decode(what, value)?);
+        }
+    }
+}
+
+/// Our own types always serialise: they hold no maps with other keys than text.
+pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+pub(super) fn decode<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Result<T, BridgeError> {
+    serde_json::from_slice(value).map_err(|source| BridgeError::Record { what, source })
+}

@@ -1,0 +1,304 @@
+//! The router: one task that knows every login and portal, and hands what happens to the right one.
+
+mod commands;
+mod inbound;
+mod logins;
+mod signals;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::BridgeError;
+use super::body::Body;
+use super::event::{Author, RemoteEvent, Timestamp};
+use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
+use super::inbox::Inbox;
+use super::journal::{Entry, Origin};
+use super::login::Login;
+use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
+use super::ports::{Batch, Content, Frontend, Network, Permissions, Storage, Table};
+use super::record::PortalRecord;
+use commands::Finished;
+use logins::Standing;
+use signals::SignalSender;
+
+/// Remote events waiting; full, the sessions that bring them wait, and so do their sockets.
+const EVENTS: usize = 1024;
+
+/// What the core is put together from.
+pub struct Setup {
+    pub storage: Arc<dyn Storage>,
+    pub network: Arc<dyn Network>,
+    pub frontends: Vec<Arc<dyn Frontend>>,
+    pub inboxes: Vec<Arc<Inbox>>,
+    pub permissions: Arc<dyn Permissions>,
+    /// The time of day.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Random text that names entries which have no name of their own.
+    pub names: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Called when a loop turns, for the watchdog.
+    pub heartbeat: Arc<dyn Fn() + Send + Sync>,
+    pub cancel: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+/// Brings events into the core.
+#[derive(Clone)]
+pub struct BridgeHandle {
+    events: mpsc::Sender<Input>,
+}
+
+/// What the router is told.
+#[derive(Debug)]
+pub(super) enum Input {
+    Remote(RemoteEvent),
+    LegUp(Leg),
+    /// A login from the configuration.
+    Configured(Box<Login>),
+    /// A portal from the configuration.
+    Open(PortalKey),
+}
+
+impl BridgeHandle {
+    /// Waits while the core is busy.
+    pub async fn remote(&self, event: RemoteEvent) -> Result<(), BridgeError> {
+        self.send(Input::Remote(event)).await
+    }
+
+    /// What held this leg may be over, in every portal.
+    pub async fn leg_up(&self, leg: Leg) -> Result<(), BridgeError> {
+        self.send(Input::LegUp(leg)).await
+    }
+
+    /// A login that the configuration asks for.
+    pub async fn configure_login(&self, login: Login) -> Result<(), BridgeError> {
+        self.send(Input::Configured(Box::new(login))).await
+    }
+
+    /// A portal that should exist whether or not anybody has said anything.
+    pub async fn open(&self, portal: PortalKey) -> Result<(), BridgeError> {
+        self.send(Input::Open(portal)).await
+    }
+
+    async fn send(&self, input: Input) -> Result<(), BridgeError> {
+        self.events.send(input).await.map_err(|_| BridgeError::Stopped)
+    }
+}
+
+/// The channel between those who bring events and the router, made before either.
+pub struct Bridge {
+    events: mpsc::Receiver<Input>,
+}
+
+impl Bridge {
+    pub fn channel() -> (BridgeHandle, Self) {
+        let (sender, events) = mpsc::channel(EVENTS);
+        (BridgeHandle { events: sender }, Self { events })
+    }
+
+    /// Loads what is stored, takes up what was interrupted, and starts the task.
+    pub fn start(self, setup: Setup) -> Result<(), BridgeError> {
+        let tasks = setup.tasks.clone();
+        let router = Router::load(setup)?;
+        tasks.spawn(router.run(self.events));
+        Ok(())
+    }
+}
+
+struct Router {
+    setup: Setup,
+    around: Surroundings,
+    failures: mpsc::Receiver<Undeliverable>,
+    logins: HashMap<LoginId, Login>,
+    standings: HashMap<LoginId, Standing>,
+    portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
+    /// Users whose next message is the password of this account.
+    awaiting_password: HashMap<UserId, String>,
+    signals: Vec<SignalSender>,
+    requests: JoinSet<Finished>,
+    /// How far each inbox was read.
+    read: HashMap<Leg, Vec<u8>>,
+}
+
+impl Router {
+    fn load(setup: Setup) -> Result<Self, BridgeError> {
+        let (undeliverable, failures) = mpsc::channel(64);
+        let around = Surroundings {
+            storage: setup.storage.clone(),
+            network: setup.network.clone(),
+            frontends: setup.frontends.clone(),
+            undeliverable,
+            cancel: setup.cancel.clone(),
+            heartbeat: setup.heartbeat.clone(),
+        };
+        let logins = Login::load_all(&*setup.storage)?;
+        let signals = signals::start(&setup.frontends, &setup.cancel, &setup.tasks);
+        let mut router = Self {
+            around,
+            failures,
+            logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
+            standings: HashMap::new(),
+            portals: HashMap::new(),
+            awaiting_password: HashMap::new(),
+            signals,
+            requests: JoinSet::new(),
+            read: HashMap::new(),
+            setup,
+        };
+        for record in PortalRecord::load_all(&*router.setup.storage)? {
+            let waiting = router.setup.storage.scan(Table::Journal, &record.key.to_key(), None, 1)?;
+            if !waiting.is_empty() {
+                router.open(&record.key)?;
+            }
+        }
+        for login in router.logins.values().filter(|login| login.signed_out.is_none()) {
+            router.setup.network.connect(login.id.clone(), login.credentials());
+        }
+        Ok(router)
+    }
+
+    async fn run(mut self, mut events: mpsc::Receiver<Input>) {
+        let cancel = self.setup.cancel.clone();
+        let mut pulse = tokio::time::interval(std::time::Duration::from_secs(1));
+        let arrivals: Vec<_> = self.setup.inboxes.iter().map(|inbox| inbox.arrived()).collect();
+        for inbox in self.setup.inboxes.clone() {
+            self.drain(&inbox).await;
+        }
+        loop {
+            let arrived = async {
+                let waits = arrivals.iter().map(|notify| Box::pin(notify.notified()));
+                match arrivals.len() {
+                    0 => std::future::pending().await,
+                    _ => futures_util::future::select_all(waits).await.1,
+                }
+            };
+            let result = tokio::select! {
+                event = events.recv() => match event {
+                    Some(input) => self.take(input).await,
+                    None => break,
+                },
+                index = arrived => {
+                    let inbox = self.setup.inboxes[index].clone();
+                    self.drain(&inbox).await;
+                    Ok(())
+                }
+                Some(failure) = self.failures.recv() => self.tell_of_failure(&failure).await,
+                Some(done) = self.requests.join_next() => match done {
+                    Ok(finished) => self.command_finished(finished).await,
+                    Err(error) => { tracing::error!(%error, "a command broke off"); Ok(()) }
+                },
+                _ = pulse.tick() => self.check_standings().await,
+                () = cancel.cancelled() => break,
+            };
+            (self.setup.heartbeat)();
+            if let Err(error) = result {
+                tracing::error!(%error, "the bridge could not act on an event");
+            }
+        }
+        // Events that were brought already are written down before the portals stop listening.
+        events.close();
+        while let Some(input) = events.recv().await {
+            if let Err(error) = self.take(input).await {
+                tracing::error!(%error, "an event was lost while stopping");
+            }
+        }
+    }
+
+    async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
+        match input {
+            Input::Remote(event) => self.remote(event).await,
+            Input::LegUp(leg) => self.release(leg, |_| true).await,
+            Input::Configured(login) => self.configured(*login).await,
+            Input::Open(portal) => self.open(&portal).map(drop),
+        }
+    }
+
+    /// Tells portals that a leg may be up again.
+    async fn release(&mut self, leg: Leg, which: impl Fn(&PortalKey) -> bool) -> Result<(), BridgeError> {
+        for (_, portal) in self.portals.iter().filter(|(key, _)| which(key)) {
+            let _ = portal.send(PortalInput::LegUp(leg)).await; // a portal that stopped needs no release
+        }
+        Ok(())
+    }
+
+    /// The portal's task, started if it does not run.
+    fn open(&mut self, key: &PortalKey) -> Result<mpsc::Sender<PortalInput>, BridgeError> {
+        if let Some(portal) = self.portals.get(key).filter(|portal| !portal.is_closed()) {
+            return Ok(portal.clone());
+        }
+        let legs = self.legs(key);
+        if PortalRecord::load(&*self.setup.storage, key)?.is_none_or(|known| known.legs != legs) {
+            let mut batch = Batch::default();
+            PortalRecord { key: key.clone(), legs: legs.clone() }.store(&mut batch);
+            // On disk with the first entry at the latest: batches keep their order.
+            drop(self.setup.storage.commit(batch, super::ports::Urgency::Soon));
+        }
+        let portal = Portal::open(key.clone(), &legs, self.around.clone())?;
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        self.setup.tasks.spawn(portal.run(mailbox));
+        self.portals.insert(key.clone(), sender.clone());
+        Ok(sender)
+    }
+
+    fn legs(&self, key: &PortalKey) -> Vec<Leg> {
+        let serving = self.setup.frontends.iter().filter(|frontend| frontend.serves(key));
+        let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
+        if key.management_user().is_none() {
+            legs.push(Leg::Remote);
+        }
+        legs
+    }
+
+    /// Hands an entry to a portal, with changes that belong to it.
+    async fn append(&mut self, key: &PortalKey, entry: Entry, with: Batch) -> Result<(), BridgeError> {
+        let portal = self.open(key)?;
+        portal.send(PortalInput::Append { entry, with }).await.map_err(|_| BridgeError::Stopped)
+    }
+
+    /// An entry for every leg but the one it came from.
+    fn entry(&self, key: &PortalKey, author: Author, content: Content, origin: Option<Origin>) -> Entry {
+        let came_from = origin.as_ref().map(|origin| origin.leg);
+        let id = match &origin {
+            // The same on every reading, should this be interrupted.
+            Some(origin) => EntryId::new(format!("{}:{}", origin.leg, origin.reference)),
+            None => EntryId::new((self.setup.names)()),
+        };
+        let legs = self.legs(key).into_iter().filter(|leg| Some(*leg) != came_from).collect();
+        Entry { id, author, content, at: (self.setup.clock)(), origin, legs }
+    }
+
+    /// Says something as the bridge, on one side of a portal.
+    async fn say(
+        &mut self,
+        key: &PortalKey,
+        leg: Leg,
+        text: String,
+        about: Option<String>,
+        with: Batch,
+    ) -> Result<(), BridgeError> {
+        let content = Content::Said { body: Body::Notice { text, about } };
+        let entry = Entry { legs: vec![leg], ..self.entry(key, Author::Bridge, content, None) };
+        self.append(key, entry, with).await
+    }
+
+    /// Tells a user something, in the room they share with the bridge.
+    async fn tell(&mut self, user: &UserId, text: impl Into<String>) -> Result<(), BridgeError> {
+        self.say(&PortalKey::management(user), Leg::Matrix, text.into(), None, Batch::default()).await
+    }
+
+    async fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), BridgeError> {
+        let Some(owner) = self.logins.get(&failure.portal.receiver).map(|login| login.owner.clone()) else {
+            return Ok(());
+        };
+        let text = format!(
+            "A message in the conversation with {} could not be shown on {}: {}. It was set aside; later messages are not affected.",
+            failure.portal.conversation, failure.leg, failure.reason
+        );
+        self.tell(&owner, text).await
+    }
+}

@@ -1,0 +1,324 @@
+//! Commands carried out: answers go where the command came from.
+
+use secrecy::SecretString;
+
+use super::Router;
+use super::logins::Standing;
+use crate::bridge::BridgeError;
+use crate::bridge::body::{Body, Format, Style};
+use crate::bridge::command::{Command, FontChange, Invocation, help};
+use crate::bridge::event::{Author, LocalCommand, LocalMessage};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::login::Login;
+use crate::bridge::ports::{Batch, Request, Urgency};
+
+/// A command whose request to the network came to an end.
+pub(super) struct Finished {
+    portal: PortalKey,
+    reference: String,
+    answer: String,
+}
+
+impl Router {
+    /// Carries out a command. `with` removes it from the inbox, together with the answer.
+    pub(super) async fn command(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
+        if given.portal.management_user().is_some()
+            && let Some(account) = self.awaiting_password.remove(&given.user)
+            && given.text.trim() != "cancel"
+        {
+            return self.password(given, account, with).await;
+        }
+        let answer = match given.text.parse::<Invocation>() {
+            Ok(Invocation { command: Command::Nudge, .. }) => return self.nudge(given, with).await,
+            Ok(invocation) => self.carry_out(&given, invocation).await?,
+            Err(explanation) => Some(explanation),
+        };
+        match answer {
+            Some(answer) => self.say(&given.portal, Leg::Matrix, answer, Some(given.reference), with).await,
+            // The answer comes when the network has spoken; the command is done with.
+            None => {
+                drop(self.setup.storage.commit(with, Urgency::Soon));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
+        let Finished { portal, reference, answer } = finished;
+        self.say(&portal, Leg::Matrix, answer, Some(reference), Batch::default()).await
+    }
+
+    async fn carry_out(
+        &mut self,
+        given: &LocalCommand,
+        invocation: Invocation,
+    ) -> Result<Option<String>, BridgeError> {
+        let Invocation { command, login } = invocation;
+        Ok(match command {
+            Command::Help => Some(help()),
+            Command::Cancel => Some("Nothing waits for a password now.".into()),
+            Command::Status => Some(self.status(&given.user)),
+            Command::Login { account } => Some(self.begin_login(given, account)),
+            command => match self.chosen(given, login.as_deref()) {
+                Ok(id) => self.for_login(given, command, id).await?,
+                Err(explanation) => Some(explanation),
+            },
+        })
+    }
+
+    async fn for_login(
+        &mut self,
+        given: &LocalCommand,
+        command: Command,
+        id: LoginId,
+    ) -> Result<Option<String>, BridgeError> {
+        match command {
+            Command::Logout => self.logout(&id).await.map(Some),
+            Command::Reconnect => self.reconnect(&id).await.map(Some),
+            Command::Contacts => {
+                self.list_contacts(given, id);
+                Ok(None)
+            }
+            Command::Chat { contact } => self.chat(given, &id, &contact).await.map(Some),
+            Command::Invite { contact } => Ok(self.invite(given, &id, &contact).err()),
+            Command::Presence { state } => {
+                self.request(
+                    given,
+                    id.clone(),
+                    Request::Presence(state.clone()),
+                    format!("You are now «{state}»."),
+                );
+                self.change(&id, |login| login.presence = state).await.map(|()| None)
+            }
+            Command::PersonalMessage { text } => {
+                let done = if text.is_empty() {
+                    "Your personal message is empty now."
+                } else {
+                    "Your personal message is set."
+                };
+                self.request(given, id.clone(), Request::PersonalMessage(text.clone()), done.into());
+                self.change(&id, |login| login.personal_message = text).await.map(|()| None)
+            }
+            Command::Font(change) => self.font(&id, change).await.map(Some),
+            Command::Help | Command::Cancel | Command::Status | Command::Login { .. } | Command::Nudge => {
+                Ok(None)
+            }
+        }
+    }
+
+    /// The login a command is for: the conversation's, the one named, or the only one.
+    fn chosen(&self, given: &LocalCommand, named: Option<&str>) -> Result<LoginId, String> {
+        let mut own: Vec<&Login> = self.logins.values().filter(|login| login.owner == given.user).collect();
+        own.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(named) = named {
+            let found = own.iter().find(|login| login.id.as_str().eq_ignore_ascii_case(named));
+            return found
+                .map(|l| l.id.clone())
+                .ok_or_else(|| format!("You have no login {named}. Say «status» for yours."));
+        }
+        if let Some(login) = own.iter().find(|login| login.id == given.portal.receiver) {
+            return Ok(login.id.clone());
+        }
+        match own.as_slice() {
+            [] => Err("You are not signed in to MSN. Say «login» and your e-mail address.".into()),
+            [only] => Ok(only.id.clone()),
+            several => {
+                let names: Vec<&str> = several.iter().map(|login| login.id.as_str()).collect();
+                Err(format!("Say for which account: add --login=… ({}).", names.join(", ")))
+            }
+        }
+    }
+
+    fn status(&self, user: &UserId) -> String {
+        let own = self.logins.values().filter(|login| login.owner == *user);
+        let line = |login: &Login| {
+            let standing = self.standings.get(&login.id).map(Standing::describe);
+            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {reason}"));
+            format!("{}: {}", login.id, standing.or(stored).unwrap_or_else(|| "connecting".into()))
+        };
+        let mut lines: Vec<String> = own.map(line).collect();
+        lines.sort();
+        if lines.is_empty() { "You are not signed in to MSN.".into() } else { lines.join("\n") }
+    }
+
+    fn begin_login(&mut self, given: &LocalCommand, account: String) -> String {
+        if given.portal.management_user().is_none() {
+            return "Give this command in the room you share with the bridge alone, not in a conversation."
+                .into();
+        }
+        let id = match self.setup.network.login_id(&account) {
+            Ok(id) => id,
+            Err(explanation) => return explanation,
+        };
+        if self.logins.get(&id).is_some_and(|login| login.owner != given.user) {
+            return format!("{id} is in use by somebody else here.");
+        }
+        self.awaiting_password.insert(given.user.clone(), account);
+        format!(
+            "Now send the password of {id} as your next message. It will be removed from this room, but your homeserver may keep a copy for some days. «cancel» stops this."
+        )
+    }
+
+    async fn password(
+        &mut self,
+        given: LocalCommand,
+        account: String,
+        with: Batch,
+    ) -> Result<(), BridgeError> {
+        let password = SecretString::from(given.text.trim().to_owned());
+        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
+        let removed = match frontend {
+            Some(frontend) => frontend.redact(&given.portal, &given.reference).await,
+            None => false,
+        };
+        let Ok(id) = self.setup.network.login_id(&account) else { return Ok(()) };
+        match self.logins.get_mut(&id) {
+            Some(login) => {
+                login.set_password(&password);
+                login.signed_out = None;
+            }
+            None => {
+                let login = Login::new(id.clone(), account, given.user.clone(), &password);
+                self.logins.insert(id.clone(), login);
+            }
+        }
+        self.store_login(&id).await?;
+        self.connect(&id);
+        let note = if removed {
+            "Your password was removed from this room; your homeserver may keep a copy for some days."
+        } else {
+            "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
+        };
+        self.say(&given.portal, Leg::Matrix, format!("Signing in as {id} … {note}"), None, with).await
+    }
+
+    fn connect(&mut self, id: &LoginId) {
+        let Some(login) = self.logins.get(id) else { return };
+        self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
+        self.setup.network.connect(id.clone(), login.credentials());
+    }
+
+    async fn reconnect(&mut self, id: &LoginId) -> Result<String, BridgeError> {
+        self.change(id, |login| login.signed_out = None).await?;
+        self.connect(id);
+        Ok(format!("Connecting {id} …"))
+    }
+
+    async fn logout(&mut self, id: &LoginId) -> Result<String, BridgeError> {
+        self.setup.network.disconnect(id).await;
+        self.logins.remove(id);
+        self.standings.remove(id);
+        let mut batch = Batch::default();
+        Login::erase(id, &mut batch);
+        self.setup.storage.commit(batch, Urgency::Now).await?;
+        Ok(format!(
+            "{id} is signed out and its password forgotten. Its rooms stay; they work again after «login {id}»."
+        ))
+    }
+
+    async fn change(&mut self, id: &LoginId, apply: impl FnOnce(&mut Login)) -> Result<(), BridgeError> {
+        if let Some(login) = self.logins.get_mut(id) {
+            apply(login);
+            self.store_login(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn font(&mut self, id: &LoginId, change: FontChange) -> Result<String, BridgeError> {
+        match change {
+            FontChange::Show => Ok(match self.logins.get(id).and_then(|login| login.format.as_ref()) {
+                None => "Your messages have no font of their own.".into(),
+                Some(format) => {
+                    let color = format.style.color.map(|c| format!(", #{c:06x}")).unwrap_or_default();
+                    format!("Your messages are written in «{}»{color}.", format.font)
+                }
+            }),
+            FontChange::Reset => {
+                self.change(id, |login| login.format = None).await?;
+                Ok("Your messages have no font of their own now.".into())
+            }
+            FontChange::Set { name, color, bold, italic } => {
+                let style = Style { bold, italic, color, ..Style::default() };
+                let format = Format { font: name, style, ..Format::default() };
+                self.change(id, |login| login.format = Some(format)).await?;
+                Ok("Your messages will look like that on MSN.".into())
+            }
+        }
+    }
+
+    async fn chat(
+        &mut self,
+        given: &LocalCommand,
+        id: &LoginId,
+        contact: &str,
+    ) -> Result<String, BridgeError> {
+        let (ghost, conversation) = match self.setup.network.direct_conversation(contact) {
+            Ok(found) => found,
+            Err(explanation) => return Ok(explanation),
+        };
+        let key = PortalKey::new(id.clone(), conversation);
+        let text = format!("This is your conversation with {ghost}. What you write here goes to them.");
+        self.say(&key, Leg::Matrix, text, None, Batch::default()).await?;
+        tracing::info!(portal = %key, user = %given.user, "conversation opened");
+        Ok(format!("You will find the conversation with {ghost} among your rooms or invitations."))
+    }
+
+    fn invite(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
+        if given.portal.management_user().is_some() {
+            return Err("Use this in a conversation: !msn invite <e-mail>.".into());
+        }
+        let (ghost, _) = self.setup.network.direct_conversation(contact)?;
+        let conversation = given.portal.conversation.clone();
+        let done = format!("{ghost} is being called.");
+        self.request(given, id.clone(), Request::Invite { conversation, ghost }, done);
+        Ok(())
+    }
+
+    /// Asks the network for something; the answer is said when it has come.
+    fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
+        let network = self.setup.network.clone();
+        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        self.requests.spawn(async move {
+            let answer = match network.request(&id, request).await {
+                Ok(()) => done,
+                Err(reason) => format!("That did not work: {reason}."),
+            };
+            Finished { portal, reference, answer }
+        });
+    }
+
+    fn list_contacts(&mut self, given: &LocalCommand, id: LoginId) {
+        let network = self.setup.network.clone();
+        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        self.requests.spawn(async move {
+            let answer = match network.contacts(&id).await {
+                Ok(lines) if lines.is_empty() => format!("{id} has no contacts."),
+                Ok(lines) => {
+                    let line = |l: crate::bridge::ports::ContactLine| {
+                        format!("{} <{}>: {}", l.name, l.ghost, l.presence)
+                    };
+                    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
+                }
+                Err(reason) => format!("The contacts of {id} are not known: {reason}."),
+            };
+            Finished { portal, reference, answer }
+        });
+    }
+
+    /// A nudge is a message like any other.
+    async fn nudge(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
+        if given.portal.management_user().is_some() {
+            let text = "Use this in a conversation: !msn nudge.".to_owned();
+            return self.say(&given.portal, Leg::Matrix, text, Some(given.reference), with).await;
+        }
+        let message = LocalMessage {
+            portal: given.portal,
+            leg: Leg::Matrix,
+            author: Author::Owner { name: given.user.to_string() },
+            reference: given.reference,
+            body: Body::Nudge,
+            at: (self.setup.clock)(),
+        };
+        self.local_message(message, with).await
+    }
+}

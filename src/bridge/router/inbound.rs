@@ -1,0 +1,155 @@
+//! From the network and from the inboxes into the portals.
+
+use super::Router;
+use crate::bridge::BridgeError;
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::inbox::Inbox;
+use crate::bridge::journal::Origin;
+use crate::bridge::ports::{Batch, Content, DeliveryError, Signal, Table, Urgency};
+
+/// Items read from an inbox at once.
+const PAGE: usize = 64;
+/// How long the reading of an inbox pauses when an item cannot be read yet.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Router {
+    pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
+        let RemoteEvent { login, kind } = event;
+        if !self.logins.contains_key(&login) {
+            return Ok(());
+        }
+        let key = |conversation| PortalKey::new(login.clone(), conversation);
+        match kind {
+            RemoteKind::Message { conversation, sender, body, at } => {
+                self.said(&key(conversation), Author::Ghost(sender), Content::Said { body }, at).await
+            }
+            RemoteKind::Joined { conversation, ghost, at } => {
+                let author = Author::Ghost(ghost.clone());
+                self.said(&key(conversation), author, Content::Joined { ghost }, at).await
+            }
+            RemoteKind::Left { conversation, ghost, at } => {
+                let author = Author::Ghost(ghost.clone());
+                self.said(&key(conversation), author, Content::Left { ghost }, at).await
+            }
+            RemoteKind::Typing { conversation, sender } => {
+                let signal = Signal::Typing { portal: key(conversation), author: Author::Ghost(sender) };
+                super::signals::send(&self.signals, &signal);
+                Ok(())
+            }
+            RemoteKind::Presence(presence) => {
+                super::signals::send(&self.signals, &Signal::Presence { login, presence });
+                Ok(())
+            }
+            RemoteKind::State(state) => self.state_changed(&login, state).await,
+            RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {
+                Some(owner) => self.tell(&owner, text).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    async fn said(
+        &mut self,
+        key: &PortalKey,
+        author: Author,
+        content: Content,
+        at: u64,
+    ) -> Result<(), BridgeError> {
+        let mut entry = self.entry(key, author, content, None);
+        entry.legs.retain(|leg| *leg != Leg::Remote);
+        entry.at = at;
+        self.append(key, entry, Batch::default()).await
+    }
+
+    /// Reads everything new in an inbox. Each item leaves the inbox together with what it became.
+    pub(super) async fn drain(&mut self, inbox: &Inbox) {
+        let leg = inbox.leg();
+        let Some(frontend) = self.setup.frontends.iter().find(|f| f.leg() == leg).cloned() else { return };
+        loop {
+            let rows = match inbox.read(self.read.get(&leg).map(Vec::as_slice), PAGE) {
+                Ok(rows) if rows.is_empty() => return,
+                Ok(rows) => rows,
+                Err(error) => return tracing::error!(%error, "the inbox cannot be read"),
+            };
+            for (key, raw) in rows {
+                let event = match frontend.interpret(&raw).await {
+                    Ok(event) => event,
+                    Err(DeliveryError::Permanent { reason }) => {
+                        tracing::warn!(%reason, "an item of the inbox cannot be understood");
+                        LocalEvent::Ignored
+                    }
+                    Err(error) => {
+                        // In order: nothing behind it is read before it.
+                        tracing::warn!(%error, "an item of the inbox must wait");
+                        let wake = inbox.arrived();
+                        tokio::spawn(async move {
+                            tokio::time::sleep(PAUSE).await;
+                            wake.notify_one();
+                        });
+                        return;
+                    }
+                };
+                if let Err(error) = self.local(event, &key).await {
+                    return tracing::error!(%error, "the bridge could not act on something said");
+                }
+                self.read.insert(leg, key);
+                (self.setup.heartbeat)();
+            }
+        }
+    }
+
+    async fn local(&mut self, event: LocalEvent, item: &[u8]) -> Result<(), BridgeError> {
+        let mut with = Batch::default();
+        with.remove(Table::Inbox, item);
+        match event {
+            LocalEvent::Message(message) => self.local_message(message, with).await,
+            LocalEvent::Command(command) => self.local_command(command, with).await,
+            LocalEvent::Ignored => {
+                drop(self.setup.storage.commit(with, Urgency::Soon));
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn local_message(
+        &mut self,
+        message: LocalMessage,
+        with: Batch,
+    ) -> Result<(), BridgeError> {
+        let LocalMessage { portal, leg, author, reference, body, at } = message;
+        if !self.logins.contains_key(&portal.receiver) {
+            let text =
+                "Your message was not delivered: nobody is signed in to MSN for this conversation any more. \
+                        Use the command «login» in the room you share with the bridge."
+                    .to_owned();
+            return self.say(&portal, leg, text, Some(reference), with).await;
+        }
+        let body = self.dress(&portal, &author, body);
+        let origin = Some(Origin { leg, reference });
+        let mut entry = self.entry(&portal, author, Content::Said { body }, origin);
+        entry.at = at;
+        self.append(&portal, entry, with).await
+    }
+
+    /// Plain words of a login's owner take the font and colour that they chose.
+    fn dress(&self, portal: &PortalKey, author: &Author, body: Body) -> Body {
+        let chosen = self.logins.get(&portal.receiver).and_then(|login| login.format.clone());
+        match (body, chosen, author) {
+            (Body::Text(mut text), Some(format), Author::Owner { .. }) if text.format.is_none() => {
+                text.format = Some(format);
+                Body::Text(text)
+            }
+            (body, ..) => body,
+        }
+    }
+
+    async fn local_command(&mut self, command: LocalCommand, with: Batch) -> Result<(), BridgeError> {
+        if !self.setup.permissions.may_use(&command.user) {
+            drop(self.setup.storage.commit(with, Urgency::Soon));
+            return Ok(());
+        }
+        self.command(command, with).await
+    }
+}

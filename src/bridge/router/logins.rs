@@ -1,0 +1,149 @@
+//! How each login stands, and what its owner is told about it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Router;
+use crate::bridge::BridgeError;
+use crate::bridge::event::ConnectionState;
+use crate::bridge::ids::{Leg, LoginId};
+use crate::bridge::login::Login;
+use crate::bridge::ports::{Batch, Urgency};
+
+/// An interruption shorter than this is nobody's business.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// What is known of a login's connection.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) state: ConnectionState,
+    /// Since when it has not been connected.
+    down_since: Option<Instant>,
+    told_down: bool,
+    /// Somebody asked for this sign-in and waits to hear of it.
+    pub(super) tell_connected: bool,
+}
+
+impl Standing {
+    pub(super) fn new() -> Self {
+        let state = ConnectionState::Connecting;
+        Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
+    }
+
+    /// For `status`.
+    pub(super) fn describe(&self) -> String {
+        match &self.state {
+            ConnectionState::Connecting => "connecting".into(),
+            ConnectionState::Connected => "connected".into(),
+            ConnectionState::Waiting { reason } => format!("not connected, trying again: {reason}"),
+            ConnectionState::SignedOut { reason } => format!("signed out: {reason}"),
+        }
+    }
+}
+
+impl Router {
+    pub(super) async fn state_changed(
+        &mut self,
+        id: &LoginId,
+        state: ConnectionState,
+    ) -> Result<(), BridgeError> {
+        tracing::info!(login = %id, ?state, "connection state");
+        let standing = self.standings.entry(id.clone()).or_insert_with(Standing::new);
+        standing.state = state.clone();
+        match state {
+            ConnectionState::Connected => self.connected(id).await,
+            ConnectionState::Connecting | ConnectionState::Waiting { .. } => {
+                standing.down_since.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            ConnectionState::SignedOut { reason } => self.signed_out(id, reason).await,
+        }
+    }
+
+    async fn connected(&mut self, id: &LoginId) -> Result<(), BridgeError> {
+        let Some(standing) = self.standings.get_mut(id) else { return Ok(()) };
+        standing.down_since = None;
+        let again = std::mem::take(&mut standing.told_down);
+        let asked = std::mem::take(&mut standing.tell_connected);
+        let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
+        let owner = login.owner.clone();
+        if login.signed_out.take().is_some() {
+            self.store_login(id).await?;
+        }
+        let receiver = id.clone();
+        self.release(Leg::Remote, |key| key.receiver == receiver).await?;
+        match (asked, again) {
+            (true, _) => {
+                self.tell(&owner, format!("Signed in to MSN as {id}. Say «contacts» to see who is there."))
+                    .await
+            }
+            (false, true) => self.tell(&owner, format!("{id} is connected to MSN again.")).await,
+            (false, false) => Ok(()),
+        }
+    }
+
+    async fn signed_out(&mut self, id: &LoginId, reason: String) -> Result<(), BridgeError> {
+        let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
+        let owner = login.owner.clone();
+        login.signed_out = Some(reason.clone());
+        self.store_login(id).await?;
+        let text = format!(
+            "{id} is signed out of MSN: {reason}. Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew."
+        );
+        self.tell(&owner, text).await
+    }
+
+    /// Tells owners of interruptions that have become long.
+    pub(super) async fn check_standings(&mut self) -> Result<(), BridgeError> {
+        let mut notes = Vec::new();
+        for (id, standing) in &mut self.standings {
+            let long = standing.down_since.is_some_and(|since| since.elapsed() >= QUIET);
+            let ConnectionState::Waiting { reason } = &standing.state else { continue };
+            if long && !standing.told_down {
+                standing.told_down = true;
+                notes.push((id.clone(), reason.clone()));
+            }
+        }
+        for (id, reason) in notes {
+            let Some(owner) = self.logins.get(&id).map(|login| login.owner.clone()) else { continue };
+            let text = format!(
+                "{id} is not connected to MSN: {reason}. It is tried again by itself, and messages wait until then."
+            );
+            self.tell(&owner, text).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn store_login(&mut self, id: &LoginId) -> Result<(), BridgeError> {
+        let Some(login) = self.logins.get(id) else { return Ok(()) };
+        let mut batch = Batch::default();
+        login.store(&mut batch);
+        Ok(self.setup.storage.commit(batch, Urgency::Now).await?)
+    }
+
+    /// A login from the configuration: taken up unless it is known with the same password.
+    pub(super) async fn configured(&mut self, configured: Login) -> Result<(), BridgeError> {
+        let id = configured.id.clone();
+        let known = self.logins.get_mut(&id);
+        let login = match known {
+            Some(known) => {
+                let password = configured.credentials().password;
+                let same = secrecy::ExposeSecret::expose_secret(&known.credentials().password)
+                    == secrecy::ExposeSecret::expose_secret(&password);
+                if same && known.owner == configured.owner {
+                    return Ok(());
+                }
+                known.set_password(&password);
+                known.owner = configured.owner;
+                known.signed_out = None;
+                known.clone()
+            }
+            None => configured,
+        };
+        self.logins.insert(id.clone(), login.clone());
+        self.store_login(&id).await?;
+        self.setup.network.connect(id, login.credentials());
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! Why a store cannot be used, and the way back.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error(
+        "the store in {} is damaged: {reason}. Move the directory aside, then run «msnbridge import FILE» with the newest \
+         export (written by itself beside the store, or by «msnbridge export»). What was on its way is lost with it; \
+         rooms, logins and settings come back", directory.display()
+    )]
+    Damaged { directory: PathBuf, reason: String },
+    #[error("the store in {} cannot be used: {source}. Check that the directory exists and belongs to the user that runs the bridge, and that no other bridge is running", directory.display())]
+    Unusable { directory: PathBuf, source: std::io::Error },
+    #[error(
+        "the store has version {found}, this program knows {known}. Run the newer program, or import an export"
+    )]
+    Version { found: u32, known: u32 },
+    #[error(
+        "the store was sealed with another key. Put back the key file that belongs to it, or import an export under the new key"
+    )]
+    WrongKey,
+    #[error("the key file {} cannot be used: {reason}", file.display())]
+    KeyFile { file: PathBuf, reason: String },
+    #[error("the export cannot be read: {0}")]
+    Export(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl StoreError {
+    pub(super) fn damaged(directory: &Path, reason: String) -> Self {
+        Self::Damaged { directory: directory.to_owned(), reason }
+    }
+}
