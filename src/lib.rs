@@ -1,5 +1,9 @@
 #![doc = "msnbridge"]
 pub mod bridge;
+pub mod config;
+pub mod connector;
+pub mod daemon;
+pub mod matrix;
 pub mod msn;
 pub mod service;
 pub mod store;

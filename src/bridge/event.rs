@@ -128,6 +128,13 @@ pub struct LocalCommand {
 pub enum LocalEvent {
     Message(LocalMessage),
     Command(LocalCommand),
+    /// Something that cannot be carried anywhere; its sender is told why.
+    Refused {
+        portal: PortalKey,
+        leg: Leg,
+        reference: String,
+        reason: String,
+    },
     /// Nothing to do.
     Ignored,
 }

@@ -19,6 +19,7 @@ use super::event::Author;
 use super::ids::{EntryId, Leg, PortalKey};
 use super::journal::{Cursors, DeadLetter, Entry, Next, trim_dead_letters};
 use super::ports::{Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency};
+use super::router::Reports;
 use leg::LegQueue;
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
@@ -52,6 +53,7 @@ pub(super) struct Surroundings {
     pub(super) network: Arc<dyn Network>,
     pub(super) frontends: Vec<Arc<dyn Frontend>>,
     pub(super) undeliverable: mpsc::Sender<Undeliverable>,
+    pub(super) reports: Reports,
     pub(super) cancel: CancellationToken,
     /// Told that the loop turns, for the watchdog.
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
@@ -96,7 +98,7 @@ impl Portal {
                     Ok((leg, attempt, result)) => self.finished(leg, attempt, result).await,
                     Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
                 },
-                () = sleep_until(wake) => { self.report_pending().await; Ok(()) }
+                () = sleep_until(wake) => { self.report_pending(); Ok(()) }
                 () = cancel.cancelled() => break,
             };
             (self.around.heartbeat)();
@@ -220,7 +222,7 @@ impl Portal {
             Ok(()) => {
                 self.strike(leg, &attempt, Batch::default()).await?;
                 if leg == Leg::Remote {
-                    self.report(&attempt.entry, Outcome::Delivered).await;
+                    self.report(&attempt.entry, Outcome::Delivered);
                 }
             }
             Err(DeliveryError::Permanent { reason }) => self.give_up(leg, attempt, reason).await?,
@@ -259,7 +261,7 @@ impl Portal {
         }
         let told_here = entry.origin.is_some() || entry.author == Author::Bridge;
         self.strike(leg, &attempt, batch).await?;
-        self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() }).await;
+        self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() });
         if !told_here {
             let note = Undeliverable { portal: self.key.clone(), leg, reason };
             if self.around.undeliverable.try_send(note).is_err() {
@@ -291,24 +293,21 @@ impl Portal {
         })
     }
 
-    async fn report(&self, entry: &Entry, outcome: Outcome) {
-        let Some(origin) = &entry.origin else { return };
-        if let Some(frontend) = self.frontend(origin.leg) {
-            frontend.report(&self.key, &origin.reference, outcome).await;
+    fn report(&self, entry: &Entry, outcome: Outcome) {
+        if let Some(origin) = &entry.origin {
+            self.around.reports.send(&self.key, origin, outcome);
         }
     }
 
     /// Senders who have waited long enough to wonder.
-    async fn report_pending(&mut self) {
+    fn report_pending(&mut self) {
         let now = Instant::now();
         let mut notes = Vec::new();
         for queue in &mut self.legs {
             notes.extend(queue.take_overdue(now));
         }
         for (origin, reason) in notes {
-            if let Some(frontend) = self.frontend(origin.leg) {
-                frontend.report(&self.key, &origin.reference, Outcome::Pending { reason }).await;
-            }
+            self.around.reports.send(&self.key, &origin, Outcome::Pending { reason });
         }
     }
 }

@@ -161,7 +161,8 @@ pub enum Table {
     /// What could not be delivered: sealed.
     DeadLetters,
     Rooms,
-    Ghosts,
+    /// Group conversations and who is in them.
+    Groups,
 }
 
 impl Table {
@@ -175,7 +176,7 @@ impl Table {
         Self::Seen,
         Self::DeadLetters,
         Self::Rooms,
-        Self::Ghosts,
+        Self::Groups,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

@@ -25,6 +25,7 @@ use super::ports::{Batch, Content, Frontend, Network, Permissions, Storage, Tabl
 use super::record::PortalRecord;
 use commands::Finished;
 use logins::Standing;
+pub(super) use signals::Reports;
 use signals::SignalSender;
 
 /// Remote events waiting; full, the sessions that bring them wait, and so do their sockets.
@@ -133,6 +134,7 @@ impl Router {
             network: setup.network.clone(),
             frontends: setup.frontends.clone(),
             undeliverable,
+            reports: Reports::start(&setup.frontends, &setup.cancel, &setup.tasks),
             cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
         };

@@ -67,7 +67,9 @@ pub(super) async fn start(
     let accounts = config.accounts.into_iter().chain(config.robots.iter().cloned()).collect();
     let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
     let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
-    let world = World::new(config.rules, accounts, ns, sb, rand::random());
+    let mut world = World::new(config.rules, accounts, ns, sb, rand::random());
+    let robots: Vec<_> = config.robots.iter().map(|line| line.email.clone()).collect();
+    world.befriend(&robots);
 
     let (inputs, mailbox) = mpsc::channel(MAILBOX);
     tasks.spawn(own(world, mailbox, cancel.clone()));

@@ -129,6 +129,17 @@ impl World {
         }
     }
 
+    /// Puts everybody and the robots on each other's lists: company without an introduction.
+    pub(super) fn befriend(&mut self, robots: &[Email]) {
+        let everybody: Vec<Email> = self.accounts.values().map(|account| account.email.clone()).collect();
+        for (robot, other) in robots.iter().flat_map(|r| everybody.iter().map(move |e| (r, e))) {
+            if robot != other {
+                self.list_mutually(robot, other);
+                self.list_mutually(other, robot);
+            }
+        }
+    }
+
     /// Random lower-case hexadecimal digits.
     pub(super) fn random_hex(&mut self, digits: usize) -> String {
         (0..digits).map(|_| char::from_digit(self.random.random_range(0..16), 16).unwrap_or('0')).collect()

@@ -106,6 +106,10 @@ impl Router {
         match event {
             LocalEvent::Message(message) => self.local_message(message, with).await,
             LocalEvent::Command(command) => self.local_command(command, with).await,
+            LocalEvent::Refused { portal, leg, reference, reason } => {
+                let text = format!("Your message was not delivered: {reason}.");
+                self.say(&portal, leg, text, Some(reference), with).await
+            }
             LocalEvent::Ignored => {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())

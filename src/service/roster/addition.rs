@@ -85,6 +85,16 @@ impl World {
         Listed { email, name: name.unwrap_or(own_name), id: ContactId(id), lists: ListMask::default() }
     }
 
+    /// As if both had added and allowed each other long ago.
+    pub(in super::super) fn list_mutually(&mut self, owner: &Email, contact: &Email) {
+        let fresh = self.fresh_contact(contact, None);
+        let Some(account) = self.account_mut(owner) else { return };
+        let listed = account.listed.entry(contact.to_key()).or_insert(fresh);
+        for list in [ListKind::Forward, ListKind::Allow, ListKind::Reverse] {
+            listed.lists.insert(list);
+        }
+    }
+
     /// What an addition does beyond the list: the other side learns of it, presence begins or ends.
     fn added(&mut self, conn: ConnId, trid: TrId, owner: &Email, list: ListKind, contact: &Email) {
         match list {

@@ -1,0 +1,226 @@
+//! The configuration: one file, the environment over it, secrets from files; checked into values that are right.
+//!
+//! Knows every key, its default and its limits. Refuses to know what the parts do with it. Each part is handed its own
+//! section only.
+
+mod checked;
+mod error;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use checked::{Checked, CheckedLogin, MsnServer, PermissionTable};
+pub use error::ConfigError;
+
+/// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
+const ENVIRONMENT: &str = "MSNBRIDGE";
+
+/// The file as it is written. Every key has a default but the ones that only the administrator can know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub homeserver: HomeserverSection,
+    pub appservice: AppserviceSection,
+    pub msn: MsnSection,
+    #[serde(default)]
+    pub matrix: MatrixSection,
+    #[serde(default)]
+    pub service: ServiceSection,
+    #[serde(default)]
+    pub store: StoreSection,
+    #[serde(default)]
+    pub permissions: BTreeMap<String, String>,
+    #[serde(default)]
+    pub logins: Vec<LoginSection>,
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HomeserverSection {
+    pub url: String,
+    pub server_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppserviceSection {
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    #[serde(default = "default_id")]
+    pub id: String,
+    #[serde(default = "default_bot")]
+    pub bot: String,
+    #[serde(default = "default_prefix")]
+    pub ghost_prefix: String,
+    #[serde(default)]
+    pub as_token: String,
+    #[serde(default)]
+    pub as_token_file: String,
+    #[serde(default)]
+    pub hs_token: String,
+    #[serde(default)]
+    pub hs_token_file: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MsnSection {
+    pub server: String,
+    #[serde(default)]
+    pub nexus: String,
+    #[serde(default)]
+    pub allow_insecure_login: bool,
+    #[serde(default = "default_dialects")]
+    pub dialects: Vec<String>,
+    #[serde(default = "default_client")]
+    pub client: String,
+    #[serde(default = "default_client_version")]
+    pub client_version: String,
+    #[serde(default = "default_locale")]
+    pub locale: String,
+    #[serde(default)]
+    pub product_id: String,
+    #[serde(default)]
+    pub product_key: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MatrixSection {
+    pub status_events: bool,
+    pub presence: bool,
+}
+
+/// The embedded service, for `msn.server: embedded`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceSection {
+    pub notification: SocketAddr,
+    pub switchboard: SocketAddr,
+    pub http: SocketAddr,
+    pub accounts: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSection {
+    pub directory: PathBuf,
+    pub key_file: PathBuf,
+    pub export_hours: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginSection {
+    pub account: String,
+    pub owner: String,
+    #[serde(default)]
+    pub password: String,
+    #[serde(default)]
+    pub password_file: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    pub filter: String,
+    pub json: bool,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 29399))
+}
+fn default_id() -> String {
+    "msnbridge".into()
+}
+fn default_bot() -> String {
+    "msnbot".into()
+}
+fn default_prefix() -> String {
+    "msn_".into()
+}
+fn default_dialects() -> Vec<String> {
+    vec!["MSNP11".into()]
+}
+fn default_client() -> String {
+    "MSNMSGR".into()
+}
+fn default_client_version() -> String {
+    "7.0.0813".into()
+}
+fn default_locale() -> String {
+    "0x0409".into()
+}
+
+impl Default for MatrixSection {
+    fn default() -> Self {
+        Self { status_events: true, presence: true }
+    }
+}
+
+impl Default for ServiceSection {
+    fn default() -> Self {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            notification: local(1863),
+            switchboard: local(1864),
+            http: local(8081),
+            accounts: String::new(),
+        }
+    }
+}
+
+impl Default for StoreSection {
+    fn default() -> Self {
+        Self { directory: "store".into(), key_file: "store.key".into(), export_hours: 24 }
+    }
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { filter: "info".into(), json: false }
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment. Paths in it are relative to where the file is.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        if !file.exists() {
+            return Err(ConfigError::Missing { file: file.to_owned() });
+        }
+        let environment =
+            config::Environment::with_prefix(ENVIRONMENT).prefix_separator("__").separator("__");
+        let built = config::Config::builder()
+            .add_source(config::File::from(file).format(config::FileFormat::Yaml))
+            .add_source(environment.try_parsing(true))
+            .build();
+        let read = built.and_then(config::Config::try_deserialize::<Self>);
+        let mut config = read
+            .map_err(|error| ConfigError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
+        config.anchor(file.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    fn anchor(&mut self, base: &Path) {
+        let anchor = |path: &mut PathBuf| *path = base.join(&*path);
+        anchor(&mut self.store.directory);
+        anchor(&mut self.store.key_file);
+        let texts = [
+            &mut self.appservice.as_token_file,
+            &mut self.appservice.hs_token_file,
+            &mut self.service.accounts,
+        ];
+        let logins = self.logins.iter_mut().map(|login| &mut login.password_file);
+        for text in texts.into_iter().chain(logins).filter(|text| !text.is_empty()) {
+            *text = base.join(&*text).to_string_lossy().into_owned();
+        }
+    }
+}

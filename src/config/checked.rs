@@ -1,0 +1,220 @@
+//! From what was written to what the parts need: everything is checked once, here.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedUserId, ServerName, UserId};
+use secrecy::SecretString;
+
+use super::{Config, ConfigError, secret};
+use crate::bridge::ids::UserId as BridgeUser;
+use crate::bridge::ports::Permissions;
+use crate::connector::MsnConfig;
+use crate::matrix::MatrixConfig;
+use crate::msn::challenge::Product;
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Email, HostPort};
+use crate::service::{AccountLine, parse_accounts};
+
+/// A configuration that is right.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    pub matrix: MatrixConfig,
+    pub msn: MsnConfig,
+    pub server: MsnServer,
+    pub permissions: PermissionTable,
+    pub logins: Vec<CheckedLogin>,
+}
+
+/// Which MSN server is used.
+#[derive(Debug, Clone)]
+pub enum MsnServer {
+    /// Somebody's, as configured.
+    Elsewhere,
+    /// The one in this program, with these accounts.
+    Embedded(Vec<AccountLine>),
+}
+
+/// A login from the configuration.
+#[derive(Debug, Clone)]
+pub struct CheckedLogin {
+    pub account: Email,
+    pub owner: OwnedUserId,
+    pub password: SecretString,
+}
+
+/// Who may use the bot: users, whole servers, or everybody (`*`).
+#[derive(Debug, Clone, Default)]
+pub struct PermissionTable {
+    allowed: Vec<String>,
+}
+
+impl Permissions for PermissionTable {
+    fn may_use(&self, user: &BridgeUser) -> bool {
+        let server = user.as_str().split_once(':').map_or("", |(_, server)| server);
+        self.allowed.iter().any(|who| who == "*" || who == user.as_str() || who == server)
+    }
+}
+
+impl PermissionTable {
+    fn check(table: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let mut allowed = Vec::new();
+        for (who, level) in table {
+            let key = format!("permissions.{who}");
+            match level.as_str() {
+                "user" | "admin" => allowed.push(who.clone()),
+                "none" => {}
+                other => return Err(ConfigError::value(&key, other, "user, admin or none")),
+            }
+            let known = who == "*" || UserId::parse(who).is_ok() || ServerName::parse(who).is_ok();
+            if !known {
+                return Err(ConfigError::value(
+                    "permissions",
+                    who,
+                    "a user (@name:server), a server name, or *",
+                ));
+            }
+        }
+        Ok(Self { allowed })
+    }
+}
+
+impl Config {
+    /// Checks every value that has limits.
+    pub fn check(&self) -> Result<Checked, ConfigError> {
+        let matrix = self.check_matrix()?;
+        let (msn, server) = self.check_msn()?;
+        Ok(Checked {
+            matrix,
+            msn,
+            server,
+            permissions: PermissionTable::check(&self.permissions)?,
+            logins: self.check_logins()?,
+        })
+    }
+
+    fn check_matrix(&self) -> Result<MatrixConfig, ConfigError> {
+        let name = &self.homeserver.server_name;
+        let server_name = ServerName::parse(name).map_err(|_| {
+            ConfigError::value("homeserver.server_name", name, "the homeserver's name, as in example.org")
+        })?;
+        let url = &self.homeserver.url;
+        if reqwest::Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https")) {
+            return Err(ConfigError::value("homeserver.url", url, "an address, as in http://127.0.0.1:8008"));
+        }
+        let section = &self.appservice;
+        let bot = UserId::parse(format!("@{}:{server_name}", section.bot)).map_err(|_| {
+            ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user")
+        })?;
+        let prefix = &section.ghost_prefix;
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        if prefix.is_empty() || !prefix.chars().all(legal) {
+            return Err(ConfigError::value(
+                "appservice.ghost_prefix",
+                prefix,
+                "a to z, 0 to 9, dot, underscore or hyphen",
+            ));
+        }
+        Ok(MatrixConfig {
+            homeserver: url.clone(),
+            server_name,
+            bot,
+            ghost_prefix: prefix.clone(),
+            registration_id: section.id.clone(),
+            as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
+            hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
+            listen: section.listen,
+            status_events: self.matrix.status_events,
+            presence: self.matrix.presence,
+        })
+    }
+
+    fn check_msn(&self) -> Result<(MsnConfig, MsnServer), ConfigError> {
+        let section = &self.msn;
+        let mut dialects = Vec::new();
+        for name in &section.dialects {
+            let dialect = name.parse::<Dialect>();
+            dialects.push(dialect.map_err(|_| {
+                ConfigError::value("msn.dialects", name, "MSNP8, MSNP9, MSNP10, MSNP11 or MSNP12")
+            })?);
+        }
+        if dialects.is_empty() {
+            return Err(ConfigError::Absent {
+                key: "msn.dialects".into(),
+                allowed: "a list such as [MSNP11]".into(),
+            });
+        }
+        let embedded = section.server == "embedded";
+        let server = if embedded {
+            let address = self.service.notification;
+            HostPort { host: address.ip().to_string(), port: address.port() }
+        } else {
+            let allowed = "host:port, or embedded";
+            section.server.parse().map_err(|_| ConfigError::value("msn.server", &section.server, allowed))?
+        };
+        let nexus = match (embedded, section.nexus.as_str()) {
+            (true, _) => format!("http://{}/rdr/pprdr.asp", self.service.http),
+            (false, "") => {
+                let allowed = "the address of the server's nexus, as in https://example.org/rdr/pprdr.asp";
+                return Err(ConfigError::Absent { key: "msn.nexus".into(), allowed: allowed.into() });
+            }
+            (false, nexus) => nexus.to_owned(),
+        };
+        for (key, value) in [
+            ("msn.client", &section.client),
+            ("msn.client_version", &section.client_version),
+            ("msn.locale", &section.locale),
+        ] {
+            if value.is_empty() || value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+                return Err(ConfigError::value(key, value, "one word"));
+            }
+        }
+        let product = match (section.product_id.as_str(), section.product_key.as_str()) {
+            ("", "") => None,
+            ("", _) | (_, "") => {
+                let allowed = "set together with msn.product_id";
+                return Err(ConfigError::Absent { key: "msn.product_key".into(), allowed: allowed.into() });
+            }
+            (id, key) => Some(Product { id: id.into(), key: key.into() }),
+        };
+        let config = MsnConfig {
+            server,
+            nexus,
+            allow_insecure_login: section.allow_insecure_login,
+            dialects,
+            client: section.client.clone(),
+            client_version: section.client_version.clone(),
+            locale: section.locale.clone(),
+            product,
+        };
+        let server =
+            if embedded { MsnServer::Embedded(self.embedded_accounts()?) } else { MsnServer::Elsewhere };
+        Ok((config, server))
+    }
+
+    fn embedded_accounts(&self) -> Result<Vec<AccountLine>, ConfigError> {
+        let file = std::path::PathBuf::from(&self.service.accounts);
+        let fail = |reason: String| ConfigError::SecretFile {
+            key: "service.accounts".into(),
+            file: file.clone(),
+            reason,
+        };
+        let text = std::fs::read_to_string(&file).map_err(|error| fail(error.to_string()))?;
+        parse_accounts(&text).map_err(|error| fail(error.to_string()))
+    }
+
+    fn check_logins(&self) -> Result<Vec<CheckedLogin>, ConfigError> {
+        let mut logins = Vec::new();
+        for (at, section) in self.logins.iter().enumerate() {
+            let key = |name: &str| format!("logins[{at}].{name}");
+            let account = Email::parse(&section.account).ok().filter(Email::is_address);
+            let account = account
+                .ok_or_else(|| ConfigError::value(&key("account"), &section.account, "an e-mail address"))?;
+            let owner = UserId::parse(&section.owner).map_err(|_| {
+                ConfigError::value(&key("owner"), &section.owner, "a Matrix user, as in @name:server")
+            })?;
+            let password = secret::resolve(&key("password"), &section.password, &section.password_file)?;
+            logins.push(CheckedLogin { account, owner, password });
+        }
+        Ok(logins)
+    }
+}

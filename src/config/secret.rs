@@ -1,0 +1,28 @@
+//! Secrets: written in the file, or in a file of their own, such as a systemd credential.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use super::ConfigError;
+
+/// The secret of `key`: from `key_file` if that is set, else the value itself. An empty one is an error.
+pub(super) fn resolve(key: &str, value: &str, file: &str) -> Result<SecretString, ConfigError> {
+    let text = if file.is_empty() {
+        value.to_owned()
+    } else {
+        let path = PathBuf::from(file);
+        let read = std::fs::read_to_string(&path);
+        read.map_err(|error| ConfigError::SecretFile {
+            key: format!("{key}_file"),
+            file: path,
+            reason: error.to_string(),
+        })?
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        let allowed = format!("a secret, or set {key}_file");
+        return Err(ConfigError::Absent { key: key.into(), allowed });
+    }
+    Ok(SecretString::from(text.to_owned()))
+}

@@ -1,0 +1,413 @@
+//! One call: the task of one switchboard connection. It brings what is said to the core, sends what it is given, and
+//! ends when nobody is left or nothing has been said for a while.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::pump::{Pump, connect, now};
+use super::{CallFailure, ConnectError, Shared, convert, group};
+use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::msn::command::Acknowledge;
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
+use crate::msn::message::{Content, TextStyle, text_payloads};
+use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
+
+/// Messages waiting for one call; full, senders wait.
+const MAILBOX: usize = 32;
+/// A call in which nothing was said for so long is left; the next message opens another.
+const IDLE: Duration = Duration::from_secs(240);
+/// Typing is repeated at most this often (§7.4).
+const TYPING: Duration = Duration::from_secs(5);
+/// How long the switchboard may take to be assigned.
+const ASSIGNMENT: Duration = Duration::from_secs(20);
+
+/// Something to send.
+#[derive(Debug, Clone)]
+pub(super) enum Message {
+    Text { text: String, style: TextStyle },
+    Nudge,
+}
+
+/// What a call is asked.
+pub(super) enum CallAsk {
+    Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
+    Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
+    Typing,
+}
+
+/// Reaches a call.
+#[derive(Debug, Clone)]
+pub(super) struct CallHandle {
+    asks: mpsc::Sender<CallAsk>,
+}
+
+impl CallHandle {
+    pub(super) fn is_open(&self) -> bool {
+        !self.asks.is_closed()
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.asks.same_channel(&other.asks)
+    }
+
+    /// Resolves when everybody in the call has it, as far as MSN says.
+    pub(super) async fn send(&self, message: Message) -> Result<(), CallFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Send { message, reply }).await.map_err(|_| CallFailure::Lost)?;
+        answer.await.unwrap_or(Err(CallFailure::Lost))
+    }
+
+    pub(super) async fn invite(&self, email: Email) -> Result<(), String> {
+        let lost = || "the conversation is over".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Invite { email, reply }).await.map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    pub(super) fn typing(&self) {
+        let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
+    }
+}
+
+/// A board that was assigned, or why not.
+pub(super) type Assignment = Result<(HostPort, Cookie), String>;
+
+/// How a call begins.
+pub(super) enum Begin {
+    /// We call; the board comes from the notification server.
+    Calling { assigned: oneshot::Receiver<Assignment>, invitees: Vec<Email> },
+    /// Somebody rang.
+    Rung { board: HostPort, cookie: Cookie, session: SessionId },
+}
+
+/// What a call tells its login: it serves another conversation now.
+pub(super) struct Moved {
+    pub(super) to: ConversationId,
+    pub(super) call: CallHandle,
+}
+
+/// Everything a call needs to know of its login.
+pub(super) struct Of {
+    pub(super) shared: Shared,
+    pub(super) login: LoginId,
+    pub(super) email: Email,
+    pub(super) dialect: Dialect,
+    /// Whether everybody called can put messages in several parts together.
+    pub(super) multi_packet: bool,
+    pub(super) moved: mpsc::Sender<Moved>,
+}
+
+/// A message under way: one answer for all its parts.
+struct Sending {
+    left: usize,
+    failure: Option<CallFailure>,
+    reply: oneshot::Sender<Result<(), CallFailure>>,
+}
+
+struct Call {
+    of: Of,
+    conversation: ConversationId,
+    handle: CallHandle,
+    members: Vec<Email>,
+    opened: bool,
+    /// Somebody was there besides us.
+    had_company: bool,
+    sendings: HashMap<u64, Sending>,
+    parts: HashMap<MessageHandle, u64>,
+    invitations: Vec<(Email, oneshot::Sender<Result<(), String>>)>,
+    next_sending: u64,
+    last_typing: Option<Instant>,
+    last_said: Instant,
+}
+
+/// Starts a call for `conversation`.
+pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallHandle {
+    let (asks, mailbox) = mpsc::channel(MAILBOX);
+    let handle = CallHandle { asks };
+    let tasks = of.shared.tasks.clone();
+    let call = Call {
+        of,
+        conversation,
+        // The task must not keep its own mailbox open.
+        handle: handle.clone(),
+        members: Vec::new(),
+        opened: false,
+        had_company: false,
+        sendings: HashMap::new(),
+        parts: HashMap::new(),
+        invitations: Vec::new(),
+        next_sending: 0,
+        last_typing: None,
+        last_said: Instant::now(),
+    };
+    tasks.spawn(call.run(begin, mailbox));
+    handle
+}
+
+impl Call {
+    #[tracing::instrument(name = "call", skip_all, fields(login = %self.of.login, conversation = %self.conversation))]
+    async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallAsk>) {
+        let opening = self.open(begin).await;
+        match opening {
+            Ok(pump) => self.drive(pump, &mut mailbox).await,
+            Err(failure) => {
+                tracing::info!(%failure, "a call could not be opened");
+                mailbox.close();
+                while let Some(ask) = mailbox.recv().await {
+                    refuse(ask, &failure);
+                }
+            }
+        }
+    }
+
+    async fn open(&mut self, begin: Begin) -> Result<Pump<SwitchboardSession>, CallFailure> {
+        let not_opened = |error: ConnectError| CallFailure::NotOpened(error.to_string());
+        let (email, dialect) = (self.of.email.clone(), self.of.dialect);
+        match begin {
+            Begin::Calling { assigned, invitees } => {
+                let late = || CallFailure::NotOpened("MSN did not assign a switchboard in time".into());
+                let assigned = tokio::time::timeout(ASSIGNMENT, assigned).await.map_err(|_| late())?;
+                let (board, cookie) =
+                    assigned.map_err(|_| CallFailure::Lost)?.map_err(CallFailure::NotOpened)?;
+                let stream = connect(&board).await.map_err(not_opened)?;
+                Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), stream))
+            }
+            Begin::Rung { board, cookie, session } => {
+                let stream = connect(&board).await.map_err(not_opened)?;
+                Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), stream))
+            }
+        }
+    }
+
+    async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {
+        let cancel = self.of.shared.cancel.clone();
+        loop {
+            let idle_at = self.last_said + IDLE;
+            tokio::select! {
+                event = pump.next() => match event {
+                    Ok(event) => self.happened(event).await,
+                    Err(error) => {
+                        tracing::debug!(%error, "the call ended");
+                        break;
+                    }
+                },
+                ask = mailbox.recv() => match ask {
+                    Some(ask) => self.asked(&mut pump, ask),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(idle_at), if self.sendings.is_empty() => {
+                    pump.machine.leave();
+                    break;
+                }
+                () = cancel.cancelled() => {
+                    pump.machine.leave();
+                    break;
+                }
+            }
+            if self.is_over() {
+                pump.machine.leave();
+                break;
+            }
+        }
+        mailbox.close();
+        pump.machine.abandon();
+        while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
+            self.happened(event).await;
+        }
+        self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
+        while let Some(ask) = mailbox.recv().await {
+            refuse(ask, &CallFailure::Lost);
+        }
+        pump.close().await;
+    }
+
+    /// Everybody has gone, and nothing that was begun is under way.
+    fn is_over(&self) -> bool {
+        let alone = self.had_company && self.members.is_empty();
+        alone && self.sendings.is_empty() && self.invitations.is_empty()
+    }
+
+    fn asked(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
+        match ask {
+            CallAsk::Send { message, reply } => {
+                self.last_said = Instant::now();
+                self.send(pump, &message, reply);
+            }
+            CallAsk::Invite { email, reply } => {
+                pump.machine.invite(now(), email.clone());
+                self.invitations.push((email, reply));
+            }
+            CallAsk::Typing => {
+                let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
+                if due {
+                    self.last_typing = Some(Instant::now());
+                    let payload = Content::typing(&self.of.email).encode().into();
+                    pump.machine.send(now(), Acknowledge::Never, payload);
+                }
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        message: &Message,
+        reply: oneshot::Sender<Result<(), CallFailure>>,
+    ) {
+        let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
+        let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
+        let payloads = match message {
+            Message::Text { text, style } => text_payloads(text, Some(style), id.as_deref()),
+            Message::Nudge => vec![Content::nudge().encode()],
+        };
+        let number = self.next_sending;
+        self.next_sending += 1;
+        self.sendings.insert(number, Sending { left: payloads.len(), failure: None, reply });
+        for payload in payloads {
+            let part = pump.machine.send(now(), Acknowledge::Always, payload.into());
+            self.parts.insert(part, number);
+        }
+        self.last_typing = None;
+    }
+
+    async fn happened(&mut self, event: CallEvent) {
+        match event {
+            CallEvent::Opened => {
+                self.opened = true;
+                self.regroup(None).await;
+            }
+            CallEvent::Joined { email, name, .. } => {
+                self.invited(&email, Ok(()));
+                self.members.push(email.clone());
+                self.had_company = true;
+                if self.opened {
+                    self.regroup(Some((&email, &name))).await;
+                }
+            }
+            CallEvent::Left { email, .. } => self.left(&email).await,
+            CallEvent::InviteFailed { email, failure } => {
+                let reason = match failure {
+                    InviteFailure::Refused(code) => code.to_string(),
+                    InviteFailure::NoAnswer => "they did not answer".into(),
+                };
+                self.invited(&email, Err(format!("{email} cannot be called: {reason}")));
+            }
+            CallEvent::Received { email, name, content } => self.received(&email, &name, content).await,
+            CallEvent::Delivered(part) => self.part_done(part, None),
+            CallEvent::Failed(part, failure) => self.part_done(part, Some(failure.into())),
+        }
+    }
+
+    fn invited(&mut self, email: &Email, result: Result<(), String>) {
+        if let Some(at) = self.invitations.iter().position(|(invited, _)| invited == email) {
+            let _ = self.invitations.swap_remove(at).1.send(result); // whoever asked may have gone
+        }
+    }
+
+    fn part_done(&mut self, part: MessageHandle, failure: Option<CallFailure>) {
+        let Some(number) = self.parts.remove(&part) else { return };
+        let Some(sending) = self.sendings.get_mut(&number) else { return };
+        sending.left -= 1;
+        sending.failure = sending.failure.take().or(failure);
+        if sending.left > 0 {
+            return;
+        }
+        if let Some(sending) = self.sendings.remove(&number) {
+            let result = sending.failure.map_or(Ok(()), Err);
+            let _ = sending.reply.send(result); // the sender may have given up
+        }
+    }
+
+    /// A call of two is the conversation with that person; a third makes it a group, and a group stays one.
+    async fn regroup(&mut self, joined: Option<(&Email, &str)>) {
+        if group::is_group(&self.conversation) {
+            if let Some((email, name)) = joined {
+                self.tell(RemoteKind::Joined {
+                    conversation: self.conversation.clone(),
+                    ghost: convert::ghost(email, name),
+                    at: time_of_day(),
+                })
+                .await;
+                self.remember_group().await;
+            }
+            return;
+        }
+        if group::single(&self.members).is_some() || self.members.is_empty() {
+            return;
+        }
+        match group::find_or_make(&self.of.shared, &self.of.login, &self.members).await {
+            Ok(conversation) => self.become_group(conversation).await,
+            Err(error) => tracing::error!(%error, "a group conversation could not be written down"),
+        }
+    }
+
+    async fn become_group(&mut self, conversation: ConversationId) {
+        tracing::info!(%conversation, members = self.members.len(), "the call is a group now");
+        self.conversation = conversation.clone();
+        let moved = Moved { to: conversation.clone(), call: self.handle.clone() };
+        let _ = self.of.moved.send(moved).await; // the login may have ended
+        for email in self.members.clone() {
+            let ghost = convert::ghost(&email, email.as_str());
+            self.tell(RemoteKind::Joined { conversation: conversation.clone(), ghost, at: time_of_day() })
+                .await;
+        }
+    }
+
+    async fn remember_group(&self) {
+        let (shared, login) = (&self.of.shared, &self.of.login);
+        if let Err(error) = group::remember(shared, login, &self.conversation, &self.members).await {
+            tracing::error!(%error, "a group conversation could not be written down");
+        }
+    }
+
+    async fn left(&mut self, email: &Email) {
+        self.members.retain(|member| member != email);
+        // Somebody dropped for being idle is still part of the conversation and is called again with the next message.
+        self.last_said = Instant::now();
+        if group::is_group(&self.conversation) && !self.members.is_empty() {
+            let ghost = convert::ghost(email, email.as_str());
+            let conversation = self.conversation.clone();
+            self.tell(RemoteKind::Left { conversation, ghost, at: time_of_day() }).await;
+            self.remember_group().await;
+        }
+    }
+
+    async fn received(&mut self, email: &Email, name: &str, content: Content) {
+        let conversation = self.conversation.clone();
+        if let Content::Typing { .. } = content {
+            let sender = convert::ghost(email, name);
+            return self.tell(RemoteKind::Typing { conversation, sender }).await;
+        }
+        self.last_said = Instant::now();
+        let sender = convert::ghost(email, convert::shown_name(&content, name));
+        if let Some(body) = convert::body(content) {
+            self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+        }
+    }
+
+    /// Waits while the core is busy: the socket is not read meanwhile.
+    async fn tell(&self, kind: RemoteKind) {
+        let event = RemoteEvent { login: self.of.login.clone(), kind };
+        if self.of.shared.bridge.remote(event).await.is_err() {
+            tracing::error!("the bridge has stopped, something said on MSN was not taken");
+        }
+    }
+}
+
+fn refuse(ask: CallAsk, failure: &CallFailure) {
+    match ask {
+        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
+        CallAsk::Typing => {}
+    }
+}
+
+pub(super) fn time_of_day() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

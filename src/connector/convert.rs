@@ -1,0 +1,197 @@
+//! Between the protocol's words and the core's.
+
+use super::call::Message;
+use crate::bridge::body::{Body, Format, RichText, Style};
+use crate::bridge::event::{Author, Availability, Ghost, GhostPresence};
+use crate::bridge::ids::{ConversationId, GhostId};
+use crate::bridge::ports::{Content, Delivery};
+use crate::msn::command::Status;
+use crate::msn::ids::Email;
+use crate::msn::message::{Content as MsnContent, TextStyle};
+use crate::msn::session::Contact;
+
+pub(super) fn ghost_id(email: &Email) -> GhostId {
+    GhostId::new(email.to_key())
+}
+
+pub(super) fn ghost(email: &Email, name: &str) -> Ghost {
+    Ghost { id: ghost_id(email), name: name.to_owned() }
+}
+
+/// The conversation with one person.
+pub(super) fn direct(email: &Email) -> ConversationId {
+    ConversationId::new(email.to_key())
+}
+
+pub(super) fn style_to_format(style: &TextStyle) -> Format {
+    Format {
+        font: style.font.clone(),
+        style: Style {
+            bold: style.bold,
+            italic: style.italic,
+            underline: style.underline,
+            strike: style.strike,
+            // Black is what everybody has who chose nothing: the reader's own colour.
+            color: (style.color != 0).then_some(style.color),
+        },
+        charset: style.charset,
+        pitch_family: style.pitch_family,
+        right_to_left: style.right_to_left,
+    }
+}
+
+pub(super) fn format_to_style(format: &Format) -> TextStyle {
+    TextStyle {
+        font: format.font.clone(),
+        bold: format.style.bold,
+        italic: format.style.italic,
+        underline: format.style.underline,
+        strike: format.style.strike,
+        color: format.style.color.unwrap_or(0),
+        charset: format.charset,
+        pitch_family: format.pitch_family,
+        right_to_left: format.right_to_left,
+    }
+}
+
+/// What an entry is on MSN; `None` for what has no place there.
+pub(super) fn message(delivery: &Delivery) -> Option<Message> {
+    let Content::Said { body } = &delivery.content else { return None };
+    let prefix = match &delivery.author {
+        Author::Relayed { name } => format!("<{name}> "),
+        _ => String::new(),
+    };
+    match body {
+        Body::Text(text) => {
+            Some(Message::Text { text: format!("{prefix}{}", text.text()), style: style_of(text) })
+        }
+        Body::Emote(text) => {
+            let text = format!("* {prefix}{}", text.text());
+            Some(Message::Text { text, style: TextStyle::default() })
+        }
+        Body::Nudge => Some(Message::Nudge),
+        Body::Notice { .. } => None,
+    }
+}
+
+/// MSN formats whole messages only: what the whole text looks like, in the font it came with.
+fn style_of(text: &RichText) -> TextStyle {
+    let mut style = text.format.as_ref().map(format_to_style).unwrap_or_default();
+    if let Some(uniform) = text.uniform_style().filter(|uniform| !uniform.is_plain()) {
+        style.bold |= uniform.bold;
+        style.italic |= uniform.italic;
+        style.underline |= uniform.underline;
+        style.strike |= uniform.strike;
+        style.color = uniform.color.unwrap_or(style.color);
+    }
+    style
+}
+
+/// What a message from MSN says; `None` for what asks to be neither shown nor answered.
+pub(super) fn body(content: MsnContent) -> Option<Body> {
+    let emote = |text: &str| Some(Body::Emote(RichText::plain(text)));
+    match content {
+        MsnContent::Text { text, style: Some(style), .. } => {
+            Some(Body::Text(RichText::formatted(text, style_to_format(&style))))
+        }
+        MsnContent::Text { text, style: None, .. } => Some(Body::Text(RichText::plain(text))),
+        MsnContent::Nudge => Some(Body::Nudge),
+        MsnContent::Datacast { id: 4, data } => emote(&data),
+        MsnContent::Datacast { id: 2, .. } => emote("sent a wink, which cannot be shown here yet"),
+        MsnContent::Datacast { id: 3, .. } => emote("sent a voice clip, which cannot be played here yet"),
+        MsnContent::Ink(_) => emote("sent a handwritten message, which cannot be shown here yet"),
+        MsnContent::Invitation(_) => emote("sent an invitation that cannot be accepted here yet"),
+        MsnContent::Datacast { .. }
+        | MsnContent::Typing { .. }
+        | MsnContent::Emoticons(_)
+        | MsnContent::Peer { .. }
+        | MsnContent::Other { .. } => None,
+    }
+}
+
+/// The name that a message asks to be shown under, if any.
+pub(super) fn shown_name<'a>(content: &'a MsnContent, name: &'a str) -> &'a str {
+    match content {
+        MsnContent::Text { shown_as: Some(shown), .. } => shown,
+        _ => name,
+    }
+}
+
+pub(super) fn status_words(status: Status) -> &'static str {
+    match status {
+        Status::Online => "online",
+        Status::Busy => "busy",
+        Status::Idle => "idle",
+        Status::BeRightBack => "be right back",
+        Status::Away => "away",
+        Status::OnThePhone => "on the phone",
+        Status::OutToLunch => "out to lunch",
+        Status::Hidden | Status::Offline => "offline",
+    }
+}
+
+/// The words of the `presence` command.
+pub(super) fn parse_status(word: &str) -> Option<Status> {
+    Some(match word {
+        "online" | "available" => Status::Online,
+        "busy" => Status::Busy,
+        "idle" => Status::Idle,
+        "brb" => Status::BeRightBack,
+        "away" => Status::Away,
+        "phone" => Status::OnThePhone,
+        "lunch" => Status::OutToLunch,
+        "hidden" | "invisible" | "offline" => Status::Hidden,
+        _ => return None,
+    })
+}
+
+pub(super) fn presence(contact: &Contact) -> GhostPresence {
+    let availability = match contact.status {
+        Status::Online => Availability::Online,
+        Status::Hidden | Status::Offline => Availability::Offline,
+        _ => Availability::Away,
+    };
+    let status = match contact.status {
+        Status::Online | Status::Hidden | Status::Offline => "",
+        other => status_words(other),
+    };
+    let personal = contact.personal.line();
+    let text = [status, personal.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" – ");
+    GhostPresence { ghost: ghost(&contact.email, &contact.name), availability, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::body::Run;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn any_style()(font in "\\PC{0,31}", flags in any::<[bool; 5]>(), color in 0u32..0x100_0000, charset in any::<u32>(), pitch_family in any::<u8>()) -> TextStyle {
+            let [bold, italic, underline, strike, right_to_left] = flags;
+            TextStyle { font, bold, italic, underline, strike, color, charset, pitch_family, right_to_left }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_style_survives_the_way_through_the_core(style in any_style()) {
+            prop_assert_eq!(format_to_style(&style_to_format(&style)), style.clone());
+            let text = RichText::formatted("x", style_to_format(&style));
+            prop_assert_eq!(style_of(&text), style);
+        }
+    }
+
+    #[test]
+    fn html_that_is_bold_all_over_is_bold_on_msn_and_a_bold_word_is_not() {
+        let run = |text: &str, bold| Run { text: text.into(), style: Style { bold, ..Style::default() } };
+        let all = RichText { runs: vec![run("one", true), run(" ", false), run("two", true)], format: None };
+        assert!(style_of(&all).bold);
+        let some = RichText { runs: vec![run("one", true), run(" two", false)], format: None };
+        assert!(!style_of(&some).bold);
+    }
+}

@@ -1,0 +1,103 @@
+//! Why a connection, a ticket or a message failed. Texts are for people.
+
+use thiserror::Error;
+
+use crate::msn::command::{ErrorCode, SignOut};
+use crate::msn::session::{InviteFailure, LoginFailure, SendFailure, SessionError};
+
+/// The end of a connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    #[error("the MSN server {server} cannot be reached: {source}")]
+    Unreachable { server: String, source: std::io::Error },
+    #[error("the MSN server {server} cannot be reached: no answer in time")]
+    NoAnswer { server: String },
+    #[error("the connection to MSN was lost: {0}")]
+    Lost(#[from] std::io::Error),
+    #[error("the MSN server closed the connection")]
+    Closed,
+    #[error("the MSN server does not read what is sent")]
+    Stuck,
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+}
+
+impl ConnectError {
+    /// Whether trying again by itself would be wrong: only the owner can end this.
+    pub fn needs_owner(&self) -> bool {
+        match self {
+            Self::Session(SessionError::Login(LoginFailure::Rejected)) => true,
+            Self::Session(SessionError::SignedOut(SignOut::Elsewhere)) => true,
+            Self::Session(SessionError::Refused(ErrorCode(420 | 923 | 924 | 926 | 927))) => true,
+            Self::Ticket(error) => error.needs_owner(),
+            _ => false,
+        }
+    }
+}
+
+/// Why no ticket came.
+#[derive(Debug, Error)]
+pub enum TicketError {
+    #[error("the sign-in page did not accept the e-mail address and password{}", reason.as_ref().map(|r| format!(": {r}")).unwrap_or_default())]
+    Rejected { reason: Option<String> },
+    #[error(
+        "{url} would carry the password unencrypted to another machine; use https, or set msn.allow_insecure_login"
+    )]
+    Insecure { url: String },
+    #[error("the sign-in page cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the sign-in page sent us from one address to the next {0} times")]
+    TooManyRedirects(usize),
+    #[error("the sign-in page answered {0}")]
+    Unexpected(String),
+}
+
+impl TicketError {
+    fn needs_owner(&self) -> bool {
+        matches!(self, Self::Rejected { .. } | Self::Insecure { .. })
+    }
+}
+
+/// Why a message did not reach anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CallFailure {
+    #[error("{}", nobody(.0))]
+    Nobody(InviteFailure),
+    #[error("MSN could not deliver it")]
+    NotDelivered,
+    #[error("MSN did not confirm it in time, it may or may not have arrived")]
+    Unconfirmed,
+    #[error("{0}")]
+    Refused(ErrorCode),
+    #[error("the conversation could not be opened: {0}")]
+    NotOpened(String),
+    #[error("the connection of the conversation was lost")]
+    Lost,
+}
+
+fn nobody(failure: &InviteFailure) -> String {
+    match failure {
+        InviteFailure::Refused(code) => code.to_string(),
+        InviteFailure::NoAnswer => "they did not answer the call".into(),
+    }
+}
+
+impl CallFailure {
+    /// Whether a new call may get the message through, without sending it twice where it arrived.
+    pub fn may_work_again(&self) -> bool {
+        matches!(self, Self::NotDelivered | Self::NotOpened(_) | Self::Lost)
+    }
+}
+
+impl From<SendFailure> for CallFailure {
+    fn from(failure: SendFailure) -> Self {
+        match failure {
+            SendFailure::NotDelivered => Self::NotDelivered,
+            SendFailure::NobodyThere(why) => Self::Nobody(why),
+            SendFailure::Unconfirmed => Self::Unconfirmed,
+            SendFailure::Refused(code) => Self::Refused(code),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Group conversations: a call with several people is one conversation, and the same people later are the same one.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Shared, convert};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
+use crate::msn::ids::Email;
+
+/// What group conversation ids start with; an account cannot.
+const PREFIX: &str = "group:";
+/// Most groups of one login that are looked through.
+const MAX_GROUPS: usize = 1000;
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    members: Vec<String>,
+}
+
+fn row(login: &LoginId, group: &str) -> Vec<u8> {
+    [login.as_str().as_bytes(), b"\0", group.as_bytes()].concat()
+}
+
+fn sorted(members: &[Email]) -> Vec<String> {
+    let mut keys: Vec<String> = members.iter().map(Email::to_key).collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The conversation of exactly these people; a new one is written down.
+pub(super) async fn find_or_make(
+    shared: &Shared,
+    login: &LoginId,
+    members: &[Email],
+) -> Result<ConversationId, StorageError> {
+    let wanted = sorted(members);
+    let prefix = row(login, "");
+    for (key, value) in shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)? {
+        let same = serde_json::from_slice::<Record>(&value).is_ok_and(|record| record.members == wanted);
+        if same {
+            let group = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+            return Ok(ConversationId::new(group));
+        }
+    }
+    let group = format!("{PREFIX}{:016x}", rand::random::<u64>());
+    remember(shared, login, &ConversationId::new(group.clone()), members).await?;
+    Ok(ConversationId::new(group))
+}
+
+/// Writes down who is in a group now.
+pub(super) async fn remember(
+    shared: &Shared,
+    login: &LoginId,
+    group: &ConversationId,
+    members: &[Email],
+) -> Result<(), StorageError> {
+    let record = Record { members: sorted(members) };
+    let mut batch = Batch::default();
+    batch.put(Table::Groups, row(login, group.as_str()), serde_json::to_vec(&record).unwrap_or_default());
+    shared.storage.commit(batch, Urgency::Now).await
+}
+
+/// Whom to call for a conversation.
+pub(super) fn members(shared: &Shared, login: &LoginId, conversation: &ConversationId) -> Vec<Email> {
+    if !is_group(conversation) {
+        return Email::parse(conversation.as_str()).into_iter().collect();
+    }
+    let stored = shared.storage.read(Table::Groups, &row(login, conversation.as_str())).ok().flatten();
+    let record = stored.and_then(|value| serde_json::from_slice::<Record>(&value).ok());
+    let members = record.map(|record| record.members).unwrap_or_default();
+    members.iter().filter_map(|member| Email::parse(member).ok()).collect()
+}
+
+pub(super) fn is_group(conversation: &ConversationId) -> bool {
+    conversation.as_str().starts_with(PREFIX)
+}
+
+/// The conversation with these people when there is one of them, for callers that need no group.
+pub(super) fn single(members: &[Email]) -> Option<ConversationId> {
+    match members {
+        [only] => Some(convert::direct(only)),
+        _ => None,
+    }
+}

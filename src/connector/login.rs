@@ -1,0 +1,204 @@
+//! The task of one login: one session after another, and what happens between them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::call::{CallHandle, Moved};
+use super::{ConnectError, Shared};
+use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::login::Credentials;
+use crate::bridge::ports::{ContactLine, Request};
+use crate::msn::command::SignOut;
+use crate::msn::session::SessionError;
+
+/// A session that lived this long has earned a quick reconnect.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// What a login is asked.
+pub(super) enum Ask {
+    /// Connect now, with these.
+    Connect(Credentials),
+    /// A call that serves this conversation, or why there can be none.
+    Call {
+        conversation: ConversationId,
+        reply: oneshot::Sender<Result<CallHandle, String>>,
+    },
+    Request {
+        request: Request,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    Contacts {
+        reply: oneshot::Sender<Result<Vec<ContactLine>, String>>,
+    },
+}
+
+/// How a session ended.
+pub(super) enum End {
+    /// The bridge stops, or the login is no more.
+    Stop,
+    /// Somebody asked for a new one.
+    Again,
+    Failed(ConnectError),
+}
+
+pub(super) struct LoginTask {
+    pub(super) shared: Shared,
+    pub(super) login: LoginId,
+    pub(super) credentials: Credentials,
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) cancel: CancellationToken,
+    /// Calls outlive sessions: a switchboard does not need the notification server.
+    pub(super) calls: HashMap<ConversationId, CallHandle>,
+    pub(super) moved: mpsc::Receiver<Moved>,
+    pub(super) moves: mpsc::Sender<Moved>,
+    /// Why there is no session now.
+    why_down: String,
+}
+
+fn backoff() -> ExponentialBackoff {
+    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
+    delays.with_min_delay(Duration::from_secs(1)).with_max_delay(Duration::from_secs(120)).build()
+}
+
+impl LoginTask {
+    pub(super) fn new(
+        shared: Shared,
+        login: LoginId,
+        credentials: Credentials,
+        asks: mpsc::Receiver<Ask>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let (moves, moved) = mpsc::channel(16);
+        let why_down = "signing in to MSN".to_owned();
+        Self { shared, login, credentials, asks, cancel, calls: HashMap::new(), moved, moves, why_down }
+    }
+
+    #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]
+    pub(super) async fn run(mut self) {
+        let mut delays = backoff();
+        loop {
+            self.tell(RemoteKind::State(ConnectionState::Connecting)).await;
+            let begun = Instant::now();
+            let error = match self.session().await {
+                End::Stop => return,
+                End::Again => {
+                    delays = backoff();
+                    continue;
+                }
+                End::Failed(error) => error,
+            };
+            tracing::warn!(%error, "the session ended");
+            if begun.elapsed() >= STABLE {
+                delays = backoff();
+            }
+            let reason = error.to_string();
+            let go_on = if error.needs_owner() {
+                self.why_down = format!("signed out of MSN: {reason}");
+                self.tell(RemoteKind::State(ConnectionState::SignedOut { reason })).await;
+                self.wait(None).await
+            } else {
+                self.why_down = format!("MSN is not reachable now: {reason}");
+                self.tell(RemoteKind::State(ConnectionState::Waiting { reason })).await;
+                let delay = delays.next().unwrap_or(Duration::from_secs(120));
+                self.wait(Some(delay.max(asked_delay(&error)))).await
+            };
+            if !go_on {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the time or for somebody to ask; false when it is all over.
+    async fn wait(&mut self, delay: Option<Duration>) -> bool {
+        let until = delay.map(|delay| Instant::now() + delay);
+        loop {
+            tokio::select! {
+                ask = self.asks.recv() => match ask {
+                    Some(Ask::Connect(credentials)) => {
+                        self.credentials = credentials;
+                        return true;
+                    }
+                    Some(ask) => self.answer_offline(ask),
+                    None => return false,
+                },
+                Some(moved) = self.moved.recv() => self.call_moved(moved),
+                () = sleep_until(until) => return true,
+                () = self.cancel.cancelled() => return false,
+            }
+        }
+    }
+
+    /// Asked while there is no session.
+    pub(super) fn answer_offline(&mut self, ask: Ask) {
+        let why = self.why_down.clone();
+        match ask {
+            Ask::Connect(credentials) => self.credentials = credentials,
+            Ask::Call { conversation, reply } => {
+                let open = self.open_call(&conversation).ok_or(why);
+                let _ = reply.send(open); // whoever asked may have gone
+            }
+            Ask::Request { request, reply } => {
+                let _ = reply.send(self.remember(request).map_err(|()| why));
+            }
+            Ask::Contacts { reply } => drop(reply.send(Err(why))),
+        }
+    }
+
+    /// What can be done without a session: it is kept for the next one.
+    fn remember(&mut self, request: Request) -> Result<(), ()> {
+        match request {
+            Request::Presence(word) if super::convert::parse_status(&word).is_some() => {
+                self.credentials.presence = word;
+                Ok(())
+            }
+            Request::PersonalMessage(text) => {
+                self.credentials.personal_message = text;
+                Ok(())
+            }
+            _ => Err(()),
+        }
+    }
+
+    pub(super) fn open_call(&mut self, conversation: &ConversationId) -> Option<CallHandle> {
+        self.calls.retain(|_, call| call.is_open());
+        self.calls.get(conversation).cloned()
+    }
+
+    pub(super) fn call_moved(&mut self, moved: Moved) {
+        self.calls.retain(|_, call| !call.is_same(&moved.call));
+        self.calls.insert(moved.to, moved.call);
+    }
+
+    /// Waits while the core is busy, but not once it has stopped.
+    pub(super) async fn tell(&self, kind: RemoteKind) {
+        let event = RemoteEvent { login: self.login.clone(), kind };
+        tokio::select! {
+            _ = self.shared.bridge.remote(event) => {}
+            () = self.cancel.cancelled() => {}
+        }
+    }
+}
+
+/// The pause that the server itself asked for.
+fn asked_delay(error: &ConnectError) -> Duration {
+    match error {
+        ConnectError::Session(SessionError::SignedOut(SignOut::ReconnectIn { minutes })) => {
+            Duration::from_secs(u64::from((*minutes).min(60)) * 60)
+        }
+        ConnectError::Session(SessionError::SignedOut(SignOut::ShuttingDown)) => Duration::from_secs(10),
+        _ => Duration::ZERO,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,187 @@
+//! The MSN side of the bridge: tokio around the machines of [`crate::msn`].
+//!
+//! Knows sockets, time, HTTPS, reconnects, and which call serves which conversation. Decides nothing about the protocol
+//! (that is the machines') and nothing about who hears what (that is the core's). Implements [`Network`].
+
+mod call;
+mod config;
+mod convert;
+mod error;
+mod group;
+mod login;
+mod pump;
+mod session;
+mod ticket;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::MsnConfig;
+pub use error::{CallFailure, ConnectError, TicketError};
+pub use ticket::Passport;
+
+use crate::bridge::BridgeHandle;
+use crate::bridge::ids::{ConversationId, GhostId, LoginId};
+use crate::bridge::login::Credentials;
+use crate::bridge::ports::{ContactLine, Delivery, DeliveryError, Network, Request, Storage};
+use crate::msn::ids::Email;
+use login::{Ask, LoginTask};
+
+/// Requests waiting for one login's task; full, whoever asks waits.
+const MAILBOX: usize = 64;
+/// A sender is told within 30 s: what was not confirmed by then has failed.
+const DELIVERY_TIME: Duration = Duration::from_secs(28);
+/// A second attempt is only begun while it can still end in time.
+const RETRY_BEFORE: Duration = Duration::from_secs(6);
+
+/// Everything that the tasks of all logins share.
+#[derive(Clone)]
+struct Shared {
+    config: Arc<MsnConfig>,
+    passport: Passport,
+    bridge: BridgeHandle,
+    storage: Arc<dyn Storage>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+/// The MSN network.
+pub struct MsnConnector {
+    shared: Shared,
+    logins: Mutex<HashMap<LoginId, LoginHandle>>,
+}
+
+struct LoginHandle {
+    mailbox: mpsc::Sender<Ask>,
+    cancel: CancellationToken,
+}
+
+impl MsnConnector {
+    pub fn new(
+        config: MsnConfig,
+        bridge: BridgeHandle,
+        storage: Arc<dyn Storage>,
+        tasks: TaskTracker,
+        cancel: CancellationToken,
+    ) -> Result<Self, TicketError> {
+        let passport = Passport::new(&config)?;
+        let shared = Shared { config: Arc::new(config), passport, bridge, storage, tasks, cancel };
+        Ok(Self { shared, logins: Mutex::new(HashMap::new()) })
+    }
+
+    fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, LoginHandle>> {
+        // Nothing that holds the lock panics.
+        self.logins.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn mailbox(&self, login: &LoginId) -> Option<mpsc::Sender<Ask>> {
+        self.logins().get(login).map(|handle| handle.mailbox.clone())
+    }
+
+    /// Asks a login's task something; `None` when there is no such task.
+    async fn ask<T>(&self, login: &LoginId, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+        let mailbox = self.mailbox(login)?;
+        let (reply, answer) = oneshot::channel();
+        mailbox.send(ask(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    async fn deliver_message(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        let Some(message) = convert::message(&delivery) else { return Ok(()) };
+        let begun = Instant::now();
+        let until = begun + DELIVERY_TIME;
+        loop {
+            let attempt = self.attempt(&delivery, message.clone());
+            let failure = match tokio::time::timeout_at(until, attempt).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(Attempt::LegDown(reason))) => return Err(DeliveryError::LegDown { reason }),
+                Ok(Err(Attempt::Failed(failure))) => failure,
+                Err(_) => CallFailure::Unconfirmed,
+            };
+            let again = failure.may_work_again() && begun.elapsed() < RETRY_BEFORE;
+            if !again {
+                return Err(DeliveryError::permanent(failure.to_string()));
+            }
+            tracing::info!(portal = %delivery.portal, %failure, "sending once more, on a new call");
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, message: call::Message) -> Result<(), Attempt> {
+        let down = || Attempt::LegDown("not signed in to MSN".into());
+        let conversation = delivery.portal.conversation.clone();
+        let call = self.ask(&delivery.portal.receiver, |reply| Ask::Call { conversation, reply }).await;
+        let call = call.ok_or_else(down)?.map_err(Attempt::LegDown)?;
+        call.send(message).await.map_err(Attempt::Failed)
+    }
+}
+
+enum Attempt {
+    LegDown(String),
+    Failed(CallFailure),
+}
+
+impl Network for MsnConnector {
+    fn login_id(&self, account: &str) -> Result<LoginId, String> {
+        let email = Email::parse(account.trim()).ok().filter(Email::is_address);
+        let email = email.ok_or_else(|| format!("«{account}» is not an e-mail address."))?;
+        Ok(LoginId::new(email.to_key()))
+    }
+
+    fn direct_conversation(&self, contact: &str) -> Result<(GhostId, ConversationId), String> {
+        let email = Email::parse(contact.trim()).ok().filter(Email::is_address);
+        let email = email.ok_or_else(|| format!("«{contact}» is not an e-mail address."))?;
+        Ok((convert::ghost_id(&email), convert::direct(&email)))
+    }
+
+    fn connect(&self, login: LoginId, credentials: Credentials) {
+        let mut logins = self.logins();
+        if let Some(handle) = logins.get(&login).filter(|handle| !handle.mailbox.is_closed()) {
+            // A full mailbox belongs to a task that is busy signing in already.
+            if handle.mailbox.try_send(Ask::Connect(credentials.clone())).is_ok() {
+                return;
+            }
+        }
+        let (mailbox, asks) = mpsc::channel(MAILBOX);
+        let cancel = self.shared.cancel.child_token();
+        let task = LoginTask::new(self.shared.clone(), login.clone(), credentials, asks, cancel.clone());
+        self.shared.tasks.spawn(task.run());
+        if let Some(old) = logins.insert(login, LoginHandle { mailbox, cancel }) {
+            old.cancel.cancel();
+        }
+    }
+
+    fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()> {
+        let handle = self.logins().remove(login);
+        Box::pin(async move {
+            let Some(handle) = handle else { return };
+            handle.cancel.cancel();
+            handle.mailbox.closed().await;
+        })
+    }
+
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(self.deliver_message(delivery))
+    }
+
+    fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async move {
+            let answer = self.ask(login, |reply| Ask::Request { request, reply }).await;
+            answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
+        })
+    }
+
+    fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>> {
+        Box::pin(async move {
+            let answer = self.ask(login, |reply| Ask::Contacts { reply }).await;
+            answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
+        })
+    }
+}

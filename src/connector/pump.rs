@@ -1,0 +1,114 @@
+//! The only loop that reads and writes MSN sockets: it drives any machine and decides nothing.
+
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::ConnectError;
+use crate::msn::ids::HostPort;
+use crate::msn::session::Machine;
+
+/// How long connecting may take.
+const CONNECT_TIME: Duration = Duration::from_secs(15);
+/// Bytes that may wait for a server that does not read; more, and the connection is given up.
+const MAX_UNSENT: usize = 1024 * 1024;
+
+pub(super) async fn connect(server: &HostPort) -> Result<TcpStream, ConnectError> {
+    let name = server.to_string();
+    let connecting = TcpStream::connect((server.host.as_str(), server.port));
+    let stream = match tokio::time::timeout(CONNECT_TIME, connecting).await {
+        Ok(connected) => connected.map_err(|source| ConnectError::Unreachable { server: name, source })?,
+        Err(_) => return Err(ConnectError::NoAnswer { server: name }),
+    };
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// A machine and its socket.
+pub(super) struct Pump<M> {
+    pub(super) machine: M,
+    stream: TcpStream,
+    unsent: BytesMut,
+    received: BytesMut,
+    /// Why it ended; events that came before the end are still handed out first.
+    ended: Option<ConnectError>,
+}
+
+pub(super) fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+impl<M: Machine> Pump<M> {
+    pub(super) fn new(machine: M, stream: TcpStream) -> Self {
+        Self {
+            machine,
+            stream,
+            unsent: BytesMut::new(),
+            received: BytesMut::with_capacity(4096),
+            ended: None,
+        }
+    }
+
+    /// The next thing that happens. Cancelling this loses nothing.
+    pub(super) async fn next(&mut self) -> Result<M::Event, ConnectError> {
+        loop {
+            while let Some(bytes) = self.machine.poll_output() {
+                self.unsent.extend_from_slice(&bytes);
+            }
+            if let Some(event) = self.machine.poll_event() {
+                return Ok(event);
+            }
+            if let Some(ended) = self.ended.take() {
+                return Err(ended);
+            }
+            if let Err(error) = self.step().await {
+                self.ended = Some(error);
+            }
+        }
+    }
+
+    /// Waits for the socket or the clock, once.
+    async fn step(&mut self) -> Result<(), ConnectError> {
+        if self.unsent.len() > MAX_UNSENT {
+            return Err(ConnectError::Stuck);
+        }
+        let (mut reader, mut writer) = self.stream.split();
+        let timeout = self.machine.poll_timeout();
+        tokio::select! {
+            written = writer.write_buf(&mut self.unsent), if self.unsent.has_remaining() => {
+                written?;
+            }
+            read = reader.read_buf(&mut self.received) => {
+                if read? == 0 {
+                    return Err(ConnectError::Closed);
+                }
+                self.machine.handle_input(now(), &self.received)?;
+                self.received.clear();
+            }
+            () = until(timeout) => self.machine.handle_timeout(now())?,
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, for a moment, and closes.
+    pub(super) async fn close(mut self) {
+        while let Some(bytes) = self.machine.poll_output() {
+            self.unsent.extend_from_slice(&bytes);
+        }
+        let last_words = async {
+            self.stream.write_all_buf(&mut self.unsent).await?;
+            self.stream.shutdown().await
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), last_words).await; // the peer may have gone
+    }
+}
+
+async fn until(at: Option<std::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,344 @@
+//! One notification session of a login: from connecting to its end.
+
+use std::collections::HashMap;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use super::call::{self, Assignment, Begin, CallHandle, Of};
+use super::login::{Ask, End, LoginTask};
+use super::pump::{Pump, connect, now};
+use super::{ConnectError, TicketError, convert, group};
+use crate::bridge::event::{ConnectionState, RemoteKind};
+use crate::bridge::ids::ConversationId;
+use crate::bridge::ports::{ContactLine, Request};
+use crate::msn::command::{ListKind, Status};
+use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
+use crate::msn::message::PersonalMessage;
+use crate::msn::session::{
+    Identity, LoginFailure, NotificationEvent, NotificationSession, Roster, SessionError, Start,
+};
+
+/// Servers that may send us on before it is a circle.
+const MAX_HOPS: u32 = 5;
+/// What this bridge can do: messages in several parts, and it says that it is MSNC4 (7.0).
+const CAPABILITIES: Capabilities = Capabilities(0x4000_0000 | Capabilities::MULTI_PACKET);
+
+type Tickets = Option<BoxFuture<'static, Result<Ticket, TicketError>>>;
+
+/// What one session has under way.
+#[derive(Default)]
+struct UnderWay {
+    tickets: Tickets,
+    boards: HashMap<TrId, oneshot::Sender<Assignment>>,
+    /// The lists are loaded: conversations can be opened.
+    ready: bool,
+}
+
+enum Next {
+    GoOn,
+    Redirected(HostPort),
+}
+
+impl LoginTask {
+    pub(super) async fn session(&mut self) -> End {
+        let mut server = self.shared.config.server.clone();
+        for _ in 0..=MAX_HOPS {
+            let cancel = self.cancel.clone();
+            let connected = tokio::select! {
+                connected = connect(&server) => connected,
+                () = cancel.cancelled() => return End::Stop,
+            };
+            let machine = match self.machine() {
+                Ok(machine) => machine,
+                Err(error) => return End::Failed(error),
+            };
+            let mut pump = match connected {
+                Ok(stream) => Pump::new(machine, stream),
+                Err(error) => return End::Failed(error),
+            };
+            match self.drive(&mut pump).await {
+                Ok(redirected) => {
+                    tracing::info!(server = %redirected, "sent on to another server");
+                    server = redirected;
+                }
+                Err(end) => {
+                    if matches!(end, End::Stop | End::Again) {
+                        pump.machine.sign_out();
+                        pump.close().await;
+                    }
+                    return end;
+                }
+            }
+        }
+        let error: SessionError = LoginFailure::TooManyRedirects(MAX_HOPS).into();
+        End::Failed(error.into())
+    }
+
+    fn email(&self) -> Option<Email> {
+        Email::parse(self.credentials.account.trim()).ok()
+    }
+
+    fn machine(&self) -> Result<NotificationSession, ConnectError> {
+        let config = &self.shared.config;
+        let email = self.email().ok_or_else(|| {
+            ConnectError::Ticket(TicketError::Rejected {
+                reason: Some("the account is not an e-mail address".into()),
+            })
+        })?;
+        let identity = Identity {
+            email,
+            dialects: config.dialects.clone(),
+            client: config.client.clone(),
+            client_version: config.client_version.clone(),
+            locale: config.locale.clone(),
+        };
+        let start = Start {
+            product: config.product.clone(),
+            status: convert::parse_status(&self.credentials.presence).unwrap_or(Status::Online),
+            capabilities: CAPABILITIES,
+            personal: self.personal_message(),
+            roster: Roster::default(),
+        };
+        Ok(NotificationSession::new(now(), identity, start))
+    }
+
+    fn personal_message(&self) -> PersonalMessage {
+        PersonalMessage { text: self.credentials.personal_message.clone(), media: None }
+    }
+
+    /// Runs until the session ends (`Err`) or sends us elsewhere (`Ok`).
+    async fn drive(&mut self, pump: &mut Pump<NotificationSession>) -> Result<HostPort, End> {
+        let mut under_way = UnderWay::default();
+        let cancel = self.cancel.clone();
+        loop {
+            tokio::select! {
+                event = pump.next() => match event {
+                    Ok(event) => match self.happened(pump, &mut under_way, event).await {
+                        Next::GoOn => {}
+                        Next::Redirected(server) => return Ok(server),
+                    },
+                    Err(error) => return Err(End::Failed(error)),
+                },
+                ticket = fetch(&mut under_way.tickets) => {
+                    under_way.tickets = None;
+                    match ticket {
+                        Ok(ticket) => pump.machine.provide_ticket(now(), ticket),
+                        Err(error) => return Err(End::Failed(error.into())),
+                    }
+                }
+                ask = self.asks.recv() => match ask {
+                    None => return Err(End::Stop),
+                    Some(Ask::Connect(credentials)) => {
+                        self.credentials = credentials;
+                        return Err(End::Again);
+                    }
+                    Some(ask) => self.asked(pump, &mut under_way, ask),
+                },
+                Some(moved) = self.moved.recv() => self.call_moved(moved),
+                () = cancel.cancelled() => return Err(End::Stop),
+            }
+        }
+    }
+
+    async fn happened(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        event: NotificationEvent,
+    ) -> Next {
+        use NotificationEvent as Event;
+        match event {
+            Event::Redirected(server) => return Next::Redirected(server),
+            Event::TicketWanted { policy } => under_way.tickets = self.ticket(policy),
+            Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
+            Event::RosterLoaded => {
+                under_way.ready = true;
+                self.tell(RemoteKind::State(ConnectionState::Connected)).await;
+            }
+            Event::PresenceChanged(contact) => {
+                self.tell(RemoteKind::Presence(convert::presence(&contact))).await;
+            }
+            Event::Rung { session, board, cookie, email, .. } => {
+                self.rung(pump, &email, board, cookie, session)
+            }
+            Event::SwitchboardReady { request, board, cookie } => {
+                if let Some(waiting) = under_way.boards.remove(&request) {
+                    let _ = waiting.send(Ok((board, cookie))); // the call may have given up
+                }
+            }
+            Event::SwitchboardRefused { request, reason } => {
+                if let Some(waiting) = under_way.boards.remove(&request) {
+                    let _ = waiting.send(Err(reason)); // the call may have given up
+                }
+            }
+            other => self.tell_owner(other).await,
+        }
+        Next::GoOn
+    }
+
+    /// Things that are only for the owner to read.
+    async fn tell_owner(&self, event: NotificationEvent) {
+        use NotificationEvent as Event;
+        let text = match event {
+            Event::GoingDown { minutes } => {
+                format!("The MSN server goes down in {minutes} minutes. The bridge connects again by itself.")
+            }
+            Event::Mail { from, subject } => format!("New mail from {from}: {subject}"),
+            Event::UnreadMail { unread } => format!("You have {unread} unread messages in your MSN mailbox."),
+            Event::AddedBy { email, name } => {
+                format!(
+                    "{name} <{email}> has added you to their contacts. «chat {email}» opens a conversation."
+                )
+            }
+            Event::RequestRefused { what, code } => format!("MSN refused to {what}: {code}."),
+            _ => return,
+        };
+        self.tell(RemoteKind::Notice { text }).await;
+    }
+
+    fn ticket(&self, policy: String) -> Tickets {
+        let (passport, password) = (self.shared.passport.clone(), self.credentials.password.clone());
+        let email = self.email()?;
+        Some(Box::pin(async move { passport.ticket(&email, &password, &policy).await }))
+    }
+
+    fn rung(
+        &mut self,
+        pump: &Pump<NotificationSession>,
+        caller: &Email,
+        board: HostPort,
+        cookie: Cookie,
+        session: SessionId,
+    ) {
+        let conversation = convert::direct(caller);
+        let Some(of) = self.of(pump, std::slice::from_ref(caller)) else { return };
+        let call = call::start(of, conversation.clone(), Begin::Rung { board, cookie, session });
+        // The call that rang last is the one they look at.
+        self.calls.insert(conversation, call);
+    }
+
+    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<Of> {
+        let roster = pump.machine.roster();
+        let able = |email: &Email| {
+            roster.contact(email).is_some_and(|c| c.capabilities.has(Capabilities::MULTI_PACKET))
+        };
+        Some(Of {
+            shared: self.shared.clone(),
+            login: self.login.clone(),
+            email: self.email()?,
+            dialect: pump.machine.dialect(),
+            multi_packet: members.iter().all(able),
+            moved: self.moves.clone(),
+        })
+    }
+
+    fn asked(&mut self, pump: &mut Pump<NotificationSession>, under_way: &mut UnderWay, ask: Ask) {
+        if !under_way.ready {
+            return self.answer_offline(ask);
+        }
+        match ask {
+            Ask::Connect(credentials) => self.credentials = credentials,
+            Ask::Call { conversation, reply } => {
+                let call = self.call(pump, under_way, &conversation);
+                let _ = reply.send(call); // whoever asked may have gone
+            }
+            Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
+            Ask::Contacts { reply } => drop(reply.send(Ok(contacts(pump.machine.roster())))),
+        }
+    }
+
+    fn call(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        conversation: &ConversationId,
+    ) -> Result<CallHandle, String> {
+        if let Some(call) = self.open_call(conversation) {
+            return Ok(call);
+        }
+        let invitees = group::members(&self.shared, &self.login, conversation);
+        let no_one = || "nobody is known to be in this conversation".to_owned();
+        if invitees.is_empty() {
+            return Err(no_one());
+        }
+        let of = self.of(pump, &invitees).ok_or_else(no_one)?;
+        let (assignment, assigned) = oneshot::channel();
+        let request = pump.machine.request_switchboard(now());
+        under_way.boards.insert(request, assignment);
+        let call = call::start(of, conversation.clone(), Begin::Calling { assigned, invitees });
+        self.calls.insert(conversation.clone(), call.clone());
+        Ok(call)
+    }
+
+    fn requested(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        request: Request,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) {
+        let done = match request {
+            Request::Presence(word) => match convert::parse_status(&word) {
+                Some(status) => {
+                    pump.machine.set_status(now(), status);
+                    self.credentials.presence = word;
+                    Ok(())
+                }
+                None => {
+                    Err(format!("«{word}» is not one of online, busy, idle, brb, away, phone, lunch, hidden"))
+                }
+            },
+            Request::PersonalMessage(text) => {
+                self.credentials.personal_message = text;
+                pump.machine.set_personal_message(now(), self.personal_message());
+                Ok(())
+            }
+            Request::Typing { conversation } => {
+                self.open_call(&conversation).inspect(CallHandle::typing);
+                Ok(())
+            }
+            Request::Invite { conversation, ghost } => {
+                return self.invite(pump, under_way, &conversation, ghost.as_str(), reply);
+            }
+        };
+        let _ = reply.send(done); // whoever asked may have gone
+    }
+
+    fn invite(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        conversation: &ConversationId,
+        who: &str,
+        reply: oneshot::Sender<Result<(), String>>,
+    ) {
+        let call = self.call(pump, under_way, conversation);
+        match (call, Email::parse(who)) {
+            (Ok(call), Ok(email)) => {
+                self.shared.tasks.spawn(async move {
+                    let _ = reply.send(call.invite(email).await); // whoever asked may have gone
+                });
+            }
+            (Err(reason), _) => drop(reply.send(Err(reason))),
+            (_, Err(error)) => drop(reply.send(Err(error.to_string()))),
+        }
+    }
+}
+
+async fn fetch(tickets: &mut Tickets) -> Result<Ticket, TicketError> {
+    match tickets {
+        Some(ticket) => ticket.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn contacts(roster: &Roster) -> Vec<ContactLine> {
+    let listed = roster.contacts().filter(|contact| contact.lists.has(ListKind::Forward));
+    let line = |contact: &crate::msn::session::Contact| ContactLine {
+        ghost: convert::ghost_id(&contact.email),
+        name: contact.name.clone(),
+        presence: convert::status_words(contact.status).to_owned(),
+    };
+    listed.map(line).collect()
+}

@@ -1,0 +1,156 @@
+//! Puts the parts together.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::watch::Heartbeat;
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::inbox::Inbox;
+use crate::bridge::login::Login;
+use crate::bridge::ports::{Frontend, Network, Request, Storage};
+use crate::bridge::{Bridge, BridgeHandle, Setup};
+use crate::config::{Checked, Config};
+use crate::connector::MsnConnector;
+use crate::matrix::{Appservice, Homeserver, MatrixFrontend, refresh_presence};
+use crate::store::{SealingKey, Store};
+
+/// Typing notices of Matrix users on their way; more are dropped.
+const TYPING: usize = 64;
+
+/// What runs, and what is needed to stop it in order.
+pub(super) struct Running {
+    pub(super) bridge: BridgeHandle,
+    pub(super) matrix: Arc<MatrixFrontend>,
+    pub(super) store: Arc<Store>,
+    /// Ends the sessions with the networks and the endpoint: nothing new comes in.
+    pub(super) intake: CancellationToken,
+    /// Ends the core, which first writes down what has come in.
+    pub(super) core: CancellationToken,
+    pub(super) intake_tasks: TaskTracker,
+    pub(super) core_tasks: TaskTracker,
+    /// Notified when the homeserver has called.
+    pub(super) pinged: Arc<tokio::sync::Notify>,
+}
+
+/// Opens the store; a new one gets a new key.
+pub(super) fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, SealingKey)> {
+    let section = &config.store;
+    let is_new = !section.directory.exists() && !section.key_file.exists();
+    std::fs::create_dir_all(&section.directory)
+        .with_context(|| format!("store.directory: cannot create {}", section.directory.display()))?;
+    let key =
+        if is_new { SealingKey::create(&section.key_file) } else { SealingKey::load(&section.key_file) }?;
+    let store = Store::open(&section.directory, key.clone())?;
+    Ok((Arc::new(store), key))
+}
+
+pub(super) async fn start(
+    config: &Config,
+    checked: &Checked,
+    heartbeat: &Heartbeat,
+) -> anyhow::Result<Running> {
+    let (store, key) = open_store(config)?;
+    let storage: Arc<dyn Storage> = store.clone();
+    let (intake, core) = (CancellationToken::new(), CancellationToken::new());
+    let (intake_tasks, core_tasks) = (TaskTracker::new(), TaskTracker::new());
+    let permissions = Arc::new(checked.permissions.clone());
+
+    let homeserver = Homeserver::new(&checked.matrix).await?;
+    let alias_of = Box::new(move |portal: &PortalKey| {
+        let hash = key.derive(&format!("alias\0{portal}"));
+        hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    });
+    let matrix = MatrixFrontend::new(
+        checked.matrix.clone(),
+        homeserver,
+        storage.clone(),
+        permissions.clone(),
+        alias_of,
+    );
+    let matrix = Arc::new(matrix);
+    let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix)?);
+
+    let (bridge, core_task) = Bridge::channel();
+    let msn = MsnConnector::new(
+        checked.msn.clone(),
+        bridge.clone(),
+        storage.clone(),
+        intake_tasks.clone(),
+        intake.clone(),
+    )?;
+    let network: Arc<dyn Network> = Arc::new(msn);
+    core_task.start(Setup {
+        storage,
+        network: network.clone(),
+        frontends: vec![matrix.clone() as Arc<dyn Frontend>],
+        inboxes: vec![inbox.clone()],
+        permissions,
+        clock: Arc::new(time_of_day),
+        names: Arc::new(|| format!("{:032x}", rand::random::<u128>())),
+        heartbeat: heartbeat.beat(),
+        cancel: core.clone(),
+        tasks: core_tasks.clone(),
+    })?;
+    for login in &checked.logins {
+        let id = LoginId::new(login.account.to_key());
+        let owner = UserId::new(login.owner.as_str());
+        bridge.configure_login(Login::new(id, login.account.to_string(), owner, &login.password)).await?;
+    }
+
+    let pinged = Arc::new(tokio::sync::Notify::new());
+    let typing = forward_typing(&matrix, network, &intake, &intake_tasks);
+    let appservice = Appservice {
+        hs_token: checked.matrix.hs_token.clone(),
+        inbox,
+        ephemeral: Box::new(move |event| drop(typing.try_send(event))), // worth nothing later
+        pinged: {
+            let pinged = pinged.clone();
+            Box::new(move || pinged.notify_one())
+        },
+    };
+    let listen = checked.matrix.listen;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("appservice.listen: cannot listen on {listen}"))?;
+    let served = crate::matrix::serve(listener, appservice, intake.clone());
+    intake_tasks.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the homeserver's endpoint stopped");
+        }
+    });
+    intake_tasks.spawn(refresh_presence(matrix.clone(), intake.clone()));
+    Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, pinged })
+}
+
+/// Owners who type on Matrix are seen typing on MSN.
+fn forward_typing(
+    matrix: &Arc<MatrixFrontend>,
+    network: Arc<dyn Network>,
+    cancel: &CancellationToken,
+    tasks: &TaskTracker,
+) -> mpsc::Sender<serde_json::Value> {
+    let (sender, mut events) = mpsc::channel(TYPING);
+    let (matrix, cancel) = (matrix.clone(), cancel.clone());
+    tasks.spawn(async move {
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = cancel.cancelled() => None,
+            };
+            let Some(event) = event else { return };
+            let Some(portal) = matrix.typing_owner(&event) else { continue };
+            let request = Request::Typing { conversation: portal.conversation };
+            let _ = network.request(&portal.receiver, request).await; // worth nothing later
+        }
+    });
+    sender
+}
+
+fn time_of_day() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

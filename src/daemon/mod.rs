@@ -1,0 +1,48 @@
+//! The program: arguments, logging, and the order in which the parts start and stop.
+
+mod args;
+mod build;
+mod init;
+mod logging;
+mod notify;
+mod run;
+mod signals;
+mod transfer;
+mod watch;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+
+use crate::config::Config;
+use args::{Args, Command};
+
+/// Runs what the arguments ask for.
+pub fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    // Two libraries bring their own cryptography; one is chosen for the whole process.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // fails only when chosen already
+    let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
+    let result = runtime.block_on(execute(args));
+    // What a library may have left running does not hold the exit up.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result
+}
+
+async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Init(options) => init::write(&args.config, &options),
+        Command::Service(options) => {
+            logging::start(&crate::config::LogSection::default())?;
+            run::service(options).await
+        }
+        Command::Run => {
+            let config = Config::load(&args.config)?;
+            logging::start(&config.log)?;
+            run::bridge(config).await
+        }
+        Command::Export { file } => transfer::export(&Config::load(&args.config)?, &file),
+        Command::Import { file } => transfer::import(&Config::load(&args.config)?, &file),
+    }
+}

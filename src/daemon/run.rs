@@ -1,0 +1,172 @@
+//! `run` and `service`: start, wait, stop in order.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::args::ServiceOptions;
+use super::build::{Running, start};
+use super::watch::Heartbeat;
+use super::{notify, signals, transfer};
+use crate::bridge::ids::Leg;
+use crate::config::{Checked, Config, MsnServer};
+use crate::service::{AccountLine, Rules, Service, ServiceConfig, parse_accounts};
+
+/// systemd hears that the bridge is ready after this even if the homeserver has not called yet.
+const READY: Duration = Duration::from_secs(10);
+/// Pause between attempts to have the homeserver call.
+const PING: Duration = Duration::from_secs(5);
+/// Later pings: a homeserver that was down holds events back until it is asked.
+const PING_AGAIN: Duration = Duration::from_secs(30);
+/// How long stopping may take in all; under the 10 s that an administrator is promised.
+const GRACE: Duration = Duration::from_secs(8);
+
+pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
+    let checked = config.check()?;
+    let embedded = start_embedded(&config, &checked).await?;
+    let heartbeat = Heartbeat::default();
+    let running = start(&config, &checked, &heartbeat).await?;
+    running.intake_tasks.spawn(heartbeat.feed(running.intake.clone()));
+    keep_pinging(&running, checked.matrix.registration_id.clone());
+    export_now_and_then(&running, &config);
+    tracing::info!("running");
+    let signal = signals::asked_to_stop().await.context("cannot listen for signals")?;
+    tracing::info!(signal, "stopping");
+    stop(running).await;
+    if let Some(service) = embedded {
+        service.stop().await;
+    }
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// First nothing new comes in, then what has come in is written down, then the store is closed.
+async fn stop(running: Running) {
+    notify::stopping();
+    let stopped = async {
+        running.intake.cancel();
+        running.intake_tasks.close();
+        running.intake_tasks.wait().await;
+        running.core.cancel();
+        running.core_tasks.close();
+        running.core_tasks.wait().await;
+    };
+    if tokio::time::timeout(GRACE, stopped).await.is_err() {
+        tracing::warn!("something did not stop in time; what it was doing is in the journal");
+    }
+}
+
+/// Has the homeserver call, until it does and then again and again: whenever it was away, what it holds back comes.
+fn keep_pinging(running: &Running, registration: String) {
+    let (matrix, bridge, cancel) = (running.matrix.clone(), running.bridge.clone(), running.intake.clone());
+    let pinged = running.pinged.clone();
+    running.intake_tasks.spawn(async move {
+        let began = tokio::time::Instant::now();
+        let (mut ready, mut up) = (false, false);
+        loop {
+            let ping = tokio::select! {
+                ping = matrix.homeserver().ping(&registration) => ping,
+                () = cancel.cancelled() => return,
+            };
+            match &ping {
+                Ok(_) if !up => {
+                    up = true;
+                    tracing::info!("the homeserver is reachable, both ways");
+                    let _ = bridge.leg_up(Leg::Matrix).await; // the core may be stopping
+                    notify::ready("connected to the homeserver");
+                    ready = true;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    up = false;
+                    tracing::warn!(%error, "the homeserver did not call the bridge");
+                    let waiting = format!("waiting for the homeserver: {error}");
+                    if !ready && began.elapsed() >= READY {
+                        notify::ready(&waiting);
+                        ready = true;
+                    } else {
+                        notify::status(&waiting);
+                    }
+                }
+            }
+            let pause = if up { PING_AGAIN } else { PING };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = pinged.notified(), if !up => {}
+                () = cancel.cancelled() => return,
+            }
+        }
+    });
+}
+
+/// The way back from a damaged store is never older than this.
+fn export_now_and_then(running: &Running, config: &Config) {
+    let hours = config.store.export_hours;
+    if hours == 0 {
+        return;
+    }
+    let (store, cancel) = (running.store.clone(), running.intake.clone());
+    let file = config.store.directory.with_extension("export");
+    running.intake_tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(u64::from(hours) * 3600)) => {}
+                () = cancel.cancelled() => return,
+            }
+            let (store, file) = (store.clone(), file.clone());
+            let written = tokio::task::spawn_blocking(move || transfer::write(&store, &file)).await;
+            match written {
+                Ok(Ok(rows)) => tracing::info!(rows, "exported the store"),
+                Ok(Err(error)) => tracing::error!(%error, "the store could not be exported"),
+                Err(error) => tracing::error!(%error, "the export broke off"),
+            }
+        }
+    });
+}
+
+async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Option<Service>> {
+    let MsnServer::Embedded(accounts) = &checked.server else { return Ok(None) };
+    let section = &config.service;
+    let service = Service::start(ServiceConfig {
+        dispatch: None,
+        notification: section.notification,
+        switchboard: section.switchboard,
+        http: section.http,
+        accounts: accounts.clone(),
+        robots: Vec::new(),
+        rules: Rules::default(),
+    });
+    Ok(Some(service.await?))
+}
+
+/// The embedded service alone.
+pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode> {
+    let accounts = read_accounts(&options.accounts)?;
+    let robots = options.robots.as_deref().map(read_accounts).transpose()?.unwrap_or_default();
+    let config = ServiceConfig {
+        dispatch: options.dispatch,
+        notification: options.ns,
+        switchboard: options.sb,
+        http: options.http,
+        accounts,
+        robots,
+        rules: Rules::default(),
+    };
+    let service = Service::start(config).await?;
+    let addresses = service.addresses;
+    println!("notification server {}", addresses.notification);
+    println!("switchboard {}", addresses.switchboard);
+    println!("nexus {}", addresses.nexus());
+    if let Some(dispatch) = addresses.dispatch {
+        println!("dispatch server {dispatch}");
+    }
+    signals::asked_to_stop().await.context("cannot listen for signals")?;
+    service.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_accounts(file: &std::path::Path) -> anyhow::Result<Vec<AccountLine>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse_accounts(&text).with_context(|| file.display().to_string())
+}

@@ -1,0 +1,28 @@
+//! What the Matrix side must be told.
+
+use std::net::SocketAddr;
+
+use ruma::{OwnedServerName, OwnedUserId};
+use secrecy::SecretString;
+
+/// Checked settings of the Matrix side.
+#[derive(Debug, Clone)]
+pub struct MatrixConfig {
+    /// Where the homeserver's client API is.
+    pub homeserver: String,
+    pub server_name: OwnedServerName,
+    /// The appservice's own user.
+    pub bot: OwnedUserId,
+    /// What user names of ghosts and aliases of rooms start with.
+    pub ghost_prefix: String,
+    /// The `id` in the registration.
+    pub registration_id: String,
+    pub as_token: SecretString,
+    pub hs_token: SecretString,
+    /// Where the homeserver reaches us.
+    pub listen: SocketAddr,
+    /// Whether sent messages are confirmed by a status event in the room.
+    pub status_events: bool,
+    /// Whether presence of contacts is shown.
+    pub presence: bool,
+}

@@ -1,0 +1,260 @@
+//! Carrying one journal entry into its room, once.
+
+use ruma::api::client::message::{get_message_events, send_message_event};
+use ruma::api::client::redact::redact_event;
+use ruma::events::MessageLikeEventType;
+use ruma::serde::Raw;
+use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::intent::send_as;
+use super::outbound::{self, ID_KEY, SEQUENCE_KEY};
+use super::{MatrixError, MatrixFrontend};
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, Ghost};
+use crate::bridge::ids::PortalKey;
+use crate::bridge::ports::{Content, Delivery, DeliveryError, Outcome};
+
+/// Pages of history looked through for an event that may have been sent before.
+const PAGES: usize = 10;
+const PAGE: u32 = 100;
+/// Old enough that a reader should see when it was said, not when it arrived.
+const LATE_MS: u64 = 60_000;
+
+impl MatrixFrontend {
+    pub(super) async fn deliver_entry(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        match self.attempt(&delivery).await {
+            Err(DeliveryError::Permanent { reason }) => {
+                tracing::info!(portal = %delivery.portal, %reason, "refused, looking at the room");
+                self.repair(&delivery.portal).await?;
+                self.attempt(&delivery).await
+            }
+            result => result,
+        }
+    }
+
+    /// Something was refused: what was taken for granted is asked again, and a room that is gone is made anew.
+    async fn repair(&self, portal: &PortalKey) -> Result<(), DeliveryError> {
+        let Some(room) = self.room_of(portal)? else { return Ok(()) };
+        {
+            let mut known = self.known();
+            known.joined.retain(|(known_room, _)| *known_room != room);
+            known.registered.clear();
+            known.named.clear();
+        }
+        if !self.room_is_alive(&room).await? {
+            tracing::warn!(%portal, %room, "the room is gone, making another");
+            self.forget_room(portal, &room).await?;
+        }
+        Ok(())
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let name = match &delivery.author {
+            Author::Ghost(ghost) => Some(ghost.name.as_str()),
+            _ => None,
+        };
+        let room = self.ensure_room(&delivery.portal, name).await?;
+        match &delivery.content {
+            Content::Said { body } => self.say(delivery, &room, body).await,
+            Content::Joined { ghost } => {
+                let user = self.ensure_ghost(ghost).await?;
+                Ok(self.ensure_joined(&room, &user).await?)
+            }
+            Content::Left { ghost } => {
+                let user = self.ensure_ghost(ghost).await?;
+                Ok(self.leave(&room, &user).await?)
+            }
+        }
+    }
+
+    async fn say(&self, delivery: &Delivery, room: &RoomId, body: &Body) -> Result<(), DeliveryError> {
+        let (speaker, by_bot) = self.speaker(delivery, room).await?;
+        let contents = outbound::contents(body, &delivery.author, by_bot, &delivery.id, delivery.sequence);
+        let sent = match delivery.unconfirmed {
+            true => self.sent_before(room, delivery.sequence).await?,
+            false => Vec::new(),
+        };
+        for (part, content) in contents.into_iter().enumerate() {
+            let id = outbound::part_id(&delivery.id, part);
+            if sent.contains(&id) {
+                tracing::info!(portal = %delivery.portal, sequence = delivery.sequence, "found in the room already");
+                continue;
+            }
+            self.send_message(room, &speaker, &id, content, delivery.at).await?;
+        }
+        Ok(())
+    }
+
+    /// Who sends it: the ghost, or the bot for those who have no Matrix user and for ghosts that were shut out.
+    async fn speaker(
+        &self,
+        delivery: &Delivery,
+        room: &RoomId,
+    ) -> Result<(OwnedUserId, bool), DeliveryError> {
+        let Author::Ghost(ghost) = &delivery.author else {
+            return Ok((self.config.bot.clone(), true));
+        };
+        let user = self.ensure_ghost(ghost).await?;
+        match self.ensure_joined(room, &user).await {
+            Ok(()) => Ok((user, false)),
+            Err(error @ MatrixError::Refused { .. }) => {
+                if !self.room_is_alive(room).await? {
+                    return Err(error.into());
+                }
+                self.tell_shut_out(room, &user, ghost).await;
+                Ok((self.config.bot.clone(), true))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Says once why the bot speaks for a ghost.
+    async fn tell_shut_out(&self, room: &RoomId, user: &UserId, ghost: &Ghost) {
+        if !self.known().told.insert((room.to_owned(), user.to_owned())) {
+            return;
+        }
+        let text = format!(
+            "{} cannot be in this room (banned, perhaps), so their messages are shown by the bridge. Lift the ban to see them as themselves again, or block them on MSN.",
+            ghost.name
+        );
+        self.notice(room, &text, None).await;
+    }
+
+    /// A notice that is not worth keeping if it cannot be sent now.
+    pub(super) async fn notice(&self, room: &RoomId, text: &str, about: Option<&str>) {
+        let mut content = json!({"msgtype": "m.notice", "body": text});
+        if let Some(about) = about {
+            content["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
+        }
+        let id = format!("notice {room} {text} {}", about.unwrap_or_default());
+        let bot = self.config.bot.clone();
+        if let Err(error) = self.send_content(room, &bot, &id, "m.room.message", content, None).await {
+            tracing::warn!(%room, %error, "a notice was not shown");
+        }
+    }
+
+    async fn send_message(
+        &self,
+        room: &RoomId,
+        speaker: &UserId,
+        id: &str,
+        content: Value,
+        at: u64,
+    ) -> Result<(), MatrixError> {
+        let age = MilliSecondsSinceUnixEpoch::now().get();
+        let late = u64::from(age).saturating_sub(at) > LATE_MS;
+        let at = UInt::try_from(at).ok().filter(|_| late).map(MilliSecondsSinceUnixEpoch);
+        let sent = self.send_content(room, speaker, id, "m.room.message", content.clone(), at).await;
+        match sent {
+            Err(error) if error.is("M_FORBIDDEN") && *speaker != self.config.bot => {
+                // Removed from the room since: once more from the start.
+                self.known().joined.remove(&(room.to_owned(), speaker.to_owned()));
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    /// The transaction id follows from `id`, so the homeserver recognises a repeat for as long as it remembers.
+    async fn send_content(
+        &self,
+        room: &RoomId,
+        speaker: &UserId,
+        id: &str,
+        kind: &str,
+        content: Value,
+        at: Option<MilliSecondsSinceUnixEpoch>,
+    ) -> Result<(), MatrixError> {
+        let refused = |message: String| MatrixError::Refused { code: "M_BRIDGE".into(), status: 0, message };
+        let digest = Sha256::digest(id.as_bytes());
+        let transaction: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let content = Raw::new(&content).map_err(|error| refused(error.to_string()))?.cast_unchecked();
+        let mut request = send_message_event::v3::Request::new_raw(
+            room.to_owned(),
+            transaction.into(),
+            MessageLikeEventType::from(kind),
+            content,
+        );
+        request.timestamp = at;
+        send_as!(self.homeserver, speaker, request)?;
+        Ok(())
+    }
+
+    /// The parts of this entry, and of later ones, that are in the room: homeservers forget transaction ids, rooms do
+    /// not. Looks back until it meets an entry that came before.
+    async fn sent_before(&self, room: &RoomId, sequence: u64) -> Result<Vec<String>, MatrixError> {
+        let mut found = Vec::new();
+        let mut from = None;
+        for _ in 0..PAGES {
+            let mut request = get_message_events::v3::Request::backward(room.to_owned()).from(from);
+            request.limit = UInt::from(PAGE);
+            let page = match send_as!(self.homeserver, &self.config.bot, request) {
+                Ok(page) => page,
+                // No room, no event: sending will find out.
+                Err(MatrixError::Refused { .. }) => return Ok(found),
+                Err(error) => return Err(error),
+            };
+            let is_last = page.chunk.is_empty();
+            for event in page.chunk {
+                let Ok(Some(content)) = event.get_field::<Value>("content") else { continue };
+                let Some(id) = content.get(ID_KEY).and_then(Value::as_str) else { continue };
+                if content.get(SEQUENCE_KEY).and_then(Value::as_u64).is_some_and(|seen| seen < sequence) {
+                    return Ok(found);
+                }
+                found.push(id.to_owned());
+            }
+            from = page.end;
+            if is_last || from.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn report_outcome(&self, portal: &PortalKey, reference: &str, outcome: Outcome) {
+        let Ok(Some(room)) = self.room_of(portal) else { return };
+        if let Outcome::Pending { reason } = &outcome {
+            let text =
+                format!("Not delivered yet: {reason}. It is kept and will be sent as soon as that is over.");
+            self.notice(&room, &text, Some(reference)).await;
+        }
+        if self.config.status_events {
+            self.status_event(&room, reference, &outcome).await;
+        }
+    }
+
+    async fn status_event(&self, room: &OwnedRoomId, reference: &str, outcome: &Outcome) {
+        let (status, reason) = match outcome {
+            Outcome::Delivered => ("SUCCESS", None),
+            Outcome::Pending { reason } => ("PENDING", Some(reason)),
+            Outcome::Failed { reason } => ("FAIL_PERMANENT", Some(reason)),
+        };
+        let mut content = json!({
+            "network": "msn",
+            "status": status,
+            "m.relates_to": {"rel_type": "m.reference", "event_id": reference},
+        });
+        if let Some(reason) = reason {
+            content["message"] = json!(reason);
+            content["reason"] = json!("m.event_not_handled");
+        }
+        let id = format!("status {reference} {status}");
+        let bot = self.config.bot.clone();
+        let kind = "com.beeper.message_send_status";
+        if let Err(error) = self.send_content(room, &bot, &id, kind, content, None).await {
+            tracing::warn!(%room, %error, "a delivery status was not shown");
+        }
+    }
+
+    pub(super) async fn redact_event(&self, portal: &PortalKey, reference: &str) -> bool {
+        let (Ok(Some(room)), Ok(event)) = (self.room_of(portal), EventId::parse(reference)) else {
+            return false;
+        };
+        let transaction = format!("redact-{}", event.as_str().trim_start_matches('$'));
+        let mut request = redact_event::v3::Request::new(room, event, transaction.into());
+        request.reason = Some("password".into());
+        send_as!(self.homeserver, &self.config.bot, request).is_ok()
+    }
+}

@@ -1,0 +1,85 @@
+//! What the homeserver answers when it does not do what was asked, by what can be done about it.
+
+use std::time::Duration;
+
+use matrix_sdk::HttpError;
+use ruma::api::error::{ErrorKind, RetryAfter};
+use thiserror::Error;
+
+use crate::bridge::ports::DeliveryError;
+
+#[derive(Debug, Clone, Error)]
+pub enum MatrixError {
+    /// It cannot be reached, is busy, or has an internal problem.
+    #[error("the homeserver is not available: {reason}")]
+    Unavailable { reason: String, after: Option<Duration> },
+    /// It does not know our token: nothing at all goes through.
+    #[error(
+        "the homeserver does not accept the bridge's token (as_token): the registration is not loaded there, or holds another token"
+    )]
+    Token,
+    /// It refuses this.
+    #[error("the homeserver refuses: {message} ({code})")]
+    Refused { code: String, status: u16, message: String },
+}
+
+impl MatrixError {
+    pub fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == wanted)
+    }
+}
+
+impl From<HttpError> for MatrixError {
+    fn from(error: HttpError) -> Self {
+        let Some(api) = error.as_client_api_error() else {
+            return match &error {
+                // Answers that are not Matrix: a proxy in front of a homeserver that is down.
+                HttpError::Api(_) | HttpError::Reqwest(_) => {
+                    Self::Unavailable { reason: describe(&error), after: None }
+                }
+                _ => Self::Refused { code: "M_BRIDGE".into(), status: 0, message: describe(&error) },
+            };
+        };
+        let kind = api.error_kind();
+        match kind {
+            Some(ErrorKind::UnknownToken(_) | ErrorKind::MissingToken) => Self::Token,
+            Some(ErrorKind::LimitExceeded(data)) => {
+                let after = match &data.retry_after {
+                    Some(RetryAfter::Delay(delay)) => Some(*delay),
+                    _ => None,
+                };
+                Self::Unavailable { reason: "it asks for a pause".into(), after }
+            }
+            _ if api.status_code.is_server_error() || api.status_code.as_u16() == 429 => {
+                Self::Unavailable { reason: api.to_string(), after: None }
+            }
+            kind => Self::Refused {
+                code: kind.map(|kind| kind.errcode().to_string()).unwrap_or_default(),
+                status: api.status_code.as_u16(),
+                message: api.to_string(),
+            },
+        }
+    }
+}
+
+/// The whole chain: reqwest's own text does not say why.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = cause.to_string();
+        source = cause.source();
+    }
+    text
+}
+
+impl From<MatrixError> for DeliveryError {
+    fn from(error: MatrixError) -> Self {
+        let reason = error.to_string();
+        match error {
+            MatrixError::Unavailable { after, .. } => Self::Transient { reason, after },
+            MatrixError::Token => Self::LegDown { reason },
+            MatrixError::Refused { .. } => Self::Permanent { reason },
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Formatted text to Matrix's HTML and back. What comes in is cut to Matrix's allowed list; what goes out is only ever
+//! made of escaped text and the few elements written here.
+
+use ruma::html::{Html, NodeRef, SanitizerConfig};
+
+use crate::bridge::body::{RichText, Run, Style};
+
+/// Escapes text for HTML.
+fn escape(text: &str, out: &mut String) {
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("<br>"),
+            other => out.push(other),
+        }
+    }
+}
+
+/// Plain words as HTML.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    escape(text, &mut out);
+    out
+}
+
+/// The HTML of a text; `None` when plain words say as much.
+pub(super) fn from_rich(text: &RichText) -> Option<String> {
+    let right_to_left = text.format.as_ref().is_some_and(|format| format.right_to_left);
+    if !right_to_left && text.runs.iter().all(|run| run.style.is_plain()) {
+        return None;
+    }
+    let mut html = String::new();
+    for run in &text.runs {
+        write_run(run, &mut html);
+    }
+    Some(if right_to_left { format!("<div dir=\"rtl\">{html}</div>") } else { html })
+}
+
+fn write_run(run: &Run, out: &mut String) {
+    let Style { bold, italic, underline, strike, color } = run.style;
+    let tags = [(bold, "strong"), (italic, "em"), (underline, "u"), (strike, "del")];
+    if let Some(color) = color {
+        out.push_str(&format!("<span data-mx-color=\"#{color:06x}\">"));
+    }
+    tags.iter().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("<{tag}>")));
+    escape(&run.text, out);
+    tags.iter().rev().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("</{tag}>")));
+    if color.is_some() {
+        out.push_str("</span>");
+    }
+}
+
+/// Reads HTML of a peer.
+pub(super) fn to_rich(html: &str) -> RichText {
+    let html = Html::parse(html);
+    html.sanitize_with(&SanitizerConfig::compat().remove_reply_fallback());
+    let mut writer = Writer::default();
+    for node in html.children() {
+        writer.node(&node, Style::default());
+    }
+    writer.finish()
+}
+
+/// Collects runs while walking the tree.
+#[derive(Default)]
+struct Writer {
+    runs: Vec<Run>,
+    /// A block ended: a line break goes before what follows, if anything does.
+    break_before: bool,
+}
+
+impl Writer {
+    fn node(&mut self, node: &NodeRef, style: Style) {
+        if let Some(text) = node.as_text() {
+            return self.text(&text.borrow(), style);
+        }
+        let Some(element) = node.as_element() else { return };
+        let name: &str = &element.name.local;
+        let attribute = |wanted: &str| {
+            let attributes = element.attrs.borrow();
+            attributes.iter().find(|a| &*a.name.local == wanted).map(|a| a.value.to_string())
+        };
+        match name {
+            "br" => return self.text("\n", style),
+            "hr" => return self.block(|writer| writer.text("———", style)),
+            "img" => {
+                return self
+                    .text(&attribute("alt").or_else(|| attribute("title")).unwrap_or_default(), style);
+            }
+            _ => {}
+        }
+        let color = || attribute("data-mx-color").or_else(|| attribute("color"));
+        let style = restyle(name, style, color);
+        if is_block(name) {
+            self.block(|writer| {
+                if name == "li" {
+                    writer.text("• ", style);
+                }
+                writer.children(node, style);
+            });
+        } else {
+            self.children(node, style);
+            if name == "a" {
+                self.link(node, attribute("href"), style);
+            }
+        }
+    }
+
+    fn children(&mut self, node: &NodeRef, style: Style) {
+        node.children().for_each(|child| self.node(&child, style));
+    }
+
+    /// Names where a link leads when its words do not.
+    fn link(&mut self, node: &NodeRef, href: Option<String>, style: Style) {
+        let shown =
+            node.first_child().and_then(|child| child.as_text().map(|text| text.borrow().to_string()));
+        let is_mention = href.as_ref().is_some_and(|href| href.starts_with("https://matrix.to/"));
+        if let Some(href) = href.filter(|href| shown.as_ref() != Some(href) && !is_mention) {
+            self.text(&format!(" ({href})"), style);
+        }
+    }
+
+    fn block(&mut self, inside: impl FnOnce(&mut Self)) {
+        self.break_before |= !self.runs.is_empty();
+        inside(self);
+        self.break_before = true;
+    }
+
+    fn text(&mut self, text: &str, style: Style) {
+        if self.break_before && text.chars().all(char::is_whitespace) {
+            return; // the white space between two blocks
+        }
+        let text = if std::mem::take(&mut self.break_before) && !self.runs.is_empty() {
+            format!("\n{text}")
+        } else {
+            text.to_owned()
+        };
+        match self.runs.last_mut() {
+            Some(last) if last.style == style => last.text.push_str(&text),
+            _ if text.is_empty() => {}
+            _ => self.runs.push(Run { text, style }),
+        }
+    }
+
+    fn finish(self) -> RichText {
+        RichText { runs: self.runs, format: None }
+    }
+}
+
+fn restyle(name: &str, mut style: Style, color: impl Fn() -> Option<String>) -> Style {
+    match name {
+        "b" | "strong" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "th" => style.bold = true,
+        "i" | "em" => style.italic = true,
+        "u" => style.underline = true,
+        "del" | "s" | "strike" => style.strike = true,
+        "span" | "font" => {
+            let digits = color().and_then(|value| value.strip_prefix('#').map(str::to_owned));
+            let value = digits.filter(|d| d.len() == 6).and_then(|d| u32::from_str_radix(&d, 16).ok());
+            style.color = value.or(style.color);
+        }
+        _ => {}
+    }
+    style
+}
+
+fn is_block(name: &str) -> bool {
+    let blocks = "p div li ul ol blockquote pre h1 h2 h3 h4 h5 h6 table tr details summary";
+    blocks.split(' ').any(|block| block == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::body::Format;
+    use proptest::prelude::*;
+
+    #[test]
+    fn styles_become_elements_and_text_never_does() {
+        let style = Style { bold: true, color: Some(0xFF_0080), ..Style::default() };
+        let text = RichText { runs: vec![Run { text: "<b>&\"\nx".into(), style }], format: None };
+        let html = from_rich(&text).unwrap();
+        assert_eq!(html, "<span data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></span>");
+        assert_eq!(to_rich(&html), text);
+        assert_eq!(from_rich(&RichText::plain("a < b")), None);
+        let rtl = Format { right_to_left: true, ..Format::default() };
+        assert_eq!(from_rich(&RichText::formatted("x", rtl)).unwrap(), "<div dir=\"rtl\">x</div>");
+    }
+
+    #[test]
+    fn peers_html_is_read_whatever_it_looks_like() {
+        let text = |html: &str| to_rich(html).text();
+        assert_eq!(text("<p>one</p>\n<p>two</p>"), "one\ntwo");
+        assert_eq!(text("<ul><li>a</li><li>b</li></ul>"), "• a\n• b");
+        assert_eq!(text("<mx-reply><blockquote>old</blockquote></mx-reply>new"), "new");
+        assert_eq!(text("a<script>alert(1)</script><b>b<i>c"), "abc");
+        assert_eq!(text("<a href=\"https://x.org\">here</a>"), "here (https://x.org)");
+        assert_eq!(text("<a href=\"https://matrix.to/#/@a:b\">Al</a>"), "Al");
+        assert_eq!(text(&"<b>".repeat(3000)), "");
+        let mixed = to_rich("a <b>bold</b>");
+        assert_eq!(mixed.uniform_style(), None);
+        assert!(to_rich("<b>all</b> <b>bold</b>").uniform_style().is_some_and(|s| s.bold));
+    }
+
+    proptest! {
+        #[test]
+        fn any_html_is_survived(html in "[<>a-z/ \"=&;]{0,200}") {
+            let _ = to_rich(&html);
+        }
+
+        #[test]
+        fn what_is_written_is_read_again(text in "[ -~]{0,40}", bold: bool, italic: bool, strike: bool) {
+            let style = Style { bold, italic, strike, underline: true, color: None };
+            let rich = RichText { runs: vec![Run { text: format!("x{text}"), style }], format: None };
+            prop_assert_eq!(to_rich(&from_rich(&rich).unwrap()), rich);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Events of the homeserver become things said, commands, or nothing.
+
+use ruma::api::client::membership::join_room_by_id;
+use ruma::api::client::room::get_room_event;
+use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::intent::send_as;
+use super::outbound::{FORMAT_KEY, format_from_json};
+use super::{MatrixError, MatrixFrontend, html};
+use crate::bridge::body::{Body, RichText, Run, Style};
+use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
+use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ports::DeliveryError;
+
+/// What stands before a command in a conversation.
+const COMMAND: &str = "!msn";
+/// Characters of an answered message that are quoted.
+const QUOTE: usize = 120;
+
+/// The parts of an event that matter here.
+#[derive(Debug, Deserialize)]
+struct Event {
+    #[serde(rename = "type")]
+    kind: String,
+    room_id: OwnedRoomId,
+    event_id: OwnedEventId,
+    sender: OwnedUserId,
+    #[serde(default)]
+    origin_server_ts: u64,
+    #[serde(default)]
+    state_key: Option<String>,
+    #[serde(default)]
+    content: Map<String, Value>,
+    #[serde(default)]
+    redacts: Option<OwnedEventId>,
+}
+
+impl Event {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.content.get(key).and_then(Value::as_str)
+    }
+
+    fn relation(&self) -> Option<(&str, &str)> {
+        let relation = self.content.get("m.relates_to")?;
+        let kind = relation.get("rel_type").and_then(Value::as_str).unwrap_or_default();
+        Some((kind, relation.get("event_id").and_then(Value::as_str)?))
+    }
+
+    fn answers(&self) -> Option<&str> {
+        self.content.get("m.relates_to")?.get("m.in_reply_to")?.get("event_id")?.as_str()
+    }
+}
+
+impl MatrixFrontend {
+    pub(super) async fn interpret_event(&self, raw: &[u8]) -> Result<LocalEvent, DeliveryError> {
+        let event: Event = serde_json::from_slice(raw)
+            .map_err(|error| DeliveryError::permanent(format!("not an event: {error}")))?;
+        if self.is_ours(&event.sender) {
+            return Ok(LocalEvent::Ignored);
+        }
+        match event.kind.as_str() {
+            "m.room.member" => self.membership(&event).await,
+            "m.room.message" => self.message(&event).await,
+            "m.room.encrypted" => self.encrypted(&event).await,
+            "m.reaction" => self.reaction(&event),
+            "m.room.redaction" => self.redaction(&event).await,
+            _ => Ok(LocalEvent::Ignored),
+        }
+    }
+
+    fn may_use(&self, user: &UserId) -> bool {
+        self.permissions.may_use(&BridgeUser::new(user.as_str()))
+    }
+
+    /// Invitations of the bot and of ghosts.
+    async fn membership(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+        let Some(invited) =
+            invited.filter(|user| self.is_ours(user) && event.text("membership") == Some("invite"))
+        else {
+            return Ok(LocalEvent::Ignored);
+        };
+        if !self.may_use(&event.sender) {
+            self.leave(&event.room_id, &invited).await?;
+            return Ok(LocalEvent::Ignored);
+        }
+        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
+        if let Some(ghost) = self.ghost_id(&invited) {
+            // Whoever invites a contact wants to talk to them: they get the conversation that exists for it.
+            self.leave(&event.room_id, &invited).await?;
+            return Ok(self.as_command(event, management, format!("chat {ghost}")));
+        }
+        let join = join_room_by_id::v3::Request::new(event.room_id.clone());
+        match send_as!(self.homeserver, &self.config.bot, join) {
+            Ok(_) => {}
+            Err(MatrixError::Refused { .. }) => return Ok(LocalEvent::Ignored), // the invitation was taken back
+            Err(error) => return Err(error.into()),
+        }
+        if self.portal_of(&event.room_id)?.is_none() {
+            self.remember_room(&management, &event.room_id).await?;
+        }
+        Ok(self.as_command(event, management, "help".into()))
+    }
+
+    fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
+        LocalEvent::Command(LocalCommand {
+            user: BridgeUser::new(event.sender.as_str()),
+            text,
+            portal,
+            reference: event.event_id.to_string(),
+        })
+    }
+
+    async fn message(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let Some(portal) = self.portal_of(&event.room_id)? else { return Ok(LocalEvent::Ignored) };
+        let Some(words) = event.text("body") else { return Ok(LocalEvent::Ignored) };
+        if let Some(user) = portal.management_user() {
+            let is_user = user.as_str() == event.sender.as_str() && event.text("msgtype") == Some("m.text");
+            let text = words.strip_prefix(COMMAND).unwrap_or(words).trim().to_owned();
+            return Ok(if is_user { self.as_command(event, portal, text) } else { LocalEvent::Ignored });
+        }
+        if self.owner_of(&portal)?.as_deref() != Some(&*event.sender) {
+            return Ok(self.from_stranger(event).await);
+        }
+        if let Some(command) =
+            words.strip_prefix(COMMAND).filter(|rest| rest.is_empty() || rest.starts_with(' '))
+        {
+            return Ok(self.as_command(event, portal, command.trim().to_owned()));
+        }
+        match event.text("msgtype") {
+            Some(kind @ ("m.text" | "m.emote")) => {
+                let text = self.words(event).await?;
+                let body = if kind == "m.emote" { Body::Emote(text) } else { Body::Text(text) };
+                Ok(self.said(event, portal, body))
+            }
+            // Other bots talk in notices; answering them would not end.
+            Some("m.notice") | None => Ok(LocalEvent::Ignored),
+            Some(_) => Ok(LocalEvent::Refused {
+                portal,
+                leg: Leg::Matrix,
+                reference: event.event_id.to_string(),
+                reason: "files, pictures and other attachments cannot be sent to MSN yet".into(),
+            }),
+        }
+    }
+
+    fn said(&self, event: &Event, portal: PortalKey, body: Body) -> LocalEvent {
+        LocalEvent::Message(LocalMessage {
+            portal,
+            leg: Leg::Matrix,
+            author: Author::Owner { name: event.sender.localpart().to_owned() },
+            reference: event.event_id.to_string(),
+            body,
+            at: event.origin_server_ts,
+        })
+    }
+
+    /// Another member of the room: told once that nobody on MSN hears them.
+    async fn from_stranger(&self, event: &Event) -> LocalEvent {
+        if self.known().told.insert((event.room_id.clone(), event.sender.clone())) {
+            let text = format!(
+                "{}, what you write here is not sent to MSN: only the owner of this conversation is heard there.",
+                event.sender
+            );
+            self.notice(&event.room_id, &text, Some(event.event_id.as_str())).await;
+        }
+        LocalEvent::Ignored
+    }
+
+    /// The text of a message, with its formatting, as an edit or as an answer where it is one.
+    async fn words(&self, event: &Event) -> Result<RichText, DeliveryError> {
+        let edited = event.content.get("m.new_content").and_then(Value::as_object);
+        let is_edit = matches!(event.relation(), Some(("m.replace", _)));
+        if let Some(content) = edited.filter(|_| is_edit) {
+            return Ok(prefixed("* ", rich_text(content)));
+        }
+        let text = rich_text(&event.content);
+        match event.answers() {
+            Some(answered) => match self.quote(&event.room_id, answered).await? {
+                Some(quote) => Ok(prefixed(&format!("> {quote}\n"), text)),
+                None => Ok(text),
+            },
+            None => Ok(text),
+        }
+    }
+
+    async fn quote(&self, room: &RoomId, event: &str) -> Result<Option<String>, DeliveryError> {
+        let Some(event) = self.fetch(room, event).await? else { return Ok(None) };
+        let body = event.text("body").unwrap_or_default();
+        let line = body.lines().find(|line| !line.starts_with("> ") && !line.trim().is_empty());
+        Ok(line.map(|line| line.chars().take(QUOTE).collect()))
+    }
+
+    async fn fetch(&self, room: &RoomId, event: &str) -> Result<Option<Event>, DeliveryError> {
+        let Ok(event) = EventId::parse(event) else { return Ok(None) };
+        let request = get_room_event::v3::Request::new(room.to_owned(), event);
+        match send_as!(self.homeserver, &self.config.bot, request) {
+            Ok(response) => Ok(serde_json::from_str(response.event.json().get()).ok()),
+            Err(MatrixError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn reaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let Some(portal) = self.own_portal(event)? else { return Ok(LocalEvent::Ignored) };
+        let relation = event.content.get("m.relates_to");
+        let Some(key) = relation.and_then(|r| r.get("key")).and_then(Value::as_str) else {
+            return Ok(LocalEvent::Ignored);
+        };
+        let key: String = key.chars().take(32).collect();
+        Ok(self.said(event, portal, Body::Emote(RichText::plain(format!("reacted {key}")))))
+    }
+
+    async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let Some(portal) = self.own_portal(event)? else { return Ok(LocalEvent::Ignored) };
+        let redacted = event
+            .text("redacts")
+            .map(str::to_owned)
+            .or_else(|| event.redacts.as_ref().map(ToString::to_string));
+        let Some(redacted) = redacted else { return Ok(LocalEvent::Ignored) };
+        let target = self.fetch(&event.room_id, &redacted).await?;
+        let was_said = target.is_some_and(|e| e.kind == "m.room.message" && e.sender == event.sender);
+        if !was_said {
+            return Ok(LocalEvent::Ignored);
+        }
+        Ok(self.said(event, portal, Body::Emote(RichText::plain("deleted a message"))))
+    }
+
+    /// The conversation this was done in, if its owner did it.
+    fn own_portal(&self, event: &Event) -> Result<Option<PortalKey>, DeliveryError> {
+        let portal = self.portal_of(&event.room_id)?.filter(|portal| portal.management_user().is_none());
+        let Some(portal) = portal else { return Ok(None) };
+        let is_owner = self.owner_of(&portal)?.as_deref() == Some(&*event.sender);
+        Ok(is_owner.then_some(portal))
+    }
+
+    /// What cannot be read is answered at once, with a room in which it can.
+    async fn encrypted(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let known = self.portal_of(&event.room_id)?.is_some();
+        if !known || !self.may_use(&event.sender) {
+            return Ok(LocalEvent::Ignored);
+        }
+        let text = "This message is encrypted and the bridge cannot read it. It was not sent to MSN. \
+                    Please use a room without encryption: you have an invitation to one.";
+        self.notice(&event.room_id, text, Some(event.event_id.as_str())).await;
+        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
+        if self.room_of(&management)?.as_deref() == Some(&*event.room_id) {
+            self.forget_room(&management, &event.room_id).await?;
+        }
+        Ok(self.as_command(event, management, "help".into()))
+    }
+}
+
+fn prefixed(prefix: &str, mut text: RichText) -> RichText {
+    text.runs.insert(0, Run { text: prefix.to_owned(), style: Style::default() });
+    text
+}
+
+fn rich_text(content: &Map<String, Value>) -> RichText {
+    let text = |key: &str| content.get(key).and_then(Value::as_str);
+    let formatted = text("formatted_body").filter(|_| text("format") == Some("org.matrix.custom.html"));
+    let mut rich = match formatted {
+        Some(formatted) => html::to_rich(formatted),
+        None => RichText::plain(text("body").unwrap_or_default()),
+    };
+    if rich.text().trim().is_empty() {
+        rich = RichText::plain(text("body").unwrap_or_default());
+    }
+    rich.format = content.get(FORMAT_KEY).and_then(format_from_json);
+    rich
+}

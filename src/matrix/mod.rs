@@ -1,0 +1,169 @@
+//! The Matrix side: an appservice that shows ghosts, portals and a management room on one homeserver.
+//!
+//! Knows Matrix rooms, events and the appservice protocol. Refuses to know MSN and IRC: it implements
+//! [`Frontend`] and speaks in the core's words. One matrix-sdk `Client` acts as every ghost.
+
+mod appservice;
+mod config;
+mod deliver;
+mod error;
+mod html;
+mod inbound;
+mod intent;
+mod member;
+mod outbound;
+mod presence;
+pub mod registration;
+mod room;
+mod typing;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use ruma::{OwnedUserId, UserId};
+
+pub use appservice::{Appservice, serve};
+pub use config::MatrixConfig;
+pub use error::MatrixError;
+pub use intent::Homeserver;
+pub use presence::refresh as refresh_presence;
+
+use crate::bridge::event::LocalEvent;
+use crate::bridge::ids::{GhostId, Leg, PortalKey};
+use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
+
+/// The Matrix frontend.
+pub struct MatrixFrontend {
+    config: MatrixConfig,
+    homeserver: Homeserver,
+    storage: Arc<dyn Storage>,
+    permissions: Arc<dyn Permissions>,
+    /// What names room aliases: a hash that nobody else can compute.
+    alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
+    /// What was found to be so since the start; asked again when something is refused.
+    known: Mutex<Known>,
+    presence: presence::Board,
+}
+
+/// Facts about the homeserver that need not be asked twice.
+#[derive(Default)]
+struct Known {
+    registered: HashSet<OwnedUserId>,
+    /// Ghosts and the name they were last given.
+    named: std::collections::HashMap<OwnedUserId, String>,
+    joined: HashSet<(ruma::OwnedRoomId, OwnedUserId)>,
+    /// Members who were told that they are not relayed; ghosts for whom the bot speaks.
+    told: HashSet<(ruma::OwnedRoomId, OwnedUserId)>,
+}
+
+impl MatrixFrontend {
+    pub fn new(
+        config: MatrixConfig,
+        homeserver: Homeserver,
+        storage: Arc<dyn Storage>,
+        permissions: Arc<dyn Permissions>,
+        alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
+    ) -> Self {
+        let known = Mutex::new(Known::default());
+        let presence = presence::Board::default();
+        Self { config, homeserver, storage, permissions, alias_of, known, presence }
+    }
+
+    pub fn homeserver(&self) -> &Homeserver {
+        &self.homeserver
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        // Nothing that holds the lock panics; a cache is right or asked again.
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The Matrix user that stands for a remote person.
+    fn ghost(&self, id: &GhostId) -> Result<OwnedUserId, DeliveryError> {
+        let text =
+            format!("@{}{}:{}", self.config.ghost_prefix, escape(id.as_str()), self.config.server_name);
+        UserId::parse(text)
+            .map_err(|error| DeliveryError::permanent(format!("{id} cannot be a Matrix user: {error}")))
+    }
+
+    /// The remote person that a Matrix user stands for.
+    fn ghost_id(&self, user: &UserId) -> Option<GhostId> {
+        let local = user.localpart().strip_prefix(&self.config.ghost_prefix)?;
+        (user.server_name() == self.config.server_name).then(|| GhostId::new(unescape(local)))
+    }
+
+    fn is_ours(&self, user: &UserId) -> bool {
+        user == self.config.bot || self.ghost_id(user).is_some()
+    }
+}
+
+/// User ids hold few characters: the others become `=` and two hexadecimal digits.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("={byte:02x}")),
+        }
+    }
+    out
+}
+
+fn unescape(text: &str) -> String {
+    let encoded = text.replace('%', "%25").replace('=', "%");
+    percent_encoding::percent_decode_str(&encoded).decode_utf8_lossy().into_owned()
+}
+
+impl Frontend for MatrixFrontend {
+    fn leg(&self) -> Leg {
+        Leg::Matrix
+    }
+
+    fn serves(&self, _portal: &PortalKey) -> bool {
+        true
+    }
+
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(self.deliver_entry(delivery))
+    }
+
+    fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()> {
+        let (portal, reference) = (portal.clone(), reference.to_owned());
+        Box::pin(async move { self.report_outcome(&portal, &reference, outcome).await })
+    }
+
+    fn show(&self, signal: Signal) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            match signal {
+                Signal::Typing { portal, author } => self.show_typing(&portal, author).await,
+                Signal::Presence { presence, .. } => self.show_presence(presence).await,
+            }
+        })
+    }
+
+    fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>> {
+        Box::pin(self.interpret_event(raw))
+    }
+
+    fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(self.redact_event(portal, reference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_become_legal_user_names_and_come_back() {
+        for account in ["alice@example.com", "a+b_c=d%@x.org", "tel:+15551234", "ünder@x.org"] {
+            let local = escape(account);
+            assert!(
+                local.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-=".contains(&b))
+            );
+            assert_eq!(unescape(&local), account);
+        }
+        assert_eq!(escape("alice@example.com"), "alice=40example.com");
+    }
+}

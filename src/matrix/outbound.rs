@@ -1,0 +1,201 @@
+//! What is said becomes the content of events.
+
+use serde_json::{Value, json};
+
+use super::html;
+use crate::bridge::body::{Body, Format, RichText, Style};
+use crate::bridge::event::Author;
+use crate::bridge::ids::EntryId;
+
+/// Bytes of text in one event: the homeserver refuses events of more than 64 KiB, and text may stand in it twice.
+const PART: usize = 16 * 1024;
+
+/// The key under which a message's own format rides, for the way back.
+pub(super) const FORMAT_KEY: &str = "msnbridge.format";
+/// Names the journal entry and its part: how an event that was sent before a crash is found again.
+pub(super) const ID_KEY: &str = "msnbridge.id";
+pub(super) const SEQUENCE_KEY: &str = "msnbridge.seq";
+
+/// The contents of the events that carry one entry, in order. The same entry always gives the same parts.
+pub(super) fn contents(
+    body: &Body,
+    author: &Author,
+    by_bot: bool,
+    id: &EntryId,
+    sequence: u64,
+) -> Vec<Value> {
+    let prefix = prefix(author, by_bot);
+    let mut contents = match body {
+        Body::Text(text) => texts("m.text", prefix.as_deref(), text),
+        Body::Emote(text) => texts("m.emote", prefix.as_deref(), text),
+        Body::Nudge => texts("m.emote", prefix.as_deref(), &RichText::plain("sent a nudge")),
+        Body::Notice { text, about } => {
+            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
+            if let (Some(first), Some(about)) = (contents.first_mut(), about) {
+                first["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
+            }
+            contents
+        }
+    };
+    for (part, content) in contents.iter_mut().enumerate() {
+        content[ID_KEY] = json!(part_id(id, part));
+        content[SEQUENCE_KEY] = json!(sequence);
+        if by_bot && let Some(name) = name_of(author) {
+            // Clients that know per-message profiles show the name in place of the bot's.
+            content["com.beeper.per_message_profile"] =
+                json!({"id": name, "displayname": name, "has_fallback": true});
+        }
+    }
+    contents
+}
+
+pub(super) fn part_id(id: &EntryId, part: usize) -> String {
+    format!("{id}/{part}")
+}
+
+fn name_of(author: &Author) -> Option<&str> {
+    match author {
+        Author::Ghost(ghost) => Some(&ghost.name),
+        Author::Relayed { name } | Author::Owner { name } => Some(name),
+        Author::Bridge => None,
+    }
+}
+
+fn prefix(author: &Author, by_bot: bool) -> Option<String> {
+    name_of(author).filter(|_| by_bot).map(|name| format!("<{name}> "))
+}
+
+fn texts(kind: &str, prefix: Option<&str>, text: &RichText) -> Vec<Value> {
+    let words = text.text();
+    if words.len() <= PART {
+        return vec![single(kind, prefix, text)];
+    }
+    // Too long for one event: cut between characters; formatting of such a text is the whole message's.
+    let style = text.uniform_style().unwrap_or_default();
+    let parts = split(&words);
+    let part = |part: &str| {
+        let run = crate::bridge::body::Run { text: part.to_owned(), style };
+        single(kind, prefix, &RichText { runs: vec![run], format: text.format.clone() })
+    };
+    parts.into_iter().map(part).collect()
+}
+
+fn split(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while rest.len() > PART {
+        let at = (0..=PART).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(PART);
+        let (part, tail) = rest.split_at(at);
+        parts.push(part);
+        rest = tail;
+    }
+    parts.push(rest);
+    parts
+}
+
+fn single(kind: &str, prefix: Option<&str>, text: &RichText) -> Value {
+    let prefix = prefix.unwrap_or_default();
+    let mut content = json!({"msgtype": kind, "body": format!("{prefix}{}", text.text())});
+    if let Some(html) = html::from_rich(text) {
+        content["format"] = json!("org.matrix.custom.html");
+        content["formatted_body"] = json!(format!("{}{html}", html::escaped(prefix)));
+    }
+    if let Some(format) = &text.format {
+        content[FORMAT_KEY] = format_to_json(format);
+    }
+    content
+}
+
+/// The format under the names that its network gives the values.
+pub(super) fn format_to_json(format: &Format) -> Value {
+    let Style { bold, italic, underline, strike, color } = format.style;
+    let effects: String = [(bold, 'B'), (italic, 'I'), (underline, 'U'), (strike, 'S')]
+        .into_iter()
+        .filter_map(|(on, letter)| on.then_some(letter))
+        .collect();
+    json!({
+        "FN": format.font,
+        "EF": effects,
+        "CO": color.map(|color| format!("{color:06x}")),
+        "CS": format!("{:x}", format.charset),
+        "PF": format!("{:02x}", format.pitch_family),
+        "RL": format.right_to_left,
+    })
+}
+
+/// Reads what [`format_to_json`] wrote; anything else is no format.
+pub(super) fn format_from_json(value: &Value) -> Option<Format> {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    let effects = text("EF")?;
+    let style = Style {
+        bold: effects.contains('B'),
+        italic: effects.contains('I'),
+        underline: effects.contains('U'),
+        strike: effects.contains('S'),
+        color: text("CO").and_then(|digits| u32::from_str_radix(digits, 16).ok()).filter(|c| *c < 0x100_0000),
+    };
+    Some(Format {
+        font: text("FN")?.chars().take(64).collect(),
+        style,
+        charset: u32::from_str_radix(text("CS")?, 16).ok()?,
+        pitch_family: u8::from_str_radix(text("PF")?, 16).ok()?,
+        right_to_left: value.get("RL").and_then(Value::as_bool).unwrap_or(false),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn any_format()(font in "\\PC{0,31}", flags in any::<[bool; 5]>(), color in prop::option::of(1u32..0x100_0000), charset in any::<u32>(), pitch_family in any::<u8>()) -> Format {
+            let [bold, italic, underline, strike, right_to_left] = flags;
+            let style = Style { bold, italic, underline, strike, color };
+            Format { font, style, charset, pitch_family, right_to_left }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_format_rides_in_the_event_and_comes_back(format in any_format()) {
+            let body = Body::Text(RichText::formatted("x", format.clone()));
+            let content = &contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1)[0];
+            let wire: Value = serde_json::from_str(&content.to_string()).unwrap();
+            prop_assert_eq!(format_from_json(&wire[FORMAT_KEY]), Some(format));
+        }
+    }
+
+    #[test]
+    fn relayed_words_carry_the_name_and_no_markup() {
+        let author = Author::Relayed { name: "<b>eve".into() };
+        let style = Style { bold: true, ..Style::default() };
+        let text =
+            RichText { runs: vec![crate::bridge::body::Run { text: "hi".into(), style }], format: None };
+        let content = &contents(&Body::Text(text), &author, true, &EntryId::new("e"), 7)[0];
+        assert_eq!(content["body"], "<<b>eve> hi");
+        assert_eq!(content["formatted_body"], "&lt;&lt;b&gt;eve&gt; <strong>hi</strong>");
+        assert_eq!(content["msnbridge.id"], "e/0");
+        assert_eq!(content["msnbridge.seq"], 7);
+    }
+
+    #[test]
+    fn a_very_long_text_is_several_events_and_loses_nothing() {
+        let text = "é".repeat(35_000);
+        let body = Body::Text(RichText::plain(text.clone()));
+        let parts = contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1);
+        assert_eq!(parts.len(), 5);
+        let joined: String = parts.iter().map(|part| part["body"].as_str().unwrap()).collect();
+        assert_eq!(joined, text);
+        assert!(parts.iter().all(|part| part.to_string().len() < 60_000));
+        assert_ne!(parts[0]["msnbridge.id"], parts[1]["msnbridge.id"]);
+    }
+
+    #[test]
+    fn a_notice_answers_the_message_it_is_about() {
+        let body = Body::Notice { text: "no".into(), about: Some("$1".into()) };
+        let content = &contents(&body, &Author::Bridge, true, &EntryId::new("e"), 1)[0];
+        assert_eq!(content["m.relates_to"]["m.in_reply_to"]["event_id"], "$1");
+        assert_eq!(content["msgtype"], "m.notice");
+    }
+}
