@@ -205,7 +205,7 @@ impl Config {
         let read = built.and_then(config::Config::try_deserialize::<Self>);
         let mut config = read
             .map_err(|error| ConfigError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
-        config.anchor(file.parent().unwrap_or(Path::new("")));
+        config.anchor(file.parent().unwrap_or_else(|| Path::new("")));
         Ok(config)
     }
 

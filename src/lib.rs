@@ -1,4 +1,26 @@
-#![doc = "msnbridge"]
+//! A bridge between MSN Messenger and Matrix/IRC that loses nothing.
+//!
+//! | module | knows | may use |
+//! |---|---|---|
+//! | [`msn`] | the protocol: bytes, commands, sessions, without sockets or clock | nothing of ours |
+//! | [`bridge`] | logins, portals, ghosts, the journal; no network | nothing of ours |
+//! | [`store`] | the disk: implements the core's storage | `bridge` |
+//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge` |
+//! | [`matrix`] | one homeserver: implements a frontend | `bridge` |
+//! | [`service`] | the embedded MSN service | `msn` |
+//! | [`config`] | every key and its limits | the parts' own settings |
+//! | [`daemon`] | puts it together | everything |
+//!
+//! `tests/it/layering.rs` fails on any other import.
+//!
+//! **From MSN to Matrix.** `connector::pump` reads bytes into a machine of `msn::session`; its event becomes a
+//! `RemoteEvent`; `bridge::router` hands it to the portal's task, which writes it to the journal, syncs, and only then
+//! lets each leg carry it: `matrix` sends it as the ghost; the leg's cursor moves on.
+//!
+//! **From Matrix to MSN.** `matrix::appservice` puts a transaction into the inbox, syncs, answers 200; the router reads
+//! the inbox in order and journals what was said in its portal; the remote leg asks `connector` for the call of that
+//! conversation, and moves on when the switchboard has acknowledged.
+
 pub mod bridge;
 pub mod config;
 pub mod connector;

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum PortalInput {
     /// Something said, and changes that belong to it: both happen, or neither.
-    Append { entry: Entry, with: Batch },
+    Append { entry: Box<Entry>, with: Batch },
     /// What held this leg may be over.
     LegUp(Leg),
 }

@@ -259,7 +259,10 @@ impl Router {
     /// Hands an entry to a portal, with changes that belong to it.
     async fn append(&mut self, key: &PortalKey, entry: Entry, with: Batch) -> Result<(), BridgeError> {
         let portal = self.open(key)?;
-        portal.send(PortalInput::Append { entry, with }).await.map_err(|_| BridgeError::Stopped)
+        portal
+            .send(PortalInput::Append { entry: Box::new(entry), with })
+            .await
+            .map_err(|_| BridgeError::Stopped)
     }
 
     /// An entry for every leg but the one it came from.

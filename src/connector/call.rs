@@ -115,8 +115,8 @@ struct Call {
     handle: CallHandle,
     members: Vec<Email>,
     opened: bool,
-    /// Somebody was there besides us.
-    had_company: bool,
+    /// Somebody was there besides us, or was called and did not come: without anybody now, it is over.
+    had_its_time: bool,
     sendings: HashMap<u64, Sending>,
     parts: HashMap<MessageHandle, u64>,
     invitations: Vec<(Email, oneshot::Sender<Result<(), String>>)>,
@@ -137,7 +137,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         handle: handle.clone(),
         members: Vec::new(),
         opened: false,
-        had_company: false,
+        had_its_time: false,
         sendings: HashMap::new(),
         parts: HashMap::new(),
         invitations: Vec::new(),
@@ -228,7 +228,7 @@ impl Call {
 
     /// Everybody has gone, and nothing that was begun is under way.
     fn is_over(&self) -> bool {
-        let alone = self.had_company && self.members.is_empty();
+        let alone = self.had_its_time && self.members.is_empty();
         alone && self.sendings.is_empty() && self.invitations.is_empty()
     }
 
@@ -284,13 +284,14 @@ impl Call {
             CallEvent::Joined { email, name, .. } => {
                 self.invited(&email, Ok(()));
                 self.members.push(email.clone());
-                self.had_company = true;
+                self.had_its_time = true;
                 if self.opened {
                     self.regroup(Some((&email, &name))).await;
                 }
             }
             CallEvent::Left { email, .. } => self.left(&email).await,
             CallEvent::InviteFailed { email, failure } => {
+                self.had_its_time = true;
                 let reason = match failure {
                     InviteFailure::Refused(code) => code.to_string(),
                     InviteFailure::NoAnswer => "they did not answer".into(),

@@ -122,7 +122,7 @@ impl MatrixFrontend {
             return Ok(if is_user { self.as_command(event, portal, text) } else { LocalEvent::Ignored });
         }
         if self.owner_of(&portal)?.as_deref() != Some(&*event.sender) {
-            return Ok(self.from_stranger(event).await);
+            return Ok(self.stranger_spoke(event).await);
         }
         if let Some(command) =
             words.strip_prefix(COMMAND).filter(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -158,7 +158,7 @@ impl MatrixFrontend {
     }
 
     /// Another member of the room: told once that nobody on MSN hears them.
-    async fn from_stranger(&self, event: &Event) -> LocalEvent {
+    async fn stranger_spoke(&self, event: &Event) -> LocalEvent {
         if self.known().told.insert((event.room_id.clone(), event.sender.clone())) {
             let text = format!(
                 "{}, what you write here is not sent to MSN: only the owner of this conversation is heard there.",

@@ -104,7 +104,7 @@ impl MatrixFrontend {
         name: Option<&str>,
     ) -> Result<OwnedRoomId, MatrixError> {
         let mut request = create_room::v3::Request::new();
-        request.preset = Some(create_room::v3::RoomPreset::PrivateChat);
+        request.preset = Some(create_room::v3::RoomPreset::TrustedPrivateChat);
         request.room_alias_name = Some(self.alias(portal)?.alias().to_owned());
         request.invite = vec![owner.to_owned()];
         request.is_direct = true;
@@ -112,8 +112,8 @@ impl MatrixFrontend {
             Some(_) => Some("MSN bridge".into()),
             None => name.map(str::to_owned),
         };
+        // Users' levels are left to the preset: from room version 12 on a creator must not be among them.
         let levels = json!({
-            "users": {self.config.bot.as_str(): 100, owner.as_str(): 50},
             "events": {"m.room.name": 50, "m.room.avatar": 50, "m.room.encryption": 100, "m.room.tombstone": 100},
         });
         request.power_level_content_override = Raw::new(&levels).ok().map(Raw::cast_unchecked);

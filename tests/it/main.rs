@@ -1,1 +1,8 @@
-//! Tests that cross a border.
+//! Tests that cross a border: processes, sockets, other people's programs.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chat;
+mod layering;
+mod outage;

@@ -81,7 +81,8 @@ impl Envelope {
         let mut at = 0;
         while at < payload.len() {
             let end = payload[at..].iter().position(|&b| b == b'\n').map_or(payload.len(), |n| at + n);
-            let line = payload[at..end].strip_suffix(b"\r").unwrap_or(&payload[at..end]);
+            let line = &payload[at..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             at = (end + 1).min(payload.len());
             if line.is_empty() {
                 break;

@@ -142,7 +142,7 @@ mod tests {
         let off = r"<Data><CurrentMedia>\0Music\00\0{0}\0x\0</CurrentMedia></Data>";
         assert_eq!(PersonalMessage::parse(off.as_bytes()).unwrap().media, None);
         // The rule broken: a real NUL is no separator.
-        assert_eq!(CurrentMedia::parse("a\0Music\01\0{0}\0x\0"), None);
+        assert_eq!(CurrentMedia::parse("a\x00Music\x001\x00{0}\x00x\x00"), None);
     }
 
     #[test]

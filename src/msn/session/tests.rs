@@ -134,7 +134,7 @@ fn conf_031_the_profile_counts_before_and_after_the_lists() {
     let learned = NotificationEvent::AddressLearned("192.0.2.7".parse().unwrap());
     let mut late = signed_in(now, Dialect::Msnp11);
     late.handle_input(now, message.as_bytes()).unwrap();
-    assert_eq!(events(&mut late), [learned.clone()]);
+    assert_eq!(events(&mut late), std::slice::from_ref(&learned));
     let mut early = notification(now, &[Dialect::Msnp11]);
     early.handle_input(now, format!("{message}VER 1 MSNP11\r\n").as_bytes()).unwrap();
     assert_eq!(events(&mut early), [learned]);

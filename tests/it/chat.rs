@@ -1,0 +1,62 @@
+//! One conversation, end to end: a real homeserver, the bridge and the MSN service as processes, plain observers.
+
+use tempfile::TempDir;
+
+use crate::support::bridge::Bridge;
+use crate::support::matrix::MatrixUser;
+use crate::support::msn::{Peer, text};
+use crate::support::service::MsnService;
+use crate::support::synapse::{SERVER_NAME, Synapse};
+
+pub(crate) const ACCOUNTS: &str =
+    "alice@example.com,alice-pw,Alice\nbob@example.com,bob-pw,Bob\ncarol@example.com,carol-pw,Carol\n";
+
+/// Everything of a working set-up.
+pub(crate) struct World {
+    pub(crate) service: MsnService,
+    pub(crate) synapse: Synapse,
+    pub(crate) bridge: Bridge,
+    pub(crate) user: MatrixUser,
+    pub(crate) management: String,
+    /// Last: the others end before their files go.
+    #[expect(dead_code, reason = "kept for its end")]
+    directory: TempDir,
+}
+
+impl World {
+    /// A Matrix user signed in to MSN as Alice.
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let service = MsnService::start(directory.path(), ACCOUNTS).await;
+        let mut bridge =
+            Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+        let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
+        bridge.set_homeserver(&synapse.url());
+        bridge.start().await;
+        let mut user = MatrixUser::register(&synapse.url(), "ann").await;
+        let management = user.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+        user.sign_in(&management, "alice@example.com", "alice-pw").await;
+        Self { service, synapse, bridge, user, management, directory }
+    }
+}
+
+#[tokio::test]
+async fn one_line_goes_each_way_and_is_confirmed() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hello from MSN")).await;
+    let shown = world.user.message("hello from MSN").await;
+    assert_eq!(shown["sender"], format!("@msn_bob=40example.com:{SERVER_NAME}"));
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+
+    let sent = world.user.send(&room, "hello from Matrix").await;
+    call.message("hello from Matrix").await;
+    let status = world
+        .user
+        .event("the delivery status", |event| event["type"] == "com.beeper.message_send_status")
+        .await;
+    assert_eq!(status["content"]["status"], "SUCCESS");
+    assert_eq!(status["content"]["m.relates_to"]["event_id"], sent);
+    assert!(world.bridge.stop().await.success());
+}

@@ -1,0 +1,74 @@
+//! Who may import whom: one direction only.
+
+use std::path::Path;
+
+/// A module and what it may use of ours, besides itself.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("msn", &[]),
+    ("bridge", &[]),
+    ("store", &["bridge"]),
+    ("connector", &["msn", "bridge"]),
+    ("matrix", &["bridge"]),
+    ("irc", &["bridge"]),
+    ("service", &["msn"]),
+    ("config", &["msn", "bridge", "connector", "matrix", "irc", "service"]),
+];
+
+fn rust_files(directory: &Path, out: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, out);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Modules named after `crate::` anywhere in a file.
+fn imports(text: &str) -> Vec<String> {
+    let after = text.split("crate::").skip(1);
+    after.map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()).collect()
+}
+
+fn files_of(module: &str) -> Vec<std::path::PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![source.join(format!("{module}.rs"))];
+    rust_files(&source.join(module), &mut files);
+    files.retain(|file| file.exists());
+    files
+}
+
+#[test]
+fn modules_import_in_one_direction_only() {
+    let mut wrong = Vec::new();
+    for (module, allowed) in ALLOWED {
+        for file in files_of(module) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for import in imports(&text) {
+                let known = ALLOWED.iter().any(|(name, _)| *name == import) || import == "daemon";
+                if known && import != module && !allowed.contains(&import.as_str()) {
+                    wrong.push(format!("{} uses {import}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_protocol_has_no_clock_no_sockets_and_no_randomness() {
+    for file in files_of("msn") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let is_test = file.ends_with("tests.rs");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for forbidden in ["tokio", "Instant::now", "SystemTime", "std::net::Tcp", "rand::", "OsRng"] {
+            assert!(is_test || !code.contains(forbidden), "{} names {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn the_import_reader_sees_imports() {
+    assert_eq!(imports("use crate::msn::ids;\nlet x = crate::bridge::Y;"), ["msn", "bridge"]);
+}

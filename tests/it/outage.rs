@@ -1,0 +1,173 @@
+//! Restarts, outages and poison: nothing is lost, nothing comes twice, nothing stands in the way.
+
+use serde_json::{Value, json};
+
+use crate::chat::World;
+use crate::support::matrix::MatrixUser;
+use crate::support::msn::{Peer, Wire, text};
+use crate::support::synapse::SERVER_NAME;
+
+/// Bob, in a call with the bridged Alice that has a room.
+async fn conversation(world: &mut World, words: &str) -> (Peer, Wire, String) {
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text(words)).await;
+    let shown = world.user.message(words).await;
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    (bob, call, room)
+}
+
+fn bodies(history: &[Value], start: &str) -> Vec<String> {
+    let bodies = history.iter().filter_map(|event| event["content"]["body"].as_str());
+    bodies.filter(|body| body.starts_with(start)).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_bridge_that_was_killed_goes_on_in_the_same_rooms() {
+    let mut world = World::start().await;
+    let (mut bob, call, room) = conversation(&mut world, "before").await;
+    let rooms = world.user.joined_rooms().await;
+    world.bridge.kill().await;
+    drop(call);
+    // Said while the bridge is away: the homeserver keeps it for us.
+    world.user.send(&room, "said meanwhile").await;
+    world.bridge.start().await;
+    let mut call = bob.answer().await;
+    call.message("said meanwhile").await;
+    call.say(&text("after")).await;
+    let shown = world.user.message("after").await;
+    assert_eq!(shown["room_id"], room.as_str());
+    assert_eq!(world.user.joined_rooms().await, rooms);
+}
+
+#[tokio::test]
+async fn a_homeserver_that_is_down_is_waited_for() {
+    let mut world = World::start().await;
+    let (_bob, mut call, room) = conversation(&mut world, "n0").await;
+    world.synapse.kill().await;
+    for n in 1..=20 {
+        call.say(&text(&format!("n{n}"))).await;
+    }
+    world.bridge.wait_for_log("not delivered, trying again").await;
+    world.synapse.restart().await;
+    world.user.message("n20").await;
+    let expected: Vec<String> = (0..=20).map(|n| format!("n{n}")).collect();
+    assert_eq!(bodies(&world.user.history(&room).await, "n"), expected);
+}
+
+#[tokio::test]
+async fn a_homeserver_that_lost_its_database_gets_new_rooms() {
+    let mut world = World::start().await;
+    let (_bob, mut call, _) = conversation(&mut world, "old times").await;
+    world.synapse.kill().await;
+    world.synapse.lose_database();
+    world.synapse.restart().await;
+    let mut user = MatrixUser::register(&world.synapse.url(), "ann").await;
+    call.say(&text("new times")).await;
+    let shown = user.message("new times").await;
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    // The homeserver numbers its transactions from one again: what it brings is new all the same.
+    user.send(&room, "hello again").await;
+    call.message("hello again").await;
+}
+
+#[tokio::test]
+async fn a_banned_ghost_is_spoken_for_and_the_owner_told() {
+    let mut world = World::start().await;
+    let (_bob, mut call, room) = conversation(&mut world, "hi").await;
+    let ghost = format!("@msn_bob=40example.com:{SERVER_NAME}");
+    let ban = json!({"user_id": ghost});
+    world.user.call(reqwest::Method::POST, &format!("rooms/{room}/ban"), Some(ban)).await;
+    call.say(&text("still there?")).await;
+    world.user.message_with("cannot be in this room").await;
+    let shown = world.user.message("<Bob> still there?").await;
+    assert_eq!(shown["sender"], format!("@msnbot:{SERVER_NAME}"));
+    call.say(&text("and again")).await;
+    world.user.message("<Bob> and again").await;
+}
+
+#[tokio::test]
+async fn a_purged_room_is_made_anew() {
+    let mut world = World::start().await;
+    let (_bob, mut call, room) = conversation(&mut world, "hi").await;
+    world.synapse.purge_room(&room).await;
+    call.say(&text("anybody?")).await;
+    let shown = world.user.message("anybody?").await;
+    assert_ne!(shown["room_id"], room.as_str());
+}
+
+#[tokio::test]
+async fn long_texts_arrive_whole_both_ways() {
+    let mut world = World::start().await;
+    let (_bob, mut call, room) = conversation(&mut world, "hi").await;
+    // 70 kB in sixty parts: more than one Matrix event can hold.
+    let long: String = (0..70_000).map(|n| char::from(b'a' + (n % 26) as u8)).collect();
+    let parts: Vec<&str> = long.as_bytes().chunks(1200).map(|c| std::str::from_utf8(c).unwrap()).collect();
+    for (n, part) in parts.iter().enumerate() {
+        let payload = match n {
+            0 => {
+                let chunks = parts.len();
+                format!(
+                    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\nMessage-ID: {{7}}\r\nChunks: {chunks}\r\n\r\n{part}"
+                )
+            }
+            n => format!("Message-ID: {{7}}\r\nChunk: {n}\r\n\r\n{part}"),
+        };
+        call.say(&payload).await;
+    }
+    call.say(&text("the next one")).await;
+    world.user.message("the next one").await;
+    let shown: String = bodies(&world.user.history(&room).await, "").concat();
+    assert!(shown.contains(&long));
+
+    let words: String = (0..900).map(|n| format!("word{n} ")).collect();
+    world.user.send(&room, &words).await;
+    let mut heard = call.message("word0 ").await.payload;
+    while !heard.contains("word899") {
+        heard.push_str(&call.line("MSG ").await.payload);
+    }
+    for n in [1, 450, 898] {
+        assert!(heard.contains(&format!("word{n} ")), "word{n} is missing");
+    }
+}
+
+#[tokio::test]
+async fn failures_are_told_with_a_reason_and_what_follows_is_not_held_up() {
+    let mut world = World::start().await;
+    let (bob, call, room) = conversation(&mut world, "hi").await;
+    drop((call, bob));
+    world.user.send(&room, "are you there?").await;
+    let told = world.user.message_with("was not delivered").await;
+    assert!(told["content"]["body"].as_str().unwrap().contains("not online"), "{told}");
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    world.user.send(&room, "now?").await;
+    bob.answer().await.message("now?").await;
+
+    let management = world.management.clone();
+    world.user.send(&management, "chat nobody").await;
+    world.user.message_with("is not an e-mail address").await;
+    world.user.send(&management, "chat nobody@example.com").await;
+    let invited = world.user.message_with("conversation with nobody@example.com. What").await;
+    let room = invited["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&room, "hello?").await;
+    world.user.message_with("was not delivered").await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_tried_again() {
+    let mut world = World::start().await;
+    let management = world.management.clone();
+    world.user.send(&management, "login bob@example.com").await;
+    world.user.message_with("Now send the password").await;
+    let secret = world.user.send(&management, "not his password").await;
+    world.user.message_with("did not accept").await;
+    let redacted = |event: &Value| event["type"] == "m.room.redaction" && event["redacts"] == secret.as_str();
+    world.user.event("the redaction", redacted).await;
+    world.bridge.kill().await;
+    world.bridge.start().await;
+    world.user.send(&management, "status").await;
+    let status = world.user.message_with("bob@example.com: signed out").await;
+    assert!(status["content"]["body"].as_str().unwrap().contains("alice@example.com"));
+    let log = world.bridge.log();
+    assert!(!log.contains("not his password") && !log.contains("alice-pw"));
+}

@@ -1,0 +1,112 @@
+//! The bridge as a process: configured as an administrator would, killed as a power cut would.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::process::Process;
+use super::synapse::SERVER_NAME;
+use super::{free_port, within};
+
+pub(crate) struct Bridge {
+    pub(crate) port: u16,
+    directory: PathBuf,
+    process: Option<Process>,
+}
+
+impl Bridge {
+    /// Writes configuration and registration with the program itself; does not start it.
+    pub(crate) fn configure(directory: &Path, homeserver: &str, msn: &str, nexus: &str) -> Self {
+        let port = free_port();
+        let made = std::process::Command::new(env!("CARGO_BIN_EXE_msnbridge"))
+            .args(["init", "--server-name", SERVER_NAME, "--homeserver", homeserver])
+            .args(["--listen", &format!("127.0.0.1:{port}"), "--msn-server", msn, "--nexus", nexus])
+            .args(["--allow", SERVER_NAME, "-c"])
+            .arg(directory.join("bridge.yaml"))
+            .output()
+            .expect("msnbridge runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self { port, directory: directory.to_owned(), process: None }
+    }
+
+    pub(crate) fn registration(&self) -> PathBuf {
+        self.directory.join("registration.yaml")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.join("store")
+    }
+
+    pub(crate) fn append_config(&self, text: &str) {
+        let file = self.directory.join("bridge.yaml");
+        let old = std::fs::read_to_string(&file).expect("bridge.yaml");
+        std::fs::write(&file, format!("{old}{text}")).expect("bridge.yaml");
+    }
+
+    pub(crate) fn set_homeserver(&self, url: &str) {
+        let file = self.directory.join("bridge.yaml");
+        let old = std::fs::read_to_string(&file).expect("bridge.yaml");
+        let lines = old.lines().map(|line| match line.trim_start().starts_with("url:") {
+            true => format!("  url: '{url}'"),
+            false => line.to_owned(),
+        });
+        std::fs::write(&file, lines.collect::<Vec<_>>().join("\n") + "\n").expect("bridge.yaml");
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_msnbridge"));
+        command.arg("-c").arg(self.directory.join("bridge.yaml")).arg("run");
+        command.env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "msnbridge=debug,info".into()));
+        command
+    }
+
+    /// Starts it without waiting for anything.
+    pub(crate) fn spawn(&mut self) {
+        self.spawn_with(|command| command);
+    }
+
+    pub(crate) fn spawn_with(&mut self, change: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut command = self.command();
+        change(&mut command);
+        self.process = Some(Process::start("the bridge", command, &self.directory.join("bridge.log")));
+    }
+
+    /// Starts it and waits until the homeserver and it have met.
+    pub(crate) async fn start(&mut self) {
+        let before = self.log().matches("both ways").count();
+        self.spawn();
+        within("the bridge to meet the homeserver", async {
+            while self.log().matches("both ways").count() == before {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.join("bridge.log")).unwrap_or_default()
+    }
+
+    pub(crate) async fn wait_for_log(&self, text: &str) {
+        within(&format!("{text:?} in the log"), async {
+            while !self.log().contains(text) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await;
+        }
+    }
+
+    /// SIGTERM, and the exit.
+    pub(crate) async fn stop(&mut self) -> std::process::ExitStatus {
+        let mut process = self.process.take().expect("it runs");
+        process.signal("TERM");
+        process.wait().await
+    }
+}
