@@ -5,6 +5,7 @@
 
 mod checked;
 mod error;
+mod irc;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,45 @@ pub struct Config {
     #[serde(default)]
     pub logins: Vec<LoginSection>,
     #[serde(default)]
+    pub irc: IrcSection,
+    #[serde(default)]
     pub log: LogSection,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IrcSection {
+    pub networks: BTreeMap<String, IrcNetworkSection>,
+    pub relays: Vec<IrcRelaySection>,
+    pub max_puppets: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IrcNetworkSection {
+    pub server: String,
+    pub port: u16,
+    #[serde(default = "default_true")]
+    pub tls: bool,
+    #[serde(default = "default_bot")]
+    pub nick: String,
+    #[serde(default)]
+    pub password: String,
+    #[serde(default)]
+    pub password_file: String,
+    #[serde(default = "default_penalty")]
+    pub line_penalty_ms: u32,
+    #[serde(default = "default_suffix")]
+    pub puppet_suffix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IrcRelaySection {
+    pub network: String,
+    pub channel: String,
+    pub login: String,
+    pub contact: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -160,6 +199,22 @@ fn default_locale() -> String {
     "0x0409".into()
 }
 
+fn default_true() -> bool {
+    true
+}
+fn default_penalty() -> u32 {
+    2000
+}
+fn default_suffix() -> String {
+    "[m]".into()
+}
+
+impl Default for IrcSection {
+    fn default() -> Self {
+        Self { networks: BTreeMap::new(), relays: Vec::new(), max_puppets: 50 }
+    }
+}
+
 impl Default for MatrixSection {
     fn default() -> Self {
         Self { status_events: true, presence: true }
@@ -219,7 +274,8 @@ impl Config {
             &mut self.service.accounts,
         ];
         let logins = self.logins.iter_mut().map(|login| &mut login.password_file);
-        for text in texts.into_iter().chain(logins).filter(|text| !text.is_empty()) {
+        let networks = self.irc.networks.values_mut().map(|network| &mut network.password_file);
+        for text in texts.into_iter().chain(logins).chain(networks).filter(|text| !text.is_empty()) {
             *text = base.join(&*text).to_string_lossy().into_owned();
         }
     }

@@ -7,6 +7,7 @@
 //! | [`store`] | the disk: implements the core's storage | `bridge` |
 //! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge` |
 //! | [`matrix`] | one homeserver: implements a frontend | `bridge` |
+//! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge` |
 //! | [`service`] | the embedded MSN service | `msn` |
 //! | [`config`] | every key and its limits | the parts' own settings |
 //! | [`daemon`] | puts it together | everything |
@@ -25,6 +26,7 @@ pub mod bridge;
 pub mod config;
 pub mod connector;
 pub mod daemon;
+pub mod irc;
 pub mod matrix;
 pub mod msn;
 pub mod service;

@@ -26,6 +26,9 @@ use leg::LegQueue;
 pub(super) const MAILBOX: usize = 256;
 /// A sender who still waits after this is told that it takes longer: before the 30 s that they are promised.
 const PENDING_AFTER: Duration = Duration::from_secs(25);
+/// What IRC is told late: at most so much, at most so old.
+const MAX_BACKLOG: u64 = 100;
+const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,8 @@ pub(super) struct Surroundings {
     pub(super) frontends: Vec<Arc<dyn Frontend>>,
     pub(super) undeliverable: mpsc::Sender<Undeliverable>,
     pub(super) reports: Reports,
+    /// The time of day, in milliseconds.
+    pub(super) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub(super) cancel: CancellationToken,
     /// Told that the loop turns, for the watchdog.
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
@@ -160,7 +165,20 @@ impl Portal {
         self.legs.iter_mut().find(|queue| queue.leg == leg)
     }
 
+    /// What IRC could not be told in time is told as a number: nobody reads an hour of it at once.
+    fn is_stale(&self, leg: Leg, sequence: u64, entry: &Entry) -> bool {
+        let age = Duration::from_millis((self.around.clock)().saturating_sub(entry.at));
+        leg == Leg::Irc && (age > MAX_AGE || self.cursors.head - sequence >= MAX_BACKLOG)
+    }
+
     fn start_deliveries(&mut self) -> Result<(), BridgeError> {
+        while self.start_ready()? {}
+        Ok(())
+    }
+
+    /// Starts what can start; true when a leg passed over something and may have more.
+    fn start_ready(&mut self) -> Result<bool, BridgeError> {
+        let mut again = false;
         let now = Instant::now();
         for index in 0..self.legs.len() {
             if !self.legs[index].is_ready(now) {
@@ -171,6 +189,13 @@ impl Portal {
                 continue;
             }
             match self.cursors.next(&*self.around.storage, leg)? {
+                Next::Entry { sequence, entry } if self.is_stale(leg, sequence, &entry) => {
+                    self.legs[index].miss();
+                    let mut batch = Batch::default();
+                    self.cursors.strike(leg, sequence, &mut batch);
+                    drop(self.around.storage.commit(batch, Urgency::Soon));
+                    again = true;
+                }
                 Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
                 Next::Nothing { up_to } => {
                     let mut batch = Batch::default();
@@ -180,7 +205,7 @@ impl Portal {
                 }
             }
         }
-        Ok(())
+        Ok(again)
     }
 
     fn start(&mut self, index: usize, attempt: Attempt) {
@@ -195,6 +220,7 @@ impl Portal {
             content: attempt.entry.content.clone(),
             at: attempt.entry.at,
             unconfirmed,
+            missed: queue.missed,
         };
         let network = self.around.network.clone();
         let frontend = self.frontend(leg);

@@ -24,6 +24,8 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Whether an earlier attempt may have arrived: look before sending.
     pub unconfirmed: bool,
+    /// Entries before this one that were passed over, because they had become too old or too many.
+    pub missed: u64,
 }
 
 /// What an entry holds.

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::BridgeError;
 use super::body::Body;
-use super::event::{Author, RemoteEvent, Timestamp};
+use super::event::{Author, LocalEvent, RemoteEvent, Timestamp};
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
@@ -58,6 +58,8 @@ pub struct BridgeHandle {
 #[derive(Debug)]
 pub(super) enum Input {
     Remote(RemoteEvent),
+    /// Something from a frontend that has no inbox.
+    Local(LocalEvent),
     LegUp(Leg),
     /// A login from the configuration.
     Configured(Box<Login>),
@@ -69,6 +71,11 @@ impl BridgeHandle {
     /// Waits while the core is busy.
     pub async fn remote(&self, event: RemoteEvent) -> Result<(), BridgeError> {
         self.send(Input::Remote(event)).await
+    }
+
+    /// Something said where nobody waits for it to be written down. Waits while the core is busy.
+    pub async fn local(&self, event: LocalEvent) -> Result<(), BridgeError> {
+        self.send(Input::Local(event)).await
     }
 
     /// What held this leg may be over, in every portal.
@@ -135,6 +142,7 @@ impl Router {
             frontends: setup.frontends.clone(),
             undeliverable,
             reports: Reports::start(&setup.frontends, &setup.cancel, &setup.tasks),
+            clock: setup.clock.clone(),
             cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
         };
@@ -214,6 +222,7 @@ impl Router {
     async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
         match input {
             Input::Remote(event) => self.remote(event).await,
+            Input::Local(event) => self.local(event, Batch::default()).await,
             Input::LegUp(leg) => self.release(leg, |_| true).await,
             Input::Configured(login) => self.configured(*login).await,
             Input::Open(portal) => self.open(&portal).map(drop),

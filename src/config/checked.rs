@@ -9,6 +9,7 @@ use super::{Config, ConfigError, secret};
 use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::ports::Permissions;
 use crate::connector::MsnConfig;
+use crate::irc::IrcConfig;
 use crate::matrix::MatrixConfig;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
@@ -20,6 +21,7 @@ use crate::service::{AccountLine, parse_accounts};
 pub struct Checked {
     pub matrix: MatrixConfig,
     pub msn: MsnConfig,
+    pub irc: IrcConfig,
     pub server: MsnServer,
     pub permissions: PermissionTable,
     pub logins: Vec<CheckedLogin>,
@@ -86,6 +88,7 @@ impl Config {
         Ok(Checked {
             matrix,
             msn,
+            irc: self.check_irc()?,
             server,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,

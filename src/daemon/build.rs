@@ -15,6 +15,7 @@ use crate::bridge::ports::{Frontend, Network, Request, Storage};
 use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
+use crate::irc::IrcFrontend;
 use crate::matrix::{Appservice, Homeserver, MatrixFrontend, refresh_presence};
 use crate::store::{SealingKey, Store};
 
@@ -83,10 +84,14 @@ pub(super) async fn start(
         intake.clone(),
     )?;
     let network: Arc<dyn Network> = Arc::new(msn);
+    let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
+    if !checked.irc.relays.is_empty() {
+        frontends.push(Arc::new(IrcFrontend::start(checked.irc.clone(), &bridge, &intake_tasks, &intake)));
+    }
     core_task.start(Setup {
         storage,
         network: network.clone(),
-        frontends: vec![matrix.clone() as Arc<dyn Frontend>],
+        frontends,
         inboxes: vec![inbox.clone()],
         permissions,
         clock: Arc::new(time_of_day),
@@ -99,6 +104,10 @@ pub(super) async fn start(
         let id = LoginId::new(login.account.to_key());
         let owner = UserId::new(login.owner.as_str());
         bridge.configure_login(Login::new(id, login.account.to_string(), owner, &login.password)).await?;
+    }
+
+    for relay in &checked.irc.relays {
+        bridge.open(relay.portal.clone()).await?;
     }
 
     let pinged = Arc::new(tokio::sync::Notify::new());

@@ -1,7 +1,7 @@
 //! The embedded MSN service: dispatch, notification server, switchboard, Passport nexus and login, on loopback.
 //!
 //! It is the network for the demo and the tests, and old clients can sign in to it. It shares wire types with the client
-//! side and nothing else. Rules live in [`World`], one owner and no I/O; sockets live in `listener`, HTTP in `passport`.
+//! side and nothing else. Rules live in `world`, one owner and no I/O; sockets live in `listener`, HTTP in `passport`.
 //! Accounts and lists are kept in memory: a service for demos, tests and a private network, not a public one.
 
 mod account;

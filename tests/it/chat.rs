@@ -8,8 +8,13 @@ use crate::support::msn::{Peer, text};
 use crate::support::service::MsnService;
 use crate::support::synapse::{SERVER_NAME, Synapse};
 
-pub(crate) const ACCOUNTS: &str =
-    "alice@example.com,alice-pw,Alice\nbob@example.com,bob-pw,Bob\ncarol@example.com,carol-pw,Carol\n";
+pub(crate) const ACCOUNTS: &str = "alice@example.com,alice-pw,Alice
+bob@example.com,bob-pw,Bob
+carol@example.com,carol-pw,Carol
+dave@example.com,dave-pw,Dave
+erin@example.com,erin-pw,Erin
+fay@example.com,fay-pw,Fay
+";
 
 /// Everything of a working set-up.
 pub(crate) struct World {
@@ -26,11 +31,16 @@ pub(crate) struct World {
 impl World {
     /// A Matrix user signed in to MSN as Alice.
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), "").await
+    }
+
+    /// The same with more of a configuration.
+    pub(crate) async fn start_in(directory: TempDir, config: &str) -> Self {
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
         let mut bridge =
             Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
         let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
+        bridge.append_config(config);
         bridge.set_homeserver(&synapse.url());
         bridge.start().await;
         let mut user = MatrixUser::register(&synapse.url(), "ann").await;

@@ -4,5 +4,6 @@
 mod support;
 
 mod chat;
+mod irc;
 mod layering;
 mod outage;

@@ -35,6 +35,8 @@ pub(super) struct LegQueue {
     /// Whether an attempt that nobody saw the end of may have arrived: after a start, and after a failure.
     unconfirmed: bool,
     reason: String,
+    /// Entries passed over since the last delivery.
+    pub(super) missed: u64,
     waiting: Option<Waiting>,
 }
 
@@ -47,6 +49,7 @@ impl LegQueue {
             delays: backoff(),
             unconfirmed: true,
             reason: String::new(),
+            missed: 0,
             waiting: None,
         }
     }
@@ -72,7 +75,13 @@ impl LegQueue {
         self.delays = backoff();
         self.unconfirmed = false;
         self.waiting = None;
+        self.missed = 0;
         self.reason.clear();
+    }
+
+    /// The entry at the head is passed over.
+    pub(super) fn miss(&mut self) {
+        self.missed += 1;
     }
 
     pub(super) fn retry(&mut self, after: Option<Duration>, reason: &str) {

@@ -91,7 +91,9 @@ impl Router {
                         return;
                     }
                 };
-                if let Err(error) = self.local(event, &key).await {
+                let mut with = Batch::default();
+                with.remove(Table::Inbox, key.clone());
+                if let Err(error) = self.local(event, with).await {
                     return tracing::error!(%error, "the bridge could not act on something said");
                 }
                 self.read.insert(leg, key);
@@ -100,9 +102,8 @@ impl Router {
         }
     }
 
-    async fn local(&mut self, event: LocalEvent, item: &[u8]) -> Result<(), BridgeError> {
-        let mut with = Batch::default();
-        with.remove(Table::Inbox, item);
+    /// `with` is what must happen together with what the event becomes.
+    pub(super) async fn local(&mut self, event: LocalEvent, with: Batch) -> Result<(), BridgeError> {
         match event {
             LocalEvent::Message(message) => self.local_message(message, with).await,
             LocalEvent::Command(command) => self.local_command(command, with).await,

@@ -1,0 +1,73 @@
+//! The IRC section, checked.
+
+use std::time::Duration;
+
+use super::{Config, ConfigError, IrcNetworkSection, IrcRelaySection, secret};
+use crate::bridge::ids::{ConversationId, LoginId, PortalKey};
+use crate::irc::{IrcConfig, NetworkConfig, RelayConfig};
+use crate::msn::ids::Email;
+
+impl Config {
+    pub(super) fn check_irc(&self) -> Result<IrcConfig, ConfigError> {
+        let section = &self.irc;
+        let mut config = IrcConfig { max_puppets: section.max_puppets, ..IrcConfig::default() };
+        if section.max_puppets > 1000 {
+            return Err(ConfigError::value("irc.max_puppets", section.max_puppets, "0 to 1000"));
+        }
+        for (name, network) in &section.networks {
+            config.networks.insert(name.clone(), check_network(name, network)?);
+        }
+        for (at, relay) in section.relays.iter().enumerate() {
+            config.relays.push(self.check_relay(at, relay)?);
+        }
+        Ok(config)
+    }
+
+    fn check_relay(&self, at: usize, relay: &IrcRelaySection) -> Result<RelayConfig, ConfigError> {
+        let key = |name: &str| format!("irc.relays[{at}].{name}");
+        if !self.irc.networks.contains_key(&relay.network) {
+            return Err(ConfigError::value(&key("network"), &relay.network, "one of irc.networks"));
+        }
+        let is_channel = relay.channel.starts_with(['#', '&', '+', '!'])
+            && (2..=50).contains(&relay.channel.len())
+            && !relay.channel.contains([' ', ',', '\x07', '\r', '\n', '\0']);
+        if !is_channel {
+            return Err(ConfigError::value(&key("channel"), &relay.channel, "a channel, as in #friends"));
+        }
+        let account = |name: &str, value: &str| {
+            let email = Email::parse(value).ok().filter(Email::is_address);
+            email.ok_or_else(|| ConfigError::value(&key(name), value, "an e-mail address"))
+        };
+        let login = account("login", &relay.login)?;
+        let contact = account("contact", &relay.contact)?;
+        let portal = PortalKey::new(LoginId::new(login.to_key()), ConversationId::new(contact.to_key()));
+        Ok(RelayConfig { network: relay.network.clone(), channel: relay.channel.clone(), portal })
+    }
+}
+
+fn check_network(name: &str, section: &IrcNetworkSection) -> Result<NetworkConfig, ConfigError> {
+    let key = |field: &str| format!("irc.networks.{name}.{field}");
+    if section.server.is_empty() || section.server.contains(char::is_whitespace) {
+        return Err(ConfigError::value(&key("server"), &section.server, "a host name"));
+    }
+    if section.port == 0 {
+        return Err(ConfigError::value(&key("port"), section.port, "1 to 65535"));
+    }
+    if !(0..=10_000).contains(&section.line_penalty_ms) {
+        return Err(ConfigError::value(&key("line_penalty_ms"), section.line_penalty_ms, "0 to 10000"));
+    }
+    let has_password = !section.password.is_empty() || !section.password_file.is_empty();
+    let password = match has_password {
+        true => Some(secret::resolve(&key("password"), &section.password, &section.password_file)?),
+        false => None,
+    };
+    Ok(NetworkConfig {
+        server: section.server.clone(),
+        port: section.port,
+        tls: section.tls,
+        nick: section.nick.clone(),
+        password,
+        line_penalty: Duration::from_millis(u64::from(section.line_penalty_ms)),
+        puppet_suffix: section.puppet_suffix.clone(),
+    })
+}

@@ -1,0 +1,40 @@
+//! What the IRC side must be told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::bridge::ids::PortalKey;
+
+/// Checked settings of the IRC side.
+#[derive(Debug, Clone, Default)]
+pub struct IrcConfig {
+    pub networks: BTreeMap<String, NetworkConfig>,
+    pub relays: Vec<RelayConfig>,
+    /// Most puppets on one network; the others speak through the bot.
+    pub max_puppets: usize,
+}
+
+/// One IRC network.
+#[derive(Debug, Clone)]
+pub struct NetworkConfig {
+    pub server: String,
+    pub port: u16,
+    pub tls: bool,
+    /// The bot's nick.
+    pub nick: String,
+    pub password: Option<SecretString>,
+    /// What the network adds to a client's penalty for each line; it stops listening when the penalty is 10 s.
+    pub line_penalty: Duration,
+    /// What marks puppets' nicks.
+    pub puppet_suffix: String,
+}
+
+/// A channel that is one end of a conversation.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    pub network: String,
+    pub channel: String,
+    pub portal: PortalKey,
+}

@@ -1,0 +1,50 @@
+//! Lines heard in a channel become things said.
+
+use super::mirc;
+use super::session::Heard;
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, LocalMessage, Timestamp};
+use crate::bridge::ids::{Leg, PortalKey};
+
+/// What somebody said in a channel, for one of its conversations. `number` makes it unique.
+pub(super) fn message(heard: &Heard, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
+    let body = body(&heard.text)?;
+    Some(LocalMessage {
+        portal,
+        leg: Leg::Irc,
+        author: Author::Relayed { name: heard.nick.clone() },
+        // A notice about it goes to the nick in front.
+        reference: format!("{} {number:x}", heard.nick),
+        body,
+        at,
+    })
+}
+
+fn body(text: &str) -> Option<Body> {
+    if let Some(inner) = text.strip_prefix('\x01') {
+        let inner = inner.strip_suffix('\x01').unwrap_or(inner);
+        // Other CTCP is between programs.
+        return inner.strip_prefix("ACTION ").map(|action| Body::Emote(mirc::parse(action)));
+    }
+    if text.trim() == "!nudge" {
+        return Some(Body::Nudge);
+    }
+    let said = mirc::parse(text);
+    (!said.text().trim().is_empty()).then_some(Body::Text(said))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_nudges_and_words_are_told_apart() {
+        assert!(matches!(body("\x01ACTION waves\x01"), Some(Body::Emote(text)) if text.text() == "waves"));
+        assert_eq!(body("\x01VERSION\x01"), None);
+        assert_eq!(body("!nudge"), Some(Body::Nudge));
+        assert!(
+            matches!(body("\x02hi"), Some(Body::Text(text)) if text.uniform_style().is_some_and(|s| s.bold))
+        );
+        assert_eq!(body("\x02 "), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The IRC side: channels that are one end of a conversation, and puppets who speak there.
+//!
+//! Knows IRC networks, nicks, lines and their limits. Refuses to know MSN and Matrix: it implements [`Frontend`] and
+//! speaks in the core's words. Each connection has a task and a paced queue of its own; a puppet that the network
+//! refuses speaks through the bot.
+
+mod config;
+mod inbound;
+mod mirc;
+mod network;
+mod nick;
+mod outbound;
+mod pace;
+mod session;
+mod split;
+
+use std::collections::HashMap;
+
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use config::{IrcConfig, NetworkConfig, RelayConfig};
+
+use crate::bridge::BridgeHandle;
+use crate::bridge::event::{Availability, LocalEvent};
+use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Signal};
+use network::Network;
+
+/// The IRC frontend.
+pub struct IrcFrontend {
+    networks: HashMap<String, Network>,
+    relays: Vec<RelayConfig>,
+}
+
+impl IrcFrontend {
+    /// Starts one bot for each network that has a relay.
+    pub fn start(
+        config: IrcConfig,
+        bridge: &BridgeHandle,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+    ) -> Self {
+        let IrcConfig { networks, relays, max_puppets } = config;
+        let start_one = |(name, settings): (String, NetworkConfig)| {
+            let own = relays.iter().filter(|relay| relay.network == name).cloned().collect();
+            let network =
+                Network::start(settings, own, max_puppets, bridge.clone(), tasks.clone(), cancel.clone());
+            (name, network)
+        };
+        Self { networks: networks.into_iter().map(start_one).collect(), relays }
+    }
+
+    fn relay(&self, portal: &PortalKey) -> Option<(&Network, &RelayConfig)> {
+        let relay = self.relays.iter().find(|relay| relay.portal == *portal)?;
+        Some((self.networks.get(&relay.network)?, relay))
+    }
+}
+
+impl Frontend for IrcFrontend {
+    fn leg(&self) -> Leg {
+        Leg::Irc
+    }
+
+    fn serves(&self, portal: &PortalKey) -> bool {
+        self.relay(portal).is_some()
+    }
+
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            let Some((network, relay)) = self.relay(&delivery.portal) else {
+                return Err(DeliveryError::permanent("this channel is not configured any more"));
+            };
+            network.deliver(relay, delivery).await
+        })
+    }
+
+    fn report(&self, _portal: &PortalKey, _reference: &str, _outcome: Outcome) -> BoxFuture<'_, ()> {
+        // Success is silence on IRC; failures come as notices, which are delivered.
+        Box::pin(std::future::ready(()))
+    }
+
+    fn show(&self, signal: Signal) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Signal::Presence { login, presence } = signal {
+                let away = match presence.availability {
+                    Availability::Online => None,
+                    Availability::Offline => Some("offline".to_owned()),
+                    Availability::Away if presence.text.is_empty() => Some("away".to_owned()),
+                    Availability::Away => Some(presence.text.clone()),
+                };
+                for network in self.networks.values() {
+                    network.set_away(&login, &presence.ghost, away.clone());
+                }
+            }
+        })
+    }
+
+    fn interpret<'a>(&'a self, _raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>> {
+        // IRC has no inbox: nobody there waits for an answer.
+        Box::pin(std::future::ready(Ok(LocalEvent::Ignored)))
+    }
+
+    fn redact<'a>(&'a self, _portal: &'a PortalKey, _reference: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(std::future::ready(false))
+    }
+}

@@ -1,0 +1,237 @@
+//! One network: the bot, the puppets, and who speaks through whom.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::outbound::{self, Voice};
+use super::session::{self, Heard, Line, Persona, Puppets, SessionHandle, Standing};
+use super::{NetworkConfig, RelayConfig, inbound};
+use crate::bridge::BridgeHandle;
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, Ghost, LocalEvent, RemoteEvent, RemoteKind};
+use crate::bridge::ids::LoginId;
+use crate::bridge::ports::{Content, Delivery, DeliveryError};
+
+/// Lines heard and not yet taken by the core; full, the bot's connection waits.
+const HEARD: usize = 256;
+/// How long a message waits for its puppet to arrive before the bot says it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) struct Network {
+    config: NetworkConfig,
+    relays: Vec<RelayConfig>,
+    max_puppets: usize,
+    bridge: BridgeHandle,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    bot: SessionHandle,
+    people: Arc<Mutex<People>>,
+}
+
+/// The puppets, and what owners were told about them.
+#[derive(Default)]
+struct People {
+    puppets: Puppets,
+    told: HashSet<String>,
+}
+
+/// Somebody who could have a puppet.
+struct Person {
+    /// Distinguishes people of the network and owners.
+    key: String,
+    wanted: String,
+    name: String,
+}
+
+impl Person {
+    fn of(author: &Author) -> Option<Self> {
+        match author {
+            Author::Ghost(ghost) => Some(Self::ghost(ghost)),
+            Author::Owner { name } => {
+                Some(Self { key: format!("owner {name}"), wanted: name.clone(), name: name.clone() })
+            }
+            Author::Relayed { .. } | Author::Bridge => None,
+        }
+    }
+
+    fn ghost(ghost: &Ghost) -> Self {
+        let account = ghost.id.as_str();
+        let wanted = account.split('@').next().unwrap_or(account).to_owned();
+        Self { key: format!("ghost {account}"), wanted, name: ghost.name.clone() }
+    }
+}
+
+impl Network {
+    pub(super) fn start(
+        config: NetworkConfig,
+        relays: Vec<RelayConfig>,
+        max_puppets: usize,
+        bridge: BridgeHandle,
+        tasks: TaskTracker,
+        cancel: CancellationToken,
+    ) -> Self {
+        let (ears, heard) = mpsc::channel(HEARD);
+        let mut channels: Vec<String> = relays.iter().map(|relay| relay.channel.clone()).collect();
+        channels.sort();
+        channels.dedup();
+        let persona = Persona {
+            wanted: config.nick.clone(),
+            suffix: String::new(),
+            real_name: "MSN bridge".into(),
+            channels,
+        };
+        let bot = session::start(config.clone(), persona, Some(ears), cancel.clone(), &tasks);
+        let people = Arc::new(Mutex::new(People::default()));
+        tasks.spawn(listen(heard, relays.clone(), people.clone(), bridge.clone()));
+        Self { config, relays, max_puppets, bridge, tasks, cancel, bot, people }
+    }
+
+    fn people(&self) -> std::sync::MutexGuard<'_, People> {
+        // Nothing that holds the lock panics.
+        self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) async fn deliver(&self, relay: &RelayConfig, delivery: Delivery) -> Result<(), DeliveryError> {
+        let body = match &delivery.content {
+            Content::Said { body } => body,
+            // A puppet comes with its first words and stays.
+            Content::Joined { .. } | Content::Left { .. } => return Ok(()),
+        };
+        if delivery.missed > 0 {
+            let text = format!("({} messages were missed while IRC was not reachable)", delivery.missed);
+            let line = Line::Notice { target: relay.channel.clone(), text };
+            self.bot.say(vec![line]).await.map_err(DeliveryError::transient)?;
+        }
+        match self.speaker(relay, &delivery.author).await {
+            Some((puppet, nick)) => {
+                let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: None });
+                puppet.say(lines).await.map_err(DeliveryError::transient)
+            }
+            None => self.say_as_bot(relay, &delivery.author, body).await,
+        }
+    }
+
+    async fn say_as_bot(
+        &self,
+        relay: &RelayConfig,
+        author: &Author,
+        body: &Body,
+    ) -> Result<(), DeliveryError> {
+        let nick = match self.bot.settled(PATIENCE).await {
+            Standing::Joined { nick } => nick,
+            Standing::Connecting => return Err(DeliveryError::transient("connecting to IRC")),
+            Standing::Down { reason } | Standing::Refused { reason } => {
+                return Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")));
+            }
+        };
+        let name = match author {
+            Author::Ghost(ghost) => Some(ghost.name.as_str()),
+            Author::Owner { name } | Author::Relayed { name } => Some(name.as_str()),
+            Author::Bridge => None,
+        };
+        let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: name });
+        self.bot.say(lines).await.map_err(DeliveryError::transient)
+    }
+
+    /// The puppet who says it, in the channel; `None` for the bot.
+    async fn speaker(&self, relay: &RelayConfig, author: &Author) -> Option<(SessionHandle, String)> {
+        let person = Person::of(author)?;
+        let (puppet, is_new) = self.puppet(relay, &person)?;
+        let standing = if is_new { puppet.settled(PATIENCE).await } else { puppet.standing.borrow().clone() };
+        let standing = match standing {
+            Standing::Connecting => puppet.settled(PATIENCE).await,
+            standing => standing,
+        };
+        match standing {
+            Standing::Joined { nick } => Some((puppet, nick)),
+            Standing::Refused { reason } => {
+                self.tell_refused(relay, &person, &reason).await;
+                None
+            }
+            Standing::Connecting | Standing::Down { .. } => None,
+        }
+    }
+
+    fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, bool)> {
+        let mut people = self.people();
+        if let Some(puppet) = people.puppets.get(&person.key) {
+            return Some((puppet.clone(), false));
+        }
+        if people.puppets.len() >= self.max_puppets {
+            return None;
+        }
+        let persona = Persona {
+            wanted: person.wanted.clone(),
+            suffix: self.config.puppet_suffix.clone(),
+            real_name: person.name.clone(),
+            channels: vec![relay.channel.clone()],
+        };
+        let puppet = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
+        people.puppets.insert(person.key.clone(), puppet.clone());
+        Some((puppet, true))
+    }
+
+    /// The owner hears once of each contact who has to speak through the bot.
+    async fn tell_refused(&self, relay: &RelayConfig, person: &Person, reason: &str) {
+        if !self.people().told.insert(person.key.clone()) {
+            return;
+        }
+        let text = format!(
+            "The IRC network refuses a connection for {}: {reason}. They speak in {} through the bot.",
+            person.name, relay.channel
+        );
+        let event = RemoteEvent { login: relay.portal.receiver.clone(), kind: RemoteKind::Notice { text } };
+        let _ = self.bridge.remote(event).await; // the core may be stopping
+    }
+
+    pub(super) fn set_away(&self, login: &LoginId, ghost: &Ghost, text: Option<String>) {
+        if !self.relays.iter().any(|relay| relay.portal.receiver == *login) {
+            return;
+        }
+        if let Some(puppet) = self.people().puppets.get(&Person::ghost(ghost).key) {
+            puppet.away(text);
+        }
+    }
+}
+
+/// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
+/// not hear each other.
+async fn listen(
+    mut heard: mpsc::Receiver<Heard>,
+    relays: Vec<RelayConfig>,
+    people: Arc<Mutex<People>>,
+    bridge: BridgeHandle,
+) {
+    while let Some(heard) = heard.recv().await {
+        if is_ours(&people, &heard.nick) {
+            continue;
+        }
+        let ends = relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&heard.channel));
+        for relay in ends {
+            let Some(message) = inbound::message(&heard, relay.portal.clone(), rand::random(), time_of_day())
+            else {
+                continue;
+            };
+            if bridge.local(LocalEvent::Message(message)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
+    let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    people.puppets.values().any(|puppet| {
+        matches!(&*puppet.standing.borrow(), Standing::Joined { nick: own } if own.eq_ignore_ascii_case(nick))
+    })
+}
+
+fn time_of_day() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,87 @@
+//! What is said becomes lines.
+
+use super::session::Line;
+use super::{mirc, split};
+use crate::bridge::body::{Body, RichText};
+
+/// What a speaker is called where the bot speaks for them.
+pub(super) struct Voice<'a> {
+    /// The nick that others see the lines come from.
+    pub(super) nick: &'a str,
+    /// Put before each line when the bot speaks for somebody.
+    pub(super) prefix: Option<&'a str>,
+}
+
+/// The lines of a body in a channel. `about` of a notice names whom it is for.
+pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> {
+    match body {
+        Body::Text(text) => said(text, channel, voice, false),
+        Body::Emote(text) => said(text, channel, voice, true),
+        Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
+        Body::Notice { text, about } => {
+            let target =
+                about.as_ref().and_then(|about| about.split_once(' ')).map_or(channel, |(nick, _)| nick);
+            let limit = split::budget(voice.nick, target, 0);
+            let lines = mirc::lines(&RichText::plain(text.clone()));
+            let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
+            pieces.map(|text| Line::Notice { target: target.to_owned(), text: text.to_owned() }).collect()
+        }
+    }
+}
+
+/// A name as part of a line.
+fn one_line(name: &str) -> String {
+    mirc::clean(name).replace(['\n', '\t'], " ")
+}
+
+fn said(text: &RichText, channel: &str, voice: &Voice<'_>, action: bool) -> Vec<Line> {
+    let prefix = voice.prefix.map(|name| match action {
+        true => format!("* {} ", one_line(name)),
+        false => format!("<{}> ", one_line(name)),
+    });
+    let prefix = prefix.unwrap_or_default();
+    // An action of the bot would be the bot's: it is told as a line.
+    let as_action = action && voice.prefix.is_none();
+    let wrapped = if as_action { "\x01ACTION \x01".len() } else { 0 };
+    let limit = split::budget(voice.nick, channel, prefix.len() + wrapped);
+    let lines = mirc::lines(text);
+    let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
+    let line = |piece: &str| match as_action {
+        true => format!("\x01ACTION {piece}\x01"),
+        false => format!("{prefix}{piece}"),
+    };
+    pieces.map(|piece| Line::Message { target: channel.to_owned(), text: line(piece) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(lines: Vec<Line>) -> Vec<String> {
+        lines
+            .into_iter()
+            .map(|line| match line {
+                Line::Message { target, text } | Line::Notice { target, text } => format!("{target} {text}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn lines_carry_the_name_where_the_bot_speaks() {
+        let text = Body::Text(RichText::plain("one\ntwo"));
+        let own = Voice { nick: "bob[m]", prefix: None };
+        assert_eq!(texts(lines(&text, "#c", &own)), ["#c one", "#c two"]);
+        let bot = Voice { nick: "bot", prefix: Some("Bo\r\nb") };
+        assert_eq!(texts(lines(&text, "#c", &bot)), ["#c <Bo b> one", "#c <Bo b> two"]);
+    }
+
+    #[test]
+    fn notices_go_to_the_one_they_are_about() {
+        let notice = Body::Notice { text: "no".into(), about: Some("eve 17".into()) };
+        assert_eq!(texts(lines(&notice, "#c", &Voice { nick: "bot", prefix: None })), ["eve no"]);
+        assert_eq!(
+            texts(lines(&Body::Nudge, "#c", &Voice { nick: "bob", prefix: None })),
+            ["#c \x01ACTION sent a nudge\x01"]
+        );
+    }
+}

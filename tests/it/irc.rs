@@ -1,0 +1,128 @@
+//! The same conversation in a Matrix room and an IRC channel at once, on a real IRC server.
+
+use crate::chat::World;
+use crate::support::irc::{Ngircd, Person};
+use crate::support::msn::{Peer, formatted, text};
+use crate::support::synapse::SERVER_NAME;
+
+const CHANNEL: &str = "#friends";
+
+fn relay_config(port: u16, contacts: &[&str]) -> String {
+    let relays: String = contacts
+        .iter()
+        .map(|contact| {
+            format!(
+                "  - {{network: test, channel: '{CHANNEL}', login: alice@example.com, contact: {contact}}}\n"
+            )
+        })
+        .collect();
+    format!(
+        "irc:\n  networks:\n    test: {{server: 127.0.0.1, port: {port}, tls: false, nick: msnbot, line_penalty_ms: 0}}\n  relays:\n{relays}"
+    )
+}
+
+/// A working set-up with a relay for each of `contacts`, and Eve in the channel.
+async fn world(connections_per_address: u32, contacts: &[&str]) -> (World, Ngircd, Person) {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Ngircd::start(directory.path(), connections_per_address).await;
+    let config = relay_config(server.port, contacts);
+    let world = World::start_in(directory, &config).await;
+    world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
+    let eve = Person::join(server.port, "eve", CHANNEL).await;
+    (world, server, eve)
+}
+
+#[tokio::test]
+async fn what_is_said_on_one_side_is_seen_on_the_other_two() {
+    let (mut world, _server, mut eve) = world(0, &["bob@example.com"]).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+
+    call.say(&text("from MSN")).await;
+    let shown = world.user.message("from MSN").await;
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    let line = eve.line("from MSN").await;
+    assert!(line.starts_with(":bob[m]!"), "{line}");
+
+    world.user.send(&room, "from Matrix").await;
+    call.message("from Matrix").await;
+    let line = eve.line("from Matrix").await;
+    assert!(line.starts_with(":ann[m]!"), "{line}");
+
+    eve.say(CHANNEL, "from IRC").await;
+    call.message("<eve> from IRC").await;
+    let shown = world.user.message("<eve> from IRC").await;
+    assert_eq!(shown["sender"], format!("@msnbot:{SERVER_NAME}"));
+    assert_eq!(shown["content"]["com.beeper.per_message_profile"]["displayname"], "eve");
+    // Nothing comes back: the last words anybody hears are the last words said.
+    eve.say(CHANNEL, "the end").await;
+    let heard = call.line("MSG ").await;
+    assert!(heard.payload.contains("<eve> the end"), "{}", heard.payload);
+}
+
+#[tokio::test]
+async fn formatting_is_seen_in_the_room_and_on_the_wire() {
+    let (mut world, _server, mut eve) = world(0, &["bob@example.com"]).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&formatted("fancy", "FN=Comic%20Sans; EF=BIUS; CO=ff; CS=ba; PF=22; RL=1")).await;
+    let shown = world.user.message("fancy").await;
+    let html = shown["content"]["formatted_body"].as_str().unwrap();
+    for part in ["<strong>", "<em>", "<u>", "<del>", "data-mx-color=\"#ff0000\"", "dir=\"rtl\""] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
+    assert_eq!(shown["content"]["msnbridge.format"]["FN"], "Comic Sans");
+    let line = eve.line("fancy").await;
+    for code in ['\x02', '\x1D', '\x1F', '\x1E', '\x03'] {
+        assert!(line.contains(code), "{code:?} in {line:?}");
+    }
+    eve.say(CHANNEL, "\x02bold\x02").await;
+    let shown = world.user.message("<eve> bold").await;
+    assert_eq!(shown["content"]["formatted_body"], "&lt;eve&gt; <strong>bold</strong>");
+    let heard = call.message("<eve> bold").await;
+    assert!(heard.payload.contains("EF=B;"), "{}", heard.payload);
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    let html = serde_json::json!({
+        "msgtype": "m.text", "body": "loud", "format": "org.matrix.custom.html",
+        "formatted_body": "<b><span data-mx-color=\"#00ff00\">loud</b>",
+    });
+    world.user.send_content(&room, html).await;
+    let heard = call.message("loud").await;
+    assert!(heard.payload.contains("EF=B; CO=ff00;"), "{}", heard.payload);
+}
+
+#[tokio::test]
+async fn contacts_whom_the_network_refuses_speak_through_the_bot() {
+    let accounts = ["bob", "carol", "dave", "erin", "fay"].map(|name| format!("{name}@example.com"));
+    let contacts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+    // Three connections from one address: the bot, Eve who watches, and one puppet.
+    let (mut world, _server, mut eve) = world(3, &contacts).await;
+    let mut as_themselves = 0;
+    for name in ["bob", "carol", "dave", "erin", "fay"] {
+        let mut peer =
+            Peer::sign_in(&world.service, &format!("{name}@example.com"), &format!("{name}-pw")).await;
+        let mut call = peer.call("alice@example.com").await;
+        call.say(&text(&format!("I am {name}"))).await;
+        let line = eve.line(&format!("I am {name}")).await;
+        as_themselves += usize::from(line.starts_with(&format!(":{name}[m]!")));
+    }
+    assert_eq!(as_themselves, 1);
+    world.user.message_with("speak in #friends through the bot").await;
+}
+
+#[tokio::test]
+async fn an_irc_server_that_was_away_hears_what_was_said_and_matrix_does_not_wait() {
+    let (mut world, mut server, eve) = world(0, &["bob@example.com"]).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    drop(eve);
+    server.kill().await;
+    call.say(&text("one")).await;
+    call.say(&text("two")).await;
+    world.user.message("two").await;
+    world.bridge.wait_for_log("not delivered, trying again leg=irc").await;
+    server.restart().await;
+    let mut eve = Person::join(server.port, "eve", CHANNEL).await;
+    eve.line("one").await;
+    eve.line("two").await;
+}
