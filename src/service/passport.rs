@@ -49,9 +49,8 @@ async fn login(State(pages): State<Pages>, headers: HeaderMap) -> Response {
     }
     match ticket.await {
         Ok(Some(ticket)) => {
-            let info = format!(
-                "Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}',ru=http://messenger.msn.com"
-            );
+            // The ticket comes last, as live servers send it: some clients read on to the end of the line.
+            let info = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
             (StatusCode::OK, [("Authentication-Info", info)]).into_response()
         }
         Ok(None) => refused(),

@@ -143,6 +143,7 @@ impl Router {
         };
         self.logins.insert(id.clone(), login.clone());
         self.store_login(&id).await?;
+        self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
         self.setup.network.connect(id, login.credentials());
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! Plays a conversation through all three networks and checks it. It watches with what shares no code with the bridge:
+//! Matrix by `/sync` as the user, IRC by a raw socket, MSN by an independent client library. Every text carries a number
+//! of this run, so that nothing older can be taken for it.
+
+mod irc;
+mod matrix;
+mod msn;
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+
+/// How long each line may take to be seen somewhere.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+#[derive(Debug, Parser)]
+struct Args {
+    #[arg(long)]
+    homeserver: String,
+    #[arg(long)]
+    user: String,
+    #[arg(long)]
+    password: String,
+    /// host:port
+    #[arg(long)]
+    irc: String,
+    #[arg(long)]
+    channel: String,
+    /// host:port of the notification server
+    #[arg(long)]
+    ns: String,
+    #[arg(long)]
+    nexus: String,
+    /// The contact that is played.
+    #[arg(long)]
+    account: String,
+    #[arg(long)]
+    account_password: String,
+    /// The MSN account of the bridged user.
+    #[arg(long)]
+    peer: String,
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(result) => result.with_context(|| what.to_owned()),
+        Err(_) => bail!("{what}: nothing within {PATIENCE:?}"),
+    }
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    match converse(Args::parse()).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("  FAILED  {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+async fn converse(args: Args) -> anyhow::Result<()> {
+    let run: u32 = rand::random();
+    let mut irc =
+        within("IRC", irc::Watcher::join(&args.irc, &format!("w{:x}", run % 0xFFFF), &args.channel)).await?;
+    let mut matrix =
+        within("Matrix", matrix::Watcher::log_in(&args.homeserver, &args.user, &args.password)).await?;
+    let mut msn =
+        within("MSN", msn::Contact::sign_in(&args.ns, &args.nexus, &args.account, &args.account_password))
+            .await?;
+
+    let words = format!("hello from MSN, run {run:08x}");
+    println!("  MSN     {}: {words}", args.account);
+    within("calling the bridged user on MSN", msn.say(&args.peer, &words)).await?;
+    let (room, sender) = within("the line from MSN in Matrix", matrix.see(&words)).await?;
+    println!("  Matrix  seen, said by {sender}");
+    let nick = within("the line from MSN on IRC", irc.see(&words)).await?;
+    println!("  IRC     seen, said by {nick}");
+
+    let words = format!("hello from Matrix, run {run:08x}");
+    println!("  Matrix  {}: {words}", args.user);
+    within("writing on Matrix", matrix.say(&room, &words)).await?;
+    within("the line from Matrix on MSN", msn.see(&words)).await?;
+    println!("  MSN     seen");
+    let nick = within("the line from Matrix on IRC", irc.see(&words)).await?;
+    println!("  IRC     seen, said by {nick}");
+
+    let words = format!("hello from IRC, run {run:08x}");
+    println!("  IRC     {}: {words}", irc.nick);
+    within("writing on IRC", irc.say(&words)).await?;
+    within("the line from IRC on MSN", msn.see(&words)).await?;
+    println!("  MSN     seen");
+    let (_, sender) = within("the line from IRC in Matrix", matrix.see(&words)).await?;
+    println!("  Matrix  seen, said by {sender}");
+    Ok(())
+}
