@@ -34,8 +34,30 @@ impl World {
         Self::start_in(tempfile::tempdir().unwrap(), "").await
     }
 
+    /// Alice has listed Bob and Carol, with a client of her own, before she came to the bridge.
+    pub(crate) async fn start_with_friends() -> Self {
+        let mut world = Self::start_up(tempfile::tempdir().unwrap(), "").await;
+        let mut alice = Peer::sign_in(&world.service, "alice@example.com", "alice-pw").await;
+        for friend in ["bob@example.com", "carol@example.com"] {
+            alice.wire.send("ADC", &format!("FL N={friend} F={friend}")).await;
+            alice.wire.line("ADC").await;
+        }
+        drop(alice);
+        let management = world.management.clone();
+        world.user.sign_in(&management, "alice@example.com", "alice-pw").await;
+        world
+    }
+
     /// The same with more of a configuration.
     pub(crate) async fn start_in(directory: TempDir, config: &str) -> Self {
+        let mut world = Self::start_up(directory, config).await;
+        let management = world.management.clone();
+        world.user.sign_in(&management, "alice@example.com", "alice-pw").await;
+        world
+    }
+
+    /// Nobody is signed in to MSN yet.
+    async fn start_up(directory: TempDir, config: &str) -> Self {
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
         let mut bridge =
             Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
@@ -45,7 +67,6 @@ impl World {
         bridge.start().await;
         let mut user = MatrixUser::register(&synapse.url(), "ann").await;
         let management = user.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
-        user.sign_in(&management, "alice@example.com", "alice-pw").await;
         Self { service, synapse, bridge, user, management, directory }
     }
 }

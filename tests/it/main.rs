@@ -4,6 +4,7 @@
 mod support;
 
 mod chat;
+mod features;
 mod irc;
 mod layering;
 mod outage;

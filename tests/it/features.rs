@@ -1,0 +1,166 @@
+//! What made MSN MSN: typing, nudges, presence, groups; and an independent client in place of ours.
+
+use serde_json::{Value, json};
+
+use crate::chat::World;
+use crate::support::msn::{Peer, text};
+use crate::support::synapse::SERVER_NAME;
+
+const NUDGE: &str = "MIME-Version: 1.0\r\nContent-Type: text/x-msnmsgr-datacast\r\n\r\nID: 1\r\n\r\n";
+
+#[tokio::test]
+async fn typing_and_nudges_go_both_ways() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+
+    let typing =
+        "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgscontrol\r\nTypingUser: bob@example.com\r\n\r\n\r\n";
+    call.say(typing).await;
+    let ghost = format!("@msn_bob=40example.com:{SERVER_NAME}");
+    let types = |event: &Value| {
+        event["type"] == "m.typing"
+            && event["content"]["user_ids"].as_array().is_some_and(|u| u.contains(&json!(ghost)))
+    };
+    world.user.event("Bob typing", types).await;
+    call.say(NUDGE).await;
+    let nudge = world.user.message("sent a nudge").await;
+    assert_eq!(
+        (nudge["content"]["msgtype"].as_str(), nudge["sender"].as_str()),
+        (Some("m.emote"), Some(&*ghost))
+    );
+
+    let path = format!("rooms/{room}/typing/{}", world.user.id);
+    world.user.call(reqwest::Method::PUT, &path, Some(json!({"typing": true, "timeout": 10_000}))).await;
+    call.message("TypingUser: alice@example.com").await;
+    world.user.send(&room, "!msn nudge").await;
+    call.message("ID: 1").await;
+}
+
+#[tokio::test]
+async fn presence_and_personal_message_are_seen_and_set() {
+    let mut world = World::start().await;
+    let management = world.management.clone();
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    bob.wire.send("ADC", "FL N=alice@example.com F=Alice").await;
+    bob.wire.line("ILN").await;
+    world.user.message_with("Bob <bob@example.com> has added you").await;
+    // Only a ghost that shares a room is worth showing, and only a contact on the list is told of.
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    world.user.message("hi").await;
+
+    world.user.send(&management, "presence busy").await;
+    bob.wire.line("NLN BSY alice@example.com").await;
+    world.user.send(&management, "psm gone fishing").await;
+    let told = bob
+        .wire
+        .until("the personal message", |u| u.line.starts_with("UBX alice") && u.payload.contains("fishing"));
+    assert!(told.await.payload.contains("<PSM>gone fishing</PSM>"));
+    world.user.send(&management, "presence hidden").await;
+    bob.wire.line("FLN alice@example.com").await;
+    world.user.send(&management, "presence sideways").await;
+    world.user.message_with("is not one of online, busy").await;
+}
+
+#[tokio::test]
+async fn contacts_presence_becomes_matrix_presence() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    world.user.message("hi").await;
+    let data = "<Data><PSM>at sea</PSM><CurrentMedia></CurrentMedia></Data>";
+    bob.wire.send("UUX", &format!("{}\r\n{data}", data.len())).await;
+    bob.wire.line("UUX").await;
+    bob.wire.send("CHG", "LUN 0").await;
+    let ghost = format!("@msn_bob=40example.com:{SERVER_NAME}");
+    let shown = |event: &Value| {
+        event["type"] == "m.presence"
+            && event["sender"] == ghost.as_str()
+            && event["content"]["status_msg"] == "out to lunch – at sea"
+    };
+    let shown = world.user.event("Bob's presence", shown).await;
+    assert_eq!(shown["content"]["presence"], "unavailable");
+}
+
+#[tokio::test]
+async fn three_people_are_one_room_with_those_who_come_and_go() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("just us")).await;
+    let direct = world.user.message("just us").await["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&direct, "!msn invite carol@example.com").await;
+    let mut carols = carol.answer().await;
+    call.line("JOI carol@example.com").await;
+    world.user.message_with("is being called").await;
+
+    carols.say(&text("all three")).await;
+    let shown = world.user.message("all three").await;
+    let group = shown["room_id"].as_str().unwrap().to_owned();
+    assert_ne!(group, direct);
+    assert_eq!(shown["sender"], format!("@msn_carol=40example.com:{SERVER_NAME}"));
+    call.say(&text("me too")).await;
+    assert_eq!(world.user.message("me too").await["room_id"], group.as_str());
+    world.user.send(&group, "hello both").await;
+    call.message("hello both").await;
+    carols.message("hello both").await;
+
+    drop(carols);
+    let left = |event: &Value| {
+        event["type"] == "m.room.member"
+            && event["state_key"] == format!("@msn_carol=40example.com:{SERVER_NAME}")
+            && event["content"]["membership"] == "leave"
+    };
+    world.user.event("Carol leaving", left).await;
+}
+
+#[tokio::test]
+async fn an_independent_client_chats_through_the_bridge_both_ways() {
+    use msnp11_sdk::{Client, Event, MsnpStatus, PlainText};
+    let mut world = World::start().await;
+    let (host, port) = world.service.notification.rsplit_once(':').unwrap();
+    let bob = Client::new(host, port.parse().unwrap()).await.expect("connects");
+    let nexus = world.service.nexus.clone();
+    let answer = bob.login("bob@example.com".into(), "bob-pw", &nexus, "MSNMSGR", "7.0.0813").await;
+    assert!(matches!(answer, Ok(Event::Authenticated)), "{answer:?}");
+    bob.set_presence(MsnpStatus::Online).await.expect("online");
+    let call = bob.create_session("alice@example.com").await.expect("a call");
+    let (hears, mut heard) = tokio::sync::mpsc::channel(64);
+    call.add_event_handler_closure(move |event| {
+        let hears = hears.clone();
+        async move { drop(hears.send(event).await) }
+    });
+    loop {
+        if let Some(Event::ParticipantInSwitchboard { .. }) =
+            crate::support::within("Alice", heard.recv()).await
+        {
+            break;
+        }
+    }
+    let words = PlainText {
+        bold: true,
+        italic: false,
+        underline: false,
+        strikethrough: false,
+        color: "ff0000".into(),
+        text: "from another client".into(),
+    };
+    call.send_text_message(&words).await.expect("sent");
+    let shown = world.user.message("from another client").await;
+    assert!(shown["content"]["formatted_body"].as_str().unwrap().contains("<strong>"));
+    world.user.send(shown["room_id"].as_str().unwrap(), "and back").await;
+    loop {
+        let event = crate::support::within("the answer", heard.recv()).await.expect("the call goes on");
+        if let Event::TextMessage { message, .. } = event {
+            assert_eq!(message.text, "and back");
+            break;
+        }
+    }
+    call.send_nudge().await.expect("nudged");
+    world.user.message("sent a nudge").await;
+}
