@@ -88,6 +88,7 @@ impl Portal {
 
     #[tracing::instrument(name = "portal", skip_all, fields(portal = %self.key))]
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>) {
+        tracing::debug!(head = self.cursors.head, "the portal was opened");
         let cancel = self.around.cancel.clone();
         loop {
             if let Err(error) = self.start_deliveries() {

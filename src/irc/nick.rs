@@ -34,7 +34,13 @@ pub(super) fn candidates(wanted: &str, suffix: &str, length: usize) -> Vec<Strin
         let number = n.to_string();
         format!("{}{number}{suffix}", cut(room.saturating_sub(number.len()).max(1)))
     });
-    std::iter::once(first).chain(numbered).collect()
+    let mut candidates = Vec::with_capacity(1 + ALTERNATIVES);
+    for nick in std::iter::once(first).chain(numbered) {
+        if !candidates.contains(&nick) {
+            candidates.push(nick);
+        }
+    }
+    candidates
 }
 
 #[cfg(test)]

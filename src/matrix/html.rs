@@ -56,12 +56,19 @@ fn write_run(run: &Run, out: &mut String) {
 /// Reads HTML of a peer.
 pub(super) fn to_rich(html: &str) -> RichText {
     let html = Html::parse(html);
-    html.sanitize_with(&SanitizerConfig::compat().remove_reply_fallback());
+    html.sanitize_with(&sanitizer());
     let mut writer = Writer::default();
     for node in html.children() {
         writer.node(&node, Style::default());
     }
     writer.finish()
+}
+
+/// Matrix's own list; of elements that hold no words for people, the content goes too.
+fn sanitizer() -> SanitizerConfig {
+    SanitizerConfig::compat()
+        .remove_reply_fallback()
+        .remove_elements(["script", "style", "title", "template"])
 }
 
 /// Collects runs while walking the tree.

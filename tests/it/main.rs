@@ -6,5 +6,7 @@ mod support;
 mod chat;
 mod features;
 mod irc;
+mod kills;
 mod layering;
 mod outage;
+mod transcripts;

@@ -9,6 +9,7 @@ pub(crate) mod msn;
 pub(crate) mod process;
 pub(crate) mod service;
 pub(crate) mod synapse;
+pub(crate) mod transcript;
 
 use std::time::Duration;
 

@@ -32,7 +32,11 @@ pub(super) fn decode_client(verb: &str, args: &mut Args<'_>, context: Context) -
 fn ver(args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {
     let trid = args.trid()?;
     args.peek().ok_or_else(|| args.error(crate::msn::wire::DecodeErrorKind::Missing("version")))?;
-    Ok(ClientCommand::Ver { trid, versions: args.remaining() })
+    let versions = args.remaining();
+    match versions.iter().find(|version| !version.bytes().all(|b| b.is_ascii_graphic())) {
+        Some(odd) => Err(args.invalid("version", odd)),
+        None => Ok(ClientCommand::Ver { trid, versions }),
+    }
 }
 
 fn cvr(args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {

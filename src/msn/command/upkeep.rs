@@ -32,8 +32,8 @@ impl SignOut {
 
 pub(super) fn decode_client(verb: Verb, args: &mut Args<'_>) -> Decoded<ClientCommand> {
     Some(match verb.as_str() {
-        "PNG" => Ok(ClientCommand::Png),
-        "OUT" => Ok(ClientCommand::Out),
+        "PNG" => args.end().map(|()| ClientCommand::Png),
+        "OUT" => args.end().map(|()| ClientCommand::Out),
         "QRY" => qry(args),
         "URL" => args.trid().map(|trid| ClientCommand::Url { trid, topic: args.remaining() }),
         "GCF" => gcf(args),

@@ -54,6 +54,11 @@ impl Framer {
         self.buffer.is_empty() && self.waiting.is_none()
     }
 
+    /// Bytes that were pushed and belong to no unit yet that was handed out.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// The next whole unit, `None` while more bytes are needed. After a fatal error the framer must be dropped.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {

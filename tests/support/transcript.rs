@@ -1,0 +1,119 @@
+//! Recorded dialogues: read, and cut into connections.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The bytes of one direction of one connection, and where each stands in its file.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Flow {
+    pub(crate) bytes: Vec<u8>,
+    /// Offset in `bytes` and line number in the file, for each record.
+    pub(crate) records: Vec<(usize, usize)>,
+}
+
+impl Flow {
+    /// The line of the record that holds this byte.
+    pub(crate) fn line_of(&self, offset: usize) -> usize {
+        let at = self.records.partition_point(|(start, _)| *start <= offset);
+        self.records.get(at.saturating_sub(1)).map_or(0, |(_, line)| *line)
+    }
+}
+
+/// One TCP connection of a recording.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Recorded {
+    pub(crate) file: String,
+    pub(crate) tag: String,
+    pub(crate) client: Flow,
+    pub(crate) server: Flow,
+}
+
+impl Recorded {
+    pub(crate) fn is_notification(&self) -> bool {
+        self.kind().starts_with("NS")
+    }
+
+    pub(crate) fn is_switchboard(&self) -> bool {
+        self.kind().starts_with("SB")
+    }
+
+    /// `NS`, `SB2`, `TLS1`: the tag without whose it is.
+    fn kind(&self) -> &str {
+        self.tag.split('.').next_back().unwrap_or_default()
+    }
+}
+
+pub(crate) fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
+
+/// Every connection of every recording, by file and in the order of their beginning.
+pub(crate) fn all() -> Vec<Recorded> {
+    let mut found = Vec::new();
+    let mut files = vec![];
+    for folder in [directory(), directory().join("clients")] {
+        let entries =
+            std::fs::read_dir(folder).expect("tests/transcripts").flatten().map(|entry| entry.path());
+        files.extend(entries.filter(|path| path.extension().is_some_and(|extension| extension == "txt")));
+    }
+    files.sort();
+    for file in files {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&file).expect("a transcript");
+        found.extend(connections(&name, &text));
+    }
+    found
+}
+
+fn connections(file: &str, text: &str) -> Vec<Recorded> {
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    let mut found: Vec<Recorded> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let number = number + 1;
+        if let Some(remark) = line.strip_prefix("# [") {
+            let Some((tag, rest)) = remark.split_once("] ") else { continue };
+            if rest.starts_with("TCP connect") || rest == "connect" {
+                open.remove(tag);
+            }
+            continue;
+        }
+        let (from_client, rest) = match (line.strip_prefix(">>> ["), line.strip_prefix("<<< [")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => continue,
+        };
+        let Some((tag, record)) = rest.split_once("] ") else { continue };
+        let at = *open.entry(tag.to_owned()).or_insert_with(|| {
+            found.push(Recorded { file: file.to_owned(), tag: tag.to_owned(), ..Recorded::default() });
+            found.len() - 1
+        });
+        let flow = if from_client { &mut found[at].client } else { &mut found[at].server };
+        flow.records.push((flow.bytes.len(), number));
+        flow.bytes.extend(unescape(record));
+    }
+    found
+}
+
+fn unescape(record: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = record.chars();
+    let mut buffer = [0; 4];
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            out.extend_from_slice(c.encode_utf8(&mut buffer).as_bytes());
+            continue;
+        }
+        match rest.next() {
+            Some('r') => out.push(b'\r'),
+            Some('n') => out.push(b'\n'),
+            Some('t') => out.push(b'\t'),
+            Some('x') => {
+                let digits: String = rest.by_ref().take(2).collect();
+                out.push(u8::from_str_radix(&digits, 16).expect("two hexadecimal digits"));
+            }
+            Some(other) => out.extend_from_slice(other.encode_utf8(&mut buffer).as_bytes()),
+            None => out.push(b'\\'),
+        }
+    }
+    out
+}
