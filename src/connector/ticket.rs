@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn conf_029_awkward_passwords_are_encoded_and_022_the_policy_is_not() {
+    fn conf_029_awkward_passwords_are_encoded_and_the_policy_is_not() {
         let email = Email::parse("a.b@c.d").unwrap();
         let value =
             authorization(&email, &SecretString::from("p,'% äxxxxxxxxxxx"), "lc=1033,ru=http%3A").unwrap();

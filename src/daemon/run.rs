@@ -155,12 +155,12 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
     };
     let service = Service::start(config).await?;
     let addresses = service.addresses;
-    println!("notification server {}", addresses.notification);
-    println!("switchboard {}", addresses.switchboard);
-    println!("nexus {}", addresses.nexus());
     if let Some(dispatch) = addresses.dispatch {
         println!("dispatch server {dispatch}");
     }
+    println!("notification server {}", addresses.notification);
+    println!("switchboard {}", addresses.switchboard);
+    println!("nexus {}", addresses.nexus());
     signals::asked_to_stop().await.context("cannot listen for signals")?;
     service.stop().await;
     Ok(ExitCode::SUCCESS)

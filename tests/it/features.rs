@@ -40,6 +40,68 @@ async fn typing_and_nudges_go_both_ways() {
 }
 
 #[tokio::test]
+async fn conf_078_typing_is_not_sent_too_often_and_is_over_by_itself() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    let path = format!("rooms/{room}/typing/{}", world.user.id);
+    for typing in [true, false, true, false, true] {
+        let body = json!({"typing": typing, "timeout": 10_000});
+        world.user.call(reqwest::Method::PUT, &path, Some(body)).await;
+    }
+    call.message("TypingUser").await;
+    world.user.send(&room, "done").await;
+    call.message("done").await;
+    assert_eq!(call.kept("TypingUser"), 0, "typing was sent again within seconds");
+
+    let typing =
+        "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgscontrol\r\nTypingUser: bob@example.com\r\n\r\n\r\n";
+    call.say(typing).await;
+    let ghosts = |event: &Value, wanted: usize| {
+        let users = event["content"]["user_ids"].as_array();
+        event["type"] == "m.typing"
+            && users.is_some_and(|users| {
+                users.iter().filter(|u| u.as_str().is_some_and(|u| u.starts_with("@msn_"))).count() == wanted
+            })
+    };
+    world.user.event("Bob typing", |event| ghosts(event, 1)).await;
+    world.user.event("Bob not typing", |event| ghosts(event, 0)).await;
+}
+
+#[tokio::test]
+async fn conf_074_calls_outlive_the_notification_session() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    let _elsewhere = Peer::sign_in(&world.service, "alice@example.com", "alice-pw").await;
+    world.user.message_with("signed in from another place").await;
+    call.say(&text("still there?")).await;
+    world.user.message("still there?").await;
+    world.user.send(&room, "still here").await;
+    call.message("still here").await;
+}
+
+#[tokio::test]
+async fn conf_075_a_second_ring_of_the_same_person_is_the_same_conversation() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut first = bob.call("alice@example.com").await;
+    first.say(&text("from the first")).await;
+    let room = world.user.message("from the first").await["room_id"].clone();
+    let mut second = bob.call("alice@example.com").await;
+    second.say(&text("from the second")).await;
+    assert_eq!(world.user.message("from the second").await["room_id"], room);
+    first.say(&text("and the first again")).await;
+    assert_eq!(world.user.message("and the first again").await["room_id"], room);
+    world.user.send(room.as_str().unwrap(), "an answer").await;
+    second.message("an answer").await;
+}
+
+#[tokio::test]
 async fn presence_and_personal_message_are_seen_and_set() {
     let mut world = World::start().await;
     let management = world.management.clone();
@@ -87,7 +149,7 @@ async fn contacts_presence_becomes_matrix_presence() {
 }
 
 #[tokio::test]
-async fn three_people_are_one_room_with_those_who_come_and_go() {
+async fn conf_073_three_people_are_one_room_with_those_who_come_and_go() {
     let mut world = World::start().await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;

@@ -4,9 +4,11 @@
 mod support;
 
 mod chat;
+mod conformance;
 mod features;
 mod irc;
 mod kills;
 mod layering;
 mod outage;
+mod servers;
 mod transcripts;

@@ -154,6 +154,54 @@ async fn failures_are_told_with_a_reason_and_what_follows_is_not_held_up() {
 }
 
 #[tokio::test]
+async fn an_export_restores_and_rooms_whose_record_was_lost_are_adopted() {
+    let mut world = World::start().await;
+    let (mut bob, call, room) = conversation(&mut world, "hi").await;
+    assert!(world.bridge.stop().await.success());
+    drop(call);
+    let (ok, said) = world.bridge.run(&["export", "all.export"]);
+    assert!(ok, "{said}");
+    // What a crash between making a room and writing it down leaves: the room, and no record of it.
+    let export = std::fs::read_to_string(world.bridge.file("all.export")).unwrap();
+    let without_rooms: Vec<&str> = export.lines().filter(|line| !line.contains("\"table\":9,")).collect();
+    assert!(without_rooms.len() < export.lines().count());
+    std::fs::write(world.bridge.file("some.export"), without_rooms.join("\n")).unwrap();
+    std::fs::remove_dir_all(world.bridge.store()).unwrap();
+    let (ok, said) = world.bridge.run(&["import", "some.export"]);
+    assert!(ok, "{said}");
+    world.bridge.start().await;
+    world.bridge.wait_for_log_times("state=Connected", 2).await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("the same room?")).await;
+    assert_eq!(world.user.message("the same room?").await["room_id"], room.as_str());
+    world.bridge.wait_for_log("adopted a room").await;
+    world.user.send(&room, "the same room.").await;
+    call.message("the same room.").await;
+}
+
+#[tokio::test]
+async fn a_damaged_store_says_what_to_do_and_passwords_are_nowhere() {
+    let mut world = World::start().await;
+    let (_bob, _call, _) = conversation(&mut world, "a particular sentence").await;
+    world.bridge.kill().await;
+    for entry in std::fs::read_dir(world.bridge.store()).unwrap().flatten().filter(|e| e.path().is_file()) {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        for secret in ["alice-pw", "a particular sentence"] {
+            assert!(
+                !bytes.windows(secret.len()).any(|w| w == secret.as_bytes()),
+                "{secret} in {:?}",
+                entry.path()
+            );
+        }
+    }
+    let log = world.bridge.store().join("db");
+    let bytes = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    let (ok, said) = world.bridge.run(&["run"]);
+    assert!(!ok && said.contains("msnbridge import"), "{said}");
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_not_tried_again() {
     let mut world = World::start().await;
     let management = world.management.clone();

@@ -54,6 +54,23 @@ impl Bridge {
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n") + "\n").expect("bridge.yaml");
     }
 
+    /// Runs another of the program's commands to its end; gives both outputs and whether it went well.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let ran = std::process::Command::new(env!("CARGO_BIN_EXE_msnbridge"))
+            .arg("-c")
+            .arg(self.directory.join("bridge.yaml"))
+            .args(arguments)
+            .current_dir(&self.directory)
+            .output()
+            .expect("msnbridge runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (ran.status.success(), format!("{}{}", text(&ran.stdout), text(&ran.stderr)))
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_msnbridge"));
         command.arg("-c").arg(self.directory.join("bridge.yaml")).arg("run");
@@ -89,8 +106,13 @@ impl Bridge {
     }
 
     pub(crate) async fn wait_for_log(&self, text: &str) {
+        self.wait_for_log_times(text, 1).await;
+    }
+
+    /// Waits until something was logged so many times in all.
+    pub(crate) async fn wait_for_log_times(&self, text: &str, times: usize) {
         within(&format!("{text:?} in the log"), async {
-            while !self.log().contains(text) {
+            while self.log().matches(text).count() < times {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         })

@@ -77,6 +77,11 @@ impl Wire {
         .await
     }
 
+    /// How many units read so far and not asked for contain this.
+    pub(crate) fn kept(&self, part: &str) -> usize {
+        self.unread.iter().filter(|unit| unit.payload.contains(part)).count()
+    }
+
     pub(crate) async fn line(&mut self, start: &str) -> Unit {
         self.until(start, |unit| unit.line.starts_with(start)).await
     }

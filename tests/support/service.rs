@@ -45,6 +45,13 @@ impl MsnService {
         Self { notification, nexus, process }
     }
 
+    /// Where the dispatch server listens, if there is one.
+    pub(crate) fn dispatch(&self) -> String {
+        let log = self.process.log();
+        let found = log.lines().find_map(|line| line.strip_prefix("dispatch server "));
+        found.expect("a dispatch server").to_owned()
+    }
+
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await;
     }

@@ -230,7 +230,7 @@ fn conf_037_a_property_belongs_to_the_contact_before_it() {
 }
 
 #[test]
-fn conf_062_challenges_are_answered_and_063_their_absence_is_no_matter() {
+fn conf_062_challenges_are_answered_and_a_wrong_answer_is_the_end() {
     let now = Instant::now();
     let mut session = signed_in(now, Dialect::Msnp11);
     session.handle_input(now, b"CHL 0 22210219642164014968\r\n").unwrap();
