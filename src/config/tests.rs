@@ -46,3 +46,61 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
     assert!(wrong.contains("maybe"), "{wrong}");
     assert!(matches!(Config::load(Path::new("/nonexistent/x.yaml")), Err(ConfigError::Missing { .. })));
 }
+
+/// Every key of a value, as a path; lists by their first element.
+fn paths(
+    value: &serde_json::Value,
+    at: &str,
+    out: &mut std::collections::BTreeMap<String, serde_json::Value>,
+) {
+    match value {
+        serde_json::Value::Object(map) => {
+            map.iter().for_each(|(key, inner)| paths(inner, &format!("{at}.{key}"), out));
+        }
+        serde_json::Value::Array(list) if list.first().is_some_and(serde_json::Value::is_object) => {
+            paths(&list[0], &format!("{at}[]"), out);
+        }
+        other => drop(out.insert(at.to_owned(), other.clone())),
+    }
+}
+
+#[test]
+fn the_example_names_every_key_with_its_default() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("bridge.example.yaml")).unwrap();
+    let example = load(&text).unwrap();
+    example.check().unwrap();
+    // What is written in the file, before defaults are filled in.
+    let raw: serde_json::Value = config::Config::builder()
+        .add_source(config::File::from_str(&text, config::FileFormat::Yaml))
+        .build()
+        .and_then(config::Config::try_deserialize)
+        .unwrap();
+    let (mut written, mut all) = Default::default();
+    paths(&raw, "", &mut written);
+    paths(&serde_json::to_value(&example).unwrap(), "", &mut all);
+    let missing: Vec<&String> = all.keys().filter(|key| !written.contains_key(*key)).collect();
+    assert!(missing.is_empty(), "not in the example: {missing:?}");
+
+    // The same without every key that has a default: nothing may change.
+    let minimal = "
+homeserver: {url: 'http://127.0.0.1:8008', server_name: example.org}
+appservice: {as_token: 'the as_token of registration.yaml', hs_token: 'the hs_token of registration.yaml'}
+msn: {server: 'messenger.example.org:1863', nexus: 'https://nexus.example.org/rdr/pprdr.asp'}
+permissions: {'@you:example.org': user}
+logins: [{account: you@example.com, owner: '@you:example.org', password: 'a password'}]
+irc:
+  networks: {libera: {server: irc.libera.example, port: 6697}}
+  relays: [{network: libera, channel: '#friends', login: you@example.com, contact: alice@example.com}]
+";
+    let mut defaults = std::collections::BTreeMap::new();
+    paths(&serde_json::to_value(load(minimal).unwrap()).unwrap(), "", &mut defaults);
+    for (key, value) in &all {
+        let is_path = key.starts_with(".store.directory") || key.starts_with(".store.key_file");
+        assert!(
+            is_path || defaults.get(key) == Some(value),
+            "{key}: {value} is not the default {:?}",
+            defaults.get(key)
+        );
+    }
+}

@@ -20,6 +20,8 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Write bridge.yaml and registration.yaml with fresh tokens.
     Init(InitOptions),
+    /// Name every problem of a setup, with its cause and its cure.
+    Check,
     /// Run the bridge.
     Run,
     /// Run the embedded MSN service alone, for demos, tests and old clients on a private network.

@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod check;
 mod init;
 mod logging;
 mod notify;
@@ -33,6 +34,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
 async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Init(options) => init::write(&args.config, &options),
+        Command::Check => Ok(check::run(&args.config).await),
         Command::Service(options) => {
             logging::start(&crate::config::LogSection::default())?;
             run::service(options).await

@@ -24,6 +24,14 @@ pub enum MatrixError {
 }
 
 impl MatrixError {
+    fn refused(api: &ruma::api::error::Error, kind: Option<&ErrorKind>) -> Self {
+        Self::Refused {
+            code: kind.map(|kind| kind.errcode().to_string()).unwrap_or_default(),
+            status: api.status_code.as_u16(),
+            message: api.to_string(),
+        }
+    }
+
     pub fn is(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
@@ -50,14 +58,14 @@ impl From<HttpError> for MatrixError {
                 };
                 Self::Unavailable { reason: "it asks for a pause".into(), after }
             }
+            // Only the ping has these: they are about us, whatever their status says.
+            Some(ErrorKind::ConnectionFailed | ErrorKind::ConnectionTimeout | ErrorKind::BadStatus(_)) => {
+                Self::refused(api, kind)
+            }
             _ if api.status_code.is_server_error() || api.status_code.as_u16() == 429 => {
                 Self::Unavailable { reason: api.to_string(), after: None }
             }
-            kind => Self::Refused {
-                code: kind.map(|kind| kind.errcode().to_string()).unwrap_or_default(),
-                status: api.status_code.as_u16(),
-                message: api.to_string(),
-            },
+            kind => Self::refused(api, kind),
         }
     }
 }

@@ -98,6 +98,16 @@ impl Homeserver {
         Ok(Self { client })
     }
 
+    /// Whom the homeserver takes us for, as ourselves or as somebody else.
+    pub async fn whoami(&self, user: Option<&UserId>) -> Result<OwnedUserId, MatrixError> {
+        let request = ruma::api::client::account::whoami::v3::Request::new();
+        let answer = match user {
+            Some(user) => send_as!(self, user, request)?,
+            None => self.client.send(request).await.map_err(MatrixError::from)?,
+        };
+        Ok(answer.user_id)
+    }
+
     /// Has the homeserver call us: the only proof that both directions work. Gives its round trip.
     pub async fn ping(&self, registration_id: &str) -> Result<Duration, MatrixError> {
         use ruma::api::client::appservice::request_ping::v1::Request;

@@ -4,6 +4,7 @@
 mod support;
 
 mod chat;
+mod check;
 mod conformance;
 mod features;
 mod irc;

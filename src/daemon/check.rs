@@ -1,0 +1,98 @@
+//! `check`: every problem of a setup, with its cause and its cure.
+
+mod homeserver;
+mod outside;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::config::{Checked, Config};
+
+/// What one look found.
+pub(super) enum Finding {
+    Fine(String),
+    Problem {
+        what: String,
+        cure: String,
+    },
+    /// Could not be looked at because of an earlier problem.
+    Skipped(String),
+}
+
+impl Finding {
+    pub(super) fn problem(what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::Problem { what: what.into(), cure: cure.into() }
+    }
+}
+
+/// Looks at everything, prints what it found, and fails if there was a problem.
+pub(super) async fn run(file: &Path) -> ExitCode {
+    let findings = match Config::load(file).and_then(|config| config.check().map(|checked| (config, checked)))
+    {
+        Ok((config, checked)) => look(&config, &checked).await,
+        Err(error) => vec![Finding::problem(
+            error.to_string(),
+            "correct the configuration; bridge.example.yaml explains every key",
+        )],
+    };
+    let mut problems = 0;
+    for finding in &findings {
+        match finding {
+            Finding::Fine(what) => println!("ok       {what}"),
+            Finding::Skipped(what) => println!("skipped  {what}"),
+            Finding::Problem { what, cure } => {
+                problems += 1;
+                println!("PROBLEM  {what}\n         cure: {cure}");
+            }
+        }
+    }
+    match problems {
+        0 => {
+            println!("everything is in order");
+            ExitCode::SUCCESS
+        }
+        1 => {
+            println!("1 problem");
+            ExitCode::FAILURE
+        }
+        more => {
+            println!("{more} problems");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
+    let mut findings = vec![store(config)];
+    findings.extend(homeserver::look(&checked.matrix).await);
+    findings.extend(outside::msn(checked).await);
+    for (name, network) in &checked.irc.networks {
+        findings.push(outside::irc(name, network).await);
+    }
+    findings
+}
+
+/// The store's directory can be written, and the key belongs to what is there.
+fn store(config: &Config) -> Finding {
+    let section = &config.store;
+    let directory = section.directory.display();
+    let cure = "give the directory to the user that runs the bridge (chown, chmod 700), or set store.directory to another";
+    if let Err(error) = std::fs::create_dir_all(&section.directory) {
+        return Finding::problem(format!("the store's directory {directory} cannot be made: {error}"), cure);
+    }
+    let probe = section.directory.join("check.part");
+    let written = std::fs::write(&probe, b"check").and_then(|()| std::fs::remove_file(&probe));
+    if let Err(error) = written {
+        return Finding::problem(
+            format!("the store's directory {directory} cannot be written: {error}"),
+            cure,
+        );
+    }
+    let has_store = section.directory.join("db").exists();
+    match crate::store::SealingKey::load(&section.key_file) {
+        Err(error) if has_store || section.key_file.exists() => {
+            Finding::problem(error.to_string(), "put back the key file that belongs to this store")
+        }
+        _ => Finding::Fine(format!("the store in {directory}")),
+    }
+}

@@ -1,0 +1,138 @@
+//! Both directions to the homeserver: our token and namespaces there, its token and our address here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::post;
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+
+use super::Finding;
+use crate::matrix::{Homeserver, MatrixConfig, MatrixError};
+
+pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
+    let homeserver = match Homeserver::new(config).await {
+        Ok(homeserver) => homeserver,
+        Err(error) => return vec![Finding::problem(error.to_string(), "correct homeserver.url")],
+    };
+    match homeserver.whoami(None).await {
+        Err(MatrixError::Unavailable { reason, .. }) => vec![
+            Finding::problem(
+                format!("the homeserver at {} cannot be reached: {reason}", config.homeserver),
+                "start the homeserver, or correct homeserver.url",
+            ),
+            Finding::Skipped(
+                "tokens, namespaces and the way back, until the homeserver can be reached".into(),
+            ),
+        ],
+        Err(MatrixError::Token) => vec![
+            Finding::problem(
+                "the homeserver does not know the bridge's token: either appservice.as_token is not the one in \
+                 registration.yaml, or the homeserver has not loaded that file",
+                "compare as_token in both files; list registration.yaml under app_service_config_files in the \
+                 homeserver's configuration and restart the homeserver",
+            ),
+            Finding::Skipped("namespaces and the way back, until the token is accepted".into()),
+        ],
+        Err(error) => vec![Finding::problem(error.to_string(), "look at the homeserver's log")],
+        Ok(user) if user != config.bot => vec![Finding::problem(
+            format!("the homeserver takes the bridge for {user}, the configuration says {}", config.bot),
+            "make appservice.bot the sender_localpart of registration.yaml, and homeserver.server_name the homeserver's own",
+        )],
+        Ok(_) => {
+            let known = Finding::Fine(format!("the homeserver at {} and its as_token", config.homeserver));
+            vec![known, namespaces(&homeserver, config).await, way_back(&homeserver, config).await]
+        }
+    }
+}
+
+/// A ghost that nobody has made yet must be ours to make.
+async fn namespaces(homeserver: &Homeserver, config: &MatrixConfig) -> Finding {
+    let ghost = format!("@{}msnbridge-check:{}", config.ghost_prefix, config.server_name);
+    let Ok(ghost) = ruma::UserId::parse(ghost) else {
+        return Finding::problem("appservice.ghost_prefix makes no user names", "use a to z, 0 to 9 and _");
+    };
+    match homeserver.whoami(Some(&ghost)).await {
+        Err(MatrixError::Refused { message, .. }) if message.contains("masquerade") => Finding::problem(
+            format!("the namespaces in registration.yaml do not cover the ghosts, for example {ghost}"),
+            "make the users' regex there start with appservice.ghost_prefix, and restart the homeserver",
+        ),
+        Err(MatrixError::Unavailable { reason, .. }) => {
+            Finding::problem(format!("the homeserver became unavailable: {reason}"), "try again")
+        }
+        // Not registered yet is what is expected.
+        Ok(_) | Err(_) => Finding::Fine("the namespaces cover the ghosts".into()),
+    }
+}
+
+/// What the homeserver's call brought.
+#[derive(Default)]
+struct Seen {
+    wrong_token: AtomicBool,
+}
+
+struct Endpoint {
+    token: secrecy::SecretString,
+    seen: Arc<Seen>,
+}
+
+async fn way_back(homeserver: &Homeserver, config: &MatrixConfig) -> Finding {
+    let seen = Arc::new(Seen::default());
+    // A port that is taken is taken by the running bridge: it answers for itself.
+    let listener = TcpListener::bind(config.listen).await;
+    let served = listener.map(|listener| {
+        let endpoint = Arc::new(Endpoint { token: config.hs_token.clone(), seen: seen.clone() });
+        let router = Router::new().route("/_matrix/app/v1/ping", post(answer)).with_state(endpoint);
+        tokio::spawn(async move { axum::serve(listener, router).await })
+    });
+    let result = homeserver.ping(&config.registration_id).await;
+    let running = served.is_err();
+    if let Ok(task) = served {
+        task.abort();
+    }
+    match result {
+        Ok(_) => Finding::Fine(format!(
+            "the homeserver reaches the bridge{}",
+            if running { ", which is running" } else { "" }
+        )),
+        Err(error) if seen.wrong_token.load(Ordering::Relaxed) || error.is("M_BAD_STATUS") => {
+            Finding::problem(
+                "the homeserver calls the bridge with another token: hs_token in registration.yaml (as the homeserver loaded \
+             it) is not appservice.hs_token",
+                "make hs_token the same in both files and restart the homeserver",
+            )
+        }
+        Err(error) if error.is("M_CONNECTION_FAILED") || error.is("M_CONNECTION_TIMEOUT") => {
+            Finding::problem(
+                format!(
+                    "the homeserver cannot reach the bridge: the url in registration.yaml does not lead to {}",
+                    config.listen
+                ),
+                "correct the url in registration.yaml (as seen from the homeserver's machine) or appservice.listen, open the \
+             firewall between them, and restart the homeserver",
+            )
+        }
+        Err(error) => Finding::problem(
+            format!("the homeserver did not call the bridge: {error}"),
+            "check the id and url in registration.yaml, and appservice.id",
+        ),
+    }
+}
+
+async fn answer(
+    State(endpoint): State<Arc<Endpoint>>,
+    headers: HeaderMap,
+) -> (StatusCode, axum::Json<serde_json::Value>) {
+    let nothing = || axum::Json(serde_json::json!({}));
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if bool::from(given.as_bytes().ct_eq(endpoint.token.expose_secret().as_bytes())) {
+        return (StatusCode::OK, nothing());
+    }
+    endpoint.seen.wrong_token.store(true, Ordering::Relaxed);
+    (StatusCode::FORBIDDEN, nothing())
+}

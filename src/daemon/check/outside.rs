@@ -1,0 +1,84 @@
+//! The networks: the MSN server, its sign-in pages, IRC.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::Finding;
+use crate::config::{Checked, MsnServer};
+use crate::connector::{Passport, TicketError};
+use crate::irc::NetworkConfig;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An IRC server that refuses says so at once.
+const REFUSAL: Duration = Duration::from_secs(2);
+
+async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+    match tokio::time::timeout(PATIENCE, TcpStream::connect((host, port))).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer".into()),
+    }
+}
+
+pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
+    if let MsnServer::Embedded(accounts) = &checked.server {
+        return vec![Finding::Fine(format!("the embedded MSN service, with {} accounts", accounts.len()))];
+    }
+    let server = &checked.msn.server;
+    let reached = match connect(&server.host, server.port).await {
+        Ok(_) => Finding::Fine(format!("the MSN server {server}")),
+        Err(reason) => Finding::problem(
+            format!("the MSN server {server} cannot be reached: {reason}"),
+            "correct msn.server, or open the firewall for outgoing connections to that port",
+        ),
+    };
+    vec![reached, nexus(checked).await]
+}
+
+async fn nexus(checked: &Checked) -> Finding {
+    let nexus = &checked.msn.nexus;
+    let page = match Passport::new(&checked.msn) {
+        Ok(passport) => passport.login_page().await,
+        Err(error) => Err(error),
+    };
+    match page {
+        Ok(page) => Finding::Fine(format!("the sign-in page {page}")),
+        Err(error @ TicketError::Insecure { .. }) => Finding::problem(
+            format!("signing in would not be encrypted: {error}"),
+            "use an address that starts with https:// in msn.nexus; only if you accept that passwords can be read on \
+             the way, set msn.allow_insecure_login: true",
+        ),
+        Err(error) => {
+            Finding::problem(format!("the nexus {nexus} does not work: {error}"), "correct msn.nexus")
+        }
+    }
+}
+
+pub(super) async fn irc(name: &str, network: &NetworkConfig) -> Finding {
+    let server = format!("{}:{}", network.server, network.port);
+    let stream = match connect(&network.server, network.port).await {
+        Ok(stream) => stream,
+        Err(reason) => {
+            return Finding::problem(
+                format!("the IRC network «{name}» ({server}) cannot be reached: {reason}"),
+                format!(
+                    "correct irc.networks.{name}, or open the firewall for outgoing connections to that port"
+                ),
+            );
+        }
+    };
+    let mut line = String::new();
+    let mut reader = BufReader::new(stream);
+    let refused = !network.tls
+        && tokio::time::timeout(REFUSAL, reader.read_line(&mut line)).await.is_ok_and(|read| read.is_ok())
+        && line.starts_with("ERROR");
+    if refused {
+        return Finding::problem(
+            format!("the IRC network «{name}» ({server}) refuses connections from here: {}", line.trim()),
+            "ask the network's operators to allow more connections from this address",
+        );
+    }
+    Finding::Fine(format!("the IRC network «{name}» ({server})"))
+}

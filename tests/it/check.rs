@@ -1,0 +1,117 @@
+//! `msnbridge check` on setups that are broken, one way each; and what systemd is told.
+
+use std::os::unix::net::UnixDatagram;
+
+use crate::chat::ACCOUNTS;
+use crate::support::bridge::Bridge;
+use crate::support::free_port;
+use crate::support::service::MsnService;
+use crate::support::synapse::Synapse;
+
+/// Replaces text in one of the bridge's files, runs the check, and puts the text back.
+fn broken(bridge: &Bridge, file: &str, from: &str, to: &str) -> String {
+    let path = bridge.file(file);
+    let whole = std::fs::read_to_string(&path).unwrap();
+    assert!(whole.contains(from), "{from} is not in {file}");
+    std::fs::write(&path, whole.replace(from, to)).unwrap();
+    let (ok, said) = bridge.run(&["check"]);
+    std::fs::write(&path, whole).unwrap();
+    assert!(!ok, "{said}");
+    said
+}
+
+fn value(bridge: &Bridge, key: &str) -> String {
+    let text = std::fs::read_to_string(bridge.file("bridge.yaml")).unwrap();
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")).map(str::to_owned));
+    line.unwrap().trim_matches('\'').to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_broken_setup_is_named_with_a_cure() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let bridge =
+        Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+    let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
+    bridge.set_homeserver(&synapse.url());
+    let (ok, said) = bridge.run(&["check"]);
+    assert!(ok && said.contains("everything is in order"), "{said}");
+
+    let (as_token, hs_token) = (value(&bridge, "as_token"), value(&bridge, "hs_token"));
+    let listen = value(&bridge, "listen");
+    let elsewhere = format!("127.0.0.1:{}", free_port());
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let irc = "permissions:\n";
+    let irc_refused = format!(
+        "irc: {{networks: {{test: {{server: 127.0.0.1, port: {}, tls: false}}}}}}\npermissions:\n",
+        free_port()
+    );
+    for (from, to, cause, cure) in [
+        (as_token.as_str(), "wrong", "has not loaded that file", "app_service_config_files"),
+        (hs_token.as_str(), "wrong", "another token: hs_token", "make hs_token the same"),
+        (&synapse.url(), "http://127.0.0.1:1", "cannot be reached", "start the homeserver"),
+        (&listen, &elsewhere, "cannot reach the bridge", "correct the url in registration.yaml"),
+        ("hs_token:", "ghost_prefix: other_\n  hs_token:", "do not cover the ghosts", "regex"),
+        (&service.notification, &nobody, "MSN server", "correct msn.server"),
+        (&service.nexus, "http://192.0.2.1/rdr/pprdr.asp", "not be encrypted", "https://"),
+        (irc, &irc_refused, "IRC network «test»", "irc.networks.test"),
+        (irc, "store: {directory: accounts.txt/store}\npermissions:\n", "cannot be made", "store.directory"),
+        ("hs_token:", "colour: red\n  hs_token:", "colour", "bridge.example.yaml"),
+    ] {
+        let said = broken(&bridge, "bridge.yaml", from, to);
+        assert!(said.contains(cause) && said.contains(cure), "{cause}, {cure}:\n{said}");
+        assert!(said.contains("1 problem"), "{said}");
+    }
+}
+
+/// What arrives on a socket that stands for systemd's, until it contains this.
+async fn told(socket: &std::sync::Arc<UnixDatagram>, wanted: &'static str) {
+    let socket = socket.clone();
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut buffer = [0; 4096];
+        loop {
+            let read = socket.recv(&mut buffer).expect("the bridge says something");
+            if String::from_utf8_lossy(&buffer[..read]).contains(wanted) {
+                return;
+            }
+        }
+    });
+    crate::support::within(wanted, heard).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_hears_ready_watchdog_and_stopping() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = std::sync::Arc::new(UnixDatagram::bind(&path).unwrap());
+    socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    let mut bridge =
+        Bridge::configure(directory.path(), "http://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:1/x");
+    let begun = std::time::Instant::now();
+    bridge.spawn_with(|command| command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "3000000"));
+    told(&socket, "STATUS=waiting for the homeserver").await;
+    told(&socket, "WATCHDOG=1").await;
+    // The homeserver never calls: ready all the same, with what is waited for.
+    told(&socket, "READY=1").await;
+    assert!(begun.elapsed().as_secs() >= 9);
+    let stopping = std::time::Instant::now();
+    assert!(bridge.stop().await.success());
+    told(&socket, "STOPPING=1").await;
+    assert!(stopping.elapsed().as_secs() < 10);
+}
+
+#[test]
+fn the_unit_is_one_that_systemd_accepts() {
+    if std::process::Command::new("systemd-analyze").arg("--version").output().is_err() {
+        // A machine without systemd has nothing to say about units.
+        return;
+    }
+    let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/msnbridge.service");
+    let directory = tempfile::tempdir().unwrap();
+    let copy = directory.path().join("msnbridge.service");
+    // The program is not installed where the unit looks for it: any program will do for this.
+    let text = std::fs::read_to_string(unit).unwrap().replace("/usr/local/bin/msnbridge", "/bin/true");
+    std::fs::write(&copy, text).unwrap();
+    let said = std::process::Command::new("systemd-analyze").arg("verify").arg(&copy).output().unwrap();
+    assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
+}
