@@ -48,11 +48,7 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
 }
 
 /// Every key of a value, as a path; lists by their first element.
-fn paths(
-    value: &serde_json::Value,
-    at: &str,
-    out: &mut std::collections::BTreeMap<String, serde_json::Value>,
-) {
+fn paths(value: &serde_json::Value, at: &str, out: &mut BTreeMap<String, serde_json::Value>) {
     match value {
         serde_json::Value::Object(map) => {
             map.iter().for_each(|(key, inner)| paths(inner, &format!("{at}.{key}"), out));
@@ -93,7 +89,7 @@ irc:
   networks: {libera: {server: irc.libera.example, port: 6697}}
   relays: [{network: libera, channel: '#friends', login: you@example.com, contact: alice@example.com}]
 ";
-    let mut defaults = std::collections::BTreeMap::new();
+    let mut defaults = BTreeMap::new();
     paths(&serde_json::to_value(load(minimal).unwrap()).unwrap(), "", &mut defaults);
     for (key, value) in &all {
         let is_path = key.starts_with(".store.directory") || key.starts_with(".store.key_file");
