@@ -8,6 +8,7 @@ mod config;
 mod convert;
 mod error;
 mod group;
+mod health;
 mod login;
 mod pump;
 mod session;

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::call::{self, Assignment, Begin, CallHandle, Of};
+use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, connect, now};
 use super::{ConnectError, TicketError, convert, group};
@@ -24,6 +25,7 @@ const MAX_HOPS: u32 = 5;
 /// What this bridge can do: messages in several parts, and it says that it is MSNC4 (7.0).
 const CAPABILITIES: Capabilities = Capabilities(0x4000_0000 | Capabilities::MULTI_PACKET);
 
+type Trial = Option<BoxFuture<'static, bool>>;
 type Tickets = Option<BoxFuture<'static, Result<Ticket, TicketError>>>;
 
 /// What one session has under way.
@@ -33,6 +35,7 @@ struct UnderWay {
     boards: HashMap<TrId, oneshot::Sender<Assignment>>,
     /// The lists are loaded: conversations can be opened.
     ready: bool,
+    trial: Trial,
 }
 
 enum Next {
@@ -110,14 +113,24 @@ impl LoginTask {
     /// Runs until the session ends (`Err`) or sends us elsewhere (`Ok`).
     async fn drive(&mut self, pump: &mut Pump<NotificationSession>) -> Result<HostPort, End> {
         let mut under_way = UnderWay::default();
+        let mut health = Health::new();
         let cancel = self.cancel.clone();
         loop {
+            let quiet = under_way.ready && under_way.trial.is_none();
             tokio::select! {
+                () = tokio::time::sleep_until(health.try_at()), if quiet => self.begin_trial(pump, &mut under_way),
+                works = trial(&mut under_way.trial) => {
+                    under_way.trial = None;
+                    if health.tried(works) == Verdict::Replace {
+                        let error = SessionError::TimedOut("a conversation that was tried");
+                        return Err(End::Failed(error.into()));
+                    }
+                }
                 event = pump.next() => match event {
-                    Ok(event) => match self.happened(pump, &mut under_way, event).await {
+                    Ok(event) => { health.heard(); match self.happened(pump, &mut under_way, event).await {
                         Next::GoOn => {}
                         Next::Redirected(server) => return Ok(server),
-                    },
+                    } }
                     Err(error) => return Err(End::Failed(error)),
                 },
                 ticket = fetch(&mut under_way.tickets) => {
@@ -139,6 +152,17 @@ impl LoginTask {
                 () = cancel.cancelled() => return Err(End::Stop),
             }
         }
+    }
+
+    /// Asks for a switchboard only to see whether one comes.
+    fn begin_trial(&self, pump: &mut Pump<NotificationSession>, under_way: &mut UnderWay) {
+        let Some(email) = self.email() else { return };
+        let (assignment, assigned) = oneshot::channel();
+        let request = pump.machine.request_switchboard(now());
+        // Those that were never answered are nobody's any more.
+        under_way.boards.retain(|_, waiting| !waiting.is_closed());
+        under_way.boards.insert(request, assignment);
+        under_way.trial = Some(Box::pin(health::try_board(assigned, email, pump.machine.dialect())));
     }
 
     async fn happened(
@@ -265,6 +289,8 @@ impl LoginTask {
         let of = self.of(pump, &invitees).ok_or_else(no_one)?;
         let (assignment, assigned) = oneshot::channel();
         let request = pump.machine.request_switchboard(now());
+        // Those that were never answered are nobody's any more.
+        under_way.boards.retain(|_, waiting| !waiting.is_closed());
         under_way.boards.insert(request, assignment);
         let call = call::start(of, conversation.clone(), Begin::Calling { assigned, invitees });
         self.calls.insert(conversation.clone(), call.clone());
@@ -323,6 +349,13 @@ impl LoginTask {
             (Err(reason), _) => drop(reply.send(Err(reason))),
             (_, Err(error)) => drop(reply.send(Err(error.to_string()))),
         }
+    }
+}
+
+async fn trial(trial: &mut Trial) -> bool {
+    match trial {
+        Some(trial) => trial.await,
+        None => std::future::pending().await,
     }
 }
 
