@@ -121,7 +121,12 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
         "font" => font(rest).map(Command::Font).ok_or_else(|| usage(name)),
         "reconnect" => none(Command::Reconnect),
         "cancel" => none(Command::Cancel),
-        _ => Err(format!("There is no command «{name}». Say «help» for a list.")),
+        // The word is not repeated: it may be a password that came too late.
+        _ => Err(
+            "I do not know that command. Say «help» for a list. If it was a password, please remove your \
+                  message and begin again with «login»."
+                .into(),
+        ),
     }
 }
 

@@ -112,7 +112,7 @@ pub struct LocalMessage {
 }
 
 /// A command, and where its answer goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct LocalCommand {
     pub user: UserId,
     /// The words without a prefix.
@@ -121,6 +121,15 @@ pub struct LocalCommand {
     pub portal: PortalKey,
     /// The frontend's own name of it.
     pub reference: String,
+    /// Written by a person, not made of something they did: only that can be a password.
+    pub typed: bool,
+}
+
+impl std::fmt::Debug for LocalCommand {
+    /// The text may be a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LocalCommand(of {} in {})", self.user, self.portal)
+    }
 }
 
 /// What happened on a frontend.

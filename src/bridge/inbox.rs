@@ -29,7 +29,7 @@ pub struct Inbox {
     storage: Arc<dyn Storage>,
     leg: Leg,
     state: Mutex<State>,
-    arrived: Arc<Notify>,
+    arrived: Notify,
 }
 
 struct State {
@@ -66,17 +66,25 @@ impl Memory {
         [&[self.kind][..], &number.to_be_bytes()].concat()
     }
 
-    fn remember(&mut self, digest: [u8; 32], batch: &mut Batch) {
-        if !self.known.insert(digest) {
-            return;
+    /// Writes what [`Memory::remember`] will know, the `index`th of a batch.
+    fn plan(&self, index: u64, digest: [u8; 32], batch: &mut Batch) {
+        let number = self.next + index;
+        batch.put(Table::Seen, self.key(number), digest);
+        if let Some(forgotten) = number.checked_sub(REMEMBERED as u64) {
+            batch.remove(Table::Seen, self.key(forgotten));
         }
-        batch.put(Table::Seen, self.key(self.next), digest);
-        self.order.push_back((self.next, digest));
-        self.next += 1;
+    }
+
+    /// What was planned is on disk.
+    fn remember(&mut self, digests: &[[u8; 32]]) {
+        for digest in digests {
+            self.known.insert(*digest);
+            self.order.push_back((self.next, *digest));
+            self.next += 1;
+        }
         while self.order.len() > REMEMBERED {
-            if let Some((number, old)) = self.order.pop_front() {
+            if let Some((_, old)) = self.order.pop_front() {
                 self.known.remove(&old);
-                batch.remove(Table::Seen, self.key(number));
             }
         }
     }
@@ -107,7 +115,7 @@ impl Inbox {
         // Numbers of items that were read and removed are not used again.
         let next = next.max(items.next);
         let state = Mutex::new(State { next, transactions, items });
-        Ok(Self { storage, leg, state, arrived: Arc::new(Notify::new()) })
+        Ok(Self { storage, leg, state, arrived: Notify::new() })
     }
 
     /// Takes a transaction. When this returns, everything in it that was not seen before is on disk.
@@ -119,31 +127,36 @@ impl Inbox {
             return Ok(0);
         }
         let mut batch = Batch::default();
-        state.transactions.remember(whole, &mut batch);
-        let mut fresh = 0;
+        state.transactions.plan(0, whole, &mut batch);
+        let mut fresh: Vec<[u8; 32]> = Vec::new();
+        let first = state.next;
         for item in &items {
             let name = digest(&[&item.name]);
-            if state.items.known.contains(&name) {
+            if state.items.known.contains(&name) || fresh.contains(&name) {
                 continue;
             }
-            state.items.remember(name, &mut batch);
+            let number = fresh.len() as u64;
+            state.items.plan(number, name, &mut batch);
             let mut key = self.leg.as_str().as_bytes().to_vec();
-            key.extend_from_slice(&state.next.to_be_bytes());
+            key.extend_from_slice(&(first + number).to_be_bytes());
             batch.put(Table::Inbox, key, item.raw.clone());
-            state.next += 1;
-            fresh += 1;
+            fresh.push(name);
         }
-        // The lock is held until the order of the batches is fixed, not until they are on disk.
-        let synced = self.storage.commit(batch, Urgency::Now);
+        // Held until everything is on disk: a repeat of this transaction waits here and is answered no sooner. Only
+        // what is on disk counts as seen.
+        self.storage.commit(batch, Urgency::Now).await?;
+        let count = fresh.len();
+        state.next += count as u64;
+        state.transactions.remember(&[whole]);
+        state.items.remember(&fresh);
         drop(state);
-        synced.await?;
         self.arrived.notify_one();
-        Ok(fresh)
+        Ok(count)
     }
 
-    /// Wakes whoever reads.
-    pub(super) fn arrived(&self) -> Arc<Notify> {
-        self.arrived.clone()
+    /// Resolves when something has come.
+    pub(super) async fn arrived(&self) {
+        self.arrived.notified().await;
     }
 
     pub fn leg(&self) -> Leg {

@@ -8,6 +8,7 @@ mod leg;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -91,13 +92,11 @@ impl Portal {
         tracing::debug!(head = self.cursors.head, "the portal was opened");
         let cancel = self.around.cancel.clone();
         loop {
-            if let Err(error) = self.start_deliveries() {
-                tracing::error!(%error, "the portal cannot read its journal");
-            }
+            self.start_deliveries();
             let wake = self.legs.iter().filter_map(LegQueue::wake_at).min();
             let result = tokio::select! {
                 input = mailbox.recv() => match input {
-                    Some(input) => self.take(input, &mut mailbox).await,
+                    Some(input) => { self.take(input, &mut mailbox).await; Ok(()) }
                     None => break,
                 },
                 Some(done) = self.under_way.join_next() => match done {
@@ -121,9 +120,7 @@ impl Portal {
     async fn stop(&mut self, mailbox: &mut mpsc::Receiver<PortalInput>) {
         mailbox.close();
         while let Some(input) = mailbox.recv().await {
-            if let Err(error) = self.take(input, mailbox).await {
-                tracing::error!(%error, "the journal could not be written");
-            }
+            self.take(input, mailbox).await;
         }
         let until = Instant::now() + GRACE;
         while let Ok(Some(done)) = tokio::time::timeout_at(until, self.under_way.join_next()).await {
@@ -135,11 +132,7 @@ impl Portal {
     }
 
     /// Handles an input and everything that waits behind it: one commit for all.
-    async fn take(
-        &mut self,
-        first: PortalInput,
-        mailbox: &mut mpsc::Receiver<PortalInput>,
-    ) -> Result<(), BridgeError> {
+    async fn take(&mut self, first: PortalInput, mailbox: &mut mpsc::Receiver<PortalInput>) {
         let mut batch = Batch::default();
         let mut next = Some(first);
         let mut appended = 0;
@@ -156,10 +149,17 @@ impl Portal {
             next = (appended < MAILBOX).then(|| mailbox.try_recv().ok()).flatten();
         }
         if appended > 0 {
-            self.around.storage.commit(batch, Urgency::Now).await?;
+            self.write_down(batch).await;
             tracing::info!(head = self.cursors.head, appended, "journaled");
         }
-        Ok(())
+    }
+
+    /// Writes a batch, however long the disk takes: what was said is in no other place. Nothing more is taken meanwhile.
+    async fn write_down(&self, batch: Batch) {
+        while let Err(error) = self.around.storage.commit(batch.clone(), Urgency::Now).await {
+            tracing::error!(%error, "the journal could not be written, trying again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     fn leg_mut(&mut self, leg: Leg) -> Option<&mut LegQueue> {
@@ -172,13 +172,12 @@ impl Portal {
         leg == Leg::Irc && (age > MAX_AGE || self.cursors.head - sequence >= MAX_BACKLOG)
     }
 
-    fn start_deliveries(&mut self) -> Result<(), BridgeError> {
-        while self.start_ready()? {}
-        Ok(())
+    fn start_deliveries(&mut self) {
+        while self.start_ready() {}
     }
 
     /// Starts what can start; true when a leg passed over something and may have more.
-    fn start_ready(&mut self) -> Result<bool, BridgeError> {
+    fn start_ready(&mut self) -> bool {
         let mut again = false;
         let now = Instant::now();
         for index in 0..self.legs.len() {
@@ -189,7 +188,16 @@ impl Portal {
             if self.cursors.done(leg) == self.cursors.head {
                 continue;
             }
-            match self.cursors.next(&*self.around.storage, leg)? {
+            let next = match self.cursors.next(&*self.around.storage, leg) {
+                Ok(next) => next,
+                Err(error) => {
+                    // The others are not held up by what this one cannot read.
+                    tracing::error!(%leg, %error, "the journal cannot be read");
+                    self.legs[index].hold("the journal cannot be read");
+                    continue;
+                }
+            };
+            match next {
                 Next::Entry { sequence, entry } if self.is_stale(leg, sequence, &entry) => {
                     self.legs[index].miss();
                     let mut batch = Batch::default();
@@ -206,7 +214,7 @@ impl Portal {
                 }
             }
         }
-        Ok(again)
+        again
     }
 
     fn start(&mut self, index: usize, attempt: Attempt) {
@@ -226,11 +234,17 @@ impl Portal {
         let network = self.around.network.clone();
         let frontend = self.frontend(leg);
         self.under_way.spawn(async move {
-            let result = match frontend {
-                Some(frontend) => frontend.deliver(delivery).await,
-                None if leg == Leg::Remote => network.deliver(delivery).await,
-                None => Err(DeliveryError::permanent("this side is not configured any more")),
+            let delivered = async {
+                match frontend {
+                    Some(frontend) => frontend.deliver(delivery).await,
+                    None if leg == Leg::Remote => network.deliver(delivery).await,
+                    None => Err(DeliveryError::permanent("this side is not configured any more")),
+                }
             };
+            // A mistake of ours in one delivery must not stop the leg for good.
+            let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;
+            let result =
+                caught.unwrap_or_else(|_| Err(DeliveryError::transient("an internal error, see the log")));
             (leg, attempt, result)
         });
     }
@@ -282,7 +296,9 @@ impl Portal {
         let entry = &attempt.entry;
         DeadLetter { portal: self.key.clone(), leg, reason: reason.clone(), entry: (**entry).clone() }
             .store(&mut batch);
-        trim_dead_letters(&*self.around.storage, &mut batch)?;
+        if let Err(error) = trim_dead_letters(&*self.around.storage, &mut batch) {
+            tracing::warn!(%error, "old dead letters were not removed");
+        }
         if let Some(notice) = self.failure_notice(leg, entry, &reason) {
             self.cursors.append(&notice, &mut batch);
         }

@@ -3,6 +3,7 @@
 mod commands;
 mod inbound;
 mod logins;
+mod reader;
 mod signals;
 
 use std::collections::HashMap;
@@ -60,6 +61,11 @@ pub(super) enum Input {
     Remote(RemoteEvent),
     /// Something from a frontend that has no inbox.
     Local(LocalEvent),
+    /// Something from an inbox, and what takes it out of there.
+    Item {
+        event: LocalEvent,
+        with: Batch,
+    },
     LegUp(Leg),
     /// A login from the configuration.
     Configured(Box<Login>),
@@ -100,19 +106,26 @@ impl BridgeHandle {
 
 /// The channel between those who bring events and the router, made before either.
 pub struct Bridge {
+    sender: mpsc::Sender<Input>,
     events: mpsc::Receiver<Input>,
 }
 
 impl Bridge {
     pub fn channel() -> (BridgeHandle, Self) {
         let (sender, events) = mpsc::channel(EVENTS);
-        (BridgeHandle { events: sender }, Self { events })
+        (BridgeHandle { events: sender.clone() }, Self { sender, events })
     }
 
     /// Loads what is stored, takes up what was interrupted, and starts the task.
     pub fn start(self, setup: Setup) -> Result<(), BridgeError> {
         let tasks = setup.tasks.clone();
+        let (inboxes, frontends, cancel) =
+            (setup.inboxes.clone(), setup.frontends.clone(), setup.cancel.clone());
         let router = Router::load(setup)?;
+        for inbox in inboxes {
+            let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
+            tasks.spawn(reader::run(inbox, frontend, self.sender.clone(), cancel.clone()));
+        }
         tasks.spawn(router.run(self.events));
         Ok(())
     }
@@ -129,8 +142,6 @@ struct Router {
     awaiting_password: HashMap<UserId, String>,
     signals: Vec<SignalSender>,
     requests: JoinSet<Finished>,
-    /// How far each inbox was read.
-    read: HashMap<Leg, Vec<u8>>,
 }
 
 impl Router {
@@ -157,7 +168,6 @@ impl Router {
             awaiting_password: HashMap::new(),
             signals,
             requests: JoinSet::new(),
-            read: HashMap::new(),
             setup,
         };
         for record in PortalRecord::load_all(&*router.setup.storage)? {
@@ -175,28 +185,12 @@ impl Router {
     async fn run(mut self, mut events: mpsc::Receiver<Input>) {
         let cancel = self.setup.cancel.clone();
         let mut pulse = tokio::time::interval(std::time::Duration::from_secs(1));
-        let arrivals: Vec<_> = self.setup.inboxes.iter().map(|inbox| inbox.arrived()).collect();
-        for inbox in self.setup.inboxes.clone() {
-            self.drain(&inbox).await;
-        }
         loop {
-            let arrived = async {
-                let waits = arrivals.iter().map(|notify| Box::pin(notify.notified()));
-                match arrivals.len() {
-                    0 => std::future::pending().await,
-                    _ => futures_util::future::select_all(waits).await.1,
-                }
-            };
             let result = tokio::select! {
                 event = events.recv() => match event {
                     Some(input) => self.take(input).await,
                     None => break,
                 },
-                index = arrived => {
-                    let inbox = self.setup.inboxes[index].clone();
-                    self.drain(&inbox).await;
-                    Ok(())
-                }
                 Some(failure) = self.failures.recv() => self.tell_of_failure(&failure).await,
                 Some(done) = self.requests.join_next() => match done {
                     Ok(finished) => self.command_finished(finished).await,
@@ -223,6 +217,7 @@ impl Router {
         match input {
             Input::Remote(event) => self.remote(event).await,
             Input::Local(event) => self.local(event, Batch::default()).await,
+            Input::Item { event, with } => self.local(event, with).await,
             Input::LegUp(leg) => self.release(leg, |_| true).await,
             Input::Configured(login) => self.configured(*login).await,
             Input::Open(portal) => self.open(&portal).map(drop),

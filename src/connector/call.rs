@@ -100,6 +100,8 @@ pub(super) struct Of {
     /// Whether everybody called can put messages in several parts together.
     pub(super) multi_packet: bool,
     pub(super) moved: mpsc::Sender<Moved>,
+    /// The login's own: its calls end with it.
+    pub(super) cancel: tokio_util::sync::CancellationToken,
 }
 
 /// A message under way: one answer for all its parts.
@@ -114,6 +116,8 @@ struct Call {
     conversation: ConversationId,
     handle: CallHandle,
     members: Vec<Email>,
+    /// What those who were here are called.
+    names: HashMap<Email, String>,
     opened: bool,
     /// Somebody was there besides us, or was called and did not come: without anybody now, it is over.
     had_its_time: bool,
@@ -136,6 +140,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         // The task must not keep its own mailbox open.
         handle: handle.clone(),
         members: Vec::new(),
+        names: HashMap::new(),
         opened: false,
         had_its_time: false,
         sendings: HashMap::new(),
@@ -152,6 +157,8 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
 impl Call {
     #[tracing::instrument(name = "call", skip_all, fields(login = %self.of.login, conversation = %self.conversation))]
     async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallAsk>) {
+        // A board that we are called to and find empty is over: whoever rang has gone.
+        self.had_its_time = matches!(begin, Begin::Rung { .. });
         let opening = self.open(begin).await;
         match opening {
             Ok(pump) => self.drive(pump, &mut mailbox).await,
@@ -185,7 +192,7 @@ impl Call {
     }
 
     async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {
-        let cancel = self.of.shared.cancel.clone();
+        let cancel = self.of.cancel.clone();
         loop {
             let idle_at = self.last_said + IDLE;
             tokio::select! {
@@ -284,12 +291,13 @@ impl Call {
             CallEvent::Joined { email, name, .. } => {
                 self.invited(&email, Ok(()));
                 self.members.push(email.clone());
+                self.names.insert(email.clone(), name.clone());
                 self.had_its_time = true;
                 if self.opened {
                     self.regroup(Some((&email, &name))).await;
                 }
             }
-            CallEvent::Left { email, .. } => self.left(&email).await,
+            CallEvent::Left { email, idle } => self.left(&email, idle).await,
             CallEvent::InviteFailed { email, failure } => {
                 self.had_its_time = true;
                 let reason = match failure {
@@ -353,7 +361,7 @@ impl Call {
         let moved = Moved { to: conversation.clone(), call: self.handle.clone() };
         let _ = self.of.moved.send(moved).await; // the login may have ended
         for email in self.members.clone() {
-            let ghost = convert::ghost(&email, email.as_str());
+            let ghost = self.ghost(&email);
             self.tell(RemoteKind::Joined { conversation: conversation.clone(), ghost, at: time_of_day() })
                 .await;
         }
@@ -366,12 +374,16 @@ impl Call {
         }
     }
 
-    async fn left(&mut self, email: &Email) {
+    fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
+        convert::ghost(email, self.names.get(email).map_or(email.as_str(), String::as_str))
+    }
+
+    async fn left(&mut self, email: &Email, idle: bool) {
         self.members.retain(|member| member != email);
-        // Somebody dropped for being idle is still part of the conversation and is called again with the next message.
         self.last_said = Instant::now();
-        if group::is_group(&self.conversation) && !self.members.is_empty() {
-            let ghost = convert::ghost(email, email.as_str());
+        // Somebody dropped for being idle is still part of the conversation and is called again with the next message.
+        if !idle && group::is_group(&self.conversation) && !self.members.is_empty() {
+            let ghost = self.ghost(email);
             let conversation = self.conversation.clone();
             self.tell(RemoteKind::Left { conversation, ghost, at: time_of_day() }).await;
             self.remember_group().await;

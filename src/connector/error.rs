@@ -97,6 +97,7 @@ impl From<SendFailure> for CallFailure {
             SendFailure::NotDelivered => Self::NotDelivered,
             SendFailure::NobodyThere(why) => Self::Nobody(why),
             SendFailure::Unconfirmed => Self::Unconfirmed,
+            SendFailure::NotSent => Self::Lost,
             SendFailure::Refused(code) => Self::Refused(code),
         }
     }

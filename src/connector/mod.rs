@@ -106,6 +106,10 @@ impl MsnConnector {
                 Ok(Err(Attempt::Failed(failure))) => failure,
                 Err(_) => CallFailure::Unconfirmed,
             };
+            if self.shared.cancel.is_cancelled() {
+                // It stays in the journal, and goes after the next start.
+                return Err(DeliveryError::LegDown { reason: "the bridge is stopping".into() });
+            }
             let again = failure.may_work_again() && begun.elapsed() < RETRY_BEFORE;
             if !again {
                 return Err(DeliveryError::permanent(failure.to_string()));

@@ -60,7 +60,9 @@ impl LoginTask {
                 Ok(stream) => Pump::new(machine, stream),
                 Err(error) => return End::Failed(error),
             };
-            match self.drive(&mut pump).await {
+            let driven = self.drive(&mut pump).await;
+            self.show_all_offline(&pump).await;
+            match driven {
                 Ok(redirected) => {
                     tracing::info!(server = %redirected, "sent on to another server");
                     server = redirected;
@@ -76,6 +78,17 @@ impl LoginTask {
         }
         let error: SessionError = LoginFailure::TooManyRedirects(MAX_HOPS).into();
         End::Failed(error.into())
+    }
+
+    /// Without a session nothing is known of anybody any more.
+    async fn show_all_offline(&self, pump: &Pump<NotificationSession>) {
+        let online = pump.machine.roster().contacts().filter(|contact| contact.status != Status::Offline);
+        for contact in online {
+            let mut presence = convert::presence(contact);
+            presence.availability = crate::bridge::event::Availability::Offline;
+            presence.text.clear();
+            self.tell(RemoteKind::Presence(presence)).await;
+        }
     }
 
     fn email(&self) -> Option<Email> {
@@ -127,7 +140,7 @@ impl LoginTask {
                     }
                 }
                 event = pump.next() => match event {
-                    Ok(event) => { health.heard(); match self.happened(pump, &mut under_way, event).await {
+                    Ok(event) => { if !is_answer(&event) { health.heard(); } match self.happened(pump, &mut under_way, event).await {
                         Next::GoOn => {}
                         Next::Redirected(server) => return Ok(server),
                     } }
@@ -254,6 +267,7 @@ impl LoginTask {
             dialect: pump.machine.dialect(),
             multi_packet: members.iter().all(able),
             moved: self.moves.clone(),
+            cancel: self.cancel.clone(),
         })
     }
 
@@ -350,6 +364,11 @@ impl LoginTask {
             (_, Err(error)) => drop(reply.send(Err(error.to_string()))),
         }
     }
+}
+
+/// Answers to what we asked prove less than what comes by itself.
+fn is_answer(event: &NotificationEvent) -> bool {
+    matches!(event, NotificationEvent::SwitchboardReady { .. } | NotificationEvent::SwitchboardRefused { .. })
 }
 
 async fn trial(trial: &mut Trial) -> bool {

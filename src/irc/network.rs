@@ -14,7 +14,7 @@ use super::{NetworkConfig, RelayConfig, inbound};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Ghost, LocalEvent, RemoteEvent, RemoteKind};
-use crate::bridge::ids::LoginId;
+use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::ports::{Content, Delivery, DeliveryError};
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
@@ -46,14 +46,17 @@ struct Person {
     key: String,
     wanted: String,
     name: String,
+    /// Their direct conversation, for people of the network.
+    conversation: Option<ConversationId>,
 }
 
 impl Person {
-    fn of(author: &Author) -> Option<Self> {
+    fn of(author: &Author, relay: &RelayConfig) -> Option<Self> {
         match author {
             Author::Ghost(ghost) => Some(Self::ghost(ghost)),
             Author::Owner { name } => {
-                Some(Self { key: format!("owner {name}"), wanted: name.clone(), name: name.clone() })
+                let key = format!("owner {name} of {}", relay.portal.receiver);
+                Some(Self { key, wanted: name.clone(), name: name.clone(), conversation: None })
             }
             Author::Relayed { .. } | Author::Bridge => None,
         }
@@ -62,7 +65,17 @@ impl Person {
     fn ghost(ghost: &Ghost) -> Self {
         let account = ghost.id.as_str();
         let wanted = account.split('@').next().unwrap_or(account).to_owned();
-        Self { key: format!("ghost {account}"), wanted, name: ghost.name.clone() }
+        let conversation = Some(ConversationId::new(account));
+        Self { key: format!("ghost {account}"), wanted, name: ghost.name.clone(), conversation }
+    }
+
+    /// Whether they speak at the other end of this relay too: a contact in every channel that is their conversation, an
+    /// owner in every one of that login's.
+    fn speaks_in(&self, relay: &RelayConfig, first: &RelayConfig) -> bool {
+        match &self.conversation {
+            Some(conversation) => relay.portal.conversation == *conversation,
+            None => relay.portal.receiver == first.portal.receiver,
+        }
     }
 }
 
@@ -105,12 +118,12 @@ impl Network {
         if delivery.missed > 0 {
             let text = format!("({} messages were missed while IRC was not reachable)", delivery.missed);
             let line = Line::Notice { target: relay.channel.clone(), text };
-            self.bot.say(vec![line]).await.map_err(DeliveryError::transient)?;
+            self.bot.say(vec![line]).await?;
         }
         match self.speaker(relay, &delivery.author).await {
             Some((puppet, nick)) => {
                 let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: None });
-                puppet.say(lines).await.map_err(DeliveryError::transient)
+                Ok(puppet.say(lines).await?)
             }
             None => self.say_as_bot(relay, &delivery.author, body).await,
         }
@@ -135,12 +148,12 @@ impl Network {
             Author::Bridge => None,
         };
         let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: name });
-        self.bot.say(lines).await.map_err(DeliveryError::transient)
+        Ok(self.bot.say(lines).await?)
     }
 
     /// The puppet who says it, in the channel; `None` for the bot.
     async fn speaker(&self, relay: &RelayConfig, author: &Author) -> Option<(SessionHandle, String)> {
-        let person = Person::of(author)?;
+        let person = Person::of(author, relay)?;
         let (puppet, is_new) = self.puppet(relay, &person)?;
         let standing = if is_new { puppet.settled(PATIENCE).await } else { puppet.standing.borrow().clone() };
         let standing = match standing {
@@ -165,11 +178,16 @@ impl Network {
         if people.puppets.len() >= self.max_puppets {
             return None;
         }
+        let own = self.relays.iter().filter(|other| person.speaks_in(other, relay));
+        let mut channels: Vec<String> = own.map(|other| other.channel.clone()).collect();
+        channels.push(relay.channel.clone());
+        channels.sort();
+        channels.dedup();
         let persona = Persona {
             wanted: person.wanted.clone(),
             suffix: self.config.puppet_suffix.clone(),
             real_name: person.name.clone(),
-            channels: vec![relay.channel.clone()],
+            channels,
         };
         let puppet = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
         people.puppets.insert(person.key.clone(), puppet.clone());

@@ -29,15 +29,21 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> 
     }
 }
 
-/// A name as part of a line.
-fn one_line(name: &str) -> String {
-    mirc::clean(name).replace(['\n', '\t'], " ")
+/// Text as part of a line, at most so many bytes of it.
+pub(super) fn one_line(text: &str, limit: usize) -> String {
+    let mut line = mirc::clean(text).replace(['\n', '\t'], " ");
+    let end = (0..=limit.min(line.len())).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+    line.truncate(end);
+    line
 }
+
+/// The longest name put in front of a line, in bytes.
+const MAX_NAME: usize = 64;
 
 fn said(text: &RichText, channel: &str, voice: &Voice<'_>, action: bool) -> Vec<Line> {
     let prefix = voice.prefix.map(|name| match action {
-        true => format!("* {} ", one_line(name)),
-        false => format!("<{}> ", one_line(name)),
+        true => format!("* {} ", one_line(name, MAX_NAME)),
+        false => format!("<{}> ", one_line(name, MAX_NAME)),
     });
     let prefix = prefix.unwrap_or_default();
     // An action of the bot would be the bot's: it is told as a line.

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::NetworkConfig;
 use super::nick::{self, DEFAULT_LENGTH};
 use super::pace::Pace;
+use crate::bridge::ports::DeliveryError;
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
@@ -52,9 +53,29 @@ pub(super) enum Standing {
     },
 }
 
+/// Why something was not said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SayFailure {
+    /// Not now: the connection, or the channel, is not there.
+    Lost(String),
+    /// The server refuses this: nobody of that name, no right to speak.
+    Refused(String),
+}
+
+impl From<SayFailure> for DeliveryError {
+    fn from(failure: SayFailure) -> Self {
+        match failure {
+            SayFailure::Lost(reason) => Self::transient(reason),
+            SayFailure::Refused(reason) => Self::permanent(reason),
+        }
+    }
+}
+
+type Said = Result<(), SayFailure>;
+
 /// What a connection is asked.
 pub(super) enum Ask {
-    Say { lines: Vec<Line>, reply: oneshot::Sender<Result<(), String>> },
+    Say { lines: Vec<Line>, reply: oneshot::Sender<Said> },
     Away(Option<String>),
 }
 
@@ -63,6 +84,14 @@ pub(super) enum Ask {
 pub(super) enum Line {
     Message { target: String, text: String },
     Notice { target: String, text: String },
+}
+
+impl Line {
+    fn target(&self) -> &str {
+        match self {
+            Self::Message { target, .. } | Self::Notice { target, .. } => target,
+        }
+    }
 }
 
 /// Something heard in a channel.
@@ -82,11 +111,11 @@ pub(super) struct SessionHandle {
 
 impl SessionHandle {
     /// Resolves when the server has taken every line.
-    pub(super) async fn say(&self, lines: Vec<Line>) -> Result<(), String> {
-        let gone = |_| "the IRC connection has ended".to_owned();
+    pub(super) async fn say(&self, lines: Vec<Line>) -> Said {
+        let gone = || SayFailure::Lost("the IRC connection has ended".into());
         let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone(()))?;
-        answer.await.map_err(|_| gone(()))?
+        self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
     pub(super) fn away(&self, text: Option<String>) {
@@ -141,8 +170,9 @@ enum End {
 /// A message on its way, until the server has answered the ping behind it.
 struct Unconfirmed {
     token: String,
+    targets: Vec<String>,
     since: Instant,
-    reply: oneshot::Sender<Result<(), String>>,
+    reply: oneshot::Sender<Said>,
 }
 
 /// What one connection has under way.
@@ -153,7 +183,9 @@ struct Flow {
     pace: Pace,
     tokens: u64,
     nick: String,
-    joined: usize,
+    joined: Vec<String>,
+    /// Channels that cannot be entered, and why.
+    shut: HashMap<String, String>,
     begun: Instant,
 }
 
@@ -206,7 +238,8 @@ impl Session {
                     None => return false,
                     Some(Ask::Away(text)) => self.away = text,
                     Some(Ask::Say { reply, .. }) => {
-                        let _ = reply.send(Err("not connected to IRC".into())); // whoever asked may have gone
+                        let not_now = SayFailure::Lost("not connected to IRC".into());
+                        let _ = reply.send(Err(not_now)); // whoever asked may have gone
                     }
                 },
             }
@@ -219,7 +252,7 @@ impl Session {
             nickname: nicks.next(),
             alt_nicks: nicks.collect(),
             username: Some("msnbridge".into()),
-            realname: Some(super::mirc::clean(&self.persona.real_name).replace('\n', " ")),
+            realname: Some(super::outbound::one_line(&self.persona.real_name, 50)),
             server: Some(self.config.server.clone()),
             port: Some(self.config.port),
             password: self.config.password.as_ref().map(|p| p.expose_secret().to_owned()),
@@ -258,7 +291,8 @@ impl Session {
             pace: Pace::new(self.config.line_penalty),
             tokens: 0,
             nick: String::new(),
-            joined: 0,
+            joined: Vec::new(),
+            shut: HashMap::new(),
             begun: Instant::now(),
         };
         let end = self.serve(&mut flow, stream, mailbox).await;
@@ -267,7 +301,7 @@ impl Session {
             End::Lost(reason) | End::Refused(reason) => reason.clone(),
         };
         for waiting in flow.unconfirmed {
-            let _ = waiting.reply.send(Err(reason.clone())); // whoever asked may have gone
+            let _ = waiting.reply.send(Err(SayFailure::Lost(reason.clone()))); // whoever asked may have gone
         }
         end
     }
@@ -316,7 +350,7 @@ impl Session {
     }
 
     fn is_in(&self, flow: &Flow) -> bool {
-        !flow.nick.is_empty() && flow.joined >= self.persona.channels.len()
+        !flow.nick.is_empty() && flow.joined.len() + flow.shut.len() >= self.persona.channels.len()
     }
 
     /// A connection that ends before it was ever welcome was refused.
@@ -332,13 +366,14 @@ impl Session {
                 flow.nick = arguments.into_iter().next().unwrap_or_default();
             }
             Command::Response(Response::RPL_ISUPPORT, arguments) => self.learn(&arguments),
-            Command::Response(Response::RPL_ENDOFNAMES, _) => {
-                flow.joined += 1;
-                if self.is_in(flow) {
-                    tracing::info!(nick = flow.nick, "joined");
-                    self.stand(Standing::Joined { nick: flow.nick.clone() });
-                    self.say_away(flow);
+            Command::Response(Response::RPL_ENDOFNAMES, arguments) => {
+                let channel =
+                    arguments.get(1).map(|channel| channel.to_ascii_lowercase()).unwrap_or_default();
+                flow.shut.remove(&channel);
+                if !flow.joined.contains(&channel) {
+                    flow.joined.push(channel);
                 }
+                self.check_in(flow);
             }
             Command::Response(response, arguments) => return self.numeric(flow, response, &arguments),
             Command::NICK(new) if from_us => {
@@ -350,8 +385,9 @@ impl Session {
                 let shut_out = flow.nick.is_empty() && self.ears.is_none();
                 return Some(if shut_out { End::Refused(reason) } else { End::Lost(reason) });
             }
-            Command::KICK(_, who, reason) if who == flow.nick => {
-                return Some(End::Lost(format!("kicked: {}", reason.unwrap_or_default())));
+            Command::KICK(channel, who, reason) if who == flow.nick => {
+                let reason = format!("kicked: {}", reason.unwrap_or_default());
+                shut(flow, &channel, reason);
             }
             Command::PRIVMSG(channel, text) if !from_us => {
                 self.heard(message.prefix, channel, text).await;
@@ -379,14 +415,36 @@ impl Session {
             // No MOTD, nick in use: the library deals with them.
             422 | 431..=433 | 436 | 437 => None,
             463 | 465 | 466 => Some(End::Refused(reason)),
-            // Channels that cannot be entered.
-            403 | 405 | 471 | 473..=476 => Some(End::Lost(format!("a channel cannot be joined: {reason}"))),
+            // A channel that cannot be entered: the others are none the worse for it.
+            405 | 471 | 473..=476 => {
+                if let Some(channel) = arguments.get(1) {
+                    shut(flow, channel, reason);
+                }
+                self.check_in(flow);
+                None
+            }
             _ => {
-                if let Some(waiting) = flow.unconfirmed.pop_front() {
-                    let _ = waiting.reply.send(Err(reason)); // whoever asked may have gone
+                // About the oldest thing said to that name; the other lines of it are refused with it.
+                let about = arguments.get(1).map_or("", String::as_str);
+                let is_about =
+                    |waiting: &Unconfirmed| waiting.targets.iter().any(|t| t.eq_ignore_ascii_case(about));
+                if let Some(at) = flow.unconfirmed.iter().position(is_about)
+                    && let Some(waiting) = flow.unconfirmed.remove(at)
+                {
+                    let refused = SayFailure::Refused(format!("IRC refuses: {reason}"));
+                    let _ = waiting.reply.send(Err(refused)); // whoever asked may have gone
                 }
                 None
             }
+        }
+    }
+
+    /// In every channel that can be entered: ready to speak.
+    fn check_in(&self, flow: &mut Flow) {
+        if self.is_in(flow) {
+            tracing::info!(nick = flow.nick, shut_out_of = flow.shut.len(), "joined");
+            self.stand(Standing::Joined { nick: flow.nick.clone() });
+            self.say_away(flow);
         }
     }
 
@@ -404,6 +462,16 @@ impl Session {
                 self.say_away(flow);
             }
             Ask::Say { lines, reply } => {
+                let targets: Vec<String> = lines.iter().map(|line| line.target().to_owned()).collect();
+                let closed =
+                    targets.iter().find_map(|target| flow.shut.get_key_value(&target.to_ascii_lowercase()));
+                if let Some((channel, reason)) = closed {
+                    let not_now = SayFailure::Lost(format!("{channel} cannot be joined: {reason}"));
+                    // Perhaps it can by now.
+                    flow.queue.push_back(Command::JOIN(channel.clone(), None, None));
+                    let _ = reply.send(Err(not_now)); // whoever asked may have gone
+                    return;
+                }
                 let commands = lines.into_iter().map(|line| match line {
                     Line::Message { target, text } => Command::PRIVMSG(target, text),
                     Line::Notice { target, text } => Command::NOTICE(target, text),
@@ -413,15 +481,23 @@ impl Session {
                 let token = format!("msnbridge-{}", flow.tokens);
                 // The server answers in order: its answer means that it has taken every line before.
                 flow.queue.push_back(Command::PING(token.clone(), None));
-                flow.unconfirmed.push_back(Unconfirmed { token, since: Instant::now(), reply });
+                flow.unconfirmed.push_back(Unconfirmed { token, targets, since: Instant::now(), reply });
             }
         }
     }
 
     fn say_away(&self, flow: &mut Flow) {
-        let text = self.away.as_ref().map(|text| super::mirc::clean(text).replace('\n', " "));
-        flow.queue.push_back(Command::AWAY(text.map(|text| text.chars().take(150).collect())));
+        let text = self.away.as_ref().map(|text| super::outbound::one_line(text, 150));
+        flow.queue.push_back(Command::AWAY(text));
     }
+}
+
+/// We are not, or no longer, in this channel.
+fn shut(flow: &mut Flow, channel: &str, reason: String) {
+    tracing::warn!(channel, reason, "a channel cannot be joined");
+    let channel = channel.to_ascii_lowercase();
+    flow.joined.retain(|joined| *joined != channel);
+    flow.shut.insert(channel, reason);
 }
 
 fn send_next(flow: &mut Flow) -> Option<End> {

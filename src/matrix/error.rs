@@ -50,6 +50,8 @@ impl From<HttpError> for MatrixError {
         };
         let kind = api.error_kind();
         match kind {
+            // Not Matrix at all: a proxy in front of a homeserver that is down, whatever number it gives.
+            None => Self::Unavailable { reason: api.to_string(), after: None },
             Some(ErrorKind::UnknownToken(_) | ErrorKind::MissingToken) => Self::Token,
             Some(ErrorKind::LimitExceeded(data)) => {
                 let after = match &data.retry_after {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::intent::send_as;
 use super::outbound::{FORMAT_KEY, format_from_json};
-use super::{MatrixError, MatrixFrontend, html};
+use super::{MatrixFrontend, html};
 use crate::bridge::body::{Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
@@ -76,6 +76,10 @@ impl MatrixFrontend {
 
     /// Invitations of the bot and of ghosts.
     async fn membership(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        if matches!(event.text("membership"), Some("leave" | "ban")) {
+            self.owner_left(event).await;
+            return Ok(LocalEvent::Ignored);
+        }
         let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
         let Some(invited) =
             invited.filter(|user| self.is_ours(user) && event.text("membership") == Some("invite"))
@@ -83,25 +87,45 @@ impl MatrixFrontend {
             return Ok(LocalEvent::Ignored);
         };
         if !self.may_use(&event.sender) {
-            self.leave(&event.room_id, &invited).await?;
+            if let Err(error) = self.leave(&event.room_id, &invited).await {
+                tracing::info!(%error, "an invitation could not be declined");
+            }
             return Ok(LocalEvent::Ignored);
         }
         let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
         if let Some(ghost) = self.ghost_id(&invited) {
             // Whoever invites a contact wants to talk to them: they get the conversation that exists for it.
-            self.leave(&event.room_id, &invited).await?;
+            if let Err(error) = self.leave(&event.room_id, &invited).await {
+                tracing::info!(%error, "an invitation could not be declined");
+            }
             return Ok(self.as_command(event, management, format!("chat {ghost}")));
         }
         let join = join_room_by_id::v3::Request::new(event.room_id.clone());
         match send_as!(self.homeserver, &self.config.bot, join) {
             Ok(_) => {}
-            Err(MatrixError::Refused { .. }) => return Ok(LocalEvent::Ignored), // the invitation was taken back
-            Err(error) => return Err(error.into()),
+            // Taken back, or a room of a server that does not answer: whoever invited can do so again.
+            Err(error) => {
+                tracing::info!(%error, "an invitation could not be accepted");
+                return Ok(LocalEvent::Ignored);
+            }
         }
         if self.portal_of(&event.room_id)?.is_none() {
             self.remember_room(&management, &event.room_id).await?;
         }
         Ok(self.as_command(event, management, "help".into()))
+    }
+
+    /// Somebody who leaves their room is asked into another with the next message, so that nothing is said to nobody.
+    async fn owner_left(&self, event: &Event) {
+        let Ok(Some(portal)) = self.portal_of(&event.room_id) else { return };
+        let owner = self.owner_of(&portal).ok().flatten();
+        if owner.is_none() || owner.map(String::from) != event.state_key {
+            return;
+        }
+        tracing::info!(%portal, room = %event.room_id, "the owner left the room");
+        if let Err(error) = self.forget_room(&portal, &event.room_id).await {
+            tracing::warn!(%error, "a room that its owner left could not be given up");
+        }
     }
 
     fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
@@ -110,7 +134,16 @@ impl MatrixFrontend {
             text,
             portal,
             reference: event.event_id.to_string(),
+            typed: false,
         })
+    }
+
+    /// A command that somebody wrote.
+    fn typed(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
+        match self.as_command(event, portal, text) {
+            LocalEvent::Command(command) => LocalEvent::Command(LocalCommand { typed: true, ..command }),
+            other => other,
+        }
     }
 
     async fn message(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
@@ -119,7 +152,7 @@ impl MatrixFrontend {
         if let Some(user) = portal.management_user() {
             let is_user = user.as_str() == event.sender.as_str() && event.text("msgtype") == Some("m.text");
             let text = words.strip_prefix(COMMAND).unwrap_or(words).trim().to_owned();
-            return Ok(if is_user { self.as_command(event, portal, text) } else { LocalEvent::Ignored });
+            return Ok(if is_user { self.typed(event, portal, text) } else { LocalEvent::Ignored });
         }
         if self.owner_of(&portal)?.as_deref() != Some(&*event.sender) {
             return Ok(self.stranger_spoke(event).await);
@@ -127,7 +160,7 @@ impl MatrixFrontend {
         if let Some(command) =
             words.strip_prefix(COMMAND).filter(|rest| rest.is_empty() || rest.starts_with(' '))
         {
-            return Ok(self.as_command(event, portal, command.trim().to_owned()));
+            return Ok(self.typed(event, portal, command.trim().to_owned()));
         }
         match event.text("msgtype") {
             Some(kind @ ("m.text" | "m.emote")) => {
@@ -198,8 +231,8 @@ impl MatrixFrontend {
         let request = get_room_event::v3::Request::new(room.to_owned(), event);
         match send_as!(self.homeserver, &self.config.bot, request) {
             Ok(response) => Ok(serde_json::from_str(response.event.json().get()).ok()),
-            Err(MatrixError::Refused { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            // A quotation is not worth holding everything up for.
+            Err(_) => Ok(None),
         }
     }
 

@@ -27,7 +27,17 @@ impl MatrixFrontend {
         if is_new && !name.trim().is_empty() {
             let value = ProfileFieldValue::DisplayName(name.clone());
             let request = set_profile_field::v3::Request::new(user.clone(), value);
-            send_as!(self.homeserver, &user, request)?;
+            match send_as!(self.homeserver, &user, request) {
+                Ok(_) => {}
+                // A homeserver may not allow names: what is said matters more.
+                // One that does not know the ghost any more is another matter.
+                Err(error @ MatrixError::Refused { .. })
+                    if !error.to_string().contains("has not registered") =>
+                {
+                    tracing::warn!(%error, "a ghost could not be named");
+                }
+                Err(error) => return Err(error.into()),
+            }
             self.known().named.insert(user.clone(), name);
         }
         Ok(user)

@@ -25,6 +25,10 @@ fn room_row(room: &RoomId) -> Vec<u8> {
     [b"r", room.as_bytes()].concat()
 }
 
+fn owner_row(portal: &PortalKey) -> Vec<u8> {
+    [b"o", &portal.to_key()[..]].concat()
+}
+
 fn storage_failed(error: impl std::fmt::Display) -> DeliveryError {
     DeliveryError::transient(error.to_string())
 }
@@ -41,6 +45,12 @@ impl MatrixFrontend {
     pub(super) fn portal_of(&self, room: &RoomId) -> Result<Option<PortalKey>, DeliveryError> {
         let row = self.storage.read(Table::Rooms, &room_row(room)).map_err(storage_failed)?;
         Ok(row.and_then(|row| serde_json::from_slice(&row).ok()))
+    }
+
+    /// Whom a portal's room was made for.
+    fn made_for(&self, portal: &PortalKey) -> Result<Option<OwnedUserId>, DeliveryError> {
+        let row = self.storage.read(Table::Rooms, &owner_row(portal)).map_err(storage_failed)?;
+        Ok(row.and_then(|row| String::from_utf8(row).ok()).and_then(|text| UserId::parse(text).ok()))
     }
 
     pub(super) async fn remember_room(&self, portal: &PortalKey, room: &RoomId) -> Result<(), DeliveryError> {
@@ -74,18 +84,26 @@ impl MatrixFrontend {
         portal: &PortalKey,
         name: Option<&str>,
     ) -> Result<OwnedRoomId, DeliveryError> {
-        if let Some(room) = self.room_of(portal)? {
-            return Ok(room);
-        }
         let Some(owner) = self.owner_of(portal)? else {
             return Err(DeliveryError::permanent("nobody holds this conversation's login any more"));
         };
+        if let Some(room) = self.room_of(portal)? {
+            if self.made_for(portal)?.is_none_or(|made_for| made_for == owner) {
+                return Ok(room);
+            }
+            // The login is somebody else's now, and what they are told is not for those who are in that room.
+            tracing::info!(%portal, %room, "the login has another owner, making another room");
+            self.forget_room(portal, &room).await?;
+        }
         let room = match self.create_room(portal, &owner, name).await {
             Ok(room) => room,
             Err(error) if error.is("M_ROOM_IN_USE") => self.adopt_room(portal, &owner).await?,
             Err(error) => return Err(error.into()),
         };
         self.remember_room(portal, &room).await?;
+        let mut made_for = Batch::default();
+        made_for.put(Table::Rooms, owner_row(portal), owner.as_str());
+        self.storage.commit(made_for, Urgency::Now).await.map_err(storage_failed)?;
         tracing::info!(%portal, %room, "portal room ready");
         Ok(room)
     }
@@ -190,6 +208,7 @@ impl MatrixFrontend {
         let mut batch = Batch::default();
         batch.remove(Table::Rooms, portal_row(portal));
         batch.remove(Table::Rooms, room_row(room));
+        batch.remove(Table::Rooms, owner_row(portal));
         self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)?;
         let mut known = self.known();
         known.joined.retain(|(known_room, _)| known_room != room);

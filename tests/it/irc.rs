@@ -111,6 +111,37 @@ async fn contacts_whom_the_network_refuses_speak_through_the_bot() {
 }
 
 #[tokio::test]
+async fn an_owner_speaks_in_every_channel_and_one_that_is_shut_holds_up_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Ngircd::start(directory.path(), 0).await;
+    // Eve is first in the channel and shuts it before the bridge comes.
+    let mut eve = Person::join(server.port, "eve", "#shut").await;
+    eve.raw("MODE #shut +i\r\n").await;
+    eve.line(" MODE ").await;
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    let config = relay_config(server.port, &["bob@example.com"])
+        + "    - {network: test, channel: '#shut', login: alice@example.com, contact: carol@example.com}\n";
+    let config = config.replace("\n    - {", "\n  - {");
+    let mut world = World::start_in(directory, &config).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("open here")).await;
+    watcher.line("open here").await;
+    let room = world.user.message("open here").await["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&room, "and here").await;
+    let line = watcher.line("and here").await;
+    assert!(line.starts_with(":ann[m]!"), "{line}");
+    // The other conversation waits for its channel, and Matrix does not.
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    let mut call = carol.call("alice@example.com").await;
+    call.say(&text("let me in")).await;
+    world.user.message("let me in").await;
+    world.bridge.wait_for_log("#shut cannot be joined").await;
+    eve.raw("MODE #shut -i\r\n").await;
+    eve.line("let me in").await;
+}
+
+#[tokio::test]
 async fn an_irc_server_that_was_away_hears_what_was_said_and_matrix_does_not_wait() {
     let (mut world, mut server, eve) = world(0, &["bob@example.com"]).await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;

@@ -202,6 +202,38 @@ async fn a_damaged_store_says_what_to_do_and_passwords_are_nowhere() {
 }
 
 #[tokio::test]
+async fn an_owner_who_left_the_room_is_asked_into_another() {
+    let mut world = World::start().await;
+    let (_bob, mut call, room) = conversation(&mut world, "hi").await;
+    world.user.call(reqwest::Method::POST, &format!("rooms/{room}/leave"), Some(json!({}))).await;
+    world.bridge.wait_for_log("the owner left the room").await;
+    call.say(&text("where are you?")).await;
+    let shown = world.user.message("where are you?").await;
+    assert_ne!(shown["room_id"], room.as_str());
+}
+
+#[tokio::test]
+async fn an_account_that_somebody_else_holds_is_left_alone_and_no_word_is_repeated() {
+    let mut world = World::start().await;
+    let mut eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+    let management = eve.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    eve.send(&management, "login alice@example.com").await;
+    eve.message_with("in use by somebody else").await;
+    eve.send(&management, "alice-pw-too-late").await;
+    let answer = eve.message_with("do not know that command").await;
+    assert!(!answer["content"]["body"].as_str().unwrap().contains("alice-pw"));
+    // Named while nobody had it, and taken by somebody else before the password came.
+    eve.send(&management, "login carol@example.com").await;
+    eve.message_with("Now send the password").await;
+    let own = world.management.clone();
+    world.user.sign_in(&own, "carol@example.com", "carol-pw").await;
+    eve.send(&management, "a guess").await;
+    eve.message_with("carol@example.com is in use by somebody else").await;
+    world.user.send(&own, "status").await;
+    world.user.message_with("carol@example.com: connected").await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_not_tried_again() {
     let mut world = World::start().await;
     let management = world.management.clone();

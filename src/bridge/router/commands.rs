@@ -22,7 +22,8 @@ pub(super) struct Finished {
 impl Router {
     /// Carries out a command. `with` removes it from the inbox, together with the answer.
     pub(super) async fn command(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
-        if given.portal.management_user().is_some()
+        if given.typed
+            && given.portal.management_user().is_some()
             && let Some(account) = self.awaiting_password.remove(&given.user)
             && given.text.trim() != "cancel"
         {
@@ -166,13 +167,14 @@ impl Router {
         with: Batch,
     ) -> Result<(), BridgeError> {
         let password = SecretString::from(given.text.trim().to_owned());
-        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
-        let removed = match frontend {
-            Some(frontend) => frontend.redact(&given.portal, &given.reference).await,
-            None => false,
-        };
         let Ok(id) = self.setup.network.login_id(&account) else { return Ok(()) };
+        self.redact(&given, &id);
         match self.logins.get_mut(&id) {
+            // Somebody else may have signed in as this account since it was named.
+            Some(login) if login.owner != given.user => {
+                let text = format!("{id} is in use by somebody else here.");
+                return self.say(&given.portal, Leg::Matrix, text, None, with).await;
+            }
             Some(login) => {
                 login.set_password(&password);
                 login.signed_out = None;
@@ -184,12 +186,27 @@ impl Router {
         }
         self.store_login(&id).await?;
         self.connect(&id);
-        let note = if removed {
-            "Your password was removed from this room; your homeserver may keep a copy for some days."
-        } else {
-            "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
-        };
-        self.say(&given.portal, Leg::Matrix, format!("Signing in as {id} … {note}"), None, with).await
+        drop(self.setup.storage.commit(with, Urgency::Soon));
+        Ok(())
+    }
+
+    /// Removes a password from the room and says so; asks the homeserver, so not in this task.
+    fn redact(&mut self, given: &LocalCommand, id: &LoginId) {
+        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
+        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        let signing_in = format!("Signing in as {id} …");
+        self.requests.spawn(async move {
+            let removed = match frontend {
+                Some(frontend) => frontend.redact(&portal, &reference).await,
+                None => false,
+            };
+            let note = if removed {
+                "Your password was removed from this room; your homeserver may keep a copy for some days."
+            } else {
+                "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
+            };
+            Finished { portal, reference, answer: format!("{signing_in} {note}") }
+        });
     }
 
     fn connect(&mut self, id: &LoginId) {

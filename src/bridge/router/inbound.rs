@@ -5,14 +5,8 @@ use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{Leg, PortalKey};
-use crate::bridge::inbox::Inbox;
 use crate::bridge::journal::Origin;
-use crate::bridge::ports::{Batch, Content, DeliveryError, Signal, Table, Urgency};
-
-/// Items read from an inbox at once.
-const PAGE: usize = 64;
-/// How long the reading of an inbox pauses when an item cannot be read yet.
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
+use crate::bridge::ports::{Batch, Content, Signal, Urgency};
 
 impl Router {
     pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
@@ -61,45 +55,6 @@ impl Router {
         entry.legs.retain(|leg| *leg != Leg::Remote);
         entry.at = at;
         self.append(key, entry, Batch::default()).await
-    }
-
-    /// Reads everything new in an inbox. Each item leaves the inbox together with what it became.
-    pub(super) async fn drain(&mut self, inbox: &Inbox) {
-        let leg = inbox.leg();
-        let Some(frontend) = self.setup.frontends.iter().find(|f| f.leg() == leg).cloned() else { return };
-        loop {
-            let rows = match inbox.read(self.read.get(&leg).map(Vec::as_slice), PAGE) {
-                Ok(rows) if rows.is_empty() => return,
-                Ok(rows) => rows,
-                Err(error) => return tracing::error!(%error, "the inbox cannot be read"),
-            };
-            for (key, raw) in rows {
-                let event = match frontend.interpret(&raw).await {
-                    Ok(event) => event,
-                    Err(DeliveryError::Permanent { reason }) => {
-                        tracing::warn!(%reason, "an item of the inbox cannot be understood");
-                        LocalEvent::Ignored
-                    }
-                    Err(error) => {
-                        // In order: nothing behind it is read before it.
-                        tracing::warn!(%error, "an item of the inbox must wait");
-                        let wake = inbox.arrived();
-                        tokio::spawn(async move {
-                            tokio::time::sleep(PAUSE).await;
-                            wake.notify_one();
-                        });
-                        return;
-                    }
-                };
-                let mut with = Batch::default();
-                with.remove(Table::Inbox, key.clone());
-                if let Err(error) = self.local(event, with).await {
-                    return tracing::error!(%error, "the bridge could not act on something said");
-                }
-                self.read.insert(leg, key);
-                (self.setup.heartbeat)();
-            }
-        }
     }
 
     /// `with` is what must happen together with what the event becomes.

@@ -88,6 +88,7 @@ impl Router {
         let owner = login.owner.clone();
         login.signed_out = Some(reason.clone());
         self.store_login(id).await?;
+        tracing::info!(login = %id, "stays signed out until somebody asks");
         let text = format!(
             "{id} is signed out of MSN: {reason}. Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew."
         );

@@ -33,6 +33,8 @@ pub enum SendFailure {
     NobodyThere(InviteFailure),
     /// No acknowledgement came, or the call ended before it.
     Unconfirmed,
+    /// The call ended before it was sent at all.
+    NotSent,
     Refused(ErrorCode),
 }
 
@@ -112,6 +114,8 @@ pub struct SwitchboardSession {
     events: VecDeque<CallEvent>,
     next_handle: u64,
     last_failure: Option<InviteFailure>,
+    /// Those called at the beginning are still on their way: what is said waits for all of them.
+    gathering: bool,
 }
 
 impl SwitchboardSession {
@@ -150,6 +154,7 @@ impl SwitchboardSession {
             events: VecDeque::new(),
             next_handle: 0,
             last_failure: None,
+            gathering: true,
         }
     }
 
@@ -181,7 +186,7 @@ impl SwitchboardSession {
         let handle = MessageHandle(self.next_handle);
         self.next_handle += 1;
         let queued = Queued { handle, acknowledge, payload };
-        if !self.members.is_empty() {
+        if !self.members.is_empty() && !self.gathering {
             self.transmit(now, queued);
         } else if acknowledge == Acknowledge::Never {
             // A typing notice for nobody is worth nothing later.
@@ -207,7 +212,7 @@ impl SwitchboardSession {
             }
         }
         for queued in self.queue.drain(..) {
-            self.events.push_back(CallEvent::Failed(queued.handle, SendFailure::Unconfirmed));
+            self.events.push_back(CallEvent::Failed(queued.handle, SendFailure::NotSent));
         }
     }
 
@@ -248,7 +253,7 @@ impl SwitchboardSession {
                 }
             }
             ServerCommand::Nak { trid } => self.not_delivered(trid, SendFailure::NotDelivered),
-            ServerCommand::Failed { code, trid } => self.failed(code, trid)?,
+            ServerCommand::Failed { code, trid } => self.failed(now, code, trid)?,
             ServerCommand::Out { reason } => return Err(SessionError::SignedOut(reason)),
             _ => {}
         }
@@ -261,7 +266,19 @@ impl SwitchboardSession {
         for email in std::mem::take(&mut self.to_invite) {
             self.invite(now, email);
         }
+        self.check_gathered(now);
+    }
+
+    /// Once everybody who was called at the beginning has come or has not, what waited is sent; to nobody, it fails.
+    fn check_gathered(&mut self, now: Instant) {
+        if self.is_forming() {
+            return;
+        }
+        self.gathering = false;
         self.fail_queue_if_alone();
+        for queued in std::mem::take(&mut self.queue) {
+            self.transmit(now, queued);
+        }
     }
 
     fn joined(&mut self, now: Instant, member: Member) {
@@ -272,9 +289,7 @@ impl SwitchboardSession {
         let Member { email, name, capabilities } = member.clone();
         self.members.push(member);
         self.events.push_back(CallEvent::Joined { email, name, capabilities });
-        for queued in std::mem::take(&mut self.queue) {
-            self.transmit(now, queued);
-        }
+        self.check_gathered(now);
     }
 
     fn left(&mut self, email: Email, idle: bool) {
@@ -317,16 +332,17 @@ impl SwitchboardSession {
         }
     }
 
-    fn failed(&mut self, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
+    fn failed(&mut self, now: Instant, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
         match self.pending.take(trid) {
             Some(Request::Enter) => Err(SessionError::Refused(code)),
             // Already in the call: nothing is missing.
             Some(Request::Invite(email)) if code == ErrorCode::ALREADY_THERE => {
                 self.invites.retain(|invite| invite.email != email);
+                self.check_gathered(now);
                 Ok(())
             }
             Some(Request::Invite(email)) => {
-                self.invite_failed(&email, &InviteFailure::Refused(code));
+                self.invite_failed(now, &email, &InviteFailure::Refused(code));
                 Ok(())
             }
             Some(Request::Message(handle)) => {
@@ -337,12 +353,12 @@ impl SwitchboardSession {
         }
     }
 
-    fn invite_failed(&mut self, email: &Email, failure: &InviteFailure) {
+    fn invite_failed(&mut self, now: Instant, email: &Email, failure: &InviteFailure) {
         self.invites.retain(|invite| invite.email != *email);
         self.last_failure = Some(failure.clone());
         let (email, failure) = (email.clone(), failure.clone());
         self.events.push_back(CallEvent::InviteFailed { email, failure });
-        self.fail_queue_if_alone();
+        self.check_gathered(now);
     }
 
     fn fail_queue_if_alone(&mut self) {
@@ -372,7 +388,7 @@ impl Machine for SwitchboardSession {
         while let Some(request) = self.pending.take_overdue(now) {
             match request {
                 Request::Enter => return Err(SessionError::TimedOut("the sign-in to the conversation")),
-                Request::Invite(email) => self.invite_failed(&email, &InviteFailure::NoAnswer),
+                Request::Invite(email) => self.invite_failed(now, &email, &InviteFailure::NoAnswer),
                 Request::Message(handle) => {
                     self.events.push_back(CallEvent::Failed(handle, SendFailure::Unconfirmed));
                 }
@@ -380,7 +396,7 @@ impl Machine for SwitchboardSession {
         }
         while let Some(overdue) = self.invites.iter().position(|invite| invite.deadline <= now) {
             let invite = self.invites.remove(overdue);
-            self.invite_failed(&invite.email, &InviteFailure::NoAnswer);
+            self.invite_failed(now, &invite.email, &InviteFailure::NoAnswer);
         }
         Ok(())
     }

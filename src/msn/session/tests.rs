@@ -384,3 +384,35 @@ fn an_answered_call_lists_who_is_there_and_passes_messages_on() {
         matches!(&events[2], CallEvent::Received { content: Content::Text { text, .. }, .. } if text == "hello ☃")
     );
 }
+
+#[test]
+fn what_is_said_at_first_waits_for_everybody_who_was_called() {
+    let now = Instant::now();
+    let invitees = vec![email("bob@e.c"), email("eve@e.c"), email("dan@e.c")];
+    let (me, cookie) = (email("alice@e.c"), Cookie::new("1"));
+    let mut session = SwitchboardSession::call(now, Dialect::Msnp11, me, cookie, invitees);
+    session.send(now, Acknowledge::Always, text("hi all"));
+    session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\nJOI bob@e.c Bob\r\n").unwrap();
+    assert!(!written(&mut session).contains("MSG"));
+    session.handle_input(now, b"JOI eve@e.c Eve\r\n217 4\r\n").unwrap();
+    assert!(written(&mut session).starts_with("MSG 5 A "));
+    // From then on nobody waits for those who are called later.
+    session.invite(now, email("fay@e.c"));
+    session.send(now, Acknowledge::Always, text("again"));
+    assert!(written(&mut session).contains("MSG 7 A "));
+}
+
+#[test]
+fn a_call_that_ends_tells_what_was_never_sent_from_what_may_have_arrived() {
+    let now = Instant::now();
+    let mut queued = call(now);
+    let handle = queued.send(now, Acknowledge::Always, text("waiting"));
+    queued.abandon();
+    assert_eq!(events_of(&mut queued), [CallEvent::Failed(handle, SendFailure::NotSent)]);
+    let mut sent = call(now);
+    sent.handle_input(now, b"USR 1 OK alice@e.c Alice\r\nJOI bob@e.c Bob\r\n").unwrap();
+    let handle = sent.send(now, Acknowledge::Always, text("on its way"));
+    events_of(&mut sent);
+    sent.abandon();
+    assert_eq!(events_of(&mut sent), [CallEvent::Failed(handle, SendFailure::Unconfirmed)]);
+}
