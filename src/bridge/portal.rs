@@ -40,6 +40,8 @@ pub(super) enum PortalInput {
     Append { entry: Box<Entry>, with: Batch },
     /// What held this leg may be over.
     LegUp(Leg),
+    /// Nothing that waits for this leg will ever be delivered.
+    GiveUp { leg: Leg, reason: String },
 }
 
 /// What a portal's task tells the router.
@@ -136,6 +138,7 @@ impl Portal {
         let mut batch = Batch::default();
         let mut next = Some(first);
         let mut appended = 0;
+        let mut given_up = Vec::new();
         while let Some(input) = next {
             match input {
                 PortalInput::Append { entry, with } => {
@@ -145,12 +148,24 @@ impl Portal {
                     tracing::debug!(sequence, entry = %entry.id, "journaling");
                 }
                 PortalInput::LegUp(leg) => self.leg_mut(leg).into_iter().for_each(LegQueue::release),
+                PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
             }
             next = (appended < MAILBOX).then(|| mailbox.try_recv().ok()).flatten();
         }
         if appended > 0 {
             self.write_down(batch).await;
             tracing::info!(head = self.cursors.head, appended, "journaled");
+        }
+        for (leg, reason) in given_up {
+            self.give_up_all(leg, &reason).await;
+        }
+    }
+
+    async fn give_up_all(&mut self, leg: Leg, reason: &str) {
+        while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.around.storage, leg) {
+            if let Err(error) = self.give_up(leg, Attempt { sequence, entry }, reason.to_owned()).await {
+                return tracing::error!(%error, "an entry could not be given up");
+            }
         }
     }
 

@@ -178,6 +178,9 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        // With the other half of the way, in `matrix::outbound`, this is the identity from MSN to Matrix and back.
         #[test]
         fn a_style_survives_the_way_through_the_core(style in any_style()) {
             let text = RichText::formatted("x", style_to_format(&style));

@@ -84,10 +84,16 @@ impl MatrixFrontend {
         portal: &PortalKey,
         name: Option<&str>,
     ) -> Result<OwnedRoomId, DeliveryError> {
-        let Some(owner) = self.owner_of(portal)? else {
-            return Err(DeliveryError::permanent("nobody holds this conversation's login any more"));
+        let known = self.room_of(portal)?;
+        let owner = match (self.owner_of(portal)?, &known) {
+            (Some(owner), _) => owner,
+            // After a logout the room is still the place to say that nobody is signed in.
+            (None, Some(room)) => return Ok(room.clone()),
+            (None, None) => {
+                return Err(DeliveryError::permanent("nobody holds this conversation's login any more"));
+            }
         };
-        if let Some(room) = self.room_of(portal)? {
+        if let Some(room) = known {
             if self.made_for(portal)?.is_none_or(|made_for| made_for == owner) {
                 return Ok(room);
             }

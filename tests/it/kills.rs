@@ -18,6 +18,9 @@ use crate::support::msn::{Peer, text};
 
 const MESSAGES: usize = 2000;
 const KILLS: usize = 50;
+/// Between two messages of one sender. The switchboard acknowledges what it has passed on, so only a sender who leaves
+/// the bridge the few milliseconds of a sync is owed the promise of at most one message for each kill.
+const PAUSE: Duration = Duration::from_millis(30);
 
 /// What Bob's calls bring, all of them together.
 #[derive(Debug)]
@@ -150,6 +153,7 @@ impl Bob {
                 }
             }
             acknowledged.insert(number);
+            tokio::time::sleep(PAUSE).await;
         }
         acknowledged
     }
@@ -182,7 +186,7 @@ fn numbers(history: &[Value], letter: char) -> Vec<usize> {
 async fn speak_on_matrix(mut user: MatrixUser, room: String) -> MatrixUser {
     for number in 1..=MESSAGES {
         user.send(&room, &format!("m{number}")).await;
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(PAUSE).await;
     }
     user
 }

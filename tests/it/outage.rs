@@ -234,6 +234,23 @@ async fn an_account_that_somebody_else_holds_is_left_alone_and_no_word_is_repeat
 }
 
 #[tokio::test]
+async fn what_waits_when_its_owner_signs_out_is_given_back() {
+    let mut world = World::start().await;
+    let (_bob, call, room) = conversation(&mut world, "hi").await;
+    drop(call);
+    world.service.kill().await;
+    world.bridge.wait_for_log("state=Waiting").await;
+    world.user.send(&room, "a secret of mine").await;
+    world.bridge.wait_for_log("this side is down").await;
+    let management = world.management.clone();
+    world.user.send(&management, "logout").await;
+    world.user.message_with("signed out of MSN").await;
+    world.user.message_with("is signed out and its password forgotten").await;
+    world.user.send(&room, "anybody?").await;
+    world.user.message_with("nobody is signed in to MSN for this conversation").await;
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_told_and_not_tried_again() {
     let mut world = World::start().await;
     let management = world.management.clone();

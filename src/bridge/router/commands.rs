@@ -10,6 +10,7 @@ use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
+use crate::bridge::portal::PortalInput;
 use crate::bridge::ports::{Batch, Request, Urgency};
 
 /// A command whose request to the network came to an end.
@@ -223,6 +224,12 @@ impl Router {
 
     async fn logout(&mut self, id: &LoginId) -> Result<String, BridgeError> {
         self.setup.network.disconnect(id).await;
+        // What still waits was to be said by this owner; nobody else may come to say it.
+        let reason = "the account was signed out of MSN".to_owned();
+        for (_, portal) in self.portals.iter().filter(|(key, _)| key.receiver == *id) {
+            let give_up = PortalInput::GiveUp { leg: Leg::Remote, reason: reason.clone() };
+            let _ = portal.send(give_up).await; // a portal that stopped has nothing under way
+        }
         self.logins.remove(id);
         self.standings.remove(id);
         let mut batch = Batch::default();
