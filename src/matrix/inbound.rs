@@ -154,8 +154,19 @@ impl MatrixFrontend {
             let text = words.strip_prefix(COMMAND).unwrap_or(words).trim().to_owned();
             return Ok(if is_user { self.typed(event, portal, text) } else { LocalEvent::Ignored });
         }
-        if self.owner_of(&portal)?.as_deref() != Some(&*event.sender) {
-            return Ok(self.stranger_spoke(event).await);
+        match self.owner_of(&portal)? {
+            Some(owner) if *owner == *event.sender => {}
+            Some(_) => return Ok(self.stranger_spoke(event).await),
+            None => {
+                return Ok(LocalEvent::Refused {
+                    portal,
+                    leg: Leg::Matrix,
+                    reference: event.event_id.to_string(),
+                    reason: "nobody is signed in to MSN for this conversation any more; use «login» in the room you \
+                             share with the bridge"
+                        .into(),
+                });
+            }
         }
         if let Some(command) =
             words.strip_prefix(COMMAND).filter(|rest| rest.is_empty() || rest.starts_with(' '))
