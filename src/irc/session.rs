@@ -1,6 +1,8 @@
 //! One connection to a network, of the bot or of a puppet: it registers, joins, speaks in its own pace, comes back by
 //! itself, and knows that a line has arrived.
 
+mod handle;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -16,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::NetworkConfig;
 use super::nick::{self, DEFAULT_LENGTH};
 use super::pace::Pace;
-use crate::bridge::ports::DeliveryError;
+use handle::Said;
+pub(super) use handle::{Ask, Heard, Line, Persona, SayFailure, SessionHandle, Standing};
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
@@ -26,113 +29,6 @@ const REGISTRATION: Duration = Duration::from_secs(60);
 const CONFIRMATION: Duration = Duration::from_secs(60);
 /// A refused puppet is tried again after this.
 const REFUSED: Duration = Duration::from_secs(600);
-
-/// Who a connection is.
-#[derive(Debug, Clone)]
-pub(super) struct Persona {
-    pub(super) wanted: String,
-    pub(super) suffix: String,
-    pub(super) real_name: String,
-    pub(super) channels: Vec<String>,
-}
-
-/// How a connection stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
-    Connecting,
-    /// In its channels, under this nick.
-    Joined {
-        nick: String,
-    },
-    Down {
-        reason: String,
-    },
-    /// The network does not want this connection.
-    Refused {
-        reason: String,
-    },
-}
-
-/// Why something was not said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum SayFailure {
-    /// Not now: the connection, or the channel, is not there.
-    Lost(String),
-    /// The server refuses this: nobody of that name, no right to speak.
-    Refused(String),
-}
-
-impl From<SayFailure> for DeliveryError {
-    fn from(failure: SayFailure) -> Self {
-        match failure {
-            SayFailure::Lost(reason) => Self::transient(reason),
-            SayFailure::Refused(reason) => Self::permanent(reason),
-        }
-    }
-}
-
-type Said = Result<(), SayFailure>;
-
-/// What a connection is asked.
-pub(super) enum Ask {
-    Say { lines: Vec<Line>, reply: oneshot::Sender<Said> },
-    Away(Option<String>),
-}
-
-/// One line to send.
-#[derive(Debug, Clone)]
-pub(super) enum Line {
-    Message { target: String, text: String },
-    Notice { target: String, text: String },
-}
-
-impl Line {
-    fn target(&self) -> &str {
-        match self {
-            Self::Message { target, .. } | Self::Notice { target, .. } => target,
-        }
-    }
-}
-
-/// Something heard in a channel.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) nick: String,
-    pub(super) channel: String,
-    pub(super) text: String,
-}
-
-/// Reaches a connection.
-#[derive(Debug, Clone)]
-pub(super) struct SessionHandle {
-    asks: mpsc::Sender<Ask>,
-    pub(super) standing: watch::Receiver<Standing>,
-}
-
-impl SessionHandle {
-    /// Resolves when the server has taken every line.
-    pub(super) async fn say(&self, lines: Vec<Line>) -> Said {
-        let gone = || SayFailure::Lost("the IRC connection has ended".into());
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-
-    pub(super) fn away(&self, text: Option<String>) {
-        let _ = self.asks.try_send(Ask::Away(text)); // the next change says it again
-    }
-
-    /// Waits for the connection to be in its channels, or to be refused.
-    pub(super) async fn settled(&self, patience: Duration) -> Standing {
-        let mut standing = self.standing.clone();
-        let settled =
-            standing.wait_for(|now| matches!(now, Standing::Joined { .. } | Standing::Refused { .. }));
-        match tokio::time::timeout(patience, settled).await {
-            Ok(Ok(now)) => now.clone(),
-            _ => self.standing.borrow().clone(),
-        }
-    }
-}
 
 /// Starts a connection. What is heard goes to `ears`, of which only the bot has some.
 pub(super) fn start(

@@ -1,0 +1,114 @@
+//! How others reach a connection, and what they hear of it.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::bridge::ports::DeliveryError;
+
+/// Who a connection is.
+#[derive(Debug, Clone)]
+pub(in crate::irc) struct Persona {
+    pub(in crate::irc) wanted: String,
+    pub(in crate::irc) suffix: String,
+    pub(in crate::irc) real_name: String,
+    pub(in crate::irc) channels: Vec<String>,
+}
+
+/// How a connection stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::irc) enum Standing {
+    Connecting,
+    /// In its channels, under this nick.
+    Joined {
+        nick: String,
+    },
+    Down {
+        reason: String,
+    },
+    /// The network does not want this connection.
+    Refused {
+        reason: String,
+    },
+}
+
+/// Why something was not said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::irc) enum SayFailure {
+    /// Not now: the connection, or the channel, is not there.
+    Lost(String),
+    /// The server refuses this: nobody of that name, no right to speak.
+    Refused(String),
+}
+
+impl From<SayFailure> for DeliveryError {
+    fn from(failure: SayFailure) -> Self {
+        match failure {
+            SayFailure::Lost(reason) => Self::transient(reason),
+            SayFailure::Refused(reason) => Self::permanent(reason),
+        }
+    }
+}
+
+pub(super) type Said = Result<(), SayFailure>;
+
+/// What a connection is asked.
+pub(in crate::irc) enum Ask {
+    Say { lines: Vec<Line>, reply: oneshot::Sender<Said> },
+    Away(Option<String>),
+}
+
+/// One line to send.
+#[derive(Debug, Clone)]
+pub(in crate::irc) enum Line {
+    Message { target: String, text: String },
+    Notice { target: String, text: String },
+}
+
+impl Line {
+    pub(super) fn target(&self) -> &str {
+        match self {
+            Self::Message { target, .. } | Self::Notice { target, .. } => target,
+        }
+    }
+}
+
+/// Something heard in a channel.
+#[derive(Debug)]
+pub(in crate::irc) struct Heard {
+    pub(in crate::irc) nick: String,
+    pub(in crate::irc) channel: String,
+    pub(in crate::irc) text: String,
+}
+
+/// Reaches a connection.
+#[derive(Debug, Clone)]
+pub(in crate::irc) struct SessionHandle {
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(in crate::irc) standing: watch::Receiver<Standing>,
+}
+
+impl SessionHandle {
+    /// Resolves when the server has taken every line.
+    pub(in crate::irc) async fn say(&self, lines: Vec<Line>) -> Said {
+        let gone = || SayFailure::Lost("the IRC connection has ended".into());
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    pub(in crate::irc) fn away(&self, text: Option<String>) {
+        let _ = self.asks.try_send(Ask::Away(text)); // the next change says it again
+    }
+
+    /// Waits for the connection to be in its channels, or to be refused.
+    pub(in crate::irc) async fn settled(&self, patience: Duration) -> Standing {
+        let mut standing = self.standing.clone();
+        let settled =
+            standing.wait_for(|now| matches!(now, Standing::Joined { .. } | Standing::Refused { .. }));
+        match tokio::time::timeout(patience, settled).await {
+            Ok(Ok(now)) => now.clone(),
+            _ => self.standing.borrow().clone(),
+        }
+    }
+}
