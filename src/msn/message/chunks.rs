@@ -167,7 +167,7 @@ mod tests {
         for part in &parts[..3] {
             assert!(assembler.accept(now, part.clone()).is_none());
         }
-        assert!(assembler.accept(now + PATIENCE, parts[3].clone()).is_none());
+        assert!(assembler.accept(now + Duration::from_secs(120), parts[3].clone()).is_none());
     }
 
     #[test]
