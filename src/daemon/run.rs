@@ -19,6 +19,8 @@ const READY: Duration = Duration::from_secs(10);
 const PING: Duration = Duration::from_secs(5);
 /// Later pings: a homeserver that was down holds events back until it is asked.
 const PING_AGAIN: Duration = Duration::from_secs(30);
+/// An export that is due waits so long: after a start there is better to do, and a failed one is not repeated at once.
+const EXPORT_PAUSE: Duration = Duration::from_secs(60);
 /// How long stopping may take in all; under the 10 s that an administrator is promised.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -111,7 +113,7 @@ fn export_now_and_then(running: &Running, config: &Config) {
     running.intake_tasks.spawn(async move {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(u64::from(hours) * 3600)) => {}
+                () = tokio::time::sleep(export_due(&file, Duration::from_secs(u64::from(hours) * 3600))) => {}
                 () = cancel.cancelled() => return,
             }
             let (store, file) = (store.clone(), file.clone());
@@ -123,6 +125,13 @@ fn export_now_and_then(running: &Running, config: &Config) {
             }
         }
     });
+}
+
+/// How long until the next export: counted from the last one, so that a bridge that is often restarted exports too.
+fn export_due(file: &std::path::Path, interval: Duration) -> Duration {
+    let written = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
+    let age = written.and_then(|written| written.elapsed().ok()).unwrap_or(interval);
+    interval.saturating_sub(age).max(EXPORT_PAUSE)
 }
 
 async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Option<Service>> {
@@ -169,4 +178,21 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
 fn read_accounts(file: &std::path::Path) -> anyhow::Result<Vec<AccountLine>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_accounts(&text).with_context(|| file.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_is_due_by_the_age_of_the_last_one_and_not_by_how_long_the_bridge_has_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, day) = (directory.path().join("store.export"), Duration::from_secs(24 * 3600));
+        assert_eq!(export_due(&file, day), EXPORT_PAUSE, "there is none yet");
+        std::fs::write(&file, "").unwrap();
+        assert!(export_due(&file, day) > day - Duration::from_secs(60), "one was just written");
+        let old = std::time::SystemTime::now() - day * 2;
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
+        assert_eq!(export_due(&file, day), EXPORT_PAUSE, "the last one is old");
+    }
 }
