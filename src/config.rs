@@ -32,6 +32,8 @@ pub struct Config {
     #[serde(default)]
     pub matrix: MatrixSection,
     #[serde(default)]
+    pub ghost: GhostSection,
+    #[serde(default)]
     pub service: ServiceSection,
     #[serde(default)]
     pub store: StoreSection,
@@ -51,6 +53,7 @@ pub struct IrcSection {
     pub networks: BTreeMap<String, IrcNetworkSection>,
     pub relays: Vec<IrcRelaySection>,
     pub max_puppets: usize,
+    pub offline: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +141,12 @@ pub struct MatrixSection {
     pub presence: bool,
 }
 
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GhostSection {
+    pub per_login: bool,
+}
+
 /// The embedded service, for `msn.server: embedded`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -211,7 +220,7 @@ fn default_suffix() -> String {
 
 impl Default for IrcSection {
     fn default() -> Self {
-        Self { networks: BTreeMap::new(), relays: Vec::new(), max_puppets: 50 }
+        Self { networks: BTreeMap::new(), relays: Vec::new(), max_puppets: 50, offline: "away".into() }
     }
 }
 

@@ -8,16 +8,30 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     Help,
-    Login { account: String },
+    Login {
+        account: String,
+    },
     Logout,
     Status,
     Contacts,
-    Chat { contact: String },
-    Invite { contact: String },
+    Chat {
+        contact: String,
+    },
+    Invite {
+        contact: String,
+    },
     Nudge,
-    Presence { state: String },
-    PersonalMessage { text: String },
+    Presence {
+        state: String,
+    },
+    PersonalMessage {
+        text: String,
+    },
     Font(FontChange),
+    /// Whether other members of this conversation's room are heard on the network.
+    Relay {
+        on: bool,
+    },
     Reconnect,
     Cancel,
 }
@@ -43,7 +57,7 @@ struct Usage {
     does: &'static str,
 }
 
-const USAGES: [Usage; 13] = [
+const USAGES: [Usage; 14] = [
     Usage { name: "help", arguments: "", does: "shows this list" },
     Usage { name: "login", arguments: "<e-mail>", does: "signs in to MSN; the next message is the password" },
     Usage { name: "logout", arguments: "", does: "signs out and forgets the password" },
@@ -62,6 +76,11 @@ const USAGES: [Usage; 13] = [
         name: "font",
         arguments: "[name] [#rrggbb] [bold] [italic]",
         does: "sets what your messages look like; «font reset» forgets it",
+    },
+    Usage {
+        name: "relay",
+        arguments: "<on|off>",
+        does: "lets other people in this conversation's room be heard on MSN, through your account",
     },
     Usage { name: "reconnect", arguments: "", does: "connects again, now" },
     Usage { name: "cancel", arguments: "", does: "forgets a login that waits for its password" },
@@ -119,6 +138,11 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
         "presence" => Ok(Command::Presence { state: one()?.to_ascii_lowercase() }),
         "psm" => Ok(Command::PersonalMessage { text: rest.join(" ") }),
         "font" => font(rest).map(Command::Font).ok_or_else(|| usage(name)),
+        "relay" => match rest {
+            ["on"] => Ok(Command::Relay { on: true }),
+            ["off"] => Ok(Command::Relay { on: false }),
+            _ => Err(usage(name)),
+        },
         "reconnect" => none(Command::Reconnect),
         "cancel" => none(Command::Cancel),
         // The word is not repeated: it may be a password that came too late.
@@ -188,7 +212,8 @@ mod tests {
     fn help_names_every_command() {
         for usage in USAGES {
             assert!(help().contains(usage.name));
-            assert!(parse(usage.name, &[]).is_ok() || parse(usage.name, &["x"]).is_ok(), "{}", usage.name);
+            let understood = [&[][..], &["x"], &["on"]].iter().any(|rest| parse(usage.name, rest).is_ok());
+            assert!(understood, "{}", usage.name);
         }
     }
 }

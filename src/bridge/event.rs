@@ -15,13 +15,13 @@ pub struct Ghost {
     pub name: String,
 }
 
-/// Whether somebody is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether somebody is there; the most restricted first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Availability {
-    Online,
-    Away,
     Offline,
+    Away,
+    Online,
 }
 
 /// A person's presence, with words for it.
@@ -78,6 +78,14 @@ pub enum RemoteKind {
         at: Timestamp,
     },
     Presence(GhostPresence),
+    /// Nothing is known of this contact any more: the session ended, or they are no contact any longer.
+    PresenceLost(Ghost),
+    /// What the login's own account said in another of its clients.
+    OwnMessage {
+        conversation: ConversationId,
+        body: Body,
+        at: Timestamp,
+    },
     State(ConnectionState),
     /// For the login's owner, in words.
     Notice {

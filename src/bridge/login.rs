@@ -33,12 +33,20 @@ pub struct Login {
     /// Who is told about it and may command it.
     pub owner: UserId,
     password: String,
+    /// The network has accepted the password once: until then the account is nobody's.
+    #[serde(default = "yes")]
+    pub confirmed: bool,
     /// Why it stays signed out until its owner asks for it.
     pub signed_out: Option<String>,
     pub presence: String,
     pub personal_message: String,
     /// The font and colour that plain messages get.
     pub format: Option<Format>,
+}
+
+/// Records from before the question was asked are of logins that had got in.
+fn yes() -> bool {
+    true
 }
 
 impl fmt::Debug for Login {
@@ -54,6 +62,7 @@ impl Login {
             account,
             owner,
             password: password.expose_secret().to_owned(),
+            confirmed: false,
             signed_out: None,
             presence: "online".into(),
             personal_message: String::new(),

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod login;
 mod portal;
 pub mod ports;
+mod presence;
 pub mod record;
 mod router;
 #[cfg(test)]

@@ -77,8 +77,15 @@ pub enum Outcome {
 /// What is only worth something now: never journaled, dropped when it cannot be shown.
 #[derive(Debug, Clone)]
 pub enum Signal {
-    Typing { portal: PortalKey, author: Author },
-    Presence { login: LoginId, presence: GhostPresence },
+    Typing {
+        portal: PortalKey,
+        author: Author,
+    },
+    /// `logins` are those whose contact it is.
+    Presence {
+        logins: Vec<LoginId>,
+        presence: GhostPresence,
+    },
 }
 
 /// A side on which people are shown to other people: Matrix, IRC.
@@ -165,10 +172,12 @@ pub enum Table {
     Rooms,
     /// Group conversations and who is in them.
     Groups,
+    /// Which rooms each ghost is in.
+    Members,
 }
 
 impl Table {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -179,6 +188,7 @@ impl Table {
         Self::DeadLetters,
         Self::Rooms,
         Self::Groups,
+        Self::Members,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

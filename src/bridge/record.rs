@@ -14,6 +14,9 @@ pub struct PortalRecord {
     pub key: PortalKey,
     /// The sides that take part, the remote network included.
     pub legs: Vec<Leg>,
+    /// Whether people without a login are heard on the network too, through its account.
+    #[serde(default)]
+    pub relays: bool,
 }
 
 impl PortalRecord {

@@ -9,6 +9,7 @@ mod signals;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,7 @@ use super::journal::{Entry, Origin};
 use super::login::Login;
 use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
 use super::ports::{Batch, Content, Frontend, Network, Permissions, Storage, Table};
+use super::presence::Presences;
 use super::record::PortalRecord;
 use commands::Finished;
 use logins::Standing;
@@ -41,11 +43,15 @@ pub struct Setup {
     pub permissions: Arc<dyn Permissions>,
     /// The time of day.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Whether each login has ghosts of its own.
+    pub ghost_per_login: bool,
     /// Random text that names entries which have no name of their own.
     pub names: Arc<dyn Fn() -> String + Send + Sync>,
     /// Called when a loop turns, for the watchdog.
     pub heartbeat: Arc<dyn Fn() + Send + Sync>,
     pub cancel: CancellationToken,
+    /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
+    pub broken: CancellationToken,
     pub tasks: TaskTracker,
 }
 
@@ -121,13 +127,23 @@ impl Bridge {
         let tasks = setup.tasks.clone();
         let (inboxes, frontends, cancel) =
             (setup.inboxes.clone(), setup.frontends.clone(), setup.cancel.clone());
+        let broken = setup.broken.clone();
         let router = Router::load(setup)?;
         for inbox in inboxes {
             let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
-            tasks.spawn(reader::run(inbox, frontend, self.sender.clone(), cancel.clone()));
+            let read = reader::run(inbox, frontend, self.sender.clone(), cancel.clone());
+            tasks.spawn(vital(read, broken.clone()));
         }
-        tasks.spawn(router.run(self.events));
+        tasks.spawn(vital(router.run(self.events), broken));
         Ok(())
+    }
+}
+
+/// Without this task the bridge would only seem to work.
+async fn vital(task: impl Future<Output = ()>, broken: CancellationToken) {
+    if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
+        tracing::error!("a task that the bridge cannot do without broke off");
+        broken.cancel();
     }
 }
 
@@ -141,6 +157,7 @@ struct Router {
     /// Users whose next message is the password of this account.
     awaiting_password: HashMap<UserId, String>,
     signals: Vec<SignalSender>,
+    presences: Presences,
     requests: JoinSet<Finished>,
 }
 
@@ -167,6 +184,7 @@ impl Router {
             portals: HashMap::new(),
             awaiting_password: HashMap::new(),
             signals,
+            presences: Presences::new(setup.ghost_per_login),
             requests: JoinSet::new(),
             setup,
         };
@@ -238,9 +256,11 @@ impl Router {
             return Ok(portal.clone());
         }
         let legs = self.legs(key);
-        if PortalRecord::load(&*self.setup.storage, key)?.is_none_or(|known| known.legs != legs) {
+        let known = PortalRecord::load(&*self.setup.storage, key)?;
+        if known.as_ref().is_none_or(|known| known.legs != legs) {
             let mut batch = Batch::default();
-            PortalRecord { key: key.clone(), legs: legs.clone() }.store(&mut batch);
+            let relays = known.is_some_and(|known| known.relays);
+            PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
             // On disk with the first entry at the latest: batches keep their order.
             drop(self.setup.storage.commit(batch, super::ports::Urgency::Soon));
         }

@@ -14,6 +14,11 @@ impl Config {
         if section.max_puppets > 1000 {
             return Err(ConfigError::value("irc.max_puppets", section.max_puppets, "0 to 1000"));
         }
+        config.quit_when_offline = match section.offline.as_str() {
+            "away" => false,
+            "quit" => true,
+            other => return Err(ConfigError::value("irc.offline", other, "away or quit")),
+        };
         for (name, network) in &section.networks {
             config.networks.insert(name.clone(), check_network(name, network)?);
         }

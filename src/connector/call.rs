@@ -392,6 +392,9 @@ impl Call {
 
     async fn received(&mut self, email: &Email, name: &str, content: Content) {
         let conversation = self.conversation.clone();
+        if *email == self.of.email {
+            return self.said_elsewhere(content).await;
+        }
         if let Content::Typing { .. } = content {
             let sender = convert::ghost(email, name);
             return self.tell(RemoteKind::Typing { conversation, sender }).await;
@@ -400,6 +403,15 @@ impl Call {
         let sender = convert::ghost(email, convert::shown_name(&content, name));
         if let Some(body) = convert::body(content) {
             self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+        }
+    }
+
+    /// Another client of the own account spoke.
+    async fn said_elsewhere(&mut self, content: Content) {
+        self.last_said = Instant::now();
+        if let Some(body) = convert::body(content) {
+            let conversation = self.conversation.clone();
+            self.tell(RemoteKind::OwnMessage { conversation, body, at: time_of_day() }).await;
         }
     }
 

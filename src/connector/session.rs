@@ -10,14 +10,14 @@ use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, connect, now};
 use super::{ConnectError, TicketError, convert, group};
-use crate::bridge::event::{ConnectionState, RemoteKind};
+use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::bridge::ports::{ContactLine, Request};
 use crate::msn::command::{ListKind, Status};
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
 use crate::msn::session::{
-    Identity, LoginFailure, NotificationEvent, NotificationSession, Roster, SessionError, Start,
+    Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster, SessionError, Start,
 };
 
 /// Servers that may send us on before it is a circle.
@@ -61,7 +61,11 @@ impl LoginTask {
                 Err(error) => return End::Failed(error),
             };
             let driven = self.drive(&mut pump).await;
-            self.show_all_offline(&pump).await;
+            if matches!(driven, Err(End::Stop)) {
+                // Whoever waits for the end must not wait for the core to take what follows: it may be the core.
+                self.asks.close();
+            }
+            self.lose_sight(&pump).await;
             match driven {
                 Ok(redirected) => {
                     tracing::info!(server = %redirected, "sent on to another server");
@@ -80,13 +84,22 @@ impl LoginTask {
         End::Failed(error.into())
     }
 
-    /// Without a session nothing is known of anybody any more.
-    async fn show_all_offline(&self, pump: &Pump<NotificationSession>) {
-        let online = pump.machine.roster().contacts().filter(|contact| contact.status != Status::Offline);
-        for contact in online {
-            let mut presence = convert::presence(contact);
-            presence.availability = crate::bridge::event::Availability::Offline;
-            presence.text.clear();
+    /// Without a session nothing is known of anybody any more. Told also by a login that is being ended.
+    async fn lose_sight(&self, pump: &Pump<NotificationSession>) {
+        let seen = |c: &&Contact| c.lists.has(ListKind::Forward) || c.status != Status::Offline;
+        for contact in pump.machine.roster().contacts().filter(seen) {
+            let ghost = convert::ghost(&contact.email, &contact.name);
+            let event = RemoteEvent { login: self.login.clone(), kind: RemoteKind::PresenceLost(ghost) };
+            if self.shared.bridge.remote(event).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What is seen of each contact when the lists have come: that somebody is not there counts too.
+    async fn first_sight(&self, pump: &Pump<NotificationSession>) {
+        let contacts = pump.machine.roster().contacts().filter(|c| c.lists.has(ListKind::Forward));
+        for presence in contacts.map(convert::presence).collect::<Vec<_>>() {
             self.tell(RemoteKind::Presence(presence)).await;
         }
     }
@@ -191,6 +204,7 @@ impl LoginTask {
             Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
             Event::RosterLoaded => {
                 under_way.ready = true;
+                self.first_sight(pump).await;
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
             }
             Event::PresenceChanged(contact) => {
@@ -387,7 +401,7 @@ async fn fetch(tickets: &mut Tickets) -> Result<Ticket, TicketError> {
 
 fn contacts(roster: &Roster) -> Vec<ContactLine> {
     let listed = roster.contacts().filter(|contact| contact.lists.has(ListKind::Forward));
-    let line = |contact: &crate::msn::session::Contact| ContactLine {
+    let line = |contact: &Contact| ContactLine {
         ghost: convert::ghost_id(&contact.email),
         name: contact.name.clone(),
         presence: convert::status_words(contact.status).to_owned(),

@@ -16,10 +16,10 @@ use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
-use crate::matrix::{Appservice, Homeserver, MatrixFrontend, refresh_presence};
+use crate::matrix::{Appservice, Homeserver, MatrixFrontend, show_presence};
 use crate::store::{SealingKey, Store};
 
-/// Typing notices of Matrix users on their way; more are dropped.
+/// Typing notices and receipts of Matrix users on their way; more are dropped.
 const TYPING: usize = 64;
 
 /// What runs, and what is needed to stop it in order.
@@ -33,6 +33,8 @@ pub(super) struct Running {
     pub(super) core: CancellationToken,
     pub(super) intake_tasks: TaskTracker,
     pub(super) core_tasks: TaskTracker,
+    /// Cancelled when the core broke off.
+    pub(super) broken: CancellationToken,
     /// Notified when the homeserver has called.
     pub(super) pinged: Arc<tokio::sync::Notify>,
 }
@@ -57,6 +59,7 @@ pub(super) async fn start(
     let (store, key) = open_store(config)?;
     let storage: Arc<dyn Storage> = store.clone();
     let (intake, core) = (CancellationToken::new(), CancellationToken::new());
+    let broken = CancellationToken::new();
     let (intake_tasks, core_tasks) = (TaskTracker::new(), TaskTracker::new());
     let permissions = Arc::new(checked.permissions.clone());
 
@@ -95,9 +98,11 @@ pub(super) async fn start(
         inboxes: vec![inbox.clone()],
         permissions,
         clock: Arc::new(time_of_day),
+        ghost_per_login: checked.matrix.ghost_per_login,
         names: Arc::new(|| format!("{:032x}", rand::random::<u128>())),
         heartbeat: heartbeat.beat(),
         cancel: core.clone(),
+        broken: broken.clone(),
         tasks: core_tasks.clone(),
     })?;
     for login in &checked.logins {
@@ -131,11 +136,11 @@ pub(super) async fn start(
             tracing::error!(%error, "the homeserver's endpoint stopped");
         }
     });
-    intake_tasks.spawn(refresh_presence(matrix.clone(), intake.clone()));
-    Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, pinged })
+    intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
+    Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, broken, pinged })
 }
 
-/// Owners who type on Matrix are seen typing on MSN.
+/// Owners who type on Matrix are seen typing on MSN; whoever does anything may be looking at presence.
 fn forward_typing(
     matrix: &Arc<MatrixFrontend>,
     network: Arc<dyn Network>,
@@ -151,6 +156,7 @@ fn forward_typing(
                 () = cancel.cancelled() => None,
             };
             let Some(event) = event else { return };
+            matrix.note_activity(&event);
             let Some(portal) = matrix.typing_owner(&event) else { continue };
             let request = Request::Typing { conversation: portal.conversation };
             let _ = network.request(&portal.receiver, request).await; // worth nothing later

@@ -33,14 +33,21 @@ pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
     keep_pinging(&running, checked.matrix.registration_id.clone());
     export_now_and_then(&running, &config);
     tracing::info!("running");
-    let signal = signals::asked_to_stop().await.context("cannot listen for signals")?;
-    tracing::info!(signal, "stopping");
+    let broken = running.broken.clone();
+    let code = tokio::select! {
+        signal = signals::asked_to_stop() => {
+            tracing::info!(signal = signal.context("cannot listen for signals")?, "stopping");
+            ExitCode::SUCCESS
+        }
+        // Starting again takes up everything from the journal.
+        () = broken.cancelled() => ExitCode::FAILURE,
+    };
     stop(running).await;
     if let Some(service) = embedded {
         service.stop().await;
     }
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// First nothing new comes in, then what has come in is written down, then the store is closed.

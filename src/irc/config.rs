@@ -14,6 +14,8 @@ pub struct IrcConfig {
     pub relays: Vec<RelayConfig>,
     /// Most puppets on one network; the others speak through the bot.
     pub max_puppets: usize,
+    /// Whether puppets of contacts who are offline leave the network; else they are marked as away.
+    pub quit_when_offline: bool,
 }
 
 /// One IRC network.

@@ -26,7 +26,7 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::event::{Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Signal};
-use network::Network;
+use network::{Manners, Network};
 
 /// The IRC frontend.
 pub struct IrcFrontend {
@@ -42,11 +42,12 @@ impl IrcFrontend {
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
-        let IrcConfig { networks, relays, max_puppets } = config;
+        let IrcConfig { networks, relays, max_puppets, quit_when_offline } = config;
+        let manners = Manners { max_puppets, quit_when_offline };
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = relays.iter().filter(|relay| relay.network == name).cloned().collect();
             let network =
-                Network::start(settings, own, max_puppets, bridge.clone(), tasks.clone(), cancel.clone());
+                Network::start(settings, own, manners, bridge.clone(), tasks.clone(), cancel.clone());
             (name, network)
         };
         Self { networks: networks.into_iter().map(start_one).collect(), relays }
@@ -83,7 +84,7 @@ impl Frontend for IrcFrontend {
 
     fn show(&self, signal: Signal) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            if let Signal::Presence { login, presence } = signal {
+            if let Signal::Presence { logins, presence } = signal {
                 let away = match presence.availability {
                     Availability::Online => None,
                     Availability::Offline => Some("offline".to_owned()),
@@ -91,7 +92,8 @@ impl Frontend for IrcFrontend {
                     Availability::Away => Some(presence.text.clone()),
                 };
                 for network in self.networks.values() {
-                    network.set_away(&login, &presence.ghost, away.clone());
+                    let offline = presence.availability == Availability::Offline;
+                    network.show(&logins, &presence.ghost, offline, away.clone());
                 }
             }
         })

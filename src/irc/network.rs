@@ -22,10 +22,17 @@ const HEARD: usize = 256;
 /// How long a message waits for its puppet to arrive before the bot says it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How puppets behave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manners {
+    pub(super) max_puppets: usize,
+    pub(super) quit_when_offline: bool,
+}
+
 pub(super) struct Network {
     config: NetworkConfig,
     relays: Vec<RelayConfig>,
-    max_puppets: usize,
+    manners: Manners,
     bridge: BridgeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -55,8 +62,10 @@ impl Person {
         match author {
             Author::Ghost(ghost) => Some(Self::ghost(ghost)),
             Author::Owner { name } => {
-                let key = format!("owner {name} of {}", relay.portal.receiver);
-                Some(Self { key, wanted: name.clone(), name: name.clone(), conversation: None })
+                // One owner, whatever they are called where they speak.
+                let key = format!("owner of {}", relay.portal.receiver);
+                let first = name.trim_start_matches('@').split([':', '@']).next().unwrap_or(name);
+                Some(Self { key, wanted: first.to_owned(), name: name.clone(), conversation: None })
             }
             Author::Relayed { .. } | Author::Bridge => None,
         }
@@ -83,7 +92,7 @@ impl Network {
     pub(super) fn start(
         config: NetworkConfig,
         relays: Vec<RelayConfig>,
-        max_puppets: usize,
+        manners: Manners,
         bridge: BridgeHandle,
         tasks: TaskTracker,
         cancel: CancellationToken,
@@ -101,7 +110,7 @@ impl Network {
         let bot = session::start(config.clone(), persona, Some(ears), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
         tasks.spawn(listen(heard, relays.clone(), people.clone(), bridge.clone()));
-        Self { config, relays, max_puppets, bridge, tasks, cancel, bot, people }
+        Self { config, relays, manners, bridge, tasks, cancel, bot, people }
     }
 
     fn people(&self) -> std::sync::MutexGuard<'_, People> {
@@ -175,7 +184,7 @@ impl Network {
         if let Some(puppet) = people.puppets.get(&person.key) {
             return Some((puppet.clone(), false));
         }
-        if people.puppets.len() >= self.max_puppets {
+        if people.puppets.len() >= self.manners.max_puppets {
             return None;
         }
         let own = self.relays.iter().filter(|other| person.speaks_in(other, relay));
@@ -207,12 +216,29 @@ impl Network {
         let _ = self.bridge.remote(event).await; // the core may be stopping
     }
 
-    pub(super) fn set_away(&self, login: &LoginId, ghost: &Ghost, text: Option<String>) {
-        if !self.relays.iter().any(|relay| relay.portal.receiver == *login) {
-            return;
+    /// A contact's presence, for the logins whose contact it is.
+    pub(super) fn show(&self, logins: &[LoginId], ghost: &Ghost, offline: bool, away: Option<String>) {
+        let person = Person::ghost(ghost);
+        match (self.manners.quit_when_offline, offline) {
+            // The connection ends with the last who can reach it; they come back with their next presence or words.
+            (true, true) => drop(self.people().puppets.remove(&person.key)),
+            (true, false) => self.arrive(logins, &person, away),
+            (false, _) => {
+                let concerned = self.relays.iter().any(|relay| logins.contains(&relay.portal.receiver));
+                if let Some(puppet) = self.people().puppets.get(&person.key).filter(|_| concerned) {
+                    puppet.away(away);
+                }
+            }
         }
-        if let Some(puppet) = self.people().puppets.get(&Person::ghost(ghost).key) {
-            puppet.away(text);
+    }
+
+    /// In the channels of their conversations, before they have said anything.
+    fn arrive(&self, logins: &[LoginId], person: &Person, away: Option<String>) {
+        let own =
+            |relay: &&RelayConfig| logins.contains(&relay.portal.receiver) && person.speaks_in(relay, relay);
+        let Some(relay) = self.relays.iter().find(own) else { return };
+        if let Some((puppet, _)) = self.puppet(relay, person) {
+            puppet.away(away);
         }
     }
 }

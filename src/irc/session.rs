@@ -225,7 +225,7 @@ impl Session {
                 },
                 ask = mailbox.recv(), if is_in && flow.queue.len() < MAILBOX => match ask {
                     Some(ask) => self.asked(flow, ask),
-                    None => return End::Stop,
+                    None => return self.quit(flow, &mut stream, "offline").await,
                 },
                 () = tokio::time::sleep_until(flow.pace.next_at()), if !flow.queue.is_empty() => {
                     if let Some(end) = send_next(flow) {
@@ -236,13 +236,17 @@ impl Session {
                     return End::Lost("the IRC server did not answer in time".into());
                 }
                 () = self.cancel.cancelled() => {
-                    let _ = flow.client.send_quit("the bridge is stopping"); // it may be gone
-                    // The stream sends what is queued while it is polled.
-                    let _ = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
-                    return End::Stop;
+                    return self.quit(flow, &mut stream, "the bridge is stopping").await;
                 }
             }
         }
+    }
+
+    async fn quit(&self, flow: &Flow, stream: &mut irc::client::ClientStream, reason: &str) -> End {
+        let _ = flow.client.send_quit(reason); // it may be gone
+        // The stream sends what is queued while it is polled.
+        let _ = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
+        End::Stop
     }
 
     fn is_in(&self, flow: &Flow) -> bool {

@@ -25,4 +25,6 @@ pub struct MatrixConfig {
     pub status_events: bool,
     /// Whether presence of contacts is shown.
     pub presence: bool,
+    /// Whether each login has ghosts of its own, in place of one for each contact.
+    pub ghost_per_login: bool,
 }

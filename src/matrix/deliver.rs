@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::intent::send_as;
-use super::outbound::{self, ID_KEY, SEQUENCE_KEY};
+use super::outbound::{self, ECHO_KEY, ID_KEY, SEQUENCE_KEY};
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Ghost};
@@ -59,11 +59,11 @@ impl MatrixFrontend {
         match &delivery.content {
             Content::Said { body } => self.say(delivery, &room, body).await,
             Content::Joined { ghost } => {
-                let user = self.ensure_ghost(ghost).await?;
+                let user = self.ensure_ghost(&delivery.portal.receiver, ghost).await?;
                 Ok(self.ensure_joined(&room, &user).await?)
             }
             Content::Left { ghost } => {
-                let user = self.ensure_ghost(ghost).await?;
+                let user = self.ensure_ghost(&delivery.portal.receiver, ghost).await?;
                 Ok(self.leave(&room, &user).await?)
             }
         }
@@ -71,7 +71,12 @@ impl MatrixFrontend {
 
     async fn say(&self, delivery: &Delivery, room: &RoomId, body: &Body) -> Result<(), DeliveryError> {
         let (speaker, by_bot) = self.speaker(delivery, room).await?;
-        let contents = outbound::contents(body, &delivery.author, by_bot, &delivery.id, delivery.sequence);
+        let mut contents =
+            outbound::contents(body, &delivery.author, by_bot, &delivery.id, delivery.sequence);
+        if !self.is_ours(&speaker) {
+            // It will be brought to us as if they had said it here.
+            contents.iter_mut().for_each(|content| content[ECHO_KEY] = json!(room));
+        }
         let sent = match delivery.unconfirmed {
             true => self.sent_before(room, delivery.sequence).await?,
             false => Vec::new(),
@@ -93,10 +98,15 @@ impl MatrixFrontend {
         delivery: &Delivery,
         room: &RoomId,
     ) -> Result<(OwnedUserId, bool), DeliveryError> {
-        let Author::Ghost(ghost) = &delivery.author else {
-            return Ok((self.config.bot.clone(), true));
+        let ghost = match &delivery.author {
+            Author::Ghost(ghost) => ghost,
+            Author::Owner { .. } => {
+                let puppet = self.double_puppet(&delivery.portal, room).await?;
+                return Ok(puppet.map_or_else(|| (self.config.bot.clone(), true), |owner| (owner, false)));
+            }
+            _ => return Ok((self.config.bot.clone(), true)),
         };
-        let user = self.ensure_ghost(ghost).await?;
+        let user = self.ensure_ghost(&delivery.portal.receiver, ghost).await?;
         match self.ensure_joined(room, &user).await {
             Ok(()) => Ok((user, false)),
             Err(error @ MatrixError::Refused { .. }) => {
@@ -106,6 +116,33 @@ impl MatrixFrontend {
                 self.tell_shut_out(room, &user, ghost).await;
                 Ok((self.config.bot.clone(), true))
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The owner's own user, where the homeserver lets us act as them: what they say in another MSN client is theirs.
+    async fn double_puppet(
+        &self,
+        portal: &PortalKey,
+        room: &RoomId,
+    ) -> Result<Option<OwnedUserId>, DeliveryError> {
+        let Some(owner) = self.owner_of(portal)? else { return Ok(None) };
+        let known = self.known().puppets.get(&owner).copied();
+        let allowed = match known {
+            Some(allowed) => allowed,
+            None => match self.homeserver.whoami(Some(&owner)).await {
+                Ok(_) => true,
+                Err(MatrixError::Refused { .. }) => false,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.known().puppets.insert(owner.clone(), allowed);
+        if !allowed {
+            return Ok(None);
+        }
+        match self.ensure_joined(room, &owner).await {
+            Ok(()) => Ok(Some(owner)),
+            Err(MatrixError::Refused { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

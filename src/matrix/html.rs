@@ -53,8 +53,16 @@ fn write_run(run: &Run, out: &mut String) {
     }
 }
 
-/// Reads HTML of a peer.
-pub(super) fn to_rich(html: &str) -> RichText {
+/// Most tags that are read: the parser's tree is walked and freed level by level on the stack, and no tree is deeper than
+/// twice the number of its tags. Seen to hold to more than three times this on the smallest stack we have.
+const MAX_TAGS: usize = 1000;
+
+/// Reads HTML of a peer; `None` for more of it than anybody writes, where the plain words must do.
+pub(super) fn to_rich(html: &str) -> Option<RichText> {
+    (html.matches('<').count() <= MAX_TAGS).then(|| read(html))
+}
+
+fn read(html: &str) -> RichText {
     let html = Html::parse(html);
     html.sanitize_with(&sanitizer());
     let mut writer = Writer::default();
@@ -190,7 +198,7 @@ mod tests {
         let text = RichText { runs: vec![Run { text: "<b>&\"\nx".into(), style }], format: None };
         let html = from_rich(&text).unwrap();
         assert_eq!(html, "<span data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></span>");
-        assert_eq!(to_rich(&html), text);
+        assert_eq!(to_rich(&html), Some(text));
         assert_eq!(from_rich(&RichText::plain("a < b")), None);
         let rtl = Format { right_to_left: true, ..Format::default() };
         assert_eq!(from_rich(&RichText::formatted("x", rtl)).unwrap(), "<div dir=\"rtl\">x</div>");
@@ -198,17 +206,27 @@ mod tests {
 
     #[test]
     fn peers_html_is_read_whatever_it_looks_like() {
-        let text = |html: &str| to_rich(html).text();
+        let text = |html: &str| to_rich(html).unwrap().text();
         assert_eq!(text("<p>one</p>\n<p>two</p>"), "one\ntwo");
         assert_eq!(text("<ul><li>a</li><li>b</li></ul>"), "• a\n• b");
         assert_eq!(text("<mx-reply><blockquote>old</blockquote></mx-reply>new"), "new");
         assert_eq!(text("a<script>alert(1)</script><b>b<i>c"), "abc");
         assert_eq!(text("<a href=\"https://x.org\">here</a>"), "here (https://x.org)");
         assert_eq!(text("<a href=\"https://matrix.to/#/@a:b\">Al</a>"), "Al");
-        assert_eq!(text(&"<b>".repeat(3000)), "");
-        let mixed = to_rich("a <b>bold</b>");
+        // As deep as an event can hold, on a thread as small as those that read events.
+        for tag in ["<b>", "<div>", "<span>", "<ul><li>", "<blockquote>", "<a href=x>"] {
+            let deep = tag.repeat(65_536 / tag.len()) + "x";
+            assert_eq!(to_rich(&deep), None);
+            let most = tag.repeat(MAX_TAGS / tag.matches('<').count()) + "x";
+            let read = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+            read.spawn(move || assert!(to_rich(&most).is_some())).unwrap().join().unwrap();
+        }
+        // Each paragraph repeats every style that is open: as many as there can be.
+        let styles: String = (0..MAX_TAGS / 2).map(|n| format!("<font color=\"#{n:06x}\">")).collect();
+        assert!(to_rich(&(styles + &*"<p>x".repeat(MAX_TAGS / 2))).is_some());
+        let mixed = to_rich("a <b>bold</b>").unwrap();
         assert_eq!(mixed.uniform_style(), None);
-        assert!(to_rich("<b>all</b> <b>bold</b>").uniform_style().is_some_and(|s| s.bold));
+        assert!(to_rich("<b>all</b> <b>bold</b>").unwrap().uniform_style().is_some_and(|s| s.bold));
     }
 
     proptest! {
@@ -221,7 +239,7 @@ mod tests {
         fn what_is_written_is_read_again(text in "[ -~]{0,40}", bold: bool, italic: bool, strike: bool) {
             let style = Style { bold, italic, strike, underline: true, color: None };
             let rich = RichText { runs: vec![Run { text: format!("x{text}"), style }], format: None };
-            prop_assert_eq!(to_rich(&from_rich(&rich).unwrap()), rich);
+            prop_assert_eq!(to_rich(&from_rich(&rich).unwrap()), Some(rich));
         }
     }
 }

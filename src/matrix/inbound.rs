@@ -1,18 +1,19 @@
 //! Events of the homeserver become things said, commands, or nothing.
 
-use ruma::api::client::membership::join_room_by_id;
+use ruma::api::client::membership::{join_room_by_id, joined_members};
 use ruma::api::client::room::get_room_event;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::intent::send_as;
-use super::outbound::{FORMAT_KEY, format_from_json};
-use super::{MatrixFrontend, html};
+use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
+use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
+use crate::bridge::record::PortalRecord;
 
 /// What stands before a command in a conversation.
 const COMMAND: &str = "!msn";
@@ -48,6 +49,11 @@ impl Event {
         Some((kind, relation.get("event_id").and_then(Value::as_str)?))
     }
 
+    /// Something that we said in a person's name.
+    fn is_echo(&self) -> bool {
+        self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())
+    }
+
     fn answers(&self) -> Option<&str> {
         self.content.get("m.relates_to")?.get("m.in_reply_to")?.get("event_id")?.as_str()
     }
@@ -57,9 +63,10 @@ impl MatrixFrontend {
     pub(super) async fn interpret_event(&self, raw: &[u8]) -> Result<LocalEvent, DeliveryError> {
         let event: Event = serde_json::from_slice(raw)
             .map_err(|error| DeliveryError::permanent(format!("not an event: {error}")))?;
-        if self.is_ours(&event.sender) {
+        if self.is_ours(&event.sender) || event.is_echo() {
             return Ok(LocalEvent::Ignored);
         }
+        self.presence.seen(&event.sender);
         match event.kind.as_str() {
             "m.room.member" => self.membership(&event).await,
             "m.room.message" => self.message(&event).await,
@@ -76,6 +83,8 @@ impl MatrixFrontend {
 
     /// Invitations of the bot and of ghosts.
     async fn membership(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        // Names are asked for anew when somebody is to be heard.
+        self.known().names.remove(&(event.room_id.clone(), event.sender.clone()));
         if matches!(event.text("membership"), Some("leave" | "ban")) {
             self.owner_left(event).await;
             return Ok(LocalEvent::Ignored);
@@ -156,6 +165,7 @@ impl MatrixFrontend {
         }
         match self.owner_of(&portal)? {
             Some(owner) if *owner == *event.sender => {}
+            Some(_) if self.relays(&portal)? => return self.relayed(event, portal).await,
             Some(_) => return Ok(self.stranger_spoke(event).await),
             None => {
                 return Ok(LocalEvent::Refused {
@@ -173,11 +183,22 @@ impl MatrixFrontend {
         {
             return Ok(self.typed(event, portal, command.trim().to_owned()));
         }
+        let author = Author::Owner { name: event.sender.localpart().to_owned() };
+        self.speak(event, portal, author).await
+    }
+
+    /// A message that is carried on, in somebody's name.
+    async fn speak(
+        &self,
+        event: &Event,
+        portal: PortalKey,
+        author: Author,
+    ) -> Result<LocalEvent, DeliveryError> {
         match event.text("msgtype") {
             Some(kind @ ("m.text" | "m.emote")) => {
                 let text = self.words(event).await?;
                 let body = if kind == "m.emote" { Body::Emote(text) } else { Body::Text(text) };
-                Ok(self.said(event, portal, body))
+                Ok(self.said_by(event, portal, author, body))
             }
             // Other bots talk in notices; answering them would not end.
             Some("m.notice") | None => Ok(LocalEvent::Ignored),
@@ -191,21 +212,57 @@ impl MatrixFrontend {
     }
 
     fn said(&self, event: &Event, portal: PortalKey, body: Body) -> LocalEvent {
+        let author = Author::Owner { name: event.sender.localpart().to_owned() };
+        self.said_by(event, portal, author, body)
+    }
+
+    fn said_by(&self, event: &Event, portal: PortalKey, author: Author, body: Body) -> LocalEvent {
         LocalEvent::Message(LocalMessage {
             portal,
             leg: Leg::Matrix,
-            author: Author::Owner { name: event.sender.localpart().to_owned() },
+            author,
             reference: event.event_id.to_string(),
             body,
             at: event.origin_server_ts,
         })
     }
 
+    /// Whether other members of the room are heard on the network.
+    fn relays(&self, portal: &PortalKey) -> Result<bool, DeliveryError> {
+        let record = PortalRecord::load(&*self.storage, portal);
+        let record = record.map_err(|error| DeliveryError::transient(error.to_string()))?;
+        Ok(record.is_some_and(|record| record.relays))
+    }
+
+    /// Another member of a room whose owner lets them be heard. Commands stay the owner's.
+    async fn relayed(&self, event: &Event, portal: PortalKey) -> Result<LocalEvent, DeliveryError> {
+        let name = self.member_name(&event.room_id, &event.sender).await?;
+        self.speak(event, portal, Author::Relayed { name }).await
+    }
+
+    async fn member_name(&self, room: &RoomId, user: &UserId) -> Result<String, DeliveryError> {
+        let key = (room.to_owned(), user.to_owned());
+        if let Some(name) = self.known().names.get(&key) {
+            return Ok(name.clone());
+        }
+        let request = joined_members::v3::Request::new(room.to_owned());
+        let members = match send_as!(self.homeserver, &self.config.bot, request) {
+            Ok(answer) => answer.joined,
+            // The bot may have been removed; the name in their address is good enough.
+            Err(MatrixError::Refused { .. }) => Default::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let name = members.get(user).and_then(|member| member.display_name.clone());
+        let name = name.unwrap_or_else(|| user.localpart().to_owned());
+        self.known().names.insert(key, name.clone());
+        Ok(name)
+    }
+
     /// Another member of the room: told once that nobody on MSN hears them.
     async fn stranger_spoke(&self, event: &Event) -> LocalEvent {
         if self.known().told.insert((event.room_id.clone(), event.sender.clone())) {
             let text = format!(
-                "{}, what you write here is not sent to MSN: only the owner of this conversation is heard there.",
+                "{}, what you write here is not sent to MSN: only the owner of this conversation is heard there. They can change that with «!msn relay on».",
                 event.sender
             );
             self.notice(&event.room_id, &text, Some(event.event_id.as_str())).await;
@@ -305,13 +362,8 @@ fn prefixed(prefix: &str, mut text: RichText) -> RichText {
 fn rich_text(content: &Map<String, Value>) -> RichText {
     let text = |key: &str| content.get(key).and_then(Value::as_str);
     let formatted = text("formatted_body").filter(|_| text("format") == Some("org.matrix.custom.html"));
-    let mut rich = match formatted {
-        Some(formatted) => html::to_rich(formatted),
-        None => RichText::plain(text("body").unwrap_or_default()),
-    };
-    if rich.text().trim().is_empty() {
-        rich = RichText::plain(text("body").unwrap_or_default());
-    }
+    let read = formatted.and_then(html::to_rich).filter(|rich| !rich.text().trim().is_empty());
+    let mut rich = read.unwrap_or_else(|| RichText::plain(text("body").unwrap_or_default()));
     rich.format = content.get(FORMAT_KEY).and_then(format_from_json);
     rich
 }

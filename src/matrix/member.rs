@@ -4,20 +4,41 @@ use ruma::api::client::account::register;
 use ruma::api::client::membership::{join_room_by_id, leave_room};
 use ruma::api::client::profile::set_profile_field;
 use ruma::profile::ProfileFieldValue;
-use ruma::{OwnedUserId, RoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::Ghost;
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::ids::LoginId;
+use crate::bridge::ports::{Batch, DeliveryError, Table, Urgency};
 
 /// Longest display name that is given to a ghost, in characters.
 const MAX_NAME: usize = 128;
 
+/// Most rooms of one ghost that are looked at.
+const MAX_ROOMS: usize = 100;
+
+/// The row of a membership, or what all rows of a ghost start with.
+fn member_row(user: &UserId, room: Option<&RoomId>) -> Vec<u8> {
+    [user.as_bytes(), b"\0", room.map(RoomId::as_bytes).unwrap_or_default()].concat()
+}
+
 impl MatrixFrontend {
+    /// The rooms that a ghost is in, as far as we brought it there.
+    pub(super) fn rooms_of(&self, user: &UserId) -> Vec<OwnedRoomId> {
+        let prefix = member_row(user, None);
+        let rows = self.storage.scan(Table::Members, &prefix, None, MAX_ROOMS).unwrap_or_default();
+        let rooms = rows.iter().filter_map(|(key, _)| std::str::from_utf8(&key[prefix.len()..]).ok());
+        rooms.filter_map(|room| RoomId::parse(room).ok()).collect()
+    }
+
     /// The Matrix user of a ghost, registered and named as the network names it now.
-    pub(super) async fn ensure_ghost(&self, ghost: &Ghost) -> Result<OwnedUserId, DeliveryError> {
-        let user = self.ghost(&ghost.id)?;
+    pub(super) async fn ensure_ghost(
+        &self,
+        receiver: &LoginId,
+        ghost: &Ghost,
+    ) -> Result<OwnedUserId, DeliveryError> {
+        let user = self.ghost(receiver, &ghost.id)?;
         if !self.known().registered.contains(&user) {
             self.register(&user).await?;
             self.known().registered.insert(user.clone());
@@ -70,11 +91,18 @@ impl MatrixFrontend {
             send_as!(self.homeserver, user, join)?;
         }
         self.known().joined.insert(membership);
+        let mut batch = Batch::default();
+        batch.put(Table::Members, member_row(user, Some(room)), []);
+        // What a crash forgets, the next message writes again.
+        drop(self.storage.commit(batch, Urgency::Soon));
         Ok(())
     }
 
     pub(super) async fn leave(&self, room: &RoomId, user: &UserId) -> Result<(), MatrixError> {
         self.known().joined.remove(&(room.to_owned(), user.to_owned()));
+        let mut batch = Batch::default();
+        batch.remove(Table::Members, member_row(user, Some(room)));
+        drop(self.storage.commit(batch, Urgency::Soon));
         let request = leave_room::v3::Request::new(room.to_owned());
         match send_as!(self.homeserver, user, request) {
             Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),

@@ -17,7 +17,7 @@ pub mod registration;
 mod room;
 mod typing;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -27,10 +27,10 @@ pub use appservice::{Appservice, serve};
 pub use config::MatrixConfig;
 pub use error::MatrixError;
 pub use intent::Homeserver;
-pub use presence::refresh as refresh_presence;
+pub use presence::run as show_presence;
 
 use crate::bridge::event::LocalEvent;
-use crate::bridge::ids::{GhostId, Leg, PortalKey};
+use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey};
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
 
 /// The Matrix frontend.
@@ -51,10 +51,14 @@ pub struct MatrixFrontend {
 struct Known {
     registered: HashSet<OwnedUserId>,
     /// Ghosts and the name they were last given.
-    named: std::collections::HashMap<OwnedUserId, String>,
+    named: HashMap<OwnedUserId, String>,
     joined: HashSet<(ruma::OwnedRoomId, OwnedUserId)>,
     /// Members who were told that they are not relayed; ghosts for whom the bot speaks.
     told: HashSet<(ruma::OwnedRoomId, OwnedUserId)>,
+    /// What members that are relayed are called.
+    names: HashMap<(ruma::OwnedRoomId, OwnedUserId), String>,
+    /// Whether the homeserver lets us act as a person.
+    puppets: HashMap<OwnedUserId, bool>,
 }
 
 impl MatrixFrontend {
@@ -79,10 +83,13 @@ impl MatrixFrontend {
         self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The Matrix user that stands for a remote person.
-    fn ghost(&self, id: &GhostId) -> Result<OwnedUserId, DeliveryError> {
-        let text =
-            format!("@{}{}:{}", self.config.ghost_prefix, escape(id.as_str()), self.config.server_name);
+    /// The Matrix user that stands for a remote person, as `receiver` knows them.
+    fn ghost(&self, receiver: &LoginId, id: &GhostId) -> Result<OwnedUserId, DeliveryError> {
+        let local = match self.config.ghost_per_login {
+            true => escape(&format!("{receiver} {id}")),
+            false => escape(id.as_str()),
+        };
+        let text = format!("@{}{local}:{}", self.config.ghost_prefix, self.config.server_name);
         UserId::parse(text)
             .map_err(|error| DeliveryError::permanent(format!("{id} cannot be a Matrix user: {error}")))
     }
@@ -90,7 +97,10 @@ impl MatrixFrontend {
     /// The remote person that a Matrix user stands for.
     fn ghost_id(&self, user: &UserId) -> Option<GhostId> {
         let local = user.localpart().strip_prefix(&self.config.ghost_prefix)?;
-        (user.server_name() == self.config.server_name).then(|| GhostId::new(unescape(local)))
+        let text = unescape(local);
+        // A blank is in no account; it stands behind the login whose ghost this is.
+        let id = text.split_once(' ').map_or(text.as_str(), |(_, id)| id);
+        (user.server_name() == self.config.server_name).then(|| GhostId::new(id))
     }
 
     fn is_ours(&self, user: &UserId) -> bool {
@@ -137,7 +147,7 @@ impl Frontend for MatrixFrontend {
         Box::pin(async move {
             match signal {
                 Signal::Typing { portal, author } => self.show_typing(&portal, author).await,
-                Signal::Presence { presence, .. } => self.show_presence(presence).await,
+                Signal::Presence { logins, presence } => self.show_presence(&logins, presence),
             }
         })
     }

@@ -14,6 +14,9 @@ const PART: usize = 16 * 1024;
 pub(super) const FORMAT_KEY: &str = "msnbridge.format";
 /// Names the journal entry and its part: how an event that was sent before a crash is found again.
 pub(super) const ID_KEY: &str = "msnbridge.id";
+/// Marks what we said as a person, with the room: it comes back to us and is not said again. A copy that somebody makes
+/// of it elsewhere names another room, and is theirs.
+pub(super) const ECHO_KEY: &str = "msnbridge.room";
 pub(super) const SEQUENCE_KEY: &str = "msnbridge.seq";
 
 /// The contents of the events that carry one entry, in order. The same entry always gives the same parts.

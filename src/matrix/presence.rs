@@ -1,91 +1,203 @@
-//! Presence of ghosts. The homeserver forgets it after some seconds, so it is said again for as long as it holds, within
-//! a budget, and only for ghosts that share a room with somebody.
+//! Presence of ghosts. The homeserver forgets it after some seconds, so it is said again for as long as it holds: within
+//! a budget, and only for ghosts that share a room with somebody who was active in the last quarter of an hour.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ruma::OwnedUserId;
 use ruma::api::client::presence::set_presence;
 use ruma::presence::PresenceState;
+use ruma::{OwnedUserId, UserId};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
-use crate::bridge::event::{Availability, GhostPresence};
+use crate::bridge::event::{Availability, Ghost, GhostPresence};
+use crate::bridge::ids::LoginId;
 
 /// An online user who is not heard of goes offline after half a minute.
 const REFRESH: Duration = Duration::from_secs(25);
-/// Requests a second.
-const BUDGET: u64 = 20;
+/// Time between two requests: at most twenty a second.
+const BUDGET: Duration = Duration::from_millis(50);
+/// Nobody looks at presence who did nothing for so long.
+const ACTIVE: Duration = Duration::from_secs(15 * 60);
 
-/// What was shown last, and whether the homeserver wants to hear of it at all.
+/// What a ghost shows.
+#[derive(Debug, Clone)]
+struct Shown {
+    receiver: LoginId,
+    ghost: Ghost,
+    state: PresenceState,
+    text: String,
+    /// Waits among what changed.
+    changed: bool,
+}
+
 #[derive(Default)]
+struct Entries {
+    shown: HashMap<OwnedUserId, Shown>,
+    /// Changed and not yet said, oldest first.
+    changed: VecDeque<OwnedUserId>,
+    /// When people were last seen to do something.
+    active: HashMap<OwnedUserId, Instant>,
+}
+
+/// What was shown last, who may be looking, and whether the homeserver wants to hear of it at all.
 pub(super) struct Board {
-    shown: Mutex<HashMap<OwnedUserId, (PresenceState, String)>>,
-    refused: std::sync::atomic::AtomicBool,
+    entries: Mutex<Entries>,
+    changed: Notify,
+    refused: AtomicBool,
+    since: Instant,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        let (entries, changed, refused) = Default::default();
+        Self { entries, changed, refused, since: Instant::now() }
+    }
 }
 
 impl Board {
-    fn shown(&self) -> std::sync::MutexGuard<'_, HashMap<OwnedUserId, (PresenceState, String)>> {
-        self.shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_refused(&self) -> bool {
-        self.refused.load(std::sync::atomic::Ordering::Relaxed)
+    /// Somebody did something.
+    pub(super) fn seen(&self, user: &UserId) {
+        let mut entries = self.entries();
+        if entries.active.len() > 10_000 {
+            entries.active.retain(|_, at| at.elapsed() < ACTIVE);
+        }
+        entries.active.insert(user.to_owned(), Instant::now());
+    }
+
+    /// Nobody has been seen yet by a bridge that has just started: everybody may be looking.
+    fn is_active(&self, user: &UserId) -> bool {
+        self.since.elapsed() < ACTIVE
+            || self.entries().active.get(user).is_some_and(|at| at.elapsed() < ACTIVE)
+    }
+
+    /// What is to be said of a ghost now; that somebody is offline is said once.
+    fn take(&self, user: &UserId) -> Option<Shown> {
+        let mut entries = self.entries();
+        let shown = entries.shown.get_mut(user)?;
+        shown.changed = false;
+        match shown.state {
+            PresenceState::Offline => entries.shown.remove(user),
+            _ => Some(shown.clone()),
+        }
+    }
+
+    fn put(&self, user: OwnedUserId, shown: Shown) {
+        let mut entries = self.entries();
+        let waits = entries.shown.insert(user.clone(), shown).is_some_and(|old| old.changed);
+        if !waits {
+            entries.changed.push_back(user);
+        }
+        drop(entries);
+        self.changed.notify_one();
     }
 }
 
 impl MatrixFrontend {
-    pub(super) async fn show_presence(&self, presence: GhostPresence) {
-        // A ghost that nobody has a room with is nobody's to look at.
-        let Ok(user) = self.ghost(&presence.ghost.id) else { return };
-        let has_room = self.known().joined.iter().any(|(_, member)| *member == user);
-        if !has_room || !self.config.presence || self.presence.is_refused() {
+    /// Notes what a contact shows now; [`run`] says it.
+    pub(super) fn show_presence(&self, logins: &[LoginId], presence: GhostPresence) {
+        if !self.config.presence || self.presence.refused.load(Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = self.ensure_ghost(&presence.ghost).await {
-            return tracing::debug!(%error, "presence was not shown");
-        }
+        let Some(receiver) = logins.last() else { return };
+        let Ok(user) = self.ghost(receiver, &presence.ghost.id) else { return };
         let state = match presence.availability {
             Availability::Online => PresenceState::Online,
             Availability::Away => PresenceState::Unavailable,
             Availability::Offline => PresenceState::Offline,
         };
-        self.presence.shown().insert(user.clone(), (state.clone(), presence.text.clone()));
-        self.put_presence(user, state, presence.text).await;
+        let GhostPresence { ghost, text, .. } = presence;
+        self.presence.put(user, Shown { receiver: receiver.clone(), ghost, state, text, changed: true });
     }
 
-    async fn put_presence(&self, user: OwnedUserId, state: PresenceState, text: String) {
-        let mut request = set_presence::v3::Request::new(user.clone(), state);
-        request.status_msg = (!text.is_empty()).then_some(text);
-        match send_as!(self.homeserver, &user, request) {
+    /// Whether somebody may be looking at a ghost.
+    fn is_watched(&self, user: &UserId) -> bool {
+        self.rooms_of(user).iter().any(|room| {
+            let portal = self.portal_of(room).ok().flatten();
+            let owner = portal.and_then(|portal| self.owner_of(&portal).ok().flatten());
+            owner.is_some_and(|owner| self.presence.is_active(&owner))
+        })
+    }
+
+    /// Says one ghost's presence; true if the homeserver was asked.
+    async fn say_presence(&self, user: &UserId) -> bool {
+        let Some(shown) = self.presence.take(user) else { return false };
+        if !self.is_watched(user) {
+            return false;
+        }
+        if let Err(error) = self.ensure_ghost(&shown.receiver, &shown.ghost).await {
+            tracing::debug!(%error, "presence was not shown");
+            return true;
+        }
+        let mut request = set_presence::v3::Request::new(user.to_owned(), shown.state);
+        request.status_msg = (!shown.text.is_empty()).then_some(shown.text);
+        match send_as!(self.homeserver, user, request) {
             Ok(_) => {}
             Err(error @ MatrixError::Refused { .. }) => {
                 tracing::warn!(%error, "the homeserver takes no presence, showing none from now on");
-                self.presence.refused.store(true, std::sync::atomic::Ordering::Relaxed);
+                self.presence.refused.store(true, Ordering::Relaxed);
             }
             Err(error) => tracing::debug!(%error, "presence was not shown"),
         }
+        true
+    }
+
+    /// People who type, read or come online are looking.
+    pub fn note_activity(&self, event: &Value) {
+        let content = &event["content"];
+        let users: Vec<&str> = match event["type"].as_str() {
+            Some("m.typing") => {
+                content["user_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+            }
+            Some("m.receipt") => {
+                let receipts = content.as_object().into_iter().flat_map(|events| events.values());
+                let readers = receipts.filter_map(Value::as_object).flat_map(|kinds| kinds.values());
+                readers.filter_map(Value::as_object).flat_map(|u| u.keys()).map(String::as_str).collect()
+            }
+            Some("m.presence") if content["presence"] == "online" => {
+                event["sender"].as_str().into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let users = users.into_iter().filter_map(|user| UserId::parse(user).ok());
+        users.filter(|user| !self.is_ours(user)).for_each(|user| self.presence.seen(&user));
     }
 }
 
-/// Says again what is still so, until stopped.
-pub async fn refresh(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
+/// Says what changed at once, and again and again what is still so, until stopped.
+pub async fn run(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
+    let board = &frontend.presence;
+    let mut round: VecDeque<OwnedUserId> = VecDeque::new();
+    let mut next_round = Instant::now() + REFRESH;
     loop {
+        let now = Instant::now();
+        if now >= next_round && round.is_empty() {
+            next_round = now + REFRESH;
+            round = board.entries().shown.keys().cloned().collect();
+        }
+        let changed = board.entries().changed.pop_front();
+        let due = changed.or_else(|| round.pop_front());
+        let idle = due.is_none();
+        let asked = match due {
+            Some(user) if !board.refused.load(Ordering::Relaxed) => frontend.say_presence(&user).await,
+            _ => false,
+        };
         tokio::select! {
-            () = tokio::time::sleep(REFRESH) => {}
+            () = board.changed.notified(), if idle => {}
+            () = tokio::time::sleep_until(next_round), if idle => {}
+            () = tokio::time::sleep(BUDGET), if asked => {}
             () = cancel.cancelled() => return,
-        }
-        if frontend.presence.is_refused() {
-            continue;
-        }
-        let due: Vec<_> = frontend.presence.shown().iter().map(|(u, s)| (u.clone(), s.clone())).collect();
-        for (user, (state, text)) in due {
-            if state != PresenceState::Offline {
-                frontend.put_presence(user, state, text).await;
-                tokio::time::sleep(Duration::from_millis(1000 / BUDGET)).await;
-            }
+            () = std::future::ready(()), if !idle && !asked => {}
         }
     }
 }

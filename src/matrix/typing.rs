@@ -30,7 +30,7 @@ impl MatrixFrontend {
 
     pub(super) async fn show_typing(&self, portal: &PortalKey, author: Author) {
         let (Ok(Some(room)), Author::Ghost(ghost)) = (self.room_of(portal), author) else { return };
-        let Ok(user) = self.ensure_ghost(&ghost).await else { return };
+        let Ok(user) = self.ensure_ghost(&portal.receiver, &ghost).await else { return };
         if self.ensure_joined(&room, &user).await.is_err() {
             return;
         }

@@ -36,7 +36,11 @@ impl World {
 
     /// Alice has listed Bob and Carol, with a client of her own, before she came to the bridge.
     pub(crate) async fn start_with_friends() -> Self {
-        let mut world = Self::start_up(tempfile::tempdir().unwrap(), "").await;
+        Self::start_with_friends_in(tempfile::tempdir().unwrap(), "").await
+    }
+
+    pub(crate) async fn start_with_friends_in(directory: TempDir, config: &str) -> Self {
+        let mut world = Self::start_up(directory, config).await;
         let mut alice = Peer::sign_in(&world.service, "alice@example.com", "alice-pw").await;
         for friend in ["bob@example.com", "carol@example.com"] {
             alice.wire.send("ADC", &format!("FL N={friend} F={friend}")).await;
@@ -57,7 +61,7 @@ impl World {
     }
 
     /// Nobody is signed in to MSN yet.
-    async fn start_up(directory: TempDir, config: &str) -> Self {
+    pub(crate) async fn start_up(directory: TempDir, config: &str) -> Self {
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
         let mut bridge =
             Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);

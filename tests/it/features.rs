@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::chat::World;
+use crate::support::matrix::MatrixUser;
 use crate::support::msn::{Peer, text};
+use crate::support::scripted::ScriptedServer;
 use crate::support::synapse::SERVER_NAME;
 
 const NUDGE: &str = "MIME-Version: 1.0\r\nContent-Type: text/x-msnmsgr-datacast\r\n\r\nID: 1\r\n\r\n";
@@ -146,6 +148,122 @@ async fn contacts_presence_becomes_matrix_presence() {
     };
     let shown = world.user.event("Bob's presence", shown).await;
     assert_eq!(shown["content"]["presence"], "unavailable");
+}
+
+/// What Bob's ghost shows to somebody who shares a room with it.
+async fn bobs_presence(user: &mut MatrixUser, wanted: &str) {
+    let ghost = format!("@msn_bob=40example.com:{SERVER_NAME}");
+    let shown = |event: &Value| {
+        event["type"] == "m.presence"
+            && event["sender"] == ghost.as_str()
+            && event["content"]["presence"] == wanted
+    };
+    user.event(&format!("Bob {wanted}"), shown).await;
+}
+
+#[tokio::test]
+async fn a_ghost_shows_what_the_most_restricted_login_sees_and_nothing_once_it_is_gone() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    world.user.message("hi").await;
+    bobs_presence(&mut world.user, "online").await;
+
+    // Carol has Bob on her list too, and Bob blocks her.
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    carol.wire.send("ADC", "FL N=bob@example.com F=Bob").await;
+    carol.wire.line("ADC").await;
+    drop(carol);
+    let mut eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+    let management = eve.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    eve.sign_in(&management, "carol@example.com", "carol-pw").await;
+    bob.wire.send("ADC", "BL N=carol@example.com").await;
+    bob.wire.line("ADC").await;
+    bobs_presence(&mut world.user, "offline").await;
+    eve.send(&management, "logout").await;
+    eve.message_with("is signed out and its password forgotten").await;
+    bobs_presence(&mut world.user, "online").await;
+
+    let own = world.management.clone();
+    world.user.send(&own, "logout").await;
+    world.user.message_with("is signed out and its password forgotten").await;
+    bobs_presence(&mut world.user, "offline").await;
+}
+
+#[tokio::test]
+async fn others_in_a_room_are_heard_only_where_the_owner_lets_them() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    let mut eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+    let invite = json!({"user_id": eve.id});
+    world.user.call(reqwest::Method::POST, &format!("rooms/{room}/invite"), Some(invite)).await;
+    let hi = |event: &Value| event["type"] == "m.room.member" && event["state_key"] == "@eve:test.localhost";
+    eve.event("the room", hi).await;
+    eve.send(&room, "may I?").await;
+    world.user.message_with("only the owner of this conversation is heard").await;
+    eve.send(&room, "!msn relay on").await;
+    world.user.send(&room, "!msn relay on").await;
+    world.user.message_with("Everybody in this room is heard").await;
+    eve.send(&room, "thank you").await;
+    let heard = call.line("MSG ").await;
+    assert!(heard.payload.ends_with("<eve> thank you"), "{}", heard.payload);
+    world.user.send(&room, "!msn relay off").await;
+    world.user.message_with("Only you are heard").await;
+    eve.send(&room, "hello?").await;
+    world.user.send(&room, "the end").await;
+    let heard = call.line("MSG ").await;
+    assert!(heard.payload.ends_with("the end"), "{}", heard.payload);
+}
+
+#[tokio::test]
+async fn each_login_can_have_ghosts_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut world = World::start_in(directory, "ghost: {per_login: true}\n").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let shown = world.user.message("hi").await;
+    let ghost = format!("@msn_alice=40example.com=20bob=40example.com:{SERVER_NAME}");
+    assert_eq!(shown["sender"], ghost);
+    // Inviting it is asking for the conversation with Bob.
+    let body = json!({"invite": [ghost], "is_direct": true});
+    world.user.call(reqwest::Method::POST, "createRoom", Some(body)).await;
+    world.user.message_with("This is your conversation with bob@example.com").await;
+}
+
+/// Servers that let two clients of one account into a call show what the other client says.
+#[tokio::test]
+async fn what_the_own_account_says_elsewhere_is_the_owners_and_is_not_said_again() {
+    let say = |who: &str, name: &str, words: &str| {
+        let payload = text(words);
+        format!("MSG {who} {name} {}\r\n{payload}", payload.len())
+    };
+    let scene =
+        say("bob@example.com", "Bob", "from Bob") + &*say("alice@example.com", "Alice", "from my phone");
+    let mut server = ScriptedServer::start(scene).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut world = World::start_up(directory, "").await;
+    world.bridge.stop().await;
+    world.bridge.set_msn_server(&server.address);
+    // The administrator lets the bridge act as the people of this homeserver.
+    let registration = std::fs::read_to_string(world.bridge.registration()).unwrap();
+    let more = "  users:\n    - {exclusive: false, regex: '@ann:test\\.localhost'}\n";
+    std::fs::write(world.bridge.registration(), registration.replace("  users:\n", more)).unwrap();
+    world.synapse.kill().await;
+    world.synapse.restart().await;
+    world.bridge.start().await;
+    let management = world.management.clone();
+    world.user.sign_in(&management, "alice@example.com", "alice-pw").await;
+    world.user.message("from Bob").await;
+    let shown = world.user.message("from my phone").await;
+    assert_eq!(shown["sender"], world.user.id.as_str());
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&room, "from Matrix").await;
+    assert!(server.message().await.ends_with("from Matrix"));
 }
 
 #[tokio::test]

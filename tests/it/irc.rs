@@ -142,6 +142,21 @@ async fn an_owner_speaks_in_every_channel_and_one_that_is_shut_holds_up_no_other
 }
 
 #[tokio::test]
+async fn contacts_come_and_go_with_their_presence_where_that_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Ngircd::start(directory.path(), 0).await;
+    let mut eve = Person::join(server.port, "eve", CHANNEL).await;
+    let config = relay_config(server.port, &["bob@example.com"]) + "  offline: quit\n";
+    let world = World::start_with_friends_in(directory, &config).await;
+    let bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let line = eve.line(":bob[m]!").await;
+    assert!(line.contains(" JOIN "), "{line}");
+    drop(bob);
+    let line = eve.line(":bob[m]!").await;
+    assert!(line.contains(" QUIT "), "{line}");
+}
+
+#[tokio::test]
 async fn an_irc_server_that_was_away_hears_what_was_said_and_matrix_does_not_wait() {
     let (mut world, mut server, eve) = world(0, &["bob@example.com"]).await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;

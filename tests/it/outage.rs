@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::chat::World;
 use crate::support::matrix::MatrixUser;
 use crate::support::msn::{Peer, Wire, text};
+use crate::support::proxy::Proxy;
 use crate::support::synapse::SERVER_NAME;
 
 /// Bob, in a call with the bridged Alice that has a room.
@@ -53,6 +54,35 @@ async fn a_homeserver_that_is_down_is_waited_for() {
     world.user.message("n20").await;
     let expected: Vec<String> = (0..=20).map(|n| format!("n{n}")).collect();
     assert_eq!(bodies(&world.user.history(&room).await, "n"), expected);
+}
+
+/// The homeserver has the message and the bridge does not know; then both are gone, and with them the homeserver's
+/// memory of transaction ids.
+#[tokio::test]
+async fn both_killed_between_send_and_strike_nothing_comes_twice() {
+    let mut world = World::start().await;
+    let (mut bob, call, room) = conversation(&mut world, "n0").await;
+    let target = world.synapse.url().trim_start_matches("http://").to_owned();
+    let proxy = Proxy::start(target, "/send/m.room.message/").await;
+    world.bridge.kill().await;
+    drop(call);
+    world.bridge.set_homeserver(&format!("http://127.0.0.1:{}", proxy.port));
+    world.bridge.start().await;
+    world.bridge.wait_for_log_times("state=Connected", 2).await;
+    let mut call = bob.call("alice@example.com").await;
+    proxy.arm();
+    call.say(&text("n1")).await;
+    call.say(&text("n2")).await;
+    proxy.sprung().await;
+    world.bridge.kill().await;
+    world.synapse.kill().await;
+    proxy.disarm();
+    world.synapse.restart().await;
+    assert_eq!(bodies(&world.user.history(&room).await, "n"), ["n0", "n1"], "sent, and never confirmed");
+    world.bridge.start().await;
+    world.user.message("n2").await;
+    assert_eq!(bodies(&world.user.history(&room).await, "n"), ["n0", "n1", "n2"]);
+    world.bridge.wait_for_log("found in the room already").await;
 }
 
 #[tokio::test]
@@ -231,6 +261,23 @@ async fn an_account_that_somebody_else_holds_is_left_alone_and_no_word_is_repeat
     eve.message_with("carol@example.com is in use by somebody else").await;
     world.user.send(&own, "status").await;
     world.user.message_with("carol@example.com: connected").await;
+}
+
+#[tokio::test]
+async fn naming_an_account_without_its_password_is_no_claim_to_it() {
+    let mut world = World::start().await;
+    let mut eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+    let management = eve.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    eve.send(&management, "login bob@example.com").await;
+    eve.message_with("Now send the password").await;
+    eve.send(&management, "a guess").await;
+    eve.message_with("is signed out of MSN").await;
+    let own = world.management.clone();
+    world.user.sign_in(&own, "bob@example.com", "bob-pw").await;
+    eve.send(&management, "login bob@example.com").await;
+    eve.message_with("in use by somebody else").await;
+    eve.send(&management, "status").await;
+    eve.message_with("You are not signed in").await;
 }
 
 #[tokio::test]

@@ -45,10 +45,19 @@ impl Bridge {
     }
 
     pub(crate) fn set_homeserver(&self, url: &str) {
+        self.set("url", url);
+    }
+
+    pub(crate) fn set_msn_server(&self, address: &str) {
+        self.set("server", address);
+    }
+
+    /// Sets the key of this name, wherever it stands.
+    fn set(&self, key: &str, value: &str) {
         let file = self.directory.join("bridge.yaml");
         let old = std::fs::read_to_string(&file).expect("bridge.yaml");
-        let lines = old.lines().map(|line| match line.trim_start().starts_with("url:") {
-            true => format!("  url: '{url}'"),
+        let lines = old.lines().map(|line| match line.trim_start().starts_with(&format!("{key}:")) {
+            true => format!("  {key}: '{value}'"),
             false => line.to_owned(),
         });
         std::fs::write(&file, lines.collect::<Vec<_>>().join("\n") + "\n").expect("bridge.yaml");

@@ -7,6 +7,8 @@ pub(crate) mod irc;
 pub(crate) mod matrix;
 pub(crate) mod msn;
 pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod scripted;
 pub(crate) mod service;
 pub(crate) mod synapse;
 pub(crate) mod transcript;

@@ -12,6 +12,7 @@ use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::portal::PortalInput;
 use crate::bridge::ports::{Batch, Request, Urgency};
+use crate::bridge::record::PortalRecord;
 
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
@@ -102,6 +103,7 @@ impl Router {
                 self.change(&id, |login| login.personal_message = text).await.map(|()| None)
             }
             Command::Font(change) => self.font(&id, change).await.map(Some),
+            Command::Relay { on } => self.relay(given, &id, on).await.map(Some),
             Command::Help | Command::Cancel | Command::Status | Command::Login { .. } | Command::Nudge => {
                 Ok(None)
             }
@@ -152,7 +154,7 @@ impl Router {
             Ok(id) => id,
             Err(explanation) => return explanation,
         };
-        if self.logins.get(&id).is_some_and(|login| login.owner != given.user) {
+        if self.logins.get(&id).is_some_and(|login| login.owner != given.user && login.confirmed) {
             return format!("{id} is in use by somebody else here.");
         }
         self.awaiting_password.insert(given.user.clone(), account);
@@ -172,15 +174,16 @@ impl Router {
         self.redact(&given, &id);
         match self.logins.get_mut(&id) {
             // Somebody else may have signed in as this account since it was named.
-            Some(login) if login.owner != given.user => {
+            Some(login) if login.owner != given.user && login.confirmed => {
                 let text = format!("{id} is in use by somebody else here.");
                 return self.say(&given.portal, Leg::Matrix, text, None, with).await;
             }
-            Some(login) => {
+            Some(login) if login.owner == given.user => {
                 login.set_password(&password);
                 login.signed_out = None;
             }
-            None => {
+            // Nobody has it, or somebody who never got in: naming an account is no claim to it.
+            _ => {
                 let login = Login::new(id.clone(), account, given.user.clone(), &password);
                 self.logins.insert(id.clone(), login);
             }
@@ -285,6 +288,27 @@ impl Router {
         self.say(&key, Leg::Matrix, text, None, Batch::default()).await?;
         tracing::info!(portal = %key, user = %given.user, "conversation opened");
         Ok(format!("You will find the conversation with {ghost} among your rooms or invitations."))
+    }
+
+    /// Decides who else is heard in a conversation. Only its owner can: others' commands in its room are not read.
+    async fn relay(&mut self, given: &LocalCommand, id: &LoginId, on: bool) -> Result<String, BridgeError> {
+        if given.portal.management_user().is_some() || given.portal.receiver != *id {
+            return Ok("Use this in a conversation: !msn relay on.".into());
+        }
+        self.open(&given.portal)?;
+        let Some(mut record) = PortalRecord::load(&*self.setup.storage, &given.portal)? else {
+            return Ok("This conversation is not known yet. Say something first.".into());
+        };
+        record.relays = on;
+        let mut batch = Batch::default();
+        record.store(&mut batch);
+        self.setup.storage.commit(batch, Urgency::Now).await?;
+        Ok(match on {
+            true => {
+                "Everybody in this room is heard on MSN now, as «<name> text», through your account.".into()
+            }
+            false => "Only you are heard on MSN now.".into(),
+        })
     }
 
     fn invite(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {

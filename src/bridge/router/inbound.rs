@@ -11,6 +11,12 @@ use crate::bridge::ports::{Batch, Content, Signal, Urgency};
 impl Router {
     pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
         let RemoteEvent { login, kind } = event;
+        if let RemoteKind::PresenceLost(ghost) = &kind {
+            // Also of a login that is no more: its contacts must not stay as they were shown last.
+            let shown = self.presences.lose(&login, ghost);
+            shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
+            return Ok(());
+        }
         if !self.logins.contains_key(&login) {
             return Ok(());
         }
@@ -33,9 +39,15 @@ impl Router {
                 Ok(())
             }
             RemoteKind::Presence(presence) => {
-                super::signals::send(&self.signals, &Signal::Presence { login, presence });
+                let shown = self.presences.update(&login, presence);
+                shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
                 Ok(())
             }
+            RemoteKind::OwnMessage { conversation, body, at } => {
+                let author = Author::Owner { name: login.to_string() };
+                self.said(&key(conversation), author, Content::Said { body }, at).await
+            }
+            RemoteKind::PresenceLost(_) => Ok(()),
             RemoteKind::State(state) => self.state_changed(&login, state).await,
             RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {
                 Some(owner) => self.tell(&owner, text).await,

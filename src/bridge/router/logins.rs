@@ -68,7 +68,9 @@ impl Router {
         let asked = std::mem::take(&mut standing.tell_connected);
         let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
         let owner = login.owner.clone();
-        if login.signed_out.take().is_some() {
+        let news = login.signed_out.take().is_some() || !login.confirmed;
+        login.confirmed = true;
+        if news {
             self.store_login(id).await?;
         }
         let receiver = id.clone();

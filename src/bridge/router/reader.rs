@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +57,10 @@ pub(super) async fn run(
 
 async fn interpret(frontend: &dyn Frontend, raw: &[u8]) -> LocalEvent {
     for _ in 0..ATTEMPTS {
-        match frontend.interpret(raw).await {
+        // A mistake of ours in reading one item must not stand before all others, at every start again.
+        let interpreted = std::panic::AssertUnwindSafe(frontend.interpret(raw)).catch_unwind().await;
+        let broke_off = |_| Err(DeliveryError::permanent("an internal error, see above"));
+        match interpreted.unwrap_or_else(broke_off) {
             Ok(event) => return event,
             Err(DeliveryError::Permanent { reason }) => {
                 tracing::warn!(%reason, "an item of the inbox cannot be understood");

@@ -102,6 +102,7 @@ struct Queued {
 
 /// A client's connection to a switchboard.
 pub struct SwitchboardSession {
+    own: Email,
     wire: ClientWire,
     pending: Pending<Request>,
     opened: bool,
@@ -121,7 +122,7 @@ pub struct SwitchboardSession {
 impl SwitchboardSession {
     /// Enters a board that we asked for, and calls `invitees`.
     pub fn call(now: Instant, dialect: Dialect, email: Email, cookie: Cookie, invitees: Vec<Email>) -> Self {
-        let mut session = Self::new(dialect, invitees);
+        let mut session = Self::new(dialect, email.clone(), invitees);
         let trid = session.pending.expect(now, Request::Enter);
         session.wire.send(&ClientCommand::UsrCall { trid, email, cookie });
         session
@@ -135,14 +136,15 @@ impl SwitchboardSession {
         cookie: Cookie,
         session_id: SessionId,
     ) -> Self {
-        let mut session = Self::new(dialect, Vec::new());
+        let mut session = Self::new(dialect, email.clone(), Vec::new());
         let trid = session.pending.expect(now, Request::Enter);
         session.wire.send(&ClientCommand::Ans { trid, email, cookie, session: session_id });
         session
     }
 
-    fn new(dialect: Dialect, to_invite: Vec<Email>) -> Self {
+    fn new(dialect: Dialect, own: Email, to_invite: Vec<Email>) -> Self {
         Self {
+            own,
             wire: ClientWire::new(Context { link: Link::Switchboard, dialect }),
             pending: Pending::new(),
             opened: false,
@@ -283,7 +285,8 @@ impl SwitchboardSession {
 
     fn joined(&mut self, now: Instant, member: Member) {
         self.invites.retain(|invite| invite.email != member.email);
-        if self.members.iter().any(|known| known.email == member.email) {
+        // The own account is there too when another client of it takes part: nobody new.
+        if member.email == self.own || self.members.iter().any(|known| known.email == member.email) {
             return;
         }
         let Member { email, name, capabilities } = member.clone();
