@@ -324,6 +324,50 @@ fn conf_058_an_object_reaches_others_unchanged() {
 }
 
 #[test]
+fn conf_055_every_form_of_chg_is_taken_and_msnp8_is_told_of_no_objects() {
+    let object = "%3Cmsnobj%20Creator%3D%22a%22%2F%3E";
+    for (dialect, form, shown) in [
+        (Dialect::Msnp8, "NLN 4".to_owned(), "NLN NLN alice@example.com Alice 4\r\n".to_owned()),
+        (Dialect::Msnp8, format!("NLN 4 {object}"), "NLN NLN alice@example.com Alice 4\r\n".into()),
+        (
+            Dialect::Msnp9,
+            format!("NLN 4 {object}"),
+            format!("NLN NLN alice@example.com Alice 4 {object}\r\n"),
+        ),
+        (Dialect::Msnp9, "NLN 4 0".into(), "NLN NLN alice@example.com Alice 4\r\n".into()),
+        (Dialect::Msnp9, "NLN 4 %3Cmsnobj%2F%3E".into(), "NLN NLN alice@example.com Alice 4\r\n".into()),
+    ] {
+        let mut stage = Stage::new();
+        let (alice, bob) = stage.friends();
+        stage.say(bob, "OUT\r\n");
+        let bob = stage.online("bob", dialect);
+        stage.heard(bob);
+        let answer = stage.say(alice, &format!("CHG 9 {form}\r\n"));
+        assert!(answer.starts_with("CHG 9 NLN 4"), "{answer}");
+        assert_eq!(stage.heard(bob), shown, "{dialect} {form}");
+    }
+    // The rule broken: a number that is none.
+    let mut stage = Stage::new();
+    let (alice, _) = stage.friends();
+    assert_eq!(stage.say(alice, "CHG 9 NLN four\r\n"), "201 9\r\n");
+}
+
+#[test]
+fn conf_076_a_format_is_relayed_as_it_came() {
+    let mut stage = Stage::new();
+    let (alice, bob) = stage.friends();
+    let (caller, callee) = stage.call(alice, bob);
+    stage.heard(callee);
+    for format in ["FN=MS%20Sans%20Serif; EF=; CO=0; CS=0; PF=0", "CO=ff; FN=%E6%96%B0; EF=SUIB; RL=1", ""] {
+        let payload = format!(
+            "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\nX-MMS-IM-Format: {format}\r\n\r\nx"
+        );
+        stage.say(caller, &format!("MSG 9 U {}\r\n{payload}", payload.len()));
+        assert!(stage.heard(callee).ends_with(&payload), "{format}");
+    }
+}
+
+#[test]
 fn conf_059_a_personal_message_reaches_msnp11_and_nobody_before_it() {
     let data = "<Data><PSM>hi &amp; ho</PSM><CurrentMedia></CurrentMedia></Data>";
     for dialect in [Dialect::Msnp11, Dialect::Msnp9] {

@@ -263,7 +263,25 @@ async fn what_the_own_account_says_elsewhere_is_the_owners_and_is_not_said_again
     assert_eq!(shown["sender"], world.user.id.as_str());
     let room = shown["room_id"].as_str().unwrap().to_owned();
     world.user.send(&room, "from Matrix").await;
-    assert!(server.message().await.ends_with("from Matrix"));
+    assert!(server.heard().await.ends_with("from Matrix"));
+}
+
+/// Somebody whom the server drops for saying nothing is still part of the conversation.
+#[tokio::test]
+async fn conf_072_somebody_dropped_for_idling_is_called_again_with_the_next_words() {
+    let payload = text("and now I am idle");
+    let scene = format!("MSG bob@example.com Bob {}\r\n{payload}BYE bob@example.com 1\r\n", payload.len());
+    let mut server = ScriptedServer::start(scene).await;
+    let mut world = World::start_up(tempfile::tempdir().unwrap(), "").await;
+    world.bridge.stop().await;
+    world.bridge.set_msn_server(&server.address);
+    world.bridge.start().await;
+    let management = world.management.clone();
+    world.user.sign_in(&management, "alice@example.com", "alice-pw").await;
+    let room = world.user.message("and now I am idle").await["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&room, "wake up").await;
+    assert!(server.heard().await.ends_with(" bob@example.com"), "not called");
+    assert!(server.heard().await.ends_with("wake up"));
 }
 
 #[tokio::test]

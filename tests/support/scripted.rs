@@ -9,7 +9,7 @@ use super::within;
 
 pub(crate) struct ScriptedServer {
     pub(crate) address: String,
-    /// What the client says in the call.
+    /// What the client says in calls, and whom it calls.
     heard: mpsc::UnboundedReceiver<String>,
 }
 
@@ -28,9 +28,9 @@ impl ScriptedServer {
         Self { address, heard }
     }
 
-    /// The next message that the client sends.
-    pub(crate) async fn message(&mut self) -> String {
-        within("a message in the call", self.heard.recv()).await.expect("the server runs")
+    /// The next message that the client sends, or the line of its next call.
+    pub(crate) async fn heard(&mut self) -> String {
+        within("something in a call", self.heard.recv()).await.expect("the server runs")
     }
 }
 
@@ -51,6 +51,12 @@ async fn serve(stream: TcpStream, own: String, scene: String, hears: mpsc::Unbou
             payload = String::from_utf8_lossy(&bytes).into_owned();
         }
         let answer = match (words[0], words.get(3).copied()) {
+            ("USR", _) if words[2] != "TWN" => format!("USR {number} OK alice@example.com Alice\r\n"),
+            ("XFR", _) => format!("XFR {number} SB {own} CKI 18\r\n"),
+            ("CAL", _) => {
+                let _ = hears.send(line.trim_end().to_owned()); // the test may be over
+                format!("CAL {number} RINGING 2\r\nJOI {} Somebody\r\n", words[2])
+            }
             ("VER", _) => format!("VER {number} MSNP11\r\n"),
             ("CVR", _) => format!("CVR {number} 1 1 1 http://x http://x\r\n"),
             ("USR", Some("I")) => format!("USR {number} TWN S lc=1033\r\n"),

@@ -343,6 +343,21 @@ fn conf_071_nak_fails_and_ack_delivers() {
 }
 
 #[test]
+fn conf_058_the_object_of_a_contact_is_kept_byte_for_byte() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    let object = r#"%3Cmsnobj%20Creator%3D%22bob%40e.c%22%20Size%3D%225%22%20Friendly%3D%22AAA%3D%22%2F%3E"#;
+    session.handle_input(now, format!("NLN NLN bob@e.c Bob 32 {object}\r\n").as_bytes()).unwrap();
+    let kept =
+        |session: &NotificationSession| session.roster().contact(&email("bob@e.c")).unwrap().object.clone();
+    let wire = kept(&session).unwrap();
+    assert_eq!(wire.as_wire(), object);
+    assert_eq!(wire.decode(), r#"<msnobj Creator="bob@e.c" Size="5" Friendly="AAA="/>"#);
+    session.handle_input(now, b"NLN NLN bob@e.c Bob 32 %3Cmsnobj%2F%3E\r\n").unwrap();
+    assert_eq!(kept(&session), None);
+}
+
+#[test]
 fn conf_072_both_forms_of_bye_remove_the_member() {
     let now = Instant::now();
     let mut session = call(now);
