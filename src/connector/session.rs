@@ -237,7 +237,7 @@ impl LoginTask {
             }
             Event::Mail { from, subject } => format!("New mail from {from}: {subject}"),
             Event::UnreadMail { unread } => format!("You have {unread} unread messages in your MSN mailbox."),
-            Event::AddedBy { email, name } => {
+            Event::AddedBy { email, name, .. } => {
                 format!(
                     "{name} <{email}> has added you to their contacts. «chat {email}» opens a conversation."
                 )

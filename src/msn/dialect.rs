@@ -42,6 +42,11 @@ impl Dialect {
         self >= Self::Msnp10
     }
 
+    /// A client confirms that it has seen who added its account (`ADC RL`).
+    pub fn confirms_additions(self) -> bool {
+        self >= Self::Msnp11
+    }
+
     /// `UUX`/`UBX`, `GCF`, `SBS` after sign-in.
     pub fn has_personal_message(self) -> bool {
         self >= Self::Msnp11

@@ -47,6 +47,16 @@ pub(super) struct Listed {
     pub(super) name: UrlText,
     pub(super) id: ContactId,
     pub(super) lists: ListMask,
+    /// Numbers of the groups they are in; none means the first one up to MSNP9, and ungrouped after.
+    pub(super) groups: Vec<u32>,
+}
+
+/// A group, by both of its names.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    pub(super) number: u32,
+    pub(super) guid: String,
+    pub(super) name: UrlText,
 }
 
 /// An account and, while it is signed in, its presence.
@@ -56,6 +66,9 @@ pub(super) struct Account {
     password: SecretString,
     pub(super) name: UrlText,
     pub(super) listed: BTreeMap<String, Listed>,
+    pub(super) groups: Vec<Group>,
+    /// What group 0 is called, up to MSNP9.
+    pub(super) first_group: UrlText,
     /// Counts the changes of the lists; shown up to MSNP9.
     pub(super) version: u32,
     pub(super) prompt: String,
@@ -80,6 +93,8 @@ impl Account {
             email: line.email,
             password: line.password,
             listed: BTreeMap::new(),
+            groups: Vec::new(),
+            first_group: UrlText::encode("Other Contacts"),
             version: 1,
             prompt: "A".into(),
             privacy: "AL".into(),

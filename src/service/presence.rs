@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Everybody signed in and announced who has `email` on the forward list.
-    fn watchers(&self, email: &Email) -> Vec<(ConnId, Email)> {
+    pub(super) fn watchers(&self, email: &Email) -> Vec<(ConnId, Email)> {
         let watching = |(_, a): &(&String, &super::account::Account)| {
             a.status.is_some() && a.lists(email).has(ListKind::Forward)
         };

@@ -1,15 +1,18 @@
 //! Lists, names and settings of an account, and what others see of the changes (§3).
 
 mod addition;
+mod group;
+mod property;
 mod removal;
 
+use super::account::{Account, Listed};
 use super::world::{ConnId, World};
-use crate::msn::command::{ClientCommand, ContactEntry, ErrorCode, ServerCommand, SyncStamp};
+use crate::msn::command::{ClientCommand, ContactEntry, ErrorCode, ListKind, ServerCommand, SyncStamp};
+use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId, TrId};
 use crate::msn::wire::UrlText;
+use addition::Addition;
 
-/// Longest display name, percent-encoded (§1.5).
-const MAX_NAME: usize = 387;
 /// Stamps of MSNP10 to 12: opaque to clients, and always different from a client's, so lists are sent whole.
 const STAMP: &str = "2000-01-01T00:00:00.0-00:00";
 
@@ -17,25 +20,39 @@ impl World {
     pub(super) fn roster_command(&mut self, conn: ConnId, email: &Email, command: ClientCommand) {
         match command {
             ClientCommand::Syn { trid, stamp } => self.synchronise(conn, trid, email, &stamp),
-            ClientCommand::Add { trid, list, email: contact, name, .. } => {
-                self.add(conn, trid, email, list, Some(contact), name, None);
+            // Each dialect has one of the two; the other is an error, and nothing worse.
+            ClientCommand::Add { trid, .. } if self.dialect(conn).has_guids() => {
+                self.fail(conn, trid, ErrorCode::COMMAND_DISABLED);
             }
-            ClientCommand::Adc { trid, list, email: contact, name, contact: id, .. } => {
-                self.add(conn, trid, email, list, contact, name, id);
+            ClientCommand::Adc { trid, .. } | ClientCommand::Sbp { trid, .. }
+                if !self.dialect(conn).has_guids() =>
+            {
+                self.fail(conn, trid, ErrorCode::COMMAND_DISABLED);
             }
-            ClientCommand::Rem { trid, list, target, .. } => self.remove(conn, trid, email, list, &target),
+            ClientCommand::Add { trid, list, email: contact, name, group } => {
+                let addition = Addition { list, contact: Some(contact), name, id: None, group };
+                self.add(conn, trid, email, addition);
+            }
+            ClientCommand::Adc { trid, list, email: contact, name, contact: id, group } => {
+                self.add(conn, trid, email, Addition { list, contact, name, id, group });
+            }
+            ClientCommand::Rem { trid, list, target, group } => {
+                self.remove(conn, trid, email, list, &target, group);
+            }
             ClientCommand::Rea { trid, email: target, name } => self.rename(conn, trid, email, &target, name),
             ClientCommand::Prp { trid, property, value } => {
                 self.set_property(conn, trid, email, property, value);
             }
             ClientCommand::Sbp { trid, contact, property, value, .. } => {
-                self.send(conn, ServerCommand::Sbp { trid, contact, property, value });
+                self.set_contact_property(conn, trid, email, contact, property, value);
             }
             ClientCommand::Gtc { trid, setting } => self.set_prompt(conn, trid, email, setting),
             ClientCommand::Blp { trid, setting } => self.set_privacy(conn, trid, email, setting),
-            ClientCommand::Adg { trid, .. }
-            | ClientCommand::Reg { trid, .. }
-            | ClientCommand::Rmg { trid, .. } => self.fail(conn, trid, ErrorCode::COMMAND_DISABLED),
+            ClientCommand::Adg { trid, name, .. } => self.create_group(conn, trid, email, name),
+            ClientCommand::Reg { trid, group, name, .. } => {
+                self.rename_group(conn, trid, email, &group, name);
+            }
+            ClientCommand::Rmg { trid, group } => self.remove_group(conn, trid, email, &group),
             _ => {}
         }
     }
@@ -51,7 +68,7 @@ impl World {
         let unchanged = !dialect.has_guids() && stamp == *given;
         let mut lines = Vec::new();
         if !unchanged {
-            lines = sync_lines(account, dialect);
+            lines = self.sync_lines(account, dialect);
         }
         let count = |what: fn(&ServerCommand) -> bool| {
             u32::try_from(lines.iter().filter(|line| what(line)).count()).unwrap_or(u32::MAX)
@@ -74,120 +91,49 @@ impl World {
         shown.then_some(account.version)
     }
 
-    fn rename(&mut self, conn: ConnId, trid: TrId, email: &Email, target: &Email, name: UrlText) {
-        if self.dialect(conn).has_guids() {
-            return self.fail(conn, trid, ErrorCode::COMMAND_DISABLED);
+    fn sync_lines(&self, account: &Account, dialect: Dialect) -> Vec<ServerCommand> {
+        let mut lines = vec![
+            ServerCommand::Gtc { trid: None, version: None, setting: account.prompt.clone() },
+            ServerCommand::Blp { trid: None, version: None, setting: account.privacy.clone() },
+        ];
+        let property = |property: &str, value: &UrlText| ServerCommand::Prp {
+            trid: None,
+            version: None,
+            property: property.to_owned(),
+            value: Some(value.clone()),
+        };
+        if dialect.has_guids() {
+            lines.push(property("MFN", &account.name));
         }
-        if name.wire_len() > MAX_NAME {
-            return self.fail(conn, trid, ErrorCode::NAME_NOT_ALLOWED);
+        lines.extend(account.properties.iter().map(|(name, value)| property(name, value)));
+        if !dialect.has_guids() {
+            lines.push(ServerCommand::Lsg { group: GroupId("0".into()), name: account.first_group.clone() });
         }
-        let Some(account) = self.account_mut(email) else { return };
-        if email == target {
-            account.name = name.clone();
-        } else if let Some(listed) = account.listed.get_mut(&target.to_key()) {
-            listed.name = name.clone();
-        } else {
-            return self.fail(conn, trid, ErrorCode::NOT_ON_LIST);
-        }
-        let version = self.bump(conn, email).unwrap_or_default();
-        self.send(conn, ServerCommand::Rea { trid, version, email: target.clone(), name });
-        if email == target {
-            self.tell_contacts(email);
-        }
-    }
-
-    fn set_property(
-        &mut self,
-        conn: ConnId,
-        trid: TrId,
-        email: &Email,
-        property: String,
-        value: Option<UrlText>,
-    ) {
-        let own_name = property == "MFN";
-        if own_name && value.as_ref().is_none_or(|name| name.wire_len() > MAX_NAME) {
-            return self.fail(conn, trid, ErrorCode::NAME_NOT_ALLOWED);
-        }
-        let version = self.bump(conn, email);
-        let Some(account) = self.account_mut(email) else { return };
-        match (&value, own_name) {
-            (Some(name), true) => account.name = name.clone(),
-            (Some(value), false) if account.properties.len() < 16 => {
-                account.properties.insert(property.clone(), value.clone());
+        lines.extend(account.groups.iter().map(|group| {
+            let id = if dialect.has_guids() { group.guid.clone() } else { group.number.to_string() };
+            ServerCommand::Lsg { group: GroupId(id), name: group.name.clone() }
+        }));
+        for listed in account.listed.values() {
+            lines.push(sync_contact(account, listed, dialect));
+            if listed.lists.has(ListKind::Forward) {
+                lines.extend(self.phones(&listed.email, &account.email, None));
             }
-            (Some(_), false) => {}
-            (None, _) => drop(account.properties.remove(&property)),
         }
-        self.send(conn, ServerCommand::Prp { trid: Some(trid), version, property, value });
-        if own_name {
-            self.tell_contacts(email);
-        }
-    }
-
-    fn set_prompt(&mut self, conn: ConnId, trid: TrId, email: &Email, setting: String) {
-        let Some(account) = self.account_mut(email) else { return };
-        if account.prompt == setting {
-            return self.fail(conn, trid, ErrorCode::ALREADY_IN_MODE);
-        }
-        account.prompt = setting.clone();
-        let version = self.bump(conn, email);
-        self.send(conn, ServerCommand::Gtc { trid: Some(trid), version, setting });
-    }
-
-    fn set_privacy(&mut self, conn: ConnId, trid: TrId, email: &Email, setting: String) {
-        let Some(account) = self.account_mut(email) else { return };
-        if account.privacy == setting {
-            return self.fail(conn, trid, ErrorCode::ALREADY_IN_MODE);
-        }
-        if !matches!(setting.as_str(), "AL" | "BL") {
-            return self.fail(conn, trid, ErrorCode::INVALID_PARAMETER);
-        }
-        account.privacy = setting.clone();
-        let version = self.bump(conn, email);
-        self.send(conn, ServerCommand::Blp { trid: Some(trid), version, setting });
-        self.tell_contacts(email);
-    }
-}
-
-fn sync_lines(
-    account: &super::account::Account,
-    dialect: crate::msn::dialect::Dialect,
-) -> Vec<ServerCommand> {
-    let mut lines = vec![
-        ServerCommand::Gtc { trid: None, version: None, setting: account.prompt.clone() },
-        ServerCommand::Blp { trid: None, version: None, setting: account.privacy.clone() },
-    ];
-    let property = |property: &str, value: &UrlText| ServerCommand::Prp {
-        trid: None,
-        version: None,
-        property: property.to_owned(),
-        value: Some(value.clone()),
-    };
-    if dialect.has_guids() {
-        lines.push(property("MFN", &account.name));
-    }
-    lines.extend(account.properties.iter().map(|(name, value)| property(name, value)));
-    if !dialect.has_guids() {
         lines
-            .push(ServerCommand::Lsg { group: GroupId("0".into()), name: UrlText::encode("Other Contacts") });
     }
-    lines.extend(account.listed.values().map(|listed| sync_contact(listed, dialect)));
-    lines
 }
 
-fn sync_contact(listed: &super::account::Listed, dialect: crate::msn::dialect::Dialect) -> ServerCommand {
-    use crate::msn::command::ListKind;
+fn sync_contact(account: &Account, listed: &Listed, dialect: Dialect) -> ServerCommand {
     let mut lists = listed.lists;
     if !dialect.has_pending_list() {
         lists.remove(ListKind::Pending);
     }
     let forward = lists.has(ListKind::Forward);
-    let groups = (forward && !dialect.has_guids()).then(|| GroupId("0".into()));
     ServerCommand::Lst(ContactEntry {
         email: listed.email.clone(),
         name: Some(listed.name.clone()),
         contact: (forward && dialect.has_guids()).then(|| listed.id.clone()),
         lists,
-        groups: groups.into_iter().collect(),
+        groups: if forward { World::group_ids(account, listed, dialect) } else { Vec::new() },
     })
 }

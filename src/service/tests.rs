@@ -1,5 +1,7 @@
 //! The rules, command by command, on a clock that only moves when told.
 
+mod roster;
+
 use std::time::{Duration, Instant};
 
 use super::account::parse_accounts;

@@ -145,6 +145,10 @@ impl World {
         (0..digits).map(|_| char::from_digit(self.random.random_range(0..16), 16).unwrap_or('0')).collect()
     }
 
+    pub(super) fn random_guid(&mut self) -> String {
+        [8, 4, 4, 4, 12].map(|digits| self.random_hex(digits)).join("-")
+    }
+
     pub(super) fn random_digits(&mut self, digits: usize) -> String {
         (0..digits).map(|_| char::from_digit(self.random.random_range(0..10), 10).unwrap_or('0')).collect()
     }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The rules of the wire reference's checklist that are later work, and whose.
-const LATER: [(std::ops::RangeInclusive<u32>, &str); 3] = [
-    (40..=51, "editing lists, groups, names and privacy"),
+const LATER: [(std::ops::RangeInclusive<u32>, &str); 2] = [
     (82..=100, "invitations, files and peer-to-peer; of 73 and 80 that part too"),
     (101..=103, "the HTTP gateway"),
 ];

@@ -18,9 +18,9 @@ use std::time::Instant;
 
 pub use error::{LoginFailure, SessionError};
 pub use login::Identity;
-pub use notification::{NotificationEvent, NotificationSession, Start};
+pub use notification::{Change, ChangeFailure, ChangeHandle, NotificationEvent, NotificationSession, Start};
 pub use pending::REPLY_TIMEOUT;
-pub use roster::{Contact, Roster};
+pub use roster::{Contact, Roster, Settings};
 pub use switchboard::{CallEvent, InviteFailure, MessageHandle, SendFailure, SwitchboardSession};
 
 /// A protocol peer without sockets or clock.

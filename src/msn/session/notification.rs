@@ -3,6 +3,7 @@
 //! Knows what a signed-in client must do by itself: synchronise, announce itself, answer challenges, ping. Leaves to
 //! its caller: tickets, opening switchboards, and what to show.
 
+mod changes;
 mod requests;
 mod traffic;
 
@@ -21,6 +22,7 @@ use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
 use crate::msn::wire::UrlText;
+pub use changes::{Change, ChangeFailure, ChangeHandle};
 
 /// The first ping comes after this; `QNG` names the next interval (§5.1).
 const PING_INTERVAL: Duration = Duration::from_secs(45);
@@ -47,10 +49,20 @@ pub enum NotificationEvent {
     PresenceChanged(Box<Contact>),
     /// The own status as the server confirmed it.
     StatusConfirmed(Status),
-    /// Somebody put us on their list.
+    /// Somebody put us on their list. `asks`: they wait for an answer, from now or from before we signed in.
     AddedBy {
         email: Email,
         name: String,
+        asks: bool,
+    },
+    /// A contact is none any longer.
+    Unlisted {
+        email: Email,
+    },
+    /// What became of a change asked for by [`NotificationSession::change`].
+    ChangeDone {
+        handle: ChangeHandle,
+        result: Result<(), ChangeFailure>,
     },
     RemovedBy {
         email: Email,
@@ -97,6 +109,8 @@ enum Request {
     Login,
     Sync,
     Switchboard,
+    /// The step of a change that is under way.
+    Change,
     /// Something a person asked for, in words for them.
     Asked(String),
     /// Something the session did by itself; a refusal is only logged.
@@ -117,6 +131,7 @@ pub struct NotificationSession {
     product: Option<Product>,
     wire: ClientWire,
     pending: Pending<Request>,
+    changes: changes::Changes,
     state: State,
     roster: Roster,
     name: String,
@@ -156,6 +171,7 @@ impl NotificationSession {
             product: start.product,
             wire,
             pending,
+            changes: changes::Changes::default(),
             state: State::SigningIn(login),
             roster: start.roster,
             status: start.status,
@@ -254,13 +270,17 @@ impl NotificationSession {
         self.events.push_back(NotificationEvent::NameLearned(self.name.clone()));
     }
 
-    fn handle_overdue(&mut self, request: &Request) -> Result<(), SessionError> {
+    fn handle_overdue(&mut self, now: Instant, request: &Request) -> Result<(), SessionError> {
         match request {
             Request::Login => {
                 let State::SigningIn(login) = &self.state else { return Ok(()) };
                 Err(SessionError::TimedOut(login.expected()))
             }
             Request::Sync => Err(SessionError::TimedOut("SYN")),
+            Request::Change => {
+                self.step_unanswered(now);
+                Ok(())
+            }
             // Some servers never answer what they do not implement; a board is given up by its caller's own time-out.
             Request::Switchboard | Request::Asked(_) | Request::Quiet(_) => Ok(()),
         }
@@ -292,7 +312,7 @@ impl Machine for NotificationSession {
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
         while let Some(request) = self.pending.take_overdue(now) {
-            self.handle_overdue(&request)?;
+            self.handle_overdue(now, &request)?;
         }
         if self.pong_by.is_some_and(|deadline| deadline <= now) {
             return Err(SessionError::TimedOut("PNG"));

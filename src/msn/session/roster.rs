@@ -44,12 +44,34 @@ impl Contact {
     }
 }
 
+/// What the account has set for itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `BLP`: whether people on neither list may see and call us.
+    pub strangers_allowed: Option<bool>,
+    /// `GTC`: whether clients ask before somebody who added us is allowed.
+    pub asks: Option<bool>,
+    /// Phone numbers and what else `PRP` says.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl Settings {
+    pub(super) fn set(&mut self, name: String, value: Option<String>) {
+        match value {
+            Some(value) if self.properties.len() < 64 => drop(self.properties.insert(name, value)),
+            Some(_) => {}
+            None => drop(self.properties.remove(&name)),
+        }
+    }
+}
+
 /// Contacts by account, groups by id, and how far this copy goes.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     stamp: Option<SyncStamp>,
     contacts: BTreeMap<String, Contact>,
     groups: BTreeMap<GroupId, String>,
+    pub settings: Settings,
     /// Whom a `BPR` without an account belongs to: the `LST` before it.
     latest: Option<String>,
     /// Contacts and groups still to come.
@@ -146,7 +168,54 @@ impl Roster {
         };
         if let Some(contact) = contact {
             contact.lists.remove(list);
+            if list == ListKind::Forward {
+                contact.groups.clear();
+            }
         }
+    }
+
+    /// The account behind a target of `REM`: an account, or a contact id.
+    pub(super) fn whose(&self, target: &str) -> Option<Email> {
+        let by_id = |c: &&Contact| c.id.as_ref().is_some_and(|id| id.0 == target);
+        let by_name = self.contacts.get(&target.to_ascii_lowercase());
+        by_name.or_else(|| self.contacts.values().find(by_id)).map(|contact| contact.email.clone())
+    }
+
+    /// Whether somebody waits for an answer (§3.4): on the list for that where there is one; else they have us on theirs,
+    /// and nothing was decided.
+    pub fn is_request(contact: &Contact, dialect: Dialect) -> bool {
+        let decided = contact.lists.has(ListKind::Allow) || contact.lists.has(ListKind::Block);
+        let asks = if dialect.has_pending_list() { ListKind::Pending } else { ListKind::Reverse };
+        contact.lists.has(asks) && !decided
+    }
+
+    pub(super) fn rename(&mut self, email: &Email, name: String) {
+        if let Some(contact) = self.contacts.get_mut(&email.to_key()) {
+            contact.name = name;
+        }
+    }
+
+    pub(super) fn put_into_group(&mut self, email: &Email, group: GroupId) {
+        if let Some(contact) = self.contacts.get_mut(&email.to_key()).filter(|c| !c.groups.contains(&group)) {
+            contact.groups.push(group);
+        }
+    }
+
+    pub(super) fn take_out_of_group(&mut self, email: &Email, group: &GroupId) {
+        if let Some(contact) = self.contacts.get_mut(&email.to_key()) {
+            contact.groups.retain(|known| known != group);
+        }
+    }
+
+    pub(super) fn name_group(&mut self, group: GroupId, name: String) {
+        if self.groups.len() < MAX_CONTACTS {
+            self.groups.insert(group, name);
+        }
+    }
+
+    pub(super) fn remove_group(&mut self, group: &GroupId) {
+        self.groups.remove(group);
+        self.contacts.values_mut().for_each(|contact| contact.groups.retain(|known| known != group));
     }
 
     /// Applies presence; gives the contact as it is now.

@@ -1,5 +1,7 @@
 //! Dialogues with a scripted server, on a clock that only moves when told.
 
+mod changes;
+
 use std::time::{Duration, Instant};
 
 use super::*;

@@ -3,30 +3,40 @@
 use super::super::account::Listed;
 use super::super::world::{ConnId, World};
 use crate::msn::command::{ErrorCode, ListKind, ListMask, ServerCommand};
-use crate::msn::ids::{ContactId, Email, TrId};
+use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::wire::UrlText;
 
 /// Most entries of a list (§1.5).
 const MAX_FORWARD: usize = 1000;
 const MAX_OTHER: usize = 1500;
 
+/// What somebody is added with.
+pub(super) struct Addition {
+    pub(super) list: ListKind,
+    pub(super) contact: Option<Email>,
+    pub(super) name: Option<UrlText>,
+    pub(super) id: Option<ContactId>,
+    pub(super) group: Option<GroupId>,
+}
+
 impl World {
-    #[expect(clippy::too_many_arguments, reason = "the parameters of the two commands, side by side")]
-    pub(super) fn add(
-        &mut self,
-        conn: ConnId,
-        trid: TrId,
-        owner: &Email,
-        list: ListKind,
-        contact: Option<Email>,
-        name: Option<UrlText>,
-        id: Option<ContactId>,
-    ) {
+    pub(super) fn add(&mut self, conn: ConnId, trid: TrId, owner: &Email, addition: Addition) {
+        let Addition { list, contact, name, id, group } = addition;
         let guids = self.dialect(conn).has_guids();
         let by_id = |id: &ContactId| self.account(owner)?.listed.values().find(|l| l.id == *id);
         let contact = contact.or_else(|| id.as_ref().and_then(by_id).map(|listed| listed.email.clone()));
         let Some(contact) = contact else { return self.fail(conn, trid, ErrorCode::NOT_ON_LIST) };
-        if let Err(code) = self.may_add(owner, list, &contact, guids) {
+        let into = match group.as_ref().filter(|_| list == ListKind::Forward) {
+            Some(given) => match self.known_group(conn, trid, owner, given) {
+                Some(number) => Some(number),
+                None => return,
+            },
+            None => None,
+        };
+        // Somebody who is a contact can still be put into one more group.
+        let listed_already = self.account(owner).is_some_and(|a| a.lists(&contact).has(list));
+        let regroups = listed_already && into.is_some_and(|number| self.can_join(owner, &contact, number));
+        if !regroups && let Err(code) = self.may_add(owner, list, &contact, guids) {
             return self.fail(conn, trid, code);
         }
         let fresh = self.fresh_contact(&contact, name.clone());
@@ -36,15 +46,34 @@ impl World {
         if list == ListKind::Reverse {
             listed.lists.remove(ListKind::Pending);
         }
+        listed.groups.extend(into.filter(|number| *number != 0));
         let id = (list == ListKind::Forward).then(|| listed.id.clone());
         let version = self.bump(conn, owner).unwrap_or_default();
-        let reply = if guids {
-            ServerCommand::Adc { trid, list, email: Some(contact.clone()), name, contact: id, group: None }
-        } else {
-            ServerCommand::Add { trid, list, version, email: contact.clone(), name, group: None }
+        let reply = match (guids, regroups) {
+            (true, true) => {
+                ServerCommand::Adc { trid, list, email: None, name: None, contact: id, group: group.clone() }
+            }
+            (true, false) => ServerCommand::Adc {
+                trid,
+                list,
+                email: Some(contact.clone()),
+                name,
+                contact: id,
+                group: group.clone(),
+            },
+            (false, _) => {
+                ServerCommand::Add { trid, list, version, email: contact.clone(), name, group: group.clone() }
+            }
         };
         self.send(conn, reply);
-        self.added(conn, trid, owner, list, &contact);
+        if !regroups {
+            self.added(conn, trid, owner, list, &contact);
+        }
+    }
+
+    fn can_join(&self, owner: &Email, contact: &Email, group: u32) -> bool {
+        let listed = self.account(owner).and_then(|account| account.listed.get(&contact.to_key()));
+        listed.is_some_and(|listed| group != 0 && !listed.groups.contains(&group))
     }
 
     fn may_add(&self, owner: &Email, list: ListKind, contact: &Email, guids: bool) -> Result<(), ErrorCode> {
@@ -74,15 +103,9 @@ impl World {
     fn fresh_contact(&mut self, contact: &Email, name: Option<UrlText>) -> Listed {
         let known = self.account(contact).map(|account| (account.email.clone(), account.name.clone()));
         let (email, own_name) = known.unwrap_or_else(|| (contact.clone(), UrlText::encode(contact.as_str())));
-        let id = format!(
-            "{}-{}-{}-{}-{}",
-            self.random_hex(8),
-            self.random_hex(4),
-            self.random_hex(4),
-            self.random_hex(4),
-            self.random_hex(12)
-        );
-        Listed { email, name: name.unwrap_or(own_name), id: ContactId(id), lists: ListMask::default() }
+        let id = ContactId(self.random_guid());
+        let (name, lists) = (name.unwrap_or(own_name), ListMask::default());
+        Listed { email, name, id, lists, groups: Vec::new() }
     }
 
     /// As if both had added and allowed each other long ago.
@@ -100,6 +123,7 @@ impl World {
         match list {
             ListKind::Forward => {
                 self.told_of_addition(owner, contact);
+                self.send_phones(conn, contact, owner);
                 if let Some(presence) = self.presence_of(contact, owner) {
                     self.send(conn, ServerCommand::Iln { trid, presence });
                 }

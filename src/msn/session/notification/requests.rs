@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::{NotificationSession, Request, UrlText};
-use crate::msn::command::{ClientCommand, ListKind, Status};
-use crate::msn::ids::{Email, TrId};
+use super::{NotificationSession, Request};
+use crate::msn::command::{ClientCommand, Status};
+use crate::msn::ids::TrId;
 use crate::msn::message::PersonalMessage;
 
 impl NotificationSession {
@@ -46,30 +46,6 @@ impl NotificationSession {
             let trid = self.pending.expect(now, Request::Quiet("UUX"));
             let data = self.personal.encode().into_bytes().into();
             self.wire.send(&ClientCommand::Uux { trid, data });
-        }
-    }
-
-    /// Puts somebody on the forward and allow lists.
-    pub fn add_contact(&mut self, now: Instant, email: &Email) {
-        for list in [ListKind::Allow, ListKind::Forward] {
-            let have = self.roster.contact(email).is_some_and(|c| c.lists.has(list));
-            if !have {
-                let trid = self.pending.expect(now, Request::Asked(format!("add {email}")));
-                let command = self.addition(trid, list, email);
-                self.wire.send(&command);
-            }
-        }
-    }
-
-    fn addition(&self, trid: TrId, list: ListKind, email: &Email) -> ClientCommand {
-        let forward = list == ListKind::Forward;
-        let name = UrlText::encode(email.as_str());
-        let email = email.clone();
-        if self.dialect().has_guids() {
-            let name = forward.then_some(name);
-            ClientCommand::Adc { trid, list, email: Some(email), name, contact: None, group: None }
-        } else {
-            ClientCommand::Add { trid, list, email, name: Some(name), group: None }
         }
     }
 

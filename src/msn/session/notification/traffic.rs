@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
+use super::changes::new_group_id;
 use super::{NotificationEvent as Event, NotificationSession, Request};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ListKind, ServerCommand};
-use crate::msn::ids::TrId;
+use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::message::{Envelope, PersonalMessage, ServerNotice};
-use crate::msn::session::SessionError;
+use crate::msn::session::{Contact, Roster, SessionError};
+use crate::msn::wire::UrlText;
 
 impl NotificationSession {
     pub(super) fn handle_traffic(
@@ -16,7 +18,7 @@ impl NotificationSession {
         command: ServerCommand,
     ) -> Result<(), SessionError> {
         match command {
-            ServerCommand::Failed { code, trid } => self.failed(code, trid)?,
+            ServerCommand::Failed { code, trid } => self.failed(now, code, trid)?,
             ServerCommand::Out { reason } => return Err(SessionError::SignedOut(reason)),
             ServerCommand::Chl { challenge } => self.answer_challenge(now, &challenge),
             ServerCommand::Qng { seconds } => self.ponged(now, seconds),
@@ -56,20 +58,43 @@ impl NotificationSession {
             ServerCommand::Bpr { email, property, value, .. } => {
                 self.roster.set_property(email.as_ref(), &property, value.as_ref());
             }
+            ServerCommand::Prp { trid, property, value: Some(name), .. } if property == "MFN" => {
+                self.learn_name(&name);
+                self.answered(now, trid, None);
+            }
             ServerCommand::Prp { trid, property, value, .. } => {
-                trid.and_then(|trid| self.pending.take(trid));
-                if let Some(name) = value.filter(|_| property == "MFN") {
-                    self.learn_name(&name);
-                }
+                self.roster.settings.set(property, value.map(|value| value.decode()));
+                self.answered(now, trid, None);
+            }
+            ServerCommand::Gtc { trid, setting, .. } => {
+                self.roster.settings.asks = Some(setting != "N");
+                self.answered(now, trid, None);
+            }
+            ServerCommand::Blp { trid, setting, .. } => {
+                self.roster.settings.strangers_allowed = Some(setting != "BL");
+                self.answered(now, trid, None);
+            }
+            ServerCommand::Rea { trid, .. } | ServerCommand::Sbp { trid, .. } => {
+                self.answered(now, Some(trid), None);
+            }
+            ServerCommand::Group { verb, trid, rest } => {
+                let is_new = verb.as_str() == "ADG";
+                let id = is_new.then(|| new_group_id(&rest, self.dialect().has_guids())).flatten();
+                self.answered(now, Some(trid), id);
             }
             ServerCommand::Add { trid, list, email, name, .. } => {
                 self.added(trid, list, &email, name.as_ref(), None);
+                self.answered(now, Some(trid), None);
             }
-            ServerCommand::Adc { trid, list, email: Some(email), name, contact, .. } => {
-                self.added(trid, list, &email, name.as_ref(), contact);
+            ServerCommand::Adc { trid, list, email, name, contact, .. } => {
+                if let Some(email) = email {
+                    self.added(trid, list, &email, name.as_ref(), contact);
+                }
+                self.answered(now, Some(trid), None);
             }
             ServerCommand::Rem { trid, list, target, group, .. } => {
-                self.removed(trid, list, &target, group.is_some());
+                self.removed(list, &target, group.is_some());
+                self.answered(now, Some(trid), None);
             }
             other => self.handle_presence(other),
         }
@@ -106,6 +131,7 @@ impl NotificationSession {
             return;
         }
         self.events.push_back(Event::RosterLoaded);
+        self.tell_of_requests();
         if self.announced {
             return;
         }
@@ -119,40 +145,58 @@ impl NotificationSession {
         self.send_personal_message(now);
     }
 
+    /// A reply has come: to a step of a change, or to something that nobody waits for.
+    fn answered(&mut self, now: Instant, trid: Option<TrId>, id: Option<GroupId>) {
+        if let Some(Request::Change) = trid.and_then(|trid| self.pending.take(trid)) {
+            self.step_done(now, id);
+        }
+    }
+
     fn added(
         &mut self,
         trid: TrId,
         list: ListKind,
-        email: &crate::msn::ids::Email,
-        name: Option<&crate::msn::wire::UrlText>,
-        id: Option<crate::msn::ids::ContactId>,
+        email: &Email,
+        name: Option<&UrlText>,
+        id: Option<ContactId>,
     ) {
-        self.pending.take(trid);
         self.roster.add(list, email, name, id);
-        if list == ListKind::Reverse && trid == TrId(0) {
-            let name = name.map_or_else(|| email.to_string(), crate::msn::wire::UrlText::decode);
-            self.events.push_back(Event::AddedBy { email: email.clone(), name });
+        if list != ListKind::Reverse || trid != TrId(0) {
+            return;
         }
+        let lists = self.roster.contact(email).map(|contact| contact.lists).unwrap_or_default();
+        let asks = !lists.has(ListKind::Allow) && !lists.has(ListKind::Block);
+        let name = name.map_or_else(|| email.to_string(), UrlText::decode);
+        self.events.push_back(Event::AddedBy { email: email.clone(), name, asks });
     }
 
-    fn removed(&mut self, trid: TrId, list: ListKind, target: &str, only_from_group: bool) {
-        self.pending.take(trid);
+    fn removed(&mut self, list: ListKind, target: &str, only_from_group: bool) {
         if only_from_group {
             return;
         }
+        let whose = self.roster.whose(target);
         self.roster.remove(list, target);
-        let email = crate::msn::ids::Email::parse(target);
-        if let (ListKind::Reverse, Ok(email)) = (list, email) {
+        if let (ListKind::Reverse, Some(email)) = (list, whose) {
             self.events.push_back(Event::RemovedBy { email });
         }
     }
 
-    fn failed(&mut self, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
+    /// Those who asked while we were away (§3.4).
+    fn tell_of_requests(&mut self) {
+        let dialect = self.dialect();
+        let asking = self.roster.contacts().filter(|contact| Roster::is_request(contact, dialect));
+        let event = |c: &Contact| Event::AddedBy { email: c.email.clone(), name: c.name.clone(), asks: true };
+        let events: Vec<Event> = asking.map(event).collect();
+        self.events.extend(events);
+    }
+
+    fn failed(&mut self, now: Instant, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
         match self.pending.take(trid) {
             Some(Request::Switchboard) => {
                 let reason = code.to_string();
                 self.events.push_back(Event::SwitchboardRefused { request: trid, reason });
             }
+            Some(Request::Change) => self.step_failed(now, code),
             Some(Request::Asked(what)) => self.events.push_back(Event::RequestRefused { what, code }),
             Some(Request::Sync) => return Err(SessionError::Refused(code)),
             Some(Request::Quiet(what)) => tracing::info!(what, %code, "the server refused a request"),

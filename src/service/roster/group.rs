@@ -1,0 +1,179 @@
+//! `ADG REG RMG`: groups, numbered up to MSNP9 and named by GUID from MSNP10 on (§3.3).
+
+use super::super::account::{Group, Listed};
+use super::super::world::{ConnId, World};
+use crate::msn::command::{ErrorCode, ListKind, ServerCommand};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Email, GroupId, TrId};
+use crate::msn::wire::{UrlText, Verb};
+
+/// Most groups besides the first one, and the longest name in its encoded form (§1.5).
+const MAX_GROUPS: usize = 30;
+const MAX_NAME: usize = 61;
+
+/// Why a group is not the one that was meant.
+pub(in super::super) enum Unknown {
+    /// There is none of this id.
+    Group,
+    /// No server ever gave such an id: whoever sends it is out of step.
+    Form,
+}
+
+impl Group {
+    fn id(&self, dialect: Dialect) -> String {
+        if dialect.has_guids() { self.guid.clone() } else { self.number.to_string() }
+    }
+}
+
+impl World {
+    /// The group that a client means; `0` is the one that everybody has up to MSNP9.
+    pub(in super::super) fn group(
+        &self,
+        owner: &Email,
+        given: &GroupId,
+        dialect: Dialect,
+    ) -> Result<u32, Unknown> {
+        let groups = self.account(owner).map(|account| account.groups.as_slice()).unwrap_or_default();
+        if !dialect.has_guids() {
+            let number: u32 = given.0.parse().map_err(|_| Unknown::Form)?;
+            if number == 0 {
+                return Ok(0);
+            }
+            let known = groups.iter().any(|group| group.number == number);
+            return match known {
+                true => Ok(number),
+                false if number as usize > MAX_GROUPS => Err(Unknown::Form),
+                false => Err(Unknown::Group),
+            };
+        }
+        if let Some(group) = groups.iter().find(|group| group.guid.eq_ignore_ascii_case(&given.0)) {
+            return Ok(group.number);
+        }
+        // MSN 7.0 sometimes names the group in place of its id.
+        let mut named = groups.iter().filter(|group| group.name.as_wire() == given.0);
+        match (named.next(), named.next()) {
+            (Some(group), None) => Ok(group.number),
+            _ if is_guid(&given.0) || given.0 == "0" => Err(Unknown::Group),
+            _ => Err(Unknown::Form),
+        }
+    }
+
+    /// The same, having answered where there is none.
+    pub(in super::super) fn known_group(
+        &mut self,
+        conn: ConnId,
+        trid: TrId,
+        owner: &Email,
+        given: &GroupId,
+    ) -> Option<u32> {
+        match self.group(owner, given, self.dialect(conn)) {
+            Ok(number) => Some(number),
+            Err(Unknown::Group) => {
+                self.fail(conn, trid, ErrorCode::INVALID_GROUP);
+                None
+            }
+            Err(Unknown::Form) => {
+                self.fail(conn, trid, ErrorCode::INVALID_GROUP);
+                self.close(conn);
+                None
+            }
+        }
+    }
+
+    pub(super) fn create_group(&mut self, conn: ConnId, trid: TrId, owner: &Email, name: UrlText) {
+        if let Err(code) = self.may_name_group(owner, &name, None) {
+            return self.fail(conn, trid, code);
+        }
+        let guid = self.random_guid();
+        let dialect = self.dialect(conn);
+        let Some(account) = self.account_mut(owner) else { return };
+        if account.groups.len() >= MAX_GROUPS {
+            return self.fail(conn, trid, ErrorCode::TOO_MANY_GROUPS);
+        }
+        let is_free = |number: &u32| account.groups.iter().all(|group| group.number != *number);
+        let number = (1..).find(is_free).unwrap_or(1);
+        let group = Group { number, guid, name: name.clone() };
+        let id = group.id(dialect);
+        account.groups.push(group);
+        self.reply(conn, trid, owner, "ADG", [name.to_string(), id]);
+    }
+
+    pub(super) fn rename_group(
+        &mut self,
+        conn: ConnId,
+        trid: TrId,
+        owner: &Email,
+        given: &GroupId,
+        name: UrlText,
+    ) {
+        let Some(number) = self.known_group(conn, trid, owner, given) else { return };
+        if let Err(code) = self.may_name_group(owner, &name, Some(number)) {
+            return self.fail(conn, trid, code);
+        }
+        let Some(account) = self.account_mut(owner) else { return };
+        match account.groups.iter_mut().find(|group| group.number == number) {
+            Some(group) => group.name = name.clone(),
+            None => account.first_group = name.clone(),
+        }
+        self.reply(conn, trid, owner, "REG", [given.0.clone(), name.to_string()]);
+    }
+
+    pub(super) fn remove_group(&mut self, conn: ConnId, trid: TrId, owner: &Email, given: &GroupId) {
+        let Some(number) = self.known_group(conn, trid, owner, given) else { return };
+        if number == 0 {
+            return self.fail(conn, trid, ErrorCode::GROUP_ZERO);
+        }
+        let Some(account) = self.account_mut(owner) else { return };
+        account.groups.retain(|group| group.number != number);
+        // Whoever is in no other group goes with it.
+        let only_here = |l: &&Listed| l.lists.has(ListKind::Forward) && l.groups == [number];
+        let gone: Vec<Email> = account.listed.values().filter(only_here).map(|l| l.email.clone()).collect();
+        account.listed.values_mut().for_each(|listed| listed.groups.retain(|group| *group != number));
+        self.reply(conn, trid, owner, "RMG", [given.0.clone()]);
+        for contact in gone {
+            self.unlist(owner, ListKind::Forward, &contact);
+        }
+    }
+
+    fn may_name_group(&self, owner: &Email, name: &UrlText, own: Option<u32>) -> Result<(), ErrorCode> {
+        if name.wire_len() > MAX_NAME {
+            return Err(ErrorCode::GROUP_NAME_TOO_LONG);
+        }
+        let mut others =
+            self.account(owner).into_iter().flat_map(|a| &a.groups).filter(|g| Some(g.number) != own);
+        if others.any(|group| group.name == *name) { Err(ErrorCode::GROUP_EXISTS) } else { Ok(()) }
+    }
+
+    /// A reply of the group commands: the list version in front and a zero behind, up to MSNP9.
+    fn reply<const N: usize>(
+        &mut self,
+        conn: ConnId,
+        trid: TrId,
+        owner: &Email,
+        verb: &str,
+        parameters: [String; N],
+    ) {
+        let version = self.bump(conn, owner).map(|version| version.to_string());
+        let tail = (version.is_some() && verb != "RMG").then(|| "0".to_owned());
+        let rest = version.into_iter().chain(parameters).chain(tail).collect();
+        if let Some(verb) = Verb::parse(verb) {
+            self.send(conn, ServerCommand::Group { verb, trid, rest });
+        }
+    }
+
+    /// The ids of the groups somebody is in, as a dialect writes them.
+    pub(super) fn group_ids(
+        account: &super::super::account::Account,
+        listed: &Listed,
+        dialect: Dialect,
+    ) -> Vec<GroupId> {
+        let known = account.groups.iter().filter(|group| listed.groups.contains(&group.number));
+        let ids: Vec<GroupId> = known.map(|group| GroupId(group.id(dialect))).collect();
+        // Up to MSNP9 everybody is in a group.
+        if ids.is_empty() && !dialect.has_guids() { vec![GroupId("0".into())] } else { ids }
+    }
+}
+
+fn is_guid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
