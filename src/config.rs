@@ -52,6 +52,7 @@ pub struct Config {
 pub struct IrcSection {
     pub networks: BTreeMap<String, IrcNetworkSection>,
     pub relays: Vec<IrcRelaySection>,
+    pub people: Vec<IrcPersonSection>,
     pub max_puppets: usize,
     pub offline: String,
 }
@@ -82,6 +83,14 @@ pub struct IrcRelaySection {
     pub channel: String,
     pub login: String,
     pub contact: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IrcPersonSection {
+    pub network: String,
+    pub mask: String,
+    pub user: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -220,7 +229,13 @@ fn default_suffix() -> String {
 
 impl Default for IrcSection {
     fn default() -> Self {
-        Self { networks: BTreeMap::new(), relays: Vec::new(), max_puppets: 50, offline: "away".into() }
+        Self {
+            networks: BTreeMap::new(),
+            relays: Vec::new(),
+            people: Vec::new(),
+            max_puppets: 50,
+            offline: "away".into(),
+        }
     }
 }
 

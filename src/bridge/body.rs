@@ -80,6 +80,19 @@ pub enum Body {
         text: String,
         about: Option<String>,
     },
+    /// Asked by the bridge, with the answers that can be given by one sign, and the command each of them is.
+    Question {
+        text: String,
+        answers: Vec<Answer>,
+    },
+}
+
+/// One way to answer a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// An emoji.
+    pub sign: String,
+    pub command: String,
 }
 
 impl Body {

@@ -2,7 +2,12 @@
 //!
 //! Knows the forms of commands. Refuses to know how they are carried out: that is the router's.
 
+mod usage;
+mod words;
+
 use std::str::FromStr;
+
+pub use usage::help;
 
 /// One command, its arguments not yet checked by the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,19 +26,89 @@ pub enum Command {
         contact: String,
     },
     Nudge,
+    Page {
+        contact: String,
+        text: String,
+    },
     Presence {
         state: String,
     },
     PersonalMessage {
         text: String,
     },
+    Name {
+        name: String,
+    },
     Font(FontChange),
     /// Whether other members of this conversation's room are heard on the network.
     Relay {
         on: bool,
     },
+    Roster(RosterCommand),
     Reconnect,
     Cancel,
+}
+
+/// What is to change about contacts and groups; the contact as it was typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RosterCommand {
+    /// `chat`: the conversation is opened too.
+    Add {
+        contact: String,
+        group: Option<String>,
+        chat: bool,
+    },
+    Remove {
+        contact: String,
+    },
+    Block {
+        contact: String,
+    },
+    Unblock {
+        contact: String,
+    },
+    Accept {
+        contact: String,
+    },
+    Decline {
+        contact: String,
+    },
+    Rename {
+        contact: String,
+        name: String,
+    },
+    Move {
+        contact: String,
+        group: String,
+    },
+    Put {
+        contact: String,
+        group: String,
+    },
+    Take {
+        contact: String,
+        group: String,
+    },
+    CreateGroup {
+        name: String,
+    },
+    RenameGroup {
+        from: String,
+        to: String,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    Strangers {
+        allowed: bool,
+    },
+    Ask {
+        on: bool,
+    },
+    Phone {
+        kind: String,
+        number: Option<String>,
+    },
 }
 
 /// A change to the login's own font and colour.
@@ -51,54 +126,6 @@ pub struct Invocation {
     pub login: Option<String>,
 }
 
-struct Usage {
-    name: &'static str,
-    arguments: &'static str,
-    does: &'static str,
-}
-
-const USAGES: [Usage; 14] = [
-    Usage { name: "help", arguments: "", does: "shows this list" },
-    Usage { name: "login", arguments: "<e-mail>", does: "signs in to MSN; the next message is the password" },
-    Usage { name: "logout", arguments: "", does: "signs out and forgets the password" },
-    Usage { name: "status", arguments: "", does: "shows how each of your connections is" },
-    Usage { name: "contacts", arguments: "", does: "lists your contacts and who is online" },
-    Usage { name: "chat", arguments: "<e-mail>", does: "opens a conversation" },
-    Usage { name: "invite", arguments: "<e-mail>", does: "calls somebody into this conversation" },
-    Usage { name: "nudge", arguments: "", does: "sends a nudge in this conversation" },
-    Usage {
-        name: "presence",
-        arguments: "<state>",
-        does: "online, busy, idle, brb, away, phone, lunch or hidden",
-    },
-    Usage { name: "psm", arguments: "[text]", does: "sets or clears your personal message" },
-    Usage {
-        name: "font",
-        arguments: "[name] [#rrggbb] [bold] [italic]",
-        does: "sets what your messages look like; «font reset» forgets it",
-    },
-    Usage {
-        name: "relay",
-        arguments: "<on|off>",
-        does: "lets other people in this conversation's room be heard on MSN, through your account",
-    },
-    Usage { name: "reconnect", arguments: "", does: "connects again, now" },
-    Usage { name: "cancel", arguments: "", does: "forgets a login that waits for its password" },
-];
-
-/// The list of commands, one a line.
-pub fn help() -> String {
-    let line = |usage: &Usage| {
-        let form = format!("{} {}", usage.name, usage.arguments);
-        format!("{} — {}", form.trim(), usage.does)
-    };
-    let lines: Vec<String> = USAGES.iter().map(line).collect();
-    format!(
-        "{}\nIn a conversation, write !msn before a command. With several accounts, add --login=<e-mail>.",
-        lines.join("\n")
-    )
-}
-
 impl FromStr for Invocation {
     /// For people.
     type Err = String;
@@ -106,7 +133,7 @@ impl FromStr for Invocation {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut login = None;
         let mut words = Vec::new();
-        for word in text.split_whitespace() {
+        for word in words::split(text) {
             match word.strip_prefix("--login=") {
                 Some(named) => login = Some(named.to_owned()),
                 None => words.push(word),
@@ -115,7 +142,8 @@ impl FromStr for Invocation {
         let Some((name, rest)) = words.split_first() else {
             return Err("Say «help» for a list of commands.".into());
         };
-        let command = parse(&name.to_ascii_lowercase(), rest)?;
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        let command = parse(&name.to_ascii_lowercase(), &rest)?;
         Ok(Self { command, login })
     }
 }
@@ -123,9 +151,9 @@ impl FromStr for Invocation {
 fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
     let one = || match rest {
         [only] => Ok((*only).to_owned()),
-        _ => Err(usage(name)),
+        _ => Err(usage::of(name)),
     };
-    let none = |command: Command| if rest.is_empty() { Ok(command) } else { Err(usage(name)) };
+    let none = |command: Command| if rest.is_empty() { Ok(command) } else { Err(usage::of(name)) };
     match name {
         "help" => Ok(Command::Help),
         "login" => Ok(Command::Login { account: one()? }),
@@ -135,16 +163,23 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
         "chat" => Ok(Command::Chat { contact: one()? }),
         "invite" => Ok(Command::Invite { contact: one()? }),
         "nudge" => none(Command::Nudge),
+        "page" => match rest {
+            [contact, text @ ..] if !text.is_empty() => {
+                Ok(Command::Page { contact: (*contact).to_owned(), text: text.join(" ") })
+            }
+            _ => Err(usage::of(name)),
+        },
         "presence" => Ok(Command::Presence { state: one()?.to_ascii_lowercase() }),
         "psm" => Ok(Command::PersonalMessage { text: rest.join(" ") }),
-        "font" => font(rest).map(Command::Font).ok_or_else(|| usage(name)),
-        "relay" => match rest {
-            ["on"] => Ok(Command::Relay { on: true }),
-            ["off"] => Ok(Command::Relay { on: false }),
-            _ => Err(usage(name)),
-        },
+        "name" if !rest.is_empty() => Ok(Command::Name { name: rest.join(" ") }),
+        "name" => Err(usage::of(name)),
+        "font" => font(rest).map(Command::Font).ok_or_else(|| usage::of(name)),
+        "relay" => switch(rest).map(|on| Command::Relay { on }).ok_or_else(|| usage::of(name)),
         "reconnect" => none(Command::Reconnect),
         "cancel" => none(Command::Cancel),
+        name if usage::all().any(|usage| usage.name == name) => {
+            roster(name, rest).map(Command::Roster).ok_or_else(|| usage::of(name))
+        }
         // The word is not repeated: it may be a password that came too late.
         _ => Err(
             "I do not know that command. Say «help» for a list. If it was a password, please remove your \
@@ -154,10 +189,51 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
     }
 }
 
-fn usage(name: &str) -> String {
-    let found = USAGES.iter().find(|usage| usage.name == name);
-    found.map_or_else(String::new, |usage| {
-        format!("Use it like this: {} — {}.", format!("{name} {}", usage.arguments).trim(), usage.does)
+fn switch(words: &[&str]) -> Option<bool> {
+    match words {
+        ["on"] => Some(true),
+        ["off"] => Some(false),
+        _ => None,
+    }
+}
+
+fn roster(name: &str, rest: &[&str]) -> Option<RosterCommand> {
+    use RosterCommand as R;
+    let own = |text: &&str| (*text).to_owned();
+    Some(match (name, rest) {
+        // Made of an act, not typed: whoever invites a contact wants to talk to them too.
+        ("add", [contact, "--chat"]) => R::Add { contact: own(contact), group: None, chat: true },
+        ("add", [contact]) => R::Add { contact: own(contact), group: None, chat: false },
+        ("add", [contact, group @ ..]) => {
+            R::Add { contact: own(contact), group: Some(group.join(" ")), chat: false }
+        }
+        ("remove", [contact]) => R::Remove { contact: own(contact) },
+        ("block", [contact]) => R::Block { contact: own(contact) },
+        ("unblock", [contact]) => R::Unblock { contact: own(contact) },
+        ("accept", [contact]) => R::Accept { contact: own(contact) },
+        ("decline", [contact]) => R::Decline { contact: own(contact) },
+        ("rename", [contact, name @ ..]) if !name.is_empty() => {
+            R::Rename { contact: own(contact), name: name.join(" ") }
+        }
+        ("move", [contact, group @ ..]) if !group.is_empty() => {
+            R::Move { contact: own(contact), group: group.join(" ") }
+        }
+        ("group", ["create", name @ ..]) if !name.is_empty() => R::CreateGroup { name: name.join(" ") },
+        ("group", ["delete", name @ ..]) if !name.is_empty() => R::DeleteGroup { name: name.join(" ") },
+        ("group", ["rename", from, to]) => R::RenameGroup { from: own(from), to: own(to) },
+        ("group", ["put", contact, group @ ..]) if !group.is_empty() => {
+            R::Put { contact: own(contact), group: group.join(" ") }
+        }
+        ("group", ["take", contact, group @ ..]) if !group.is_empty() => {
+            R::Take { contact: own(contact), group: group.join(" ") }
+        }
+        ("strangers", words) => R::Strangers { allowed: switch(words)? },
+        ("ask", words) => R::Ask { on: switch(words)? },
+        ("phone", [kind @ ("home" | "work" | "mobile"), number @ ..]) => {
+            let number = (!number.is_empty()).then(|| number.join(" "));
+            R::Phone { kind: own(kind), number }
+        }
+        _ => return None,
     })
 }
 
@@ -209,10 +285,37 @@ mod tests {
     }
 
     #[test]
-    fn help_names_every_command() {
-        for usage in USAGES {
+    fn roster_commands_take_names_with_blanks() {
+        let read = |text: &str| match text.parse::<Invocation>().map(|i| i.command) {
+            Ok(Command::Roster(command)) => Ok(command),
+            Ok(other) => panic!("{other:?}"),
+            Err(explanation) => Err(explanation),
+        };
+        let contact = || "bob@b.c".to_owned();
+        assert_eq!(
+            read("add bob@b.c Old friends"),
+            Ok(RosterCommand::Add { contact: contact(), group: Some("Old friends".into()), chat: false })
+        );
+        assert_eq!(
+            read("group rename \"Old friends\" Pals"),
+            Ok(RosterCommand::RenameGroup { from: "Old friends".into(), to: "Pals".into() })
+        );
+        assert_eq!(
+            read("rename bob@b.c Bob the builder"),
+            Ok(RosterCommand::Rename { contact: contact(), name: "Bob the builder".into() })
+        );
+        assert_eq!(read("phone mobile"), Ok(RosterCommand::Phone { kind: "mobile".into(), number: None }));
+        for wrong in ["phone fax 1", "group", "group dance", "strangers maybe", "rename bob@b.c"] {
+            assert!(read(wrong).unwrap_err().contains("Use it like this"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn help_names_every_command_and_each_is_understood() {
+        for usage in usage::all() {
             assert!(help().contains(usage.name));
-            let understood = [&[][..], &["x"], &["on"]].iter().any(|rest| parse(usage.name, rest).is_ok());
+            let forms: [&[&str]; 6] = [&[], &["x"], &["on"], &["x", "y"], &["create", "x"], &["home", "1"]];
+            let understood = forms.iter().any(|rest| parse(usage.name, rest).is_ok());
             assert!(understood, "{}", usage.name);
         }
     }

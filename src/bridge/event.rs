@@ -87,6 +87,10 @@ pub enum RemoteKind {
         at: Timestamp,
     },
     State(ConnectionState),
+    /// Somebody asks to see the login and to be seen.
+    ContactRequest(Ghost),
+    /// They do not any more: taken back, or answered in another client.
+    ContactRequestGone(Ghost),
     /// For the login's owner, in words.
     Notice {
         text: String,
@@ -125,6 +129,8 @@ pub struct LocalCommand {
     pub user: UserId,
     /// The words without a prefix.
     pub text: String,
+    /// Where it was given, and where its answer goes.
+    pub leg: Leg,
     /// The conversation it was given in; the management conversation, or a portal.
     pub portal: PortalKey,
     /// The frontend's own name of it.
@@ -151,6 +157,16 @@ pub enum LocalEvent {
         leg: Leg,
         reference: String,
         reason: String,
+    },
+    /// Whether one of the users is there, and what they say of themselves.
+    Presence {
+        user: UserId,
+        availability: Availability,
+        text: String,
+    },
+    /// The owner of a conversation left it.
+    OwnerLeft {
+        portal: PortalKey,
     },
     /// Nothing to do.
     Ignored,

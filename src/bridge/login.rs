@@ -39,6 +39,9 @@ pub struct Login {
     /// Why it stays signed out until its owner asks for it.
     pub signed_out: Option<String>,
     pub presence: String,
+    /// Whether the owner's own presence is shown in place of that.
+    #[serde(default)]
+    pub follows: bool,
     pub personal_message: String,
     /// The font and colour that plain messages get.
     pub format: Option<Format>,
@@ -65,6 +68,7 @@ impl Login {
             confirmed: false,
             signed_out: None,
             presence: "online".into(),
+            follows: true,
             personal_message: String::new(),
             format: None,
         }

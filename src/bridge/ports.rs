@@ -123,6 +123,82 @@ pub enum Request {
     Typing {
         conversation: super::ids::ConversationId,
     },
+    /// Leave a conversation; whoever is still in it goes on without us.
+    Leave {
+        conversation: super::ids::ConversationId,
+    },
+    Contacts(ContactChange),
+    /// What the login's owner is called.
+    OwnName(String),
+    /// A page to somebody's phone.
+    Page {
+        ghost: GhostId,
+        text: String,
+    },
+}
+
+/// A change of a login's contact list. Groups go by the names that people see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContactChange {
+    Add {
+        ghost: GhostId,
+        group: Option<String>,
+    },
+    Remove {
+        ghost: GhostId,
+    },
+    Block {
+        ghost: GhostId,
+    },
+    Unblock {
+        ghost: GhostId,
+    },
+    /// The answers to somebody who asked to see the login.
+    Accept {
+        ghost: GhostId,
+    },
+    Decline {
+        ghost: GhostId,
+    },
+    Rename {
+        ghost: GhostId,
+        name: String,
+    },
+    /// Into this group and out of all others.
+    Move {
+        ghost: GhostId,
+        group: String,
+    },
+    IntoGroup {
+        ghost: GhostId,
+        group: String,
+    },
+    OutOfGroup {
+        ghost: GhostId,
+        group: String,
+    },
+    CreateGroup {
+        name: String,
+    },
+    RenameGroup {
+        from: String,
+        to: String,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    /// Whether people on no list may see and call the login.
+    Strangers {
+        allowed: bool,
+    },
+    /// Whether the network's own clients ask before somebody who added the login may see it.
+    Ask {
+        on: bool,
+    },
+    Phone {
+        kind: String,
+        number: Option<String>,
+    },
 }
 
 /// A contact as listed for its owner.
@@ -131,6 +207,10 @@ pub struct ContactLine {
     pub ghost: GhostId,
     pub name: String,
     pub presence: String,
+    pub groups: Vec<String>,
+    pub blocked: bool,
+    /// Phone numbers and the like, with their kind.
+    pub phones: Vec<String>,
 }
 
 /// The remote network.
@@ -174,10 +254,12 @@ pub enum Table {
     Groups,
     /// Which rooms each ghost is in.
     Members,
+    /// Who asked to see a login, and was shown to its owner.
+    Requests,
 }
 
 impl Table {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -189,6 +271,7 @@ impl Table {
         Self::Rooms,
         Self::Groups,
         Self::Members,
+        Self::Requests,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

@@ -3,7 +3,9 @@
 mod commands;
 mod inbound;
 mod logins;
+mod presence;
 mod reader;
+mod roster;
 mod signals;
 
 use std::collections::HashMap;
@@ -158,6 +160,8 @@ struct Router {
     awaiting_password: HashMap<UserId, String>,
     signals: Vec<SignalSender>,
     presences: Presences,
+    /// What owners say of themselves, as far as it was passed on.
+    status_texts: HashMap<LoginId, String>,
     requests: JoinSet<Finished>,
 }
 
@@ -174,7 +178,9 @@ impl Router {
             cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
         };
-        let logins = Login::load_all(&*setup.storage)?;
+        let mut logins = Login::load_all(&*setup.storage)?;
+        // Their owners have not been seen yet.
+        logins.iter_mut().filter(|login| login.follows).for_each(|login| login.presence = "away".into());
         let signals = signals::start(&setup.frontends, &setup.cancel, &setup.tasks);
         let mut router = Self {
             around,
@@ -185,6 +191,7 @@ impl Router {
             awaiting_password: HashMap::new(),
             signals,
             presences: Presences::new(setup.ghost_per_login),
+            status_texts: HashMap::new(),
             requests: JoinSet::new(),
             setup,
         };
@@ -315,9 +322,12 @@ impl Router {
         self.append(key, entry, with).await
     }
 
-    /// Tells a user something, in the room they share with the bridge.
+    /// Tells a user something, where they and the bridge are among themselves.
     async fn tell(&mut self, user: &UserId, text: impl Into<String>) -> Result<(), BridgeError> {
-        self.say(&PortalKey::management(user), Leg::Matrix, text.into(), None, Batch::default()).await
+        let key = PortalKey::management(user);
+        let content = Content::Said { body: Body::notice(text) };
+        let entry = self.entry(&key, Author::Bridge, content, None);
+        self.append(&key, entry, Batch::default()).await
     }
 
     async fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), BridgeError> {

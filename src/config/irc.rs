@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Config, ConfigError, IrcNetworkSection, IrcRelaySection, secret};
-use crate::bridge::ids::{ConversationId, LoginId, PortalKey};
-use crate::irc::{IrcConfig, NetworkConfig, RelayConfig};
+use super::{Config, ConfigError, IrcNetworkSection, IrcPersonSection, IrcRelaySection, secret};
+use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
+use crate::irc::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
 use crate::msn::ids::Email;
 
 impl Config {
@@ -25,7 +25,30 @@ impl Config {
         for (at, relay) in section.relays.iter().enumerate() {
             config.relays.push(self.check_relay(at, relay)?);
         }
+        for (at, person) in section.people.iter().enumerate() {
+            config.people.push(self.check_person(at, person)?);
+        }
         Ok(config)
+    }
+
+    fn check_person(&self, at: usize, person: &IrcPersonSection) -> Result<PersonConfig, ConfigError> {
+        let key = |name: &str| format!("irc.people[{at}].{name}");
+        if !self.irc.networks.contains_key(&person.network) {
+            return Err(ConfigError::value(&key("network"), &person.network, "one of irc.networks"));
+        }
+        let whole = person.mask.split_once('!').is_some_and(|(_, rest)| rest.contains('@'));
+        if !whole || person.mask.chars().any(char::is_whitespace) {
+            return Err(ConfigError::value(
+                &key("mask"),
+                &person.mask,
+                "nick!user@host, as in eve!*@example.org",
+            ));
+        }
+        let user = ruma::UserId::parse(&person.user).map_err(|_| {
+            ConfigError::value(&key("user"), &person.user, "a Matrix user, as in @name:server")
+        })?;
+        let (network, mask) = (person.network.clone(), person.mask.clone());
+        Ok(PersonConfig { network, mask, user: UserId::new(user.as_str()) })
     }
 
     fn check_relay(&self, at: usize, relay: &IrcRelaySection) -> Result<RelayConfig, ConfigError> {

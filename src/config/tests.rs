@@ -88,6 +88,7 @@ logins: [{account: you@example.com, owner: '@you:example.org', password: 'a pass
 irc:
   networks: {libera: {server: irc.libera.example, port: 6697}}
   relays: [{network: libera, channel: '#friends', login: you@example.com, contact: alice@example.com}]
+  people: [{network: libera, mask: 'you!*@your-host.example.org', user: '@you:example.org'}]
 ";
     let mut defaults = BTreeMap::new();
     paths(&serde_json::to_value(load(minimal).unwrap()).unwrap(), "", &mut defaults);

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::pump::{Pump, connect, now};
@@ -38,6 +38,7 @@ pub(super) enum CallAsk {
     Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
     Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
     Typing,
+    Leave,
 }
 
 /// Reaches a call.
@@ -69,6 +70,11 @@ impl CallHandle {
         answer.await.map_err(|_| lost())?
     }
 
+    /// Goes out of the call; what is under way is not waited for.
+    pub(super) fn leave(&self) {
+        let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
+    }
+
     pub(super) fn typing(&self) {
         let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
     }
@@ -82,7 +88,7 @@ pub(super) enum Begin {
     /// We call; the board comes from the notification server.
     Calling { assigned: oneshot::Receiver<Assignment>, invitees: Vec<Email> },
     /// Somebody rang.
-    Rung { board: HostPort, cookie: Cookie, session: SessionId },
+    Rung { board: HostPort, cookie: Cookie, session: SessionId, permit: OwnedSemaphorePermit },
 }
 
 /// What a call tells its login: it serves another conversation now.
@@ -127,6 +133,10 @@ struct Call {
     next_sending: u64,
     last_typing: Option<Instant>,
     last_said: Instant,
+    /// Held for as long as the call lasts.
+    permit: Option<OwnedSemaphorePermit>,
+    /// Our side wants to go.
+    leaving: bool,
 }
 
 /// Starts a call for `conversation`.
@@ -149,6 +159,8 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         next_sending: 0,
         last_typing: None,
         last_said: Instant::now(),
+        permit: None,
+        leaving: false,
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -184,7 +196,8 @@ impl Call {
                 let stream = connect(&board).await.map_err(not_opened)?;
                 Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), stream))
             }
-            Begin::Rung { board, cookie, session } => {
+            Begin::Rung { board, cookie, session, permit } => {
+                self.permit = Some(permit);
                 let stream = connect(&board).await.map_err(not_opened)?;
                 Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), stream))
             }
@@ -236,7 +249,7 @@ impl Call {
     /// Everybody has gone, and nothing that was begun is under way.
     fn is_over(&self) -> bool {
         let alone = self.had_its_time && self.members.is_empty();
-        alone && self.sendings.is_empty() && self.invitations.is_empty()
+        (alone || self.leaving) && self.sendings.is_empty() && self.invitations.is_empty()
     }
 
     fn asked(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
@@ -249,6 +262,7 @@ impl Call {
                 pump.machine.invite(now(), email.clone());
                 self.invitations.push((email, reply));
             }
+            CallAsk::Leave => self.leaving = true,
             CallAsk::Typing => {
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
@@ -428,7 +442,7 @@ fn refuse(ask: CallAsk, failure: &CallFailure) {
     match ask {
         CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
         CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
-        CallAsk::Typing => {}
+        CallAsk::Typing | CallAsk::Leave => {}
     }
 }
 

@@ -7,7 +7,7 @@ use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::ports::{Content, Delivery};
 use crate::msn::command::Status;
 use crate::msn::ids::Email;
-use crate::msn::message::{Content as MsnContent, TextStyle};
+use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle};
 use crate::msn::session::Contact;
 
 pub(super) fn ghost_id(email: &Email) -> GhostId {
@@ -70,7 +70,7 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message> {
             Some(Message::Text { text, style: TextStyle::default() })
         }
         Body::Nudge => Some(Message::Nudge),
-        Body::Notice { .. } => None,
+        Body::Notice { .. } | Body::Question { .. } => None,
     }
 }
 
@@ -145,6 +145,25 @@ pub(super) fn parse_status(word: &str) -> Option<Status> {
     })
 }
 
+/// A personal message as it is typed: words, and behind a note what is being listened to.
+pub(super) fn personal(text: &str) -> PersonalMessage {
+    let Some((words, song)) = text.split_once('♫') else {
+        return PersonalMessage { text: text.to_owned(), media: None };
+    };
+    let song = song.trim();
+    let (format, arguments) = match song.split_once(" - ") {
+        Some((title, artist)) => ("{0} - {1}", vec![title.trim().to_owned(), artist.trim().to_owned()]),
+        None => ("{0}", vec![song.to_owned()]),
+    };
+    let media = (!song.is_empty()).then(|| CurrentMedia {
+        application: String::new(),
+        kind: "Music".into(),
+        format: format.into(),
+        arguments,
+    });
+    PersonalMessage { text: words.trim().to_owned(), media }
+}
+
 pub(super) fn presence(contact: &Contact) -> GhostPresence {
     let availability = match contact.status {
         Status::Online => Availability::Online,
@@ -187,6 +206,17 @@ mod tests {
             prop_assert_eq!(&format_to_style(&style_to_format(&style)), &style);
             prop_assert_eq!(style_of(&text), style);
         }
+    }
+
+    #[test]
+    fn a_song_behind_a_note_is_what_is_playing() {
+        let read = personal("at sea ♫ Yesterday - The Beatles");
+        assert_eq!(read.text, "at sea");
+        assert_eq!(read.media.as_ref().unwrap().line(), "Yesterday - The Beatles");
+        assert_eq!(read.line(), "at sea ♫ Yesterday - The Beatles");
+        assert_eq!(personal("♫ Hum").line(), "♫ Hum");
+        assert_eq!(personal("♫"), PersonalMessage::default());
+        assert_eq!(personal("plain").media, None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The task of one login: one session after another, and what happens between them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,9 @@ use crate::msn::session::SessionError;
 
 /// A session that lived this long has earned a quick reconnect.
 const STABLE: Duration = Duration::from_secs(60);
+
+/// Most calls at once that others rang.
+const MAX_RINGS: usize = 64;
 
 /// What a login is asked.
 pub(super) enum Ask {
@@ -55,6 +59,8 @@ pub(super) struct LoginTask {
     pub(super) cancel: CancellationToken,
     /// Calls outlive sessions: a switchboard does not need the notification server.
     pub(super) calls: HashMap<ConversationId, CallHandle>,
+    /// One for each call that somebody rang: nobody can make us hold any number.
+    pub(super) rings: Arc<Semaphore>,
     pub(super) moved: mpsc::Receiver<Moved>,
     pub(super) moves: mpsc::Sender<Moved>,
     /// Why there is no session now.
@@ -76,7 +82,8 @@ impl LoginTask {
     ) -> Self {
         let (moves, moved) = mpsc::channel(16);
         let why_down = "signing in to MSN".to_owned();
-        Self { shared, login, credentials, asks, cancel, calls: HashMap::new(), moved, moves, why_down }
+        let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
+        Self { shared, login, credentials, asks, cancel, calls, rings, moved, moves, why_down }
     }
 
     #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]

@@ -11,6 +11,7 @@ mod group;
 mod health;
 mod login;
 mod pump;
+mod request;
 mod session;
 mod ticket;
 

@@ -9,15 +9,15 @@ use super::call::{self, Assignment, Begin, CallHandle, Of};
 use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, connect, now};
-use super::{ConnectError, TicketError, convert, group};
+use super::{ConnectError, TicketError, convert, group, request};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
-use crate::bridge::ports::{ContactLine, Request};
 use crate::msn::command::{ListKind, Status};
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
 use crate::msn::session::{
-    Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster, SessionError, Start,
+    ChangeHandle, Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster,
+    SessionError, Start,
 };
 
 /// Servers that may send us on before it is a circle.
@@ -30,9 +30,11 @@ type Tickets = Option<BoxFuture<'static, Result<Ticket, TicketError>>>;
 
 /// What one session has under way.
 #[derive(Default)]
-struct UnderWay {
+pub(super) struct UnderWay {
     tickets: Tickets,
     boards: HashMap<TrId, oneshot::Sender<Assignment>>,
+    /// Those who wait for changes of the lists.
+    pub(super) changes: HashMap<ChangeHandle, oneshot::Sender<Result<(), String>>>,
     /// The lists are loaded: conversations can be opened.
     ready: bool,
     trial: Trial,
@@ -132,8 +134,8 @@ impl LoginTask {
         Ok(NotificationSession::new(now(), identity, start))
     }
 
-    fn personal_message(&self) -> PersonalMessage {
-        PersonalMessage { text: self.credentials.personal_message.clone(), media: None }
+    pub(super) fn personal_message(&self) -> PersonalMessage {
+        convert::personal(&self.credentials.personal_message)
     }
 
     /// Runs until the session ends (`Err`) or sends us elsewhere (`Ok`).
@@ -223,6 +225,20 @@ impl LoginTask {
                     let _ = waiting.send(Err(reason)); // the call may have given up
                 }
             }
+            Event::AddedBy { email, name, asks: true } => {
+                self.tell(RemoteKind::ContactRequest(convert::ghost(&email, &name))).await;
+            }
+            Event::RemovedBy { email } => {
+                self.tell(RemoteKind::ContactRequestGone(convert::ghost(&email, email.as_str()))).await;
+            }
+            Event::Unlisted { email } => {
+                self.tell(RemoteKind::PresenceLost(convert::ghost(&email, email.as_str()))).await;
+            }
+            Event::ChangeDone { handle, result } => {
+                if let Some(waiting) = under_way.changes.remove(&handle) {
+                    let _ = waiting.send(result.map_err(|failure| failure.to_string())); // they may have gone
+                }
+            }
             other => self.tell_owner(other).await,
         }
         Next::GoOn
@@ -237,7 +253,7 @@ impl LoginTask {
             }
             Event::Mail { from, subject } => format!("New mail from {from}: {subject}"),
             Event::UnreadMail { unread } => format!("You have {unread} unread messages in your MSN mailbox."),
-            Event::AddedBy { email, name, .. } => {
+            Event::AddedBy { email, name, asks: false } => {
                 format!(
                     "{name} <{email}> has added you to their contacts. «chat {email}» opens a conversation."
                 )
@@ -262,9 +278,12 @@ impl LoginTask {
         cookie: Cookie,
         session: SessionId,
     ) {
+        let Ok(permit) = self.rings.clone().try_acquire_owned() else {
+            return tracing::warn!(%caller, "too many calls ring at once, one was not answered");
+        };
         let conversation = convert::direct(caller);
         let Some(of) = self.of(pump, std::slice::from_ref(caller)) else { return };
-        let call = call::start(of, conversation.clone(), Begin::Rung { board, cookie, session });
+        let call = call::start(of, conversation.clone(), Begin::Rung { board, cookie, session, permit });
         // The call that rang last is the one they look at.
         self.calls.insert(conversation, call);
     }
@@ -296,11 +315,11 @@ impl LoginTask {
                 let _ = reply.send(call); // whoever asked may have gone
             }
             Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
-            Ask::Contacts { reply } => drop(reply.send(Ok(contacts(pump.machine.roster())))),
+            Ask::Contacts { reply } => drop(reply.send(Ok(request::contacts(pump.machine.roster())))),
         }
     }
 
-    fn call(
+    pub(super) fn call(
         &mut self,
         pump: &mut Pump<NotificationSession>,
         under_way: &mut UnderWay,
@@ -324,60 +343,6 @@ impl LoginTask {
         self.calls.insert(conversation.clone(), call.clone());
         Ok(call)
     }
-
-    fn requested(
-        &mut self,
-        pump: &mut Pump<NotificationSession>,
-        under_way: &mut UnderWay,
-        request: Request,
-        reply: oneshot::Sender<Result<(), String>>,
-    ) {
-        let done = match request {
-            Request::Presence(word) => match convert::parse_status(&word) {
-                Some(status) => {
-                    pump.machine.set_status(now(), status);
-                    self.credentials.presence = word;
-                    Ok(())
-                }
-                None => {
-                    Err(format!("«{word}» is not one of online, busy, idle, brb, away, phone, lunch, hidden"))
-                }
-            },
-            Request::PersonalMessage(text) => {
-                self.credentials.personal_message = text;
-                pump.machine.set_personal_message(now(), self.personal_message());
-                Ok(())
-            }
-            Request::Typing { conversation } => {
-                self.open_call(&conversation).inspect(CallHandle::typing);
-                Ok(())
-            }
-            Request::Invite { conversation, ghost } => {
-                return self.invite(pump, under_way, &conversation, ghost.as_str(), reply);
-            }
-        };
-        let _ = reply.send(done); // whoever asked may have gone
-    }
-
-    fn invite(
-        &mut self,
-        pump: &mut Pump<NotificationSession>,
-        under_way: &mut UnderWay,
-        conversation: &ConversationId,
-        who: &str,
-        reply: oneshot::Sender<Result<(), String>>,
-    ) {
-        let call = self.call(pump, under_way, conversation);
-        match (call, Email::parse(who)) {
-            (Ok(call), Ok(email)) => {
-                self.shared.tasks.spawn(async move {
-                    let _ = reply.send(call.invite(email).await); // whoever asked may have gone
-                });
-            }
-            (Err(reason), _) => drop(reply.send(Err(reason))),
-            (_, Err(error)) => drop(reply.send(Err(error.to_string()))),
-        }
-    }
 }
 
 /// Answers to what we asked prove less than what comes by itself.
@@ -397,14 +362,4 @@ async fn fetch(tickets: &mut Tickets) -> Result<Ticket, TicketError> {
         Some(ticket) => ticket.await,
         None => std::future::pending().await,
     }
-}
-
-fn contacts(roster: &Roster) -> Vec<ContactLine> {
-    let listed = roster.contacts().filter(|contact| contact.lists.has(ListKind::Forward));
-    let line = |contact: &Contact| ContactLine {
-        ghost: convert::ghost_id(&contact.email),
-        name: contact.name.clone(),
-        presence: convert::status_words(contact.status).to_owned(),
-    };
-    listed.map(line).collect()
 }

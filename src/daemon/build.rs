@@ -116,7 +116,7 @@ pub(super) async fn start(
     }
 
     let pinged = Arc::new(tokio::sync::Notify::new());
-    let typing = forward_typing(&matrix, network, &intake, &intake_tasks);
+    let typing = forward_signals(&matrix, network, bridge.clone(), &intake, &intake_tasks);
     let appservice = Appservice {
         hs_token: checked.matrix.hs_token.clone(),
         inbox,
@@ -141,9 +141,10 @@ pub(super) async fn start(
 }
 
 /// Owners who type on Matrix are seen typing on MSN; whoever does anything may be looking at presence.
-fn forward_typing(
+fn forward_signals(
     matrix: &Arc<MatrixFrontend>,
     network: Arc<dyn Network>,
+    bridge: BridgeHandle,
     cancel: &CancellationToken,
     tasks: &TaskTracker,
 ) -> mpsc::Sender<serde_json::Value> {
@@ -157,6 +158,10 @@ fn forward_typing(
             };
             let Some(event) = event else { return };
             matrix.note_activity(&event);
+            if let Some(presence) = matrix.person_presence(&event) {
+                let _ = bridge.local(presence).await; // the core may be stopping
+                continue;
+            }
             let Some(portal) = matrix.typing_owner(&event) else { continue };
             let request = Request::Typing { conversation: portal.conversation };
             let _ = network.request(&portal.receiver, request).await; // worth nothing later

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::bridge::ids::PortalKey;
+use crate::bridge::ids::{PortalKey, UserId};
 
 /// Checked settings of the IRC side.
 #[derive(Debug, Clone, Default)]
 pub struct IrcConfig {
     pub networks: BTreeMap<String, NetworkConfig>,
     pub relays: Vec<RelayConfig>,
+    pub people: Vec<PersonConfig>,
     /// Most puppets on one network; the others speak through the bot.
     pub max_puppets: usize,
     /// Whether puppets of contacts who are offline leave the network; else they are marked as away.
@@ -31,6 +32,15 @@ pub struct NetworkConfig {
     pub line_penalty: Duration,
     /// What marks puppets' nicks.
     pub puppet_suffix: String,
+}
+
+/// Somebody on IRC who is one of the users: they may give commands, and hear what the bridge tells that user.
+#[derive(Debug, Clone)]
+pub struct PersonConfig {
+    pub network: String,
+    /// `nick!user@host` with `*` and `?`.
+    pub mask: String,
+    pub user: UserId,
 }
 
 /// A channel that is one end of a conversation.

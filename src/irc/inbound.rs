@@ -1,23 +1,42 @@
 //! Lines heard in a channel become things said.
 
 use super::mirc;
-use super::session::Heard;
+use super::session::Said;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalMessage, Timestamp};
 use crate::bridge::ids::{Leg, PortalKey};
 
 /// What somebody said in a channel, for one of its conversations. `number` makes it unique.
-pub(super) fn message(heard: &Heard, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
+pub(super) fn message(heard: &Said, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
     let body = body(&heard.text)?;
     Some(LocalMessage {
         portal,
         leg: Leg::Irc,
         author: Author::Relayed { name: heard.nick.clone() },
         // A notice about it goes to the nick in front.
-        reference: format!("{} {number:x}", heard.nick),
+        reference: reference(heard, number),
         body,
         at,
     })
+}
+
+/// What stands before a command in a channel; to the bot alone it can be left out.
+const COMMAND: &str = "!msn";
+
+/// The words of a command, if this is one.
+pub(super) fn command(heard: &Said) -> Option<String> {
+    let text = mirc::parse(&heard.text).text();
+    let text = text.trim();
+    match text.strip_prefix(COMMAND) {
+        Some(rest) if rest.is_empty() || rest.starts_with(' ') => Some(rest.trim().to_owned()),
+        _ if heard.is_private() && !text.starts_with('\u{1}') => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+/// Where an answer to something heard goes.
+pub(super) fn reference(heard: &Said, number: u64) -> String {
+    format!("{} {number:x}", heard.nick)
 }
 
 fn body(text: &str) -> Option<Body> {

@@ -6,6 +6,7 @@
 
 mod config;
 mod inbound;
+mod mask;
 mod mirc;
 mod network;
 mod nick;
@@ -20,13 +21,13 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{IrcConfig, NetworkConfig, RelayConfig};
+pub use config::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::{Availability, LocalEvent};
-use crate::bridge::ids::{Leg, PortalKey};
-use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Signal};
-use network::{Manners, Network};
+use crate::bridge::ids::{Leg, PortalKey, UserId};
+use crate::bridge::ports::{Content, Delivery, DeliveryError, Frontend, Outcome, Signal};
+use network::{Manners, Network, Own};
 
 /// The IRC frontend.
 pub struct IrcFrontend {
@@ -42,10 +43,13 @@ impl IrcFrontend {
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
-        let IrcConfig { networks, relays, max_puppets, quit_when_offline } = config;
+        let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
         let manners = Manners { max_puppets, quit_when_offline };
         let start_one = |(name, settings): (String, NetworkConfig)| {
-            let own = relays.iter().filter(|relay| relay.network == name).cloned().collect();
+            let own = Own {
+                relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
+                people: people.iter().filter(|person| person.network == name).cloned().collect(),
+            };
             let network =
                 Network::start(settings, own, manners, bridge.clone(), tasks.clone(), cancel.clone());
             (name, network)
@@ -59,17 +63,32 @@ impl IrcFrontend {
     }
 }
 
+impl IrcFrontend {
+    /// What the bridge says to somebody alone, on every network where they are known.
+    async fn tell(&self, user: &UserId, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let Content::Said { body } = &delivery.content else { return Ok(()) };
+        for network in self.networks.values() {
+            network.tell(user, body).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Frontend for IrcFrontend {
     fn leg(&self) -> Leg {
         Leg::Irc
     }
 
     fn serves(&self, portal: &PortalKey) -> bool {
-        self.relay(portal).is_some()
+        let knows = |user| self.networks.values().any(|network| network.knows(&user));
+        self.relay(portal).is_some() || portal.management_user().is_some_and(knows)
     }
 
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
+            if let Some(user) = delivery.portal.management_user() {
+                return self.tell(&user, &delivery).await;
+            }
             let Some((network, relay)) = self.relay(&delivery.portal) else {
                 return Err(DeliveryError::permanent("this channel is not configured any more"));
             };

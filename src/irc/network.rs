@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
-use super::session::{self, Heard, Line, Persona, Puppets, SessionHandle, Standing};
-use super::{NetworkConfig, RelayConfig, inbound};
+use super::session::{self, Heard, Line, Persona, Puppets, Said, SayFailure, SessionHandle, Standing};
+use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
-use crate::bridge::event::{Author, Ghost, LocalEvent, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::ports::{Content, Delivery, DeliveryError};
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
@@ -29,9 +29,23 @@ pub(super) struct Manners {
     pub(super) quit_when_offline: bool,
 }
 
+/// What of the configuration is about one network.
+#[derive(Debug, Clone)]
+pub(super) struct Own {
+    pub(super) relays: Vec<RelayConfig>,
+    pub(super) people: Vec<PersonConfig>,
+}
+
+impl Own {
+    /// The user that somebody is.
+    fn user(&self, source: &str) -> Option<UserId> {
+        self.people.iter().find(|person| mask::fits(&person.mask, source)).map(|person| person.user.clone())
+    }
+}
+
 pub(super) struct Network {
     config: NetworkConfig,
-    relays: Vec<RelayConfig>,
+    own: Own,
     manners: Manners,
     bridge: BridgeHandle,
     tasks: TaskTracker,
@@ -91,14 +105,14 @@ impl Person {
 impl Network {
     pub(super) fn start(
         config: NetworkConfig,
-        relays: Vec<RelayConfig>,
+        own: Own,
         manners: Manners,
         bridge: BridgeHandle,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
         let (ears, heard) = mpsc::channel(HEARD);
-        let mut channels: Vec<String> = relays.iter().map(|relay| relay.channel.clone()).collect();
+        let mut channels: Vec<String> = own.relays.iter().map(|relay| relay.channel.clone()).collect();
         channels.sort();
         channels.dedup();
         let persona = Persona {
@@ -106,11 +120,12 @@ impl Network {
             suffix: String::new(),
             real_name: "MSN bridge".into(),
             channels,
+            watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
         };
         let bot = session::start(config.clone(), persona, Some(ears), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
-        tasks.spawn(listen(heard, relays.clone(), people.clone(), bridge.clone()));
-        Self { config, relays, manners, bridge, tasks, cancel, bot, people }
+        tasks.spawn(listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
+        Self { config, own, manners, bridge, tasks, cancel, bot, people }
     }
 
     fn people(&self) -> std::sync::MutexGuard<'_, People> {
@@ -136,6 +151,28 @@ impl Network {
             }
             None => self.say_as_bot(relay, &delivery.author, body).await,
         }
+    }
+
+    /// Whether a user is somebody here.
+    pub(super) fn knows(&self, user: &UserId) -> bool {
+        self.own.people.iter().any(|person| person.user == *user)
+    }
+
+    /// Says something to a user alone: to the one it answers, else to those whose nick is known.
+    pub(super) async fn tell(&self, user: &UserId, body: &Body) -> Result<(), DeliveryError> {
+        let Standing::Joined { nick } = self.bot.settled(PATIENCE).await else {
+            return Err(DeliveryError::transient("connecting to IRC"));
+        };
+        let own = self.own.people.iter().filter(|person| person.user == *user);
+        for target in own.filter_map(|person| mask::nick(&person.mask)) {
+            let lines = outbound::lines(body, target, &Voice { nick: &nick, prefix: None });
+            match self.bot.say(lines).await {
+                // They are not on IRC now; they are told on Matrix too.
+                Ok(()) | Err(SayFailure::Refused(_)) => {}
+                Err(lost) => return Err(lost.into()),
+            }
+        }
+        Ok(())
     }
 
     async fn say_as_bot(
@@ -187,7 +224,7 @@ impl Network {
         if people.puppets.len() >= self.manners.max_puppets {
             return None;
         }
-        let own = self.relays.iter().filter(|other| person.speaks_in(other, relay));
+        let own = self.own.relays.iter().filter(|other| person.speaks_in(other, relay));
         let mut channels: Vec<String> = own.map(|other| other.channel.clone()).collect();
         channels.push(relay.channel.clone());
         channels.sort();
@@ -197,6 +234,7 @@ impl Network {
             suffix: self.config.puppet_suffix.clone(),
             real_name: person.name.clone(),
             channels,
+            watched: Vec::new(),
         };
         let puppet = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
         people.puppets.insert(person.key.clone(), puppet.clone());
@@ -224,7 +262,7 @@ impl Network {
             (true, true) => drop(self.people().puppets.remove(&person.key)),
             (true, false) => self.arrive(logins, &person, away),
             (false, _) => {
-                let concerned = self.relays.iter().any(|relay| logins.contains(&relay.portal.receiver));
+                let concerned = self.own.relays.iter().any(|relay| logins.contains(&relay.portal.receiver));
                 if let Some(puppet) = self.people().puppets.get(&person.key).filter(|_| concerned) {
                     puppet.away(away);
                 }
@@ -236,7 +274,7 @@ impl Network {
     fn arrive(&self, logins: &[LoginId], person: &Person, away: Option<String>) {
         let own =
             |relay: &&RelayConfig| logins.contains(&relay.portal.receiver) && person.speaks_in(relay, relay);
-        let Some(relay) = self.relays.iter().find(own) else { return };
+        let Some(relay) = self.own.relays.iter().find(own) else { return };
         if let Some((puppet, _)) = self.puppet(relay, person) {
             puppet.away(away);
         }
@@ -247,25 +285,63 @@ impl Network {
 /// not hear each other.
 async fn listen(
     mut heard: mpsc::Receiver<Heard>,
-    relays: Vec<RelayConfig>,
+    own: Own,
     people: Arc<Mutex<People>>,
+    bot: SessionHandle,
     bridge: BridgeHandle,
 ) {
     while let Some(heard) = heard.recv().await {
-        if is_ours(&people, &heard.nick) {
-            continue;
-        }
-        let ends = relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&heard.channel));
-        for relay in ends {
-            let Some(message) = inbound::message(&heard, relay.portal.clone(), rand::random(), time_of_day())
-            else {
-                continue;
-            };
-            if bridge.local(LocalEvent::Message(message)).await.is_err() {
+        let events = match heard {
+            Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
+            Heard::Said(said) if is_ours(&people, &said.nick) => Vec::new(),
+            Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
+                (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
+                (Some(_), None) if said.is_private() => {
+                    decline(&bot, said.nick).await;
+                    Vec::new()
+                }
+                _ => messages(&own, &said),
+            },
+        };
+        for event in events {
+            if bridge.local(event).await.is_err() {
                 return;
             }
         }
     }
+}
+
+fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
+    let known =
+        |person: &&PersonConfig| mask::nick(&person.mask).is_some_and(|n| n.eq_ignore_ascii_case(nick));
+    let user = own.people.iter().find(known)?.user.clone();
+    let availability = if away { Availability::Away } else { Availability::Online };
+    Some(LocalEvent::Presence { user, availability, text: String::new() })
+}
+
+fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
+    let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
+    let message =
+        |relay: &RelayConfig| inbound::message(said, relay.portal.clone(), rand::random(), time_of_day());
+    ends.filter_map(message).map(LocalEvent::Message).collect()
+}
+
+/// In a channel a command is for the conversation there; to the bot alone it is for the user's own things.
+fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEvent> {
+    let portal = match said.is_private() {
+        true => PortalKey::management(&user),
+        false => {
+            own.relays.iter().find(|relay| relay.channel.eq_ignore_ascii_case(&said.target))?.portal.clone()
+        }
+    };
+    let reference = inbound::reference(said, rand::random());
+    // A password is not for IRC, whatever was said before.
+    Some(LocalEvent::Command(LocalCommand { user, text, leg: Leg::Irc, portal, reference, typed: false }))
+}
+
+async fn decline(bot: &SessionHandle, nick: String) {
+    let text = "I take commands only from people whom my administrator has named (irc.people).".to_owned();
+    let _ = bot.say(vec![Line::Notice { target: nick, text }]).await; // they may have gone
 }
 
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {

@@ -26,6 +26,7 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> 
             let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
             pieces.map(|text| Line::Notice { target: target.to_owned(), text: text.to_owned() }).collect()
         }
+        Body::Question { text, .. } => lines(&Body::notice(text.clone()), channel, voice),
     }
 }
 

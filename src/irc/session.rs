@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::NetworkConfig;
 use super::nick::{self, DEFAULT_LENGTH};
 use super::pace::Pace;
-use handle::Said;
-pub(super) use handle::{Ask, Heard, Line, Persona, SayFailure, SessionHandle, Standing};
+use handle::Outcome;
+pub(super) use handle::{Ask, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
@@ -27,6 +27,8 @@ const MAILBOX: usize = 64;
 const REGISTRATION: Duration = Duration::from_secs(60);
 /// How long a line may go without a sign that it arrived.
 const CONFIRMATION: Duration = Duration::from_secs(60);
+/// How often it is asked who is away.
+const ASK_AWAY: Duration = Duration::from_secs(60);
 /// A refused puppet is tried again after this.
 const REFUSED: Duration = Duration::from_secs(600);
 
@@ -68,7 +70,7 @@ struct Unconfirmed {
     token: String,
     targets: Vec<String>,
     since: Instant,
-    reply: oneshot::Sender<Said>,
+    reply: oneshot::Sender<Outcome>,
 }
 
 /// What one connection has under way.
@@ -83,6 +85,9 @@ struct Flow {
     /// Channels that cannot be entered, and why.
     shut: HashMap<String, String>,
     begun: Instant,
+    /// Who of those that are watched was away when last asked.
+    away: HashMap<String, bool>,
+    ask_away_at: Instant,
 }
 
 fn backoff() -> ExponentialBackoff {
@@ -190,6 +195,8 @@ impl Session {
             joined: Vec::new(),
             shut: HashMap::new(),
             begun: Instant::now(),
+            away: HashMap::new(),
+            ask_away_at: Instant::now(),
         };
         let end = self.serve(&mut flow, stream, mailbox).await;
         let reason = match &end {
@@ -232,6 +239,11 @@ impl Session {
                         return end;
                     }
                 }
+                () = tokio::time::sleep_until(flow.ask_away_at), if is_in && !self.persona.watched.is_empty() => {
+                    flow.ask_away_at = Instant::now() + ASK_AWAY;
+                    let watched = self.persona.watched.chunks(5);
+                    flow.queue.extend(watched.map(|nicks| Command::USERHOST(nicks.to_vec())));
+                }
                 () = tokio::time::sleep_until(deadline) => {
                     return End::Lost("the IRC server did not answer in time".into());
                 }
@@ -266,6 +278,7 @@ impl Session {
                 flow.nick = arguments.into_iter().next().unwrap_or_default();
             }
             Command::Response(Response::RPL_ISUPPORT, arguments) => self.learn(&arguments),
+            Command::Response(Response::RPL_USERHOST, arguments) => self.learn_away(flow, &arguments).await,
             Command::Response(Response::RPL_ENDOFNAMES, arguments) => {
                 let channel =
                     arguments.get(1).map(|channel| channel.to_ascii_lowercase()).unwrap_or_default();
@@ -348,10 +361,27 @@ impl Session {
         }
     }
 
-    async fn heard(&self, prefix: Option<Prefix>, channel: String, text: String) {
-        let (Some(ears), Some(Prefix::Nickname(nick, _, _))) = (&self.ears, prefix) else { return };
-        if ears.send(Heard { nick, channel, text }).await.is_err() {
+    async fn heard(&self, prefix: Option<Prefix>, target: String, text: String) {
+        let Some(Prefix::Nickname(nick, user, host)) = prefix else { return };
+        let source = format!("{nick}!{user}@{host}");
+        self.tell(Heard::Said(Said { nick, source, target, text })).await;
+    }
+
+    async fn tell(&self, heard: Heard) {
+        let Some(ears) = &self.ears else { return };
+        if ears.send(heard).await.is_err() {
             tracing::error!("the bridge has stopped, something said on IRC was not taken");
+        }
+    }
+
+    /// The answer to our question who is away: `nick=-user@host`, with a plus for those who are there.
+    async fn learn_away(&self, flow: &mut Flow, arguments: &[String]) {
+        let tokens = arguments.last().map(String::as_str).unwrap_or_default().split_whitespace();
+        for (nick, rest) in tokens.filter_map(|token| token.split_once('=')) {
+            let (nick, away) = (nick.trim_end_matches('*').to_owned(), rest.starts_with('-'));
+            if flow.away.insert(nick.clone(), away) != Some(away) {
+                self.tell(Heard::Away { nick, away }).await;
+            }
         }
     }
 

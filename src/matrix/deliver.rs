@@ -4,14 +4,16 @@ use ruma::api::client::message::{get_message_events, send_message_event};
 use ruma::api::client::redact::redact_event;
 use ruma::events::MessageLikeEventType;
 use ruma::serde::Raw;
-use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId};
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UInt, UserId,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::intent::send_as;
 use super::outbound::{self, ECHO_KEY, ID_KEY, SEQUENCE_KEY};
 use super::{MatrixError, MatrixFrontend};
-use crate::bridge::body::Body;
+use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::ports::{Content, Delivery, DeliveryError, Outcome};
@@ -87,9 +89,25 @@ impl MatrixFrontend {
                 tracing::info!(portal = %delivery.portal, sequence = delivery.sequence, "found in the room already");
                 continue;
             }
-            self.send_message(room, &speaker, &id, content, delivery.at).await?;
+            let event = self.send_message(room, &speaker, &id, content, delivery.at).await?;
+            if let Body::Question { answers, .. } = body {
+                self.offer(room, &event, answers).await;
+            }
         }
         Ok(())
+    }
+
+    /// Puts the signs under a question, to be pressed.
+    async fn offer(&self, room: &RoomId, question: &EventId, answers: &[Answer]) {
+        let bot = self.config.bot.clone();
+        for Answer { sign, .. } in answers {
+            let relation = json!({"rel_type": "m.annotation", "event_id": question, "key": sign});
+            let id = format!("offer {question} {sign}");
+            let content = json!({"m.relates_to": relation});
+            if let Err(error) = self.send_content(room, &bot, &id, "m.reaction", content, None).await {
+                return tracing::info!(%error, "the answers to a question were not offered");
+            }
+        }
     }
 
     /// Who sends it: the ghost, or the bot for those who have no Matrix user and for ghosts that were shut out.
@@ -179,7 +197,7 @@ impl MatrixFrontend {
         id: &str,
         content: Value,
         at: u64,
-    ) -> Result<(), MatrixError> {
+    ) -> Result<OwnedEventId, MatrixError> {
         let age = MilliSecondsSinceUnixEpoch::now().get();
         let late = u64::from(age).saturating_sub(at) > LATE_MS;
         let at = UInt::try_from(at).ok().filter(|_| late).map(MilliSecondsSinceUnixEpoch);
@@ -203,7 +221,7 @@ impl MatrixFrontend {
         kind: &str,
         content: Value,
         at: Option<MilliSecondsSinceUnixEpoch>,
-    ) -> Result<(), MatrixError> {
+    ) -> Result<OwnedEventId, MatrixError> {
         let refused = |message: String| MatrixError::Refused { code: "M_BRIDGE".into(), status: 0, message };
         let digest = Sha256::digest(id.as_bytes());
         let transaction: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -215,8 +233,7 @@ impl MatrixFrontend {
             content,
         );
         request.timestamp = at;
-        send_as!(self.homeserver, speaker, request)?;
-        Ok(())
+        Ok(send_as!(self.homeserver, speaker, request)?.event_id)
     }
 
     /// The parts of this entry, and of later ones, that are in the room: homeservers forget transaction ids, rooms do

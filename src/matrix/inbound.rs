@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::intent::send_as;
-use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
+use super::outbound::{ANSWERS_KEY, ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
@@ -71,7 +71,7 @@ impl MatrixFrontend {
             "m.room.member" => self.membership(&event).await,
             "m.room.message" => self.message(&event).await,
             "m.room.encrypted" => self.encrypted(&event).await,
-            "m.reaction" => self.reaction(&event),
+            "m.reaction" => self.reaction(&event).await,
             "m.room.redaction" => self.redaction(&event).await,
             _ => Ok(LocalEvent::Ignored),
         }
@@ -86,8 +86,8 @@ impl MatrixFrontend {
         // Names are asked for anew when somebody is to be heard.
         self.known().names.remove(&(event.room_id.clone(), event.sender.clone()));
         if matches!(event.text("membership"), Some("leave" | "ban")) {
-            self.owner_left(event).await;
-            return Ok(LocalEvent::Ignored);
+            let left = self.owner_left(event).await;
+            return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
         }
         let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
         let Some(invited) =
@@ -107,7 +107,12 @@ impl MatrixFrontend {
             if let Err(error) = self.leave(&event.room_id, &invited).await {
                 tracing::info!(%error, "an invitation could not be declined");
             }
-            return Ok(self.as_command(event, management, format!("chat {ghost}")));
+            // Into a conversation it is a call into that; anywhere else it makes them a contact.
+            let portal = self.own_portal(event)?;
+            return Ok(match portal {
+                Some(portal) => self.as_command(event, portal, format!("invite {ghost}")),
+                None => self.as_command(event, management, format!("add {ghost} --chat")),
+            });
         }
         let join = join_room_by_id::v3::Request::new(event.room_id.clone());
         match send_as!(self.homeserver, &self.config.bot, join) {
@@ -125,22 +130,25 @@ impl MatrixFrontend {
     }
 
     /// Somebody who leaves their room is asked into another with the next message, so that nothing is said to nobody.
-    async fn owner_left(&self, event: &Event) {
-        let Ok(Some(portal)) = self.portal_of(&event.room_id) else { return };
+    /// Gives the conversation they left.
+    async fn owner_left(&self, event: &Event) -> Option<PortalKey> {
+        let portal = self.portal_of(&event.room_id).ok().flatten()?;
         let owner = self.owner_of(&portal).ok().flatten();
         if owner.is_none() || owner.map(String::from) != event.state_key {
-            return;
+            return None;
         }
         tracing::info!(%portal, room = %event.room_id, "the owner left the room");
         if let Err(error) = self.forget_room(&portal, &event.room_id).await {
             tracing::warn!(%error, "a room that its owner left could not be given up");
         }
+        portal.management_user().is_none().then_some(portal)
     }
 
     fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
         LocalEvent::Command(LocalCommand {
             user: BridgeUser::new(event.sender.as_str()),
             text,
+            leg: Leg::Matrix,
             portal,
             reference: event.event_id.to_string(),
             typed: false,
@@ -304,14 +312,33 @@ impl MatrixFrontend {
         }
     }
 
-    fn reaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let Some(portal) = self.own_portal(event)? else { return Ok(LocalEvent::Ignored) };
+    async fn reaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let Some(portal) = self.own_portal(event)? else { return self.answered(event).await };
         let relation = event.content.get("m.relates_to");
         let Some(key) = relation.and_then(|r| r.get("key")).and_then(Value::as_str) else {
             return Ok(LocalEvent::Ignored);
         };
         let key: String = key.chars().take(32).collect();
         Ok(self.said(event, portal, Body::Emote(RichText::plain(format!("reacted {key}")))))
+    }
+
+    /// A sign put to one of our questions, by the one who was asked.
+    async fn answered(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
+        let asked_here = self.portal_of(&event.room_id)?.as_ref() == Some(&management);
+        let relation = event.content.get("m.relates_to");
+        let part = |name: &str| relation.and_then(|r| r.get(name)).and_then(Value::as_str);
+        let (Some(question), Some(sign), true) = (part("event_id"), part("key"), asked_here) else {
+            return Ok(LocalEvent::Ignored);
+        };
+        let question = self.fetch(&event.room_id, question).await?.filter(|q| q.sender == self.config.bot);
+        // Clients add a mark for colour to some signs.
+        let sign = sign.trim_end_matches('\u{FE0F}');
+        let command = question.as_ref().and_then(|q| q.content.get(ANSWERS_KEY)?.get(sign)?.as_str());
+        Ok(match command {
+            Some(command) => self.as_command(event, management, command.to_owned()),
+            None => LocalEvent::Ignored,
+        })
     }
 
     async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {

@@ -14,6 +14,8 @@ const PART: usize = 16 * 1024;
 pub(super) const FORMAT_KEY: &str = "msnbridge.format";
 /// Names the journal entry and its part: how an event that was sent before a crash is found again.
 pub(super) const ID_KEY: &str = "msnbridge.id";
+/// What each sign put to a question means.
+pub(super) const ANSWERS_KEY: &str = "msnbridge.answers";
 /// Marks what we said as a person, with the room: it comes back to us and is not said again. A copy that somebody makes
 /// of it elsewhere names another room, and is theirs.
 pub(super) const ECHO_KEY: &str = "msnbridge.room";
@@ -36,6 +38,14 @@ pub(super) fn contents(
             let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {
                 first["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
+            }
+            contents
+        }
+        Body::Question { text, answers } => {
+            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
+            if let Some(first) = contents.first_mut() {
+                let signs = answers.iter().map(|a| (a.sign.clone(), json!(a.command)));
+                first[ANSWERS_KEY] = Value::Object(signs.collect());
             }
             contents
         }

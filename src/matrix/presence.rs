@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
-use crate::bridge::event::{Availability, Ghost, GhostPresence};
-use crate::bridge::ids::LoginId;
+use crate::bridge::event::{Availability, Ghost, GhostPresence, LocalEvent};
+use crate::bridge::ids::{LoginId, UserId as BridgeUser};
 
 /// An online user who is not heard of goes offline after half a minute.
 const REFRESH: Duration = Duration::from_secs(25);
@@ -25,6 +25,9 @@ const REFRESH: Duration = Duration::from_secs(25);
 const BUDGET: Duration = Duration::from_millis(50);
 /// Nobody looks at presence who did nothing for so long.
 const ACTIVE: Duration = Duration::from_secs(15 * 60);
+
+/// Characters of a status text that are passed on.
+const MAX_STATUS: usize = 129;
 
 /// What a ghost shows.
 #[derive(Debug, Clone)]
@@ -150,6 +153,22 @@ impl MatrixFrontend {
             Err(error) => tracing::debug!(%error, "presence was not shown"),
         }
         true
+    }
+
+    /// What an ephemeral event says of somebody's presence.
+    pub fn person_presence(&self, event: &Value) -> Option<LocalEvent> {
+        if event["type"] != "m.presence" {
+            return None;
+        }
+        let user = UserId::parse(event["sender"].as_str()?).ok().filter(|user| !self.is_ours(user))?;
+        let content = &event["content"];
+        let availability = match content["presence"].as_str()? {
+            "online" => Availability::Online,
+            "unavailable" => Availability::Away,
+            _ => Availability::Offline,
+        };
+        let text = content["status_msg"].as_str().unwrap_or_default().chars().take(MAX_STATUS).collect();
+        Some(LocalEvent::Presence { user: BridgeUser::new(user.as_str()), availability, text })
     }
 
     /// People who type, read or come online are looking.

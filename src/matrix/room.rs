@@ -55,7 +55,9 @@ impl MatrixFrontend {
 
     pub(super) async fn remember_room(&self, portal: &PortalKey, room: &RoomId) -> Result<(), DeliveryError> {
         let mut batch = Batch::default();
-        if let Some(old) = self.room_of(portal)? {
+        // In an old management room commands are still read; the answers come in the new one.
+        let replaced = self.room_of(portal)?.filter(|_| portal.management_user().is_none());
+        if let Some(old) = replaced {
             batch.remove(Table::Rooms, room_row(&old));
         }
         batch.put(Table::Rooms, portal_row(portal), room.as_str());

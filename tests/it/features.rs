@@ -110,7 +110,7 @@ async fn presence_and_personal_message_are_seen_and_set() {
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     bob.wire.send("ADC", "FL N=alice@example.com F=Alice").await;
     bob.wire.line("ILN").await;
-    world.user.message_with("Bob <bob@example.com> has added you").await;
+    world.user.message_with("Bob <bob@example.com> has added alice@example.com").await;
     // Only a ghost that shares a room is worth showing, and only a contact on the list is told of.
     let mut call = bob.call("alice@example.com").await;
     call.say(&text("hi")).await;

@@ -6,6 +6,7 @@ mod support;
 mod chat;
 mod check;
 mod conformance;
+mod contacts;
 mod features;
 mod irc;
 mod kills;

@@ -43,6 +43,7 @@ impl Synapse {
              enable_registration: true\nenable_registration_without_verification: true\n\
              app_service_config_files: ['{}']\n\
              rc_message: {{per_second: 1000, burst_count: 1000}}\n\
+             rc_presence: {{per_user: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_registration: {{per_second: 1000, burst_count: 1000}}\n\
              rc_login: {{address: {{per_second: 1000, burst_count: 1000}}, account: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_joins: {{local: {{per_second: 1000, burst_count: 1000}}}}\n\

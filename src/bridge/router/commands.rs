@@ -11,14 +11,17 @@ use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::portal::PortalInput;
-use crate::bridge::ports::{Batch, Request, Urgency};
+use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
 use crate::bridge::record::PortalRecord;
 
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
-    portal: PortalKey,
-    reference: String,
-    answer: String,
+    pub(super) portal: PortalKey,
+    pub(super) leg: Leg,
+    pub(super) reference: String,
+    pub(super) answer: String,
+    /// What is true now that it has ended.
+    pub(super) with: Batch,
 }
 
 impl Router {
@@ -37,7 +40,7 @@ impl Router {
             Err(explanation) => Some(explanation),
         };
         match answer {
-            Some(answer) => self.say(&given.portal, Leg::Matrix, answer, Some(given.reference), with).await,
+            Some(answer) => self.say(&given.portal, given.leg, answer, Some(given.reference), with).await,
             // The answer comes when the network has spoken; the command is done with.
             None => {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
@@ -47,8 +50,8 @@ impl Router {
     }
 
     pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, reference, answer } = finished;
-        self.say(&portal, Leg::Matrix, answer, Some(reference), Batch::default()).await
+        let Finished { portal, leg, reference, answer, with } = finished;
+        self.say(&portal, leg, answer, Some(reference), with).await
     }
 
     async fn carry_out(
@@ -84,15 +87,21 @@ impl Router {
             }
             Command::Chat { contact } => self.chat(given, &id, &contact).await.map(Some),
             Command::Invite { contact } => Ok(self.invite(given, &id, &contact).err()),
-            Command::Presence { state } => {
-                self.request(
-                    given,
-                    id.clone(),
-                    Request::Presence(state.clone()),
-                    format!("You are now «{state}»."),
-                );
-                self.change(&id, |login| login.presence = state).await.map(|()| None)
+            Command::Presence { state } => self.presence(given, id, state).await.map(|()| None),
+            Command::Name { name } => {
+                let done = format!("You are called «{name}» now.");
+                self.request(given, id, Request::OwnName(name), done);
+                Ok(None)
             }
+            Command::Page { contact, text } => match self.setup.network.direct_conversation(&contact) {
+                Ok((ghost, _)) => {
+                    let done = format!("A page to {ghost} is on its way.");
+                    self.request(given, id, Request::Page { ghost, text }, done);
+                    Ok(None)
+                }
+                Err(explanation) => Ok(Some(explanation)),
+            },
+            Command::Roster(command) => self.roster_command(given, id, command).await,
             Command::PersonalMessage { text } => {
                 let done = if text.is_empty() {
                     "Your personal message is empty now."
@@ -104,10 +113,33 @@ impl Router {
             }
             Command::Font(change) => self.font(&id, change).await.map(Some),
             Command::Relay { on } => self.relay(given, &id, on).await.map(Some),
+            // Carried out before a login was chosen.
             Command::Help | Command::Cancel | Command::Status | Command::Login { .. } | Command::Nudge => {
                 Ok(None)
             }
         }
+    }
+
+    async fn presence(
+        &mut self,
+        given: &LocalCommand,
+        id: LoginId,
+        state: String,
+    ) -> Result<(), BridgeError> {
+        let follows = state == "follow";
+        // Whoever says so is there.
+        let word = if follows { "online".to_owned() } else { state };
+        let done = match follows {
+            true => "MSN sees what your own client shows now: online, idle, and away while it is closed."
+                .to_owned(),
+            false => format!("You are now «{word}»."),
+        };
+        self.request(given, id.clone(), Request::Presence(word.clone()), done);
+        self.change(&id, |login| {
+            login.presence = word;
+            login.follows = follows;
+        })
+        .await
     }
 
     /// The login a command is for: the conversation's, the one named, or the only one.
@@ -146,9 +178,8 @@ impl Router {
     }
 
     fn begin_login(&mut self, given: &LocalCommand, account: String) -> String {
-        if given.portal.management_user().is_none() {
-            return "Give this command in the room you share with the bridge alone, not in a conversation."
-                .into();
+        if given.portal.management_user().is_none() || given.leg != Leg::Matrix {
+            return "Give this command in the room on Matrix that you share with the bridge alone.".into();
         }
         let id = match self.setup.network.login_id(&account) {
             Ok(id) => id,
@@ -176,7 +207,7 @@ impl Router {
             // Somebody else may have signed in as this account since it was named.
             Some(login) if login.owner != given.user && login.confirmed => {
                 let text = format!("{id} is in use by somebody else here.");
-                return self.say(&given.portal, Leg::Matrix, text, None, with).await;
+                return self.say(&given.portal, given.leg, text, None, with).await;
             }
             Some(login) if login.owner == given.user => {
                 login.set_password(&password);
@@ -197,7 +228,7 @@ impl Router {
     /// Removes a password from the room and says so; asks the homeserver, so not in this task.
     fn redact(&mut self, given: &LocalCommand, id: &LoginId) {
         let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
-        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         let signing_in = format!("Signing in as {id} …");
         self.requests.spawn(async move {
             let removed = match frontend {
@@ -209,7 +240,8 @@ impl Router {
             } else {
                 "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
             };
-            Finished { portal, reference, answer: format!("{signing_in} {note}") }
+            let answer = format!("{signing_in} {note}");
+            Finished { portal, leg, reference, answer, with: Batch::default() }
         });
     }
 
@@ -273,7 +305,7 @@ impl Router {
         }
     }
 
-    async fn chat(
+    pub(super) async fn chat(
         &mut self,
         given: &LocalCommand,
         id: &LoginId,
@@ -325,31 +357,26 @@ impl Router {
     /// Asks the network for something; the answer is said when it has come.
     fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
         let network = self.setup.network.clone();
-        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         self.requests.spawn(async move {
             let answer = match network.request(&id, request).await {
                 Ok(()) => done,
                 Err(reason) => format!("That did not work: {reason}."),
             };
-            Finished { portal, reference, answer }
+            Finished { portal, leg, reference, answer, with: Batch::default() }
         });
     }
 
     fn list_contacts(&mut self, given: &LocalCommand, id: LoginId) {
         let network = self.setup.network.clone();
-        let (portal, reference) = (given.portal.clone(), given.reference.clone());
+        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         self.requests.spawn(async move {
             let answer = match network.contacts(&id).await {
                 Ok(lines) if lines.is_empty() => format!("{id} has no contacts."),
-                Ok(lines) => {
-                    let line = |l: crate::bridge::ports::ContactLine| {
-                        format!("{} <{}>: {}", l.name, l.ghost, l.presence)
-                    };
-                    lines.into_iter().map(line).collect::<Vec<_>>().join("\n")
-                }
+                Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
                 Err(reason) => format!("The contacts of {id} are not known: {reason}."),
             };
-            Finished { portal, reference, answer }
+            Finished { portal, leg, reference, answer, with: Batch::default() }
         });
     }
 
@@ -357,11 +384,11 @@ impl Router {
     async fn nudge(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
         if given.portal.management_user().is_some() {
             let text = "Use this in a conversation: !msn nudge.".to_owned();
-            return self.say(&given.portal, Leg::Matrix, text, Some(given.reference), with).await;
+            return self.say(&given.portal, given.leg, text, Some(given.reference), with).await;
         }
         let message = LocalMessage {
             portal: given.portal,
-            leg: Leg::Matrix,
+            leg: given.leg,
             author: Author::Owner { name: given.user.to_string() },
             reference: given.reference,
             body: Body::Nudge,
@@ -369,4 +396,20 @@ impl Router {
         };
         self.local_message(message, with).await
     }
+}
+
+/// One contact, for its owner.
+fn contact_line(contact: &ContactLine) -> String {
+    let ContactLine { ghost, name, presence, groups, blocked, phones } = contact;
+    let mut line = format!("{name} <{ghost}>: {presence}");
+    if !groups.is_empty() {
+        line.push_str(&format!(" [{}]", groups.join(", ")));
+    }
+    if *blocked {
+        line.push_str(" (blocked)");
+    }
+    if !phones.is_empty() {
+        line.push_str(&format!(" ({})", phones.join(", ")));
+    }
+    line
 }

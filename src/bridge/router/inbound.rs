@@ -6,7 +6,7 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Origin;
-use crate::bridge::ports::{Batch, Content, Signal, Urgency};
+use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
 
 impl Router {
     pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
@@ -48,6 +48,11 @@ impl Router {
                 self.said(&key(conversation), author, Content::Said { body }, at).await
             }
             RemoteKind::PresenceLost(_) => Ok(()),
+            RemoteKind::ContactRequest(ghost) => self.contact_request(&login, &ghost).await,
+            RemoteKind::ContactRequestGone(ghost) => {
+                self.contact_request_gone(&login, &ghost);
+                Ok(())
+            }
             RemoteKind::State(state) => self.state_changed(&login, state).await,
             RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {
                 Some(owner) => self.tell(&owner, text).await,
@@ -77,6 +82,19 @@ impl Router {
             LocalEvent::Refused { portal, leg, reference, reason } => {
                 let text = format!("Your message was not delivered: {reason}.");
                 self.say(&portal, leg, text, Some(reference), with).await
+            }
+            LocalEvent::Presence { user, availability, text } => {
+                self.owner_presence(&user, availability, &text);
+                Ok(())
+            }
+            LocalEvent::OwnerLeft { portal } => {
+                let (network, login) = (self.setup.network.clone(), portal.receiver);
+                self.setup.tasks.spawn(async move {
+                    let request = Request::Leave { conversation: portal.conversation };
+                    let _ = network.request(&login, request).await; // there may be no call to leave
+                });
+                drop(self.setup.storage.commit(with, Urgency::Soon));
+                Ok(())
             }
             LocalEvent::Ignored => {
                 drop(self.setup.storage.commit(with, Urgency::Soon));

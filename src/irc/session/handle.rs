@@ -13,6 +13,8 @@ pub(in crate::irc) struct Persona {
     pub(in crate::irc) suffix: String,
     pub(in crate::irc) real_name: String,
     pub(in crate::irc) channels: Vec<String>,
+    /// Nicks of whom it is asked whether they are away.
+    pub(in crate::irc) watched: Vec<String>,
 }
 
 /// How a connection stands.
@@ -50,11 +52,11 @@ impl From<SayFailure> for DeliveryError {
     }
 }
 
-pub(super) type Said = Result<(), SayFailure>;
+pub(super) type Outcome = Result<(), SayFailure>;
 
 /// What a connection is asked.
 pub(in crate::irc) enum Ask {
-    Say { lines: Vec<Line>, reply: oneshot::Sender<Said> },
+    Say { lines: Vec<Line>, reply: oneshot::Sender<Outcome> },
     Away(Option<String>),
 }
 
@@ -73,12 +75,32 @@ impl Line {
     }
 }
 
-/// Something heard in a channel.
+/// What the bot hears.
 #[derive(Debug)]
-pub(in crate::irc) struct Heard {
+pub(in crate::irc) enum Heard {
+    Said(Said),
+    /// Somebody who is watched came back or went away.
+    Away {
+        nick: String,
+        away: bool,
+    },
+}
+
+/// Something said in a channel, or to the bot alone.
+#[derive(Debug)]
+pub(in crate::irc) struct Said {
     pub(in crate::irc) nick: String,
-    pub(in crate::irc) channel: String,
+    /// `nick!user@host`.
+    pub(in crate::irc) source: String,
+    /// The channel, or the bot's own nick.
+    pub(in crate::irc) target: String,
     pub(in crate::irc) text: String,
+}
+
+impl Said {
+    pub(in crate::irc) fn is_private(&self) -> bool {
+        !self.target.starts_with(['#', '&', '+', '!'])
+    }
 }
 
 /// Reaches a connection.
@@ -90,7 +112,7 @@ pub(in crate::irc) struct SessionHandle {
 
 impl SessionHandle {
     /// Resolves when the server has taken every line.
-    pub(in crate::irc) async fn say(&self, lines: Vec<Line>) -> Said {
+    pub(in crate::irc) async fn say(&self, lines: Vec<Line>) -> Outcome {
         let gone = || SayFailure::Lost("the IRC connection has ended".into());
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone())?;

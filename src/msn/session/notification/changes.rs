@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use thiserror::Error;
+
 use super::{NotificationEvent as Event, NotificationSession, Request};
 use crate::msn::command::{ClientCommand, ErrorCode, ListKind};
 use crate::msn::ids::{Email, GroupId, TrId};
@@ -50,6 +52,11 @@ pub enum Change {
         name: String,
     },
     OwnName(String),
+    /// Into this group and out of all others.
+    Move {
+        email: Email,
+        group: GroupId,
+    },
     IntoGroup {
         email: Email,
         group: GroupId,
@@ -83,12 +90,14 @@ pub enum Change {
 }
 
 /// Why a change was not made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ChangeFailure {
+    #[error("{0}")]
     Refused(ErrorCode),
-    /// The server did not answer.
+    #[error("the server did not answer")]
     NoAnswer,
     /// It cannot be asked for: nobody of that name is listed, or too much is waiting.
+    #[error("{0}")]
     Impossible(&'static str),
 }
 
@@ -328,10 +337,11 @@ impl NotificationSession {
             Change::IntoGroup { email, group } if on(&email, Forward) => {
                 vec![Step::Onto { list: Forward, email, group: Some(group) }]
             }
+            Change::Move { email, group } if on(&email, Forward) => self.moves(email, group),
             Change::OutOfGroup { email, group } if on(&email, Forward) => {
                 vec![Step::Off { list: Forward, email, group: Some(group) }]
             }
-            Change::IntoGroup { .. } | Change::OutOfGroup { .. } => {
+            Change::IntoGroup { .. } | Change::OutOfGroup { .. } | Change::Move { .. } => {
                 return Err("they are not among your contacts");
             }
             Change::CreateGroup { name } => vec![Step::CreateGroup(UrlText::encode(&name))],
@@ -345,6 +355,20 @@ impl NotificationSession {
                 vec![Step::Property(name, value.as_deref().map(UrlText::encode))]
             }
         })
+    }
+
+    /// First in, then out: a move that breaks off loses nobody.
+    fn moves(&self, email: Email, group: GroupId) -> Vec<Step> {
+        let now_in = self.roster.contact(&email).map(|contact| contact.groups.clone()).unwrap_or_default();
+        let mut steps = Vec::new();
+        if !now_in.contains(&group) {
+            let (list, email, group) = (ListKind::Forward, email.clone(), Some(group.clone()));
+            steps.push(Step::Onto { list, email, group });
+        }
+        let others = now_in.into_iter().filter(|other| *other != group);
+        let off = |other| Step::Off { list: ListKind::Forward, email: email.clone(), group: Some(other) };
+        steps.extend(others.map(off));
+        steps
     }
 
     /// A server removes those who are in no other group together with the group (§3.3): they are moved first.

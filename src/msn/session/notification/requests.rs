@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::{NotificationSession, Request};
 use crate::msn::command::{ClientCommand, Status};
-use crate::msn::ids::TrId;
+use crate::msn::ids::{Email, TrId};
 use crate::msn::message::PersonalMessage;
+use crate::msn::wire::Verb;
 
 impl NotificationSession {
     /// Asks for a switchboard; [`super::NotificationEvent::SwitchboardReady`] carries the number given here.
@@ -47,6 +48,22 @@ impl NotificationSession {
             let data = self.personal.encode().into_bytes().into();
             self.wire.send(&ClientCommand::Uux { trid, data });
         }
+    }
+
+    /// Sends a page to a contact's phone. A refusal comes as [`super::NotificationEvent::RequestRefused`]; success is
+    /// silence (§5.7).
+    pub fn page(&mut self, now: Instant, email: &Email, text: &str) {
+        let what = format!("send a page to {email}");
+        let trid = self.pending.expect(now, Request::Asked(what));
+        let text = quick_xml::escape::escape(text);
+        let data = format!("<TEXT xml:space=\"preserve\" enc=\"utf-8\">{text}</TEXT>").into_bytes().into();
+        let Some(verb) = Verb::parse("PGD") else { return };
+        self.wire.send(&ClientCommand::Page {
+            verb,
+            trid,
+            target: vec![email.to_string(), "1".into()],
+            data,
+        });
     }
 
     /// Says goodbye; the server closes.

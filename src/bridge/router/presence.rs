@@ -1,0 +1,46 @@
+//! Logins that show what their owner's own client shows: nobody is online because a server is up.
+
+use super::Router;
+use crate::bridge::event::Availability;
+use crate::bridge::ids::UserId;
+use crate::bridge::ports::{Batch, Request, Urgency};
+
+/// What the network is told of an owner. Somebody whose client is closed can still be written to: they are away.
+fn word(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Online => "online",
+        Availability::Away => "idle",
+        Availability::Offline => "away",
+    }
+}
+
+impl Router {
+    /// One of the users came, went, or says something else of themselves.
+    pub(super) fn owner_presence(&mut self, user: &UserId, availability: Availability, text: &str) {
+        let word = word(availability);
+        tracing::debug!(%user, word, "an owner's presence");
+        let mut requests = Vec::new();
+        for login in self.logins.values_mut().filter(|login| login.owner == *user && login.follows) {
+            if login.presence != word {
+                word.clone_into(&mut login.presence);
+                let mut batch = Batch::default();
+                login.store(&mut batch);
+                drop(self.setup.storage.commit(batch, Urgency::Soon));
+                requests.push((login.id.clone(), Request::Presence(word.to_owned())));
+            }
+            let known = self.status_texts.entry(login.id.clone()).or_default();
+            if login.personal_message.is_empty() && known != text {
+                text.clone_into(known);
+                requests.push((login.id.clone(), Request::PersonalMessage(text.to_owned())));
+            }
+        }
+        for (login, request) in requests {
+            let network = self.setup.network.clone();
+            self.setup.tasks.spawn(async move {
+                if let Err(reason) = network.request(&login, request).await {
+                    tracing::debug!(%login, reason, "the owner's presence was not shown");
+                }
+            });
+        }
+    }
+}
