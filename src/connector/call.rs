@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::invitation::Declined;
 use super::pump::{Pump, connect, now};
 use super::{CallFailure, ConnectError, Shared, convert, group};
 use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
@@ -117,9 +118,9 @@ struct Sending {
     reply: oneshot::Sender<Result<(), CallFailure>>,
 }
 
-struct Call {
+pub(super) struct Call {
     of: Of,
-    conversation: ConversationId,
+    pub(super) conversation: ConversationId,
     handle: CallHandle,
     members: Vec<Email>,
     /// What those who were here are called.
@@ -132,11 +133,12 @@ struct Call {
     invitations: Vec<(Email, oneshot::Sender<Result<(), String>>)>,
     next_sending: u64,
     last_typing: Option<Instant>,
-    last_said: Instant,
+    pub(super) last_said: Instant,
     /// Held for as long as the call lasts.
     permit: Option<OwnedSemaphorePermit>,
     /// Our side wants to go.
     leaving: bool,
+    pub(super) declined: Declined,
 }
 
 /// Starts a call for `conversation`.
@@ -161,6 +163,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         last_said: Instant::now(),
         permit: None,
         leaving: false,
+        declined: Declined::default(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -210,6 +213,9 @@ impl Call {
             let idle_at = self.last_said + IDLE;
             tokio::select! {
                 event = pump.next() => match event {
+                    Ok(CallEvent::Received { email, name, content: Content::Invitation(read) }) => {
+                        self.invited_to(&mut pump, &email, &name, read).await;
+                    }
                     Ok(event) => self.happened(event).await,
                     Err(error) => {
                         tracing::debug!(%error, "the call ended");
@@ -430,7 +436,7 @@ impl Call {
     }
 
     /// Waits while the core is busy: the socket is not read meanwhile.
-    async fn tell(&self, kind: RemoteKind) {
+    pub(super) async fn tell(&self, kind: RemoteKind) {
         let event = RemoteEvent { login: self.of.login.clone(), kind };
         if self.of.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, something said on MSN was not taken");

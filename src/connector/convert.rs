@@ -100,10 +100,10 @@ pub(super) fn body(content: MsnContent) -> Option<Body> {
         MsnContent::Datacast { id: 2, .. } => emote("sent a wink, which cannot be shown here yet"),
         MsnContent::Datacast { id: 3, .. } => emote("sent a voice clip, which cannot be played here yet"),
         MsnContent::Ink(_) => emote("sent a handwritten message, which cannot be shown here yet"),
-        MsnContent::Invitation(_) => emote("sent an invitation that cannot be accepted here yet"),
         MsnContent::Datacast { .. }
         | MsnContent::Typing { .. }
         | MsnContent::Emoticons(_)
+        | MsnContent::Invitation(_)
         | MsnContent::Peer { .. }
         | MsnContent::Other { .. } => None,
     }

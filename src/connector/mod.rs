@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod group;
 mod health;
+mod invitation;
 mod login;
 mod pump;
 mod request;

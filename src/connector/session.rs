@@ -252,7 +252,14 @@ impl LoginTask {
                 format!("The MSN server goes down in {minutes} minutes. The bridge connects again by itself.")
             }
             Event::Mail { from, subject } => format!("New mail from {from}: {subject}"),
-            Event::UnreadMail { unread } => format!("You have {unread} unread messages in your MSN mailbox."),
+            Event::UnreadMail { unread, elsewhere: 0 } => {
+                format!("You have {unread} unread messages in your MSN mailbox.")
+            }
+            Event::UnreadMail { unread, elsewhere } => format!(
+                "You have {unread} unread messages in your MSN mailbox, and {elsewhere} in other folders."
+            ),
+            Event::Alert { text } => format!("MSN alert: {text}"),
+            Event::Paged { from, text } => format!("Page from {from}: {text}"),
             Event::AddedBy { email, name, asks: false } => {
                 format!(
                     "{name} <{email}> has added you to their contacts. «chat {email}» opens a conversation."

@@ -317,6 +317,55 @@ async fn conf_073_three_people_are_one_room_with_those_who_come_and_go() {
     world.user.event("Carol leaving", left).await;
 }
 
+fn invitation(fields: &str) -> String {
+    format!("MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsinvite; charset=UTF-8\r\n\r\n{fields}\r\n")
+}
+
+#[tokio::test]
+async fn conf_085_invitations_are_shown_and_declined_and_never_left_open() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    for (fields, shown) in [
+        (
+            "Application-Name: computer call\r\nApplication-GUID: {02D3C01F-BF30-4825-A83A-DE7AF41648AA}\r\n\
+             Invitation-Command: INVITE\r\nInvitation-Cookie: 11\r\n",
+            "invites you to a voice conversation; it was declined",
+        ),
+        (
+            "Invitation-Cookie: 12\r\nInvitation-Command: INVITE\r\nApplication-Name: Chess\r\nApplication-GUID: {1}\r\n",
+            "invites you to «Chess»; it was declined",
+        ),
+        (
+            "Application-GUID: {5D3E02AB-6190-11d3-BBBB-00C04F795683}\r\nInvitation-Command: INVITE\r\n\
+             Invitation-Cookie: 13\r\nApplication-File: me.txt\r\nApplication-FileSize: 60904\r\n",
+            "offers the file «me.txt» (60904 bytes); it was declined",
+        ),
+    ] {
+        call.say(&invitation(fields)).await;
+        world.user.message_with(shown).await;
+        let answer = call.message("Invitation-Command: CANCEL").await.payload;
+        assert!(answer.contains("Cancel-Code: REJECT_NOT_INSTALLED"), "{answer}");
+        let cookie = fields.split("Cookie: ").nth(1).unwrap().split("\r\n").next().unwrap();
+        assert!(answer.contains(&format!("Invitation-Cookie: {cookie}\r\n")), "{answer}");
+    }
+    // An answer to what was never asked is ended too, and what others take back is told.
+    call.say(&invitation(
+        "Invitation-Command: ACCEPT\r\nInvitation-Cookie: 99\r\nLaunch-Application: TRUE\r\n",
+    ))
+    .await;
+    let answer = call.message("Invitation-Command: CANCEL").await.payload;
+    assert!(answer.contains("Invitation-Cookie: 99") && answer.contains("Cancel-Code: FAIL"), "{answer}");
+    call.say(&invitation("Invitation-Command: CANCEL\r\nInvitation-Cookie: 12\r\nCancel-Code: TIMEOUT\r\n"))
+        .await;
+    call.say(&invitation(
+        "Invitation-Command: CANCEL\r\nInvitation-Cookie: 55\r\nCancel-Code: OUTBANDCANCEL\r\n",
+    ))
+    .await;
+    world.user.message_with("cancelled an invitation: the conversation was closed").await;
+    assert_eq!(call.kept("CANCEL"), 0, "a cancel was answered");
+}
+
 #[tokio::test]
 async fn an_independent_client_chats_through_the_bridge_both_ways() {
     use msnp11_sdk::{Client, Event, MsnpStatus, PlainText};

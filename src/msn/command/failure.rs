@@ -43,16 +43,20 @@ impl ErrorCode {
     pub fn meaning(self) -> &'static str {
         match self.0 {
             200 | 201 | 300 => "the server did not accept the request",
+            203 | 204 => "this address is on a network that the server does not reach",
             205 | 208 => "there is no such account",
             206 => "the account needs a domain, as in name@example.com",
             207 => "this session is signed in already",
             209 => "the server does not allow this name",
             210 => "the list is full",
+            212 => "the server is busy with another change of this name",
+            213 => "the server does not accept this way of renaming",
             215 => "it is there already",
             216 => "it is not on the list, or they do not accept messages from you",
             217 => "they are not online",
             218 => "nothing to change",
             219 => "they are on the opposite list",
+            220 => "they take no pages",
             223 => "there are too many groups",
             224 | 231 => "there is no such group",
             225 => "they are not in this group",
@@ -60,21 +64,46 @@ impl ErrorCode {
             228 => "a group of this name exists",
             229 => "the name of the group is too long",
             230 => "the first group cannot be removed",
+            232..=234 | 290 | 413..=419 | 550..=552 | 580 | 590..=598 => {
+                "the server cannot reach this phone, or does not accept its number"
+            }
+            240 | 241 | 717 => "the server could not read the contact list that was sent",
             280 | 281 => "the conversation could not be opened",
-            282 => "the message was malformed",
-            403 => "the address book refused the change",
-            500 | 501 | 603 => "the server has an internal problem",
+            282 | 283 => "the message was malformed",
+            285 => "the message is too long",
+            301 => "too many people were found",
+            302 => "the session is not signed in",
+            402 | 403 => "the address book refused the change",
+            420 => "the account may not sign in here",
+            500 | 501 | 510 | 520 | 603 => "the server has an internal problem",
             502 => "the server has switched this off",
+            504 | 602 => "another part of the MSN network is down",
+            508 | 509 => "messages to other networks are not possible",
+            511 => "the account is banned",
             540 => "the server did not accept the client's identity (product id and key)",
             600 | 910 | 912 | 918 | 919 | 921 | 922 => "the server is too busy",
-            601 | 602 | 605 | 914..=916 => "the server is unavailable",
+            601 | 605 | 914..=916 => "the server is unavailable",
             604 => "the server is going down",
+            606 => "pages cannot be sent now",
+            700 | 707 => "the server could not open a connection",
+            710 | 731 => {
+                "the server does not accept what this client says it is (msn.client, msn.client_version)"
+            }
+            711 => "the server restricts this session",
+            712 => "the server has more sessions than it can carry",
             713 | 800 => "too much in too short a time",
+            714 | 734 => "the account is signed in from too many places",
+            715 => "the server did not expect this now",
+            718 | 719 | 726 => "the server restricts this account",
+            733 => "the server ended the session",
             911 | 917 => "the password or the ticket was not accepted",
             913 => "this is not possible while you appear offline",
             920 => "the server takes no new sign-ins",
-            923..=927 | 420 => "the account may not sign in",
+            923 => "a child's account needs a parent's consent first",
+            924 => "the e-mail address of the account was never confirmed",
+            925..=927 => "the account is suspended",
             928 | 931 => "the account belongs on another server",
+            933 => "they are not in this circle",
             _ => "the server reported an error",
         }
     }
@@ -83,7 +112,7 @@ impl ErrorCode {
     pub fn ends_session(self) -> bool {
         matches!(
             self.0,
-            302 | 420 | 500 | 540 | 600 | 601 | 604 | 605 | 710 | 731 | 910..=912 | 914..=931
+            302 | 420 | 500 | 540 | 600 | 601 | 604 | 605 | 710 | 731 | 733 | 734 | 910..=912 | 914..=931
         )
     }
 }
@@ -104,4 +133,29 @@ pub(super) fn decode(verb: Verb, args: &mut Args<'_>) -> Decoded<ServerCommand> 
 pub(super) fn encode(command: &ServerCommand) -> Option<Vec<u8>> {
     let ServerCommand::Failed { code, trid } = command else { return None };
     Some(Encoder::new(&format!("{:03}", code.0)).arg(trid).line())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every number of §1.6.
+    const ALL: &str = "200 201 203 204 205 206 207 208 209 210 212 213 215 216 217 218 219 220 223 224 225 227 228 229 230 \
+        231 232 233 234 240 241 280 281 282 283 285 290 300 301 302 402 403 413 419 420 500 501 502 504 508 509 510 511 520 \
+        540 550 552 580 590 598 600 601 602 603 604 605 606 700 707 710 711 712 713 714 715 717 718 719 726 731 733 734 800 \
+        910 911 912 913 914 915 916 917 918 919 920 921 922 923 924 927 928 931 933";
+    /// Those after which the session is over.
+    const FATAL: &str = "302 420 500 540 600 601 604 605 710 731 733 734 910 911 912 914 915 916 917 918 919 920 921 922 923 924 927 928 931";
+
+    #[test]
+    fn every_number_has_a_sentence_and_the_fatal_ones_end_the_session() {
+        let numbers =
+            |text: &str| text.split_whitespace().map(|n| n.parse::<u16>().unwrap()).collect::<Vec<_>>();
+        let fatal = numbers(FATAL);
+        for number in numbers(ALL) {
+            let code = ErrorCode(number);
+            assert_ne!(code.meaning(), ErrorCode(999).meaning(), "{number}");
+            assert_eq!(code.ends_session(), fatal.contains(&number), "{number}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Envelope, MessageError, TextStyle};
+use super::{Envelope, Invitation, InvitationError, MessageError, TextStyle};
 use crate::msn::ids::Email;
 
 /// A custom emoticon of the message that follows (§7.6): its shortcut and the MSNObject of its picture.
@@ -32,8 +32,8 @@ pub enum Content {
         data: String,
     },
     Emoticons(Vec<Emoticon>),
-    /// An application invitation (§8.1).
-    Invitation(Bytes),
+    /// An application invitation (§8.1), or why it is none.
+    Invitation(Result<Invitation, InvitationError>),
     /// A peer-to-peer packet, and the account it is for.
     Peer {
         destination: Option<Email>,
@@ -55,7 +55,7 @@ impl Content {
             "text/x-msmsgscontrol" => parse_typing(envelope),
             "text/x-msnmsgr-datacast" => parse_datacast(&envelope.body),
             "text/x-mms-emoticon" | "text/x-mms-animemoticon" => parse_emoticons(&envelope.body),
-            "text/x-msmsgsinvite" => Self::Invitation(envelope.body.clone()),
+            "text/x-msmsgsinvite" => Self::Invitation(Invitation::parse(&envelope.body)),
             "application/x-msnmsgrp2p" => parse_peer(envelope),
             "image/gif" | "application/x-ms-ink" => Self::Ink(envelope.body.clone()),
             _ => Self::Other { content_type },

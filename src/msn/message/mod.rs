@@ -6,6 +6,7 @@
 mod chunks;
 mod content;
 mod control;
+mod invitation;
 mod personal;
 mod text_style;
 
@@ -14,7 +15,8 @@ use thiserror::Error;
 
 pub use chunks::{Assembler, MAX_PAYLOAD, text_payloads};
 pub use content::{Content, Emoticon};
-pub use control::ServerNotice;
+pub use control::{ServerNotice, alert_text, page_text};
+pub use invitation::{Application, CancelCode, Invitation, InvitationCommand, InvitationError};
 pub use personal::{CurrentMedia, PersonalMessage};
 pub use text_style::TextStyle;
 

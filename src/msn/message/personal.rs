@@ -81,11 +81,8 @@ impl PersonalMessage {
                     path.pop();
                     continue;
                 }
-                Event::Text(text) => text.decode().map(|t| t.into_owned()).unwrap_or_default(),
-                Event::GeneralRef(reference) => resolve(&reference),
-                Event::CData(text) => String::from_utf8_lossy(&text).into_owned(),
                 Event::Eof => break,
-                _ => continue,
+                event => text_of(&event),
             };
             match path.last().map(Vec::as_slice) {
                 Some(b"PSM") => psm.push_str(&piece),
@@ -109,6 +106,16 @@ impl PersonalMessage {
             Some(media) => format!("{} ♫ {}", self.text, media.line()),
             None => self.text.clone(),
         }
+    }
+}
+
+/// The text that one event adds to the element it stands in.
+pub(super) fn text_of(event: &Event<'_>) -> String {
+    match event {
+        Event::Text(text) => text.decode().map(|t| t.into_owned()).unwrap_or_default(),
+        Event::GeneralRef(reference) => resolve(reference),
+        Event::CData(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
     }
 }
 

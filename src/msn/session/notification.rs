@@ -95,6 +95,16 @@ pub enum NotificationEvent {
     },
     UnreadMail {
         unread: u32,
+        elsewhere: u32,
+    },
+    /// An alert: calendar, news.
+    Alert {
+        text: String,
+    },
+    /// A page from somebody's phone.
+    Paged {
+        from: String,
+        text: String,
     },
     /// A request that a person made was refused.
     RequestRefused {

@@ -7,7 +7,7 @@ use super::{NotificationEvent as Event, NotificationSession, Request};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ListKind, ServerCommand};
 use crate::msn::ids::{ContactId, Email, GroupId, TrId};
-use crate::msn::message::{Envelope, PersonalMessage, ServerNotice};
+use crate::msn::message::{Envelope, PersonalMessage, ServerNotice, alert_text, page_text};
 use crate::msn::session::{Contact, Roster, SessionError};
 use crate::msn::wire::UrlText;
 
@@ -26,6 +26,12 @@ impl NotificationSession {
                 self.pending.take(trid);
             }
             ServerCommand::Msg { payload, .. } => self.server_message(&payload),
+            ServerCommand::Not { data } => {
+                self.events.extend(alert_text(&data).map(|text| Event::Alert { text }));
+            }
+            ServerCommand::Ipg { data } => {
+                self.events.extend(page_text(&data).map(|(from, text)| Event::Paged { from, text }));
+            }
             ServerCommand::XfrSwitchboard { trid, board, cookie } => {
                 self.pending.take(trid);
                 self.events.push_back(Event::SwitchboardReady { request: trid, board, cookie });
@@ -235,7 +241,9 @@ impl NotificationSession {
             ServerNotice::Profile { client_ip: Some(ip) } => Event::AddressLearned(ip),
             ServerNotice::GoingDown { minutes } => Event::GoingDown { minutes },
             ServerNotice::Mail { from, subject } => Event::Mail { from, subject },
-            ServerNotice::Mailbox { unread } if unread > 0 => Event::UnreadMail { unread },
+            ServerNotice::Mailbox { unread, elsewhere } if unread + elsewhere > 0 => {
+                Event::UnreadMail { unread, elsewhere }
+            }
             _ => return,
         };
         self.events.push_back(event);
