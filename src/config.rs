@@ -141,6 +141,18 @@ pub struct MsnSection {
     pub product_id: String,
     #[serde(default)]
     pub product_key: String,
+    #[serde(default = "default_transport")]
+    pub transport: String,
+    #[serde(default)]
+    pub gateway: String,
+    #[serde(default)]
+    pub proxy: String,
+    #[serde(default)]
+    pub proxy_user: String,
+    #[serde(default)]
+    pub proxy_password: String,
+    #[serde(default)]
+    pub proxy_password_file: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -215,6 +227,10 @@ fn default_client_version() -> String {
 }
 fn default_locale() -> String {
     "0x0409".into()
+}
+
+fn default_transport() -> String {
+    "auto".into()
 }
 
 fn default_true() -> bool {
@@ -296,6 +312,7 @@ impl Config {
             &mut self.appservice.as_token_file,
             &mut self.appservice.hs_token_file,
             &mut self.service.accounts,
+            &mut self.msn.proxy_password_file,
         ];
         let logins = self.logins.iter_mut().map(|login| &mut login.password_file);
         let networks = self.irc.networks.values_mut().map(|network| &mut network.password_file);

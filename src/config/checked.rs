@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use ruma::{OwnedUserId, ServerName, UserId};
 use secrecy::SecretString;
 
-use super::{Config, ConfigError, secret};
+use super::{Config, ConfigError, MsnSection, secret};
 use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::ports::Permissions;
-use crate::connector::MsnConfig;
+use crate::connector::{MsnConfig, Proxy, Transport};
 use crate::irc::IrcConfig;
 use crate::matrix::MatrixConfig;
 use crate::msn::challenge::Product;
@@ -188,6 +188,9 @@ impl Config {
             client: section.client.clone(),
             client_version: section.client_version.clone(),
             locale: section.locale.clone(),
+            transport: check_transport(section)?,
+            proxy: check_proxy(section)?,
+            gateway: check_gateway(section)?,
             product,
         };
         let server =
@@ -221,4 +224,45 @@ impl Config {
         }
         Ok(logins)
     }
+}
+
+fn check_transport(section: &MsnSection) -> Result<Transport, ConfigError> {
+    match section.transport.as_str() {
+        "auto" => Ok(Transport::Auto),
+        "direct" => Ok(Transport::Direct),
+        "http" if section.gateway.is_empty() => {
+            let allowed = "the address of the HTTP gateway, for msn.transport: http";
+            Err(ConfigError::Absent { key: "msn.gateway".into(), allowed: allowed.into() })
+        }
+        "http" => Ok(Transport::Http),
+        other => Err(ConfigError::value("msn.transport", other, "auto, direct or http")),
+    }
+}
+
+fn check_proxy(section: &MsnSection) -> Result<Option<Proxy>, ConfigError> {
+    if section.proxy.is_empty() {
+        return Ok(None);
+    }
+    let address = section.proxy.strip_prefix("socks5://").unwrap_or(&section.proxy);
+    let server = address
+        .parse()
+        .map_err(|_| ConfigError::value("msn.proxy", &section.proxy, "host:port of a SOCKS5 proxy"))?;
+    let credentials = match section.proxy_user.as_str() {
+        "" => None,
+        user => {
+            let (text, file) = (&section.proxy_password, &section.proxy_password_file);
+            Some((user.to_owned(), secret::resolve("msn.proxy_password", text, file)?))
+        }
+    };
+    Ok(Some(Proxy { server, credentials }))
+}
+
+fn check_gateway(section: &MsnSection) -> Result<Option<reqwest::Url>, ConfigError> {
+    if section.gateway.is_empty() {
+        return Ok(None);
+    }
+    let url = reqwest::Url::parse(&section.gateway).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let allowed = "an address, as in http://gateway.example.org/gateway/gateway.dll";
+    url.map(Some).ok_or_else(|| ConfigError::value("msn.gateway", &section.gateway, allowed))
 }

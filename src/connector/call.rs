@@ -8,12 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::invitation::Declined;
-use super::pump::{Pump, connect, now};
+use super::pump::{Pump, now};
 use super::{CallFailure, ConnectError, Shared, convert, group};
 use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::msn::command::Acknowledge;
 use crate::msn::dialect::Dialect;
+use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
 use crate::msn::message::{Content, TextStyle, text_payloads};
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
@@ -196,13 +197,25 @@ impl Call {
                 let assigned = tokio::time::timeout(ASSIGNMENT, assigned).await.map_err(|_| late())?;
                 let (board, cookie) =
                     assigned.map_err(|_| CallFailure::Lost)?.map_err(CallFailure::NotOpened)?;
-                let stream = connect(&board).await.map_err(not_opened)?;
-                Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), stream))
+                let way = self
+                    .of
+                    .shared
+                    .dialler
+                    .open(Destination::Switchboard, &board)
+                    .await
+                    .map_err(not_opened)?;
+                Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), way.stream))
             }
             Begin::Rung { board, cookie, session, permit } => {
                 self.permit = Some(permit);
-                let stream = connect(&board).await.map_err(not_opened)?;
-                Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), stream))
+                let way = self
+                    .of
+                    .shared
+                    .dialler
+                    .open(Destination::Switchboard, &board)
+                    .await
+                    .map_err(not_opened)?;
+                Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), way.stream))
             }
         }
     }

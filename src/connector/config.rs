@@ -1,8 +1,26 @@
 //! What the MSN side must be told: any server works by this alone.
 
+use secrecy::SecretString;
+
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
+
+/// How servers are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Straight, and through the gateway where that does not work.
+    Auto,
+    Direct,
+    Http,
+}
+
+/// A SOCKS5 proxy.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    pub server: HostPort,
+    pub credentials: Option<(String, SecretString)>,
+}
 
 /// Checked settings of the MSN side.
 #[derive(Debug, Clone)]
@@ -19,6 +37,12 @@ pub struct MsnConfig {
     pub client: String,
     pub client_version: String,
     pub locale: String,
+    /// How servers are reached.
+    pub transport: Transport,
+    /// What connections go through, sign-in pages included.
+    pub proxy: Option<Proxy>,
+    /// The HTTP gateway, where there is one.
+    pub gateway: Option<reqwest::Url>,
     /// Answers challenges in place of the published product of the dialect.
     pub product: Option<Product>,
 }

@@ -2,14 +2,17 @@
 //!
 //! A session silent for five minutes is tried; two failures in a row, and it is replaced.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::call::Assignment;
-use super::pump::{Pump, connect, now};
+use super::dial::Dialler;
+use super::pump::{Pump, now};
 use crate::msn::dialect::Dialect;
+use crate::msn::gateway::Destination;
 use crate::msn::ids::Email;
 use crate::msn::session::{CallEvent, SwitchboardSession};
 
@@ -63,6 +66,7 @@ impl Health {
 
 /// Enters the board that was asked for, and leaves it. A refusal is an answer too.
 pub(super) async fn try_board(
+    dialler: Arc<Dialler>,
     assigned: oneshot::Receiver<Assignment>,
     email: Email,
     dialect: Dialect,
@@ -72,8 +76,8 @@ pub(super) async fn try_board(
         Ok(Ok(Err(_refused))) => return true,
         Ok(Err(_)) | Err(_) => return false,
     };
-    let Ok(stream) = connect(&board).await else { return false };
-    let mut pump = Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, Vec::new()), stream);
+    let Ok(way) = dialler.open(Destination::Switchboard, &board).await else { return false };
+    let mut pump = Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, Vec::new()), way.stream);
     let opened = tokio::time::timeout(PATIENCE, async {
         loop {
             match pump.next().await {
@@ -115,10 +119,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_answer_is_a_failure_and_a_refusal_is_not() {
         let email = || Email::parse("a@b.c").unwrap();
+        let dialler = || Arc::new(Dialler::nowhere());
         let (refusing, refused) = oneshot::channel();
         refusing.send(Err("hidden".to_owned())).unwrap();
-        assert!(try_board(refused, email(), Dialect::Msnp11).await);
+        assert!(try_board(dialler(), refused, email(), Dialect::Msnp11).await);
         let (_silent, never) = oneshot::channel();
-        assert!(!try_board(never, email(), Dialect::Msnp11).await);
+        assert!(!try_board(dialler(), never, email(), Dialect::Msnp11).await);
     }
 }

@@ -6,7 +6,9 @@
 mod call;
 mod config;
 mod convert;
+mod dial;
 mod error;
+mod gateway;
 mod group;
 mod health;
 mod invitation;
@@ -26,7 +28,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::MsnConfig;
+pub use config::{MsnConfig, Proxy, Transport};
+pub use dial::reach;
 pub use error::{CallFailure, ConnectError, TicketError};
 pub use ticket::Passport;
 
@@ -35,6 +38,7 @@ use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Credentials;
 use crate::bridge::ports::{ContactLine, Delivery, DeliveryError, Network, Request, Storage};
 use crate::msn::ids::Email;
+use dial::Dialler;
 use login::{Ask, LoginTask};
 
 /// Requests waiting for one login's task; full, whoever asks waits.
@@ -49,6 +53,7 @@ const RETRY_BEFORE: Duration = Duration::from_secs(6);
 struct Shared {
     config: Arc<MsnConfig>,
     passport: Passport,
+    dialler: Arc<Dialler>,
     bridge: BridgeHandle,
     storage: Arc<dyn Storage>,
     tasks: TaskTracker,
@@ -75,7 +80,8 @@ impl MsnConnector {
         cancel: CancellationToken,
     ) -> Result<Self, TicketError> {
         let passport = Passport::new(&config)?;
-        let shared = Shared { config: Arc::new(config), passport, bridge, storage, tasks, cancel };
+        let dialler = Arc::new(Dialler::new(&config, passport.client()));
+        let shared = Shared { config: Arc::new(config), passport, dialler, bridge, storage, tasks, cancel };
         Ok(Self { shared, logins: Mutex::new(HashMap::new()) })
     }
 

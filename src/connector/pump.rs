@@ -3,34 +3,21 @@
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::ConnectError;
-use crate::msn::ids::HostPort;
+use super::dial::Stream;
 use crate::msn::session::Machine;
 
-/// How long connecting may take.
-const CONNECT_TIME: Duration = Duration::from_secs(15);
 /// Bytes that may wait for a server that does not read; more, and the connection is given up.
 const MAX_UNSENT: usize = 1024 * 1024;
-
-pub(super) async fn connect(server: &HostPort) -> Result<TcpStream, ConnectError> {
-    let name = server.to_string();
-    let connecting = TcpStream::connect((server.host.as_str(), server.port));
-    let stream = match tokio::time::timeout(CONNECT_TIME, connecting).await {
-        Ok(connected) => connected.map_err(|source| ConnectError::Unreachable { server: name, source })?,
-        Err(_) => return Err(ConnectError::NoAnswer { server: name }),
-    };
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
 
 /// A machine and its socket.
 pub(super) struct Pump<M> {
     pub(super) machine: M,
-    stream: TcpStream,
+    reader: ReadHalf<Box<dyn Stream>>,
+    writer: WriteHalf<Box<dyn Stream>>,
     unsent: BytesMut,
     received: BytesMut,
     /// Why it ended; events that came before the end are still handed out first.
@@ -42,10 +29,12 @@ pub(super) fn now() -> std::time::Instant {
 }
 
 impl<M: Machine> Pump<M> {
-    pub(super) fn new(machine: M, stream: TcpStream) -> Self {
+    pub(super) fn new(machine: M, stream: Box<dyn Stream>) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
         Self {
             machine,
-            stream,
+            reader,
+            writer,
             unsent: BytesMut::new(),
             received: BytesMut::with_capacity(4096),
             ended: None,
@@ -75,7 +64,7 @@ impl<M: Machine> Pump<M> {
         if self.unsent.len() > MAX_UNSENT {
             return Err(ConnectError::Stuck);
         }
-        let (mut reader, mut writer) = self.stream.split();
+        let Self { reader, writer, .. } = self;
         let timeout = self.machine.poll_timeout();
         tokio::select! {
             written = writer.write_buf(&mut self.unsent), if self.unsent.has_remaining() => {
@@ -99,8 +88,8 @@ impl<M: Machine> Pump<M> {
             self.unsent.extend_from_slice(&bytes);
         }
         let last_words = async {
-            self.stream.write_all_buf(&mut self.unsent).await?;
-            self.stream.shutdown().await
+            self.writer.write_all_buf(&mut self.unsent).await?;
+            self.writer.shutdown().await
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), last_words).await; // the peer may have gone
     }

@@ -8,11 +8,12 @@ use tokio::sync::oneshot;
 use super::call::{self, Assignment, Begin, CallHandle, Of};
 use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
-use super::pump::{Pump, connect, now};
+use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, request};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
+use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
 use crate::msn::session::{
@@ -51,21 +52,24 @@ impl LoginTask {
         for _ in 0..=MAX_HOPS {
             let cancel = self.cancel.clone();
             let connected = tokio::select! {
-                connected = connect(&server) => connected,
+                connected = self.shared.dialler.open(Destination::Notification, &server) => connected,
                 () = cancel.cancelled() => return End::Stop,
             };
-            let machine = match self.machine() {
-                Ok(machine) => machine,
+            let way = match connected {
+                Ok(way) => way,
                 Err(error) => return End::Failed(error),
             };
-            let mut pump = match connected {
-                Ok(stream) => Pump::new(machine, stream),
+            let (mut pump, is_http) = match self.machine(way.is_http) {
+                Ok(machine) => (Pump::new(machine, way.stream), way.is_http),
                 Err(error) => return End::Failed(error),
             };
             let driven = self.drive(&mut pump).await;
             if matches!(driven, Err(End::Stop)) {
                 // Whoever waits for the end must not wait for the core to take what follows: it may be the core.
                 self.asks.close();
+            }
+            if is_http && matches!(driven, Err(End::Failed(_))) {
+                self.shared.dialler.gateway_failed();
             }
             self.lose_sight(&pump).await;
             match driven {
@@ -110,7 +114,7 @@ impl LoginTask {
         Email::parse(self.credentials.account.trim()).ok()
     }
 
-    fn machine(&self) -> Result<NotificationSession, ConnectError> {
+    fn machine(&self, is_http: bool) -> Result<NotificationSession, ConnectError> {
         let config = &self.shared.config;
         let email = self.email().ok_or_else(|| {
             ConnectError::Ticket(TicketError::Rejected {
@@ -130,6 +134,7 @@ impl LoginTask {
             capabilities: CAPABILITIES,
             personal: self.personal_message(),
             roster: Roster::default(),
+            pings: !is_http,
         };
         Ok(NotificationSession::new(now(), identity, start))
     }
@@ -190,7 +195,12 @@ impl LoginTask {
         // Those that were never answered are nobody's any more.
         under_way.boards.retain(|_, waiting| !waiting.is_closed());
         under_way.boards.insert(request, assignment);
-        under_way.trial = Some(Box::pin(health::try_board(assigned, email, pump.machine.dialect())));
+        under_way.trial = Some(Box::pin(health::try_board(
+            self.shared.dialler.clone(),
+            assigned,
+            email,
+            pump.machine.dialect(),
+        )));
     }
 
     async fn happened(

@@ -26,13 +26,26 @@ pub struct Passport {
 impl Passport {
     pub fn new(config: &MsnConfig) -> Result<Self, TicketError> {
         // Redirects are followed here: each needs the same Authorization header, also on another host.
-        let client = Client::builder()
+        let fail = |error: reqwest::Error| TicketError::Unreachable(describe(&error));
+        let mut builder = Client::builder()
             .user_agent("MSMSGS")
             .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| TicketError::Unreachable(describe(&error)))?;
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(proxy) = &config.proxy {
+            // The proxy looks names up itself.
+            let mut through = reqwest::Proxy::all(format!("socks5h://{}", proxy.server)).map_err(fail)?;
+            if let Some((user, password)) = &proxy.credentials {
+                through = through.basic_auth(user, password.expose_secret());
+            }
+            builder = builder.proxy(through);
+        }
+        let client = builder.build().map_err(fail)?;
         Ok(Self { client, nexus: config.nexus.clone(), allow_insecure: config.allow_insecure_login })
+    }
+
+    /// The client that goes where sign-in pages are.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// Signs in at the login page that the nexus names. `policy` is the text of `USR S`, handed on unchanged.

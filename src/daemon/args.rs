@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use crate::msn::ids::HostPort;
+
 /// A bridge between MSN Messenger and Matrix/IRC: every MSN contact becomes a person of their own.
 #[derive(Debug, Parser)]
 #[command(name = "msnbridge", version)]
@@ -68,15 +70,27 @@ pub(super) struct ServiceOptions {
     /// Where the dispatch server listens; none without this.
     #[arg(long)]
     pub(super) dispatch: Option<SocketAddr>,
+    /// Where the dispatch server sends everybody, host:port; without this, to the notification server here.
+    #[arg(long, requires = "dispatch")]
+    pub(super) dispatch_to: Option<HostPort>,
     /// Where the notification server listens.
     #[arg(long, default_value = "127.0.0.1:1863")]
     pub(super) ns: SocketAddr,
     /// Where the switchboard listens.
     #[arg(long, default_value = "127.0.0.1:1864")]
     pub(super) sb: SocketAddr,
-    /// Where nexus and login page listen.
+    /// Where nexus, login page and HTTP gateway listen.
     #[arg(long, default_value = "127.0.0.1:8081")]
     pub(super) http: SocketAddr,
+    /// The same over TLS, for old clients that know nothing else.
+    #[arg(long, requires = "certificate", requires = "key")]
+    pub(super) https: Option<SocketAddr>,
+    /// The certificate for that, with its chain; a PEM file.
+    #[arg(long)]
+    pub(super) certificate: Option<PathBuf>,
+    /// Its private key; a PEM file.
+    #[arg(long)]
+    pub(super) key: Option<PathBuf>,
     /// A line for each account: account, password, display name.
     #[arg(long)]
     pub(super) accounts: PathBuf,

@@ -11,7 +11,7 @@ use super::watch::Heartbeat;
 use super::{notify, signals, transfer};
 use crate::bridge::ids::Leg;
 use crate::config::{Checked, Config, MsnServer};
-use crate::service::{AccountLine, Rules, Service, ServiceConfig, parse_accounts};
+use crate::service::{AccountLine, HttpsConfig, Rules, Service, ServiceConfig, parse_accounts};
 
 /// systemd hears that the bridge is ready after this even if the homeserver has not called yet.
 const READY: Duration = Duration::from_secs(10);
@@ -146,6 +146,8 @@ async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Op
     let section = &config.service;
     let service = Service::start(ServiceConfig {
         dispatch: None,
+        dispatch_to: None,
+        https: None,
         notification: section.notification,
         switchboard: section.switchboard,
         http: section.http,
@@ -160,8 +162,14 @@ async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Op
 pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode> {
     let accounts = read_accounts(&options.accounts)?;
     let robots = options.robots.as_deref().map(read_accounts).transpose()?.unwrap_or_default();
+    let https = match (options.https, options.certificate, options.key) {
+        (Some(address), Some(certificate), Some(key)) => Some(HttpsConfig { address, certificate, key }),
+        _ => None,
+    };
     let config = ServiceConfig {
         dispatch: options.dispatch,
+        dispatch_to: options.dispatch_to,
+        https,
         notification: options.ns,
         switchboard: options.sb,
         http: options.http,
@@ -177,6 +185,10 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
     println!("notification server {}", addresses.notification);
     println!("switchboard {}", addresses.switchboard);
     println!("nexus {}", addresses.nexus());
+    println!("gateway {}", addresses.gateway());
+    if let Some(https) = addresses.https {
+        println!("nexus over TLS https://{https}/rdr/pprdr.asp");
+    }
     signals::asked_to_stop().await.context("cannot listen for signals")?;
     service.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@
 pub mod challenge;
 pub mod command;
 pub mod dialect;
+pub mod gateway;
 pub mod ids;
 pub mod message;
 pub mod session;

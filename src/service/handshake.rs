@@ -68,7 +68,7 @@ impl World {
     fn name(&mut self, conn: ConnId, trid: TrId, email: Email) {
         let door = self.connections.get(&conn).map(|c| c.door);
         if door == Some(Door::Dispatch) {
-            let server = self.notification.clone();
+            let server = self.dispatch_to.clone().unwrap_or_else(|| self.notification.clone());
             let rest = vec!["0".to_owned(), server.to_string()];
             self.send(conn, ServerCommand::XfrNotification { trid, server, rest });
             return self.close(conn);

@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::gateway::Gateway;
+use super::passport::Pages;
+use super::quota::Quota;
 use super::world::{ConnId, Door, Effect, World};
-use super::{Addresses, ServiceConfig, ServiceError, passport, robot};
+use super::{Addresses, ServiceConfig, ServiceError, http, robot, tls};
 use crate::msn::command::{ClientCommand, Context, Link, ServerCommand};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
@@ -21,9 +25,14 @@ use crate::msn::wire::{DecodeError, Direction, Framer, Limits};
 /// Commands of all connections waiting for the owner; full, the readers wait.
 const MAILBOX: usize = 1024;
 /// Units waiting for one slow reader; full, that connection is closed and nobody else waits for it.
-const OUTBOX: usize = 512;
+pub(super) const OUTBOX: usize = 512;
 /// The longest payload read: above what is relayed, so that the rule about it can be applied.
-const LIMITS: Limits = Limits { line: 8 * 1024, payload: 16 * 1024 };
+pub(super) const LIMITS: Limits = Limits { line: 8 * 1024, payload: 16 * 1024 };
+
+/// Most connections at once on one listener.
+const MAX_CONNECTIONS: usize = 20_000;
+/// How long TLS may take to begin.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// What the owner of the world is told.
 pub(super) enum Input {
@@ -57,17 +66,23 @@ pub(super) async fn start(
     let notification = bind("notification server", config.notification).await?;
     let switchboard = bind("switchboard", config.switchboard).await?;
     let http = bind("sign-in pages", config.http).await?;
+    let https = match &config.https {
+        Some(https) => Some((bind("sign-in pages over TLS", https.address).await?, tls::acceptor(https)?)),
+        None => None,
+    };
     let local = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
     let addresses = Addresses {
         dispatch: dispatch.as_ref().map(|l| local(l, config.notification)),
         notification: local(&notification, config.notification),
         switchboard: local(&switchboard, config.switchboard),
         http: local(&http, config.http),
+        https: https.as_ref().map(|(listener, _)| local(listener, config.http)),
     };
     let accounts = config.accounts.into_iter().chain(config.robots.iter().cloned()).collect();
     let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
     let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
     let mut world = World::new(config.rules, accounts, ns, sb, rand::random());
+    world.dispatch_to = config.dispatch_to;
     let robots: Vec<_> = config.robots.iter().map(|line| line.email.clone()).collect();
     world.befriend(&robots);
 
@@ -78,7 +93,15 @@ pub(super) async fn start(
     }
     tasks.spawn(accept(notification, Door::Notification, inputs.clone(), cancel.clone(), tasks.clone()));
     tasks.spawn(accept(switchboard, Door::Switchboard, inputs.clone(), cancel.clone(), tasks.clone()));
-    tasks.spawn(passport::serve(http, addresses.http, inputs.clone(), cancel.clone()));
+    let gateway = Gateway::new(inputs.clone());
+    let pages =
+        |address, is_secure| Pages { address, is_secure, gateway: gateway.clone(), inputs: inputs.clone() };
+    let plain = pages(addresses.http, false);
+    tasks.spawn(serve_pages(http, None, plain, cancel.clone(), tasks.clone()));
+    if let (Some((listener, acceptor)), Some(address)) = (https, addresses.https) {
+        let secure = pages(address, true);
+        tasks.spawn(serve_pages(listener, Some(acceptor), secure, cancel.clone(), tasks.clone()));
+    }
     for line in config.robots {
         tasks.spawn(robot::run(line, inputs.clone(), cancel.clone()));
     }
@@ -162,6 +185,7 @@ async fn accept(
     cancel: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -169,13 +193,64 @@ async fn accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                tasks.spawn(serve(stream, peer, door, inputs.clone()));
+                // More than that, and the newest are let go at once.
+                let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+                let served = serve(stream, peer, door, inputs.clone());
+                tasks.spawn(async move {
+                    served.await;
+                    drop(permit);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+/// Sign-in pages and gateway on one listener.
+async fn serve_pages(
+    listener: TcpListener,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    pages: Pages,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = cancel.cancelled() => return,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        // More than that, and the newest are let go at once.
+        let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+        let (pages, acceptor, cancel) = (pages.clone(), acceptor.clone(), cancel.clone());
+        tasks.spawn(async move {
+            let answer = |request| {
+                let pages = pages.clone();
+                async move { pages.answer(peer, request).await }
+            };
+            let served = async {
+                match acceptor {
+                    None => http::serve(stream, answer).await,
+                    Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                        Ok(Ok(stream)) => http::serve(stream, answer).await,
+                        Ok(Err(error)) => tracing::info!(%peer, %error, "no TLS with a client"),
+                        Err(_) => {}
+                    },
+                }
+            };
+            tokio::select! {
+                () = served => {}
+                () = cancel.cancelled() => {}
+            }
+            drop(permit);
+        });
     }
 }
 
@@ -205,25 +280,41 @@ async fn read(
 ) {
     let mut framer = Framer::new(Direction::FromClient, LIMITS);
     let mut buffer = BytesMut::with_capacity(4096);
-    // A client's commands have the same form in every dialect.
-    let context = Context { link, dialect: Dialect::Msnp12 };
+    let mut quota = Quota::new();
     while reader.read_buf(&mut buffer).await.is_ok_and(|n| n > 0) {
         framer.push(&buffer);
         buffer.clear();
-        loop {
-            let input = match framer.next_frame() {
-                Ok(Some(frame)) => ClientCommand::decode(&frame, context),
-                Ok(None) => break,
-                Err(error) if error.is_fatal() => {
-                    tracing::info!(conn = conn.0, %error, "closing a connection");
-                    return;
-                }
-                Err(_) => continue,
-            };
-            if inputs.send(Input::Command(conn, input)).await.is_err() {
-                return;
-            }
+        if feed(&mut framer, conn, link, &inputs, &mut quota).await.is_err() {
+            return;
         }
+    }
+}
+
+/// The connection is over: what came is not the protocol, or the service has stopped.
+pub(super) struct Broken;
+
+/// Hands every whole command on, as fast as the connection's allowance lets it.
+pub(super) async fn feed(
+    framer: &mut Framer,
+    conn: ConnId,
+    link: Link,
+    inputs: &mpsc::Sender<Input>,
+    quota: &mut Quota,
+) -> Result<(), Broken> {
+    // A client's commands have the same form in every dialect.
+    let context = Context { link, dialect: Dialect::Msnp12 };
+    loop {
+        let input = match framer.next_frame() {
+            Ok(Some(frame)) => ClientCommand::decode(&frame, context),
+            Ok(None) => return Ok(()),
+            Err(error) if error.is_fatal() => {
+                tracing::info!(conn = conn.0, %error, "closing a connection");
+                return Err(Broken);
+            }
+            Err(_) => continue,
+        };
+        quota.spend().await;
+        inputs.send(Input::Command(conn, input)).await.map_err(|_| Broken)?;
     }
 }
 

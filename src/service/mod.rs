@@ -8,19 +8,24 @@ mod account;
 mod board;
 mod call;
 mod error;
+mod gateway;
 mod handshake;
+mod http;
 mod listener;
 mod notice;
 mod notification;
 mod passport;
 mod presence;
+mod quota;
 mod robot;
 mod roster;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod world;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,19 +34,34 @@ pub use account::{AccountLine, parse_accounts};
 pub use error::ServiceError;
 pub use world::Rules;
 
+use crate::msn::ids::HostPort;
+
 /// Where the service listens and what it serves.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
-    /// A dispatch server that sends everybody to `notification`.
+    /// A dispatch server that sends everybody on.
     pub dispatch: Option<SocketAddr>,
+    /// Where it sends them; to `notification` if this is `None`.
+    pub dispatch_to: Option<HostPort>,
     pub notification: SocketAddr,
     pub switchboard: SocketAddr,
-    /// Nexus and login.
+    /// Nexus, login and gateway.
     pub http: SocketAddr,
+    /// The same over TLS.
+    pub https: Option<HttpsConfig>,
     pub accounts: Vec<AccountLine>,
     /// Accounts that answer by themselves.
     pub robots: Vec<AccountLine>,
     pub rules: Rules,
+}
+
+/// Sign-in pages over TLS: where, and what proves who they are.
+#[derive(Debug, Clone)]
+pub struct HttpsConfig {
+    pub address: SocketAddr,
+    /// PEM files.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 /// The addresses of a running service: what was bound where port 0 was asked for.
@@ -51,12 +71,18 @@ pub struct Addresses {
     pub notification: SocketAddr,
     pub switchboard: SocketAddr,
     pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
 }
 
 impl Addresses {
     /// The nexus as a client's configuration names it.
     pub fn nexus(&self) -> String {
         format!("http://{}/rdr/pprdr.asp", self.http)
+    }
+
+    /// The gateway as a client's configuration names it.
+    pub fn gateway(&self) -> String {
+        format!("http://{}{}", self.http, crate::msn::gateway::PATH)
     }
 }
 

@@ -6,6 +6,7 @@ use super::world::{COOKIE_LIFE, ConnId, Pass, Stage, World};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, Status};
 use crate::msn::ids::{Cookie, Email, TrId};
+use crate::msn::wire::{Frame, Verb};
 
 /// What `GCF Shields.xml` answers: nothing is blocked.
 const SHIELDS: &str = r#"<config><shield><cli maj="7" min="0" minbld="0" maxbld="9999" deny=" " /></shield><block></block></config>"#;
@@ -44,15 +45,52 @@ impl World {
             ClientCommand::UsrOther { trid, .. } | ClientCommand::Lst { trid, .. } => {
                 self.fail(conn, trid, ErrorCode::COMMAND_DISABLED);
             }
-            ClientCommand::Page { trid, .. } => self.fail(conn, trid, ErrorCode(606)),
+            ClientCommand::Page { verb, trid, target, data } => {
+                self.page(conn, trid, &email, verb, &target, &data);
+            }
             ClientCommand::Chg { .. } | ClientCommand::Uux { .. } => {
                 self.presence_command(conn, &email, command);
             }
-            ClientCommand::Unknown(_)
-            | ClientCommand::UsrCall { .. }
-            | ClientCommand::Cal { .. }
-            | ClientCommand::Ans { .. } => {}
+            ClientCommand::Unknown(frame) => self.old_command(conn, &frame),
+            ClientCommand::UsrCall { .. } | ClientCommand::Cal { .. } | ClientCommand::Ans { .. } => {}
             other => self.roster_command(conn, &email, other),
+        }
+    }
+
+    /// A page to somebody who takes them: shown in their session, since there is no phone here (§5.7). A letter that
+    /// invites somebody is taken, and sent nowhere.
+    fn page(&mut self, conn: ConnId, trid: TrId, sender: &Email, verb: Verb, target: &[String], data: &[u8]) {
+        if verb.as_str() == "SDC" {
+            let line = Frame { verb, args: vec![trid.to_string(), "OK".into()], payload: None };
+            return self.send(conn, ServerCommand::Unknown(line));
+        }
+        let to = target.first().and_then(|target| Email::parse(target).ok());
+        let account = to.as_ref().and_then(|to| self.account(to)).filter(|account| account.allows(sender));
+        let takes = account.filter(|a| a.properties.get("MOB").is_some_and(|value| value.as_wire() == "Y"));
+        let Some(session) = takes.and_then(|account| account.session) else {
+            return self.fail(conn, trid, ErrorCode::NO_PAGES);
+        };
+        let text = String::from_utf8_lossy(data);
+        let from = quick_xml::escape::escape(sender.as_str());
+        let page = format!(
+            "<NOTIFICATION id=\"0\" siteid=\"111100400\" siteurl=\"http://mobile.msn.com/\"><FROM name=\"{from}\"/><MSG id=\"1\"><BODY>{text}</BODY></MSG></NOTIFICATION>"
+        );
+        self.send(session, ServerCommand::Ipg { data: page.into_bytes().into() });
+    }
+
+    /// Commands of older and of rarer clients (§5.3). The others are left unanswered, as ever.
+    fn old_command(&mut self, conn: ConnId, frame: &Frame) {
+        let Some(number) = frame.args.first().and_then(|number| number.parse::<TrId>().ok()) else { return };
+        let mut reply = |args: &[&str]| {
+            let args = std::iter::once(number.to_string()).chain(args.iter().map(|a| (*a).to_owned()));
+            let line = Frame { verb: frame.verb, args: args.collect(), payload: None };
+            self.send(conn, ServerCommand::Unknown(line));
+        };
+        match (frame.verb.as_str(), frame.args.get(1).map(String::as_str)) {
+            ("IMS", Some(setting @ ("ON" | "OFF"))) => reply(&["0", setting]),
+            ("SND", _) => reply(&["OK"]),
+            ("LKP" | "FND" | "INF", _) => self.fail(conn, number, ErrorCode::COMMAND_DISABLED),
+            _ => {}
         }
     }
 

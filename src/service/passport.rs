@@ -2,59 +2,69 @@
 
 use std::net::SocketAddr;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use percent_encoding::percent_decode_str;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
+use super::gateway::Gateway;
+use super::http::{Request, Response};
 use super::listener::Input;
+use crate::msn::gateway::PATH;
 
+/// The pages of one listener.
 #[derive(Clone)]
-struct Pages {
-    /// Where the login page is, with its scheme: this service speaks plain HTTP, on loopback.
-    login: String,
-    inputs: mpsc::Sender<Input>,
+pub(super) struct Pages {
+    /// What the nexus answers where the request names no host.
+    pub(super) address: SocketAddr,
+    /// Over TLS the nexus answers as Microsoft's did: no scheme, and more fields behind; old clients add the scheme and
+    /// read up to the comma. Else the address stands alone with its scheme, which newer programs need.
+    pub(super) is_secure: bool,
+    pub(super) gateway: Gateway,
+    pub(super) inputs: mpsc::Sender<Input>,
 }
 
-pub(super) async fn serve(
-    listener: TcpListener,
-    address: SocketAddr,
-    inputs: mpsc::Sender<Input>,
-    cancel: CancellationToken,
-) {
-    let pages = Pages { login: format!("http://{address}/login2.srf"), inputs };
-    let router =
-        Router::new().route("/rdr/pprdr.asp", get(nexus)).route("/login2.srf", get(login)).with_state(pages);
-    let served = axum::serve(listener, router).with_graceful_shutdown(cancel.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the sign-in pages stopped");
-    }
-}
-
-async fn nexus(State(pages): State<Pages>) -> Response {
-    (StatusCode::OK, [("PassportURLs", format!("DALogin={}", pages.login))]).into_response()
-}
-
-async fn login(State(pages): State<Pages>, headers: HeaderMap) -> Response {
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some((sign_in, password)) = authorization.and_then(credentials) else { return refused() };
-    let (reply, ticket) = oneshot::channel();
-    if pages.inputs.send(Input::Ticket { sign_in, password, reply }).await.is_err() {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
-    match ticket.await {
-        Ok(Some(ticket)) => {
-            // The ticket comes last, as live servers send it: some clients read on to the end of the line.
-            let info = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
-            (StatusCode::OK, [("Authentication-Info", info)]).into_response()
+impl Pages {
+    pub(super) async fn answer(&self, peer: SocketAddr, request: Request) -> Response {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET" | "HEAD", "/rdr/pprdr.asp") => self.nexus(&request),
+            ("GET" | "POST", "/login2.srf") => self.login(&request).await,
+            ("POST", path) if path.eq_ignore_ascii_case(PATH) => self.gateway.answer(peer, &request).await,
+            _ => Response::new(404, "Not Found"),
         }
-        Ok(None) => refused(),
-        Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+
+    fn nexus(&self, request: &Request) -> Response {
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+        let named = request.header("Host").filter(|host| !host.is_empty() && host.chars().all(plain));
+        let urls = match (self.is_secure, named) {
+            (false, _) => format!("DALogin=http://{}/login2.srf", self.address),
+            (true, named) => {
+                let host = named.map_or_else(|| self.address.to_string(), str::to_owned);
+                format!(
+                    "DARealm=Passport.Net,DALogin={host}/login2.srf,DAReg=http://messenger.invalid/,Properties=http://messenger.invalid/,Privacy=http://messenger.invalid/,GeneralRedir=http://messenger.invalid/,Help=http://messenger.invalid/,ConfigVersion=11"
+                )
+            }
+        };
+        Response::new(200, "OK").with("PassportURLs", urls)
+    }
+
+    async fn login(&self, request: &Request) -> Response {
+        let unavailable = || Response::new(503, "Service Unavailable");
+        let Some((sign_in, password)) = request.header("Authorization").and_then(credentials) else {
+            return refused();
+        };
+        let (reply, ticket) = oneshot::channel();
+        if self.inputs.send(Input::Ticket { sign_in, password, reply }).await.is_err() {
+            return unavailable();
+        }
+        match ticket.await {
+            Ok(Some(ticket)) => {
+                // The ticket comes last, as live servers send it: some clients read on to the end of the line.
+                let info = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
+                Response::new(200, "OK").with("Authentication-Info", info)
+            }
+            Ok(None) => refused(),
+            Err(_) => unavailable(),
+        }
     }
 }
 
@@ -73,7 +83,7 @@ fn refused() -> Response {
     let challenge = format!(
         "Passport1.4 da-status=failed,srealm=Passport.NET,ts=-3,prompt,cburl=http://messenger.invalid/,cbtxt={text}"
     );
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)]).into_response()
+    Response::new(401, "Unauthorized").with("WWW-Authenticate", challenge)
 }
 
 #[cfg(test)]

@@ -94,6 +94,8 @@ pub(super) struct Pass {
 pub(super) struct World {
     pub(super) rules: Rules,
     pub(super) notification: HostPort,
+    /// Where the dispatch server sends people, if not to our own notification server.
+    pub(super) dispatch_to: Option<HostPort>,
     pub(super) switchboard: HostPort,
     pub(super) accounts: BTreeMap<String, Account>,
     pub(super) connections: HashMap<ConnId, Connection>,
@@ -117,6 +119,7 @@ impl World {
         Self {
             rules,
             notification,
+            dispatch_to: None,
             switchboard,
             accounts,
             connections: HashMap::new(),

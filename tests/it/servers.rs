@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use msnbridge::connector::{MsnConfig, Passport, TicketError};
+use msnbridge::connector::{MsnConfig, Passport, TicketError, Transport};
 use msnbridge::msn::dialect::Dialect;
 use msnbridge::msn::ids::Email;
 use secrecy::SecretString;
@@ -116,6 +116,9 @@ async fn pages(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) ->
 
 fn passport(address: &str) -> Passport {
     Passport::new(&MsnConfig {
+        transport: Transport::Direct,
+        proxy: None,
+        gateway: None,
         server: "127.0.0.1:1".parse().unwrap(),
         nexus: format!("http://{address}/rdr/pprdr.asp"),
         allow_insecure_login: false,

@@ -216,6 +216,7 @@ mod replay {
             capabilities: Capabilities(0x5000_0014),
             personal: PersonalMessage::default(),
             roster: Roster::default(),
+            pings: true,
         };
         NotificationSession::new(Instant::now(), identity, start)
     }

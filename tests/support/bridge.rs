@@ -52,6 +52,24 @@ impl Bridge {
         self.set("server", address);
     }
 
+    /// Adds a key to a section, in place of one that is there.
+    pub(crate) fn add_to_section(&self, section: &str, key: &str, value: &str) {
+        let file = self.directory.join("bridge.yaml");
+        let old = std::fs::read_to_string(&file).expect("bridge.yaml");
+        let mut lines: Vec<String> = Vec::new();
+        let mut here = false;
+        for line in old.lines() {
+            here = if line.starts_with(' ') { here } else { line == format!("{section}:") };
+            if !(here && line.trim_start().starts_with(&format!("{key}:"))) {
+                lines.push(line.to_owned());
+            }
+            if line == format!("{section}:") {
+                lines.push(format!("  {key}: '{value}'"));
+            }
+        }
+        std::fs::write(&file, lines.join("\n") + "\n").expect("bridge.yaml");
+    }
+
     /// Sets the key of this name, wherever it stands.
     fn set(&self, key: &str, value: &str) {
         let file = self.directory.join("bridge.yaml");

@@ -11,6 +11,7 @@ use super::within;
 pub(crate) struct MsnService {
     pub(crate) notification: String,
     pub(crate) nexus: String,
+    pub(crate) gateway: String,
     process: Process,
 }
 
@@ -30,19 +31,21 @@ impl MsnService {
             .arg(&file)
             .args(more);
         let process = Process::start("the MSN service", command, &directory.join("service.log"));
-        let (notification, nexus) = within("the MSN service to start", async {
+        let (notification, nexus, gateway) = within("the MSN service to start", async {
             loop {
                 let log = process.log();
                 let field =
                     |name: &str| log.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-                if let (Some(ns), Some(nexus)) = (field("notification server "), field("nexus ")) {
-                    return (ns, nexus);
+                if let (Some(ns), Some(nexus), Some(gateway)) =
+                    (field("notification server "), field("nexus "), field("gateway "))
+                {
+                    return (ns, nexus, gateway);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })
         .await;
-        Self { notification, nexus, process }
+        Self { notification, nexus, gateway, process }
     }
 
     /// Where the dispatch server listens, if there is one.
@@ -50,6 +53,13 @@ impl MsnService {
         let log = self.process.log();
         let found = log.lines().find_map(|line| line.strip_prefix("dispatch server "));
         found.expect("a dispatch server").to_owned()
+    }
+
+    /// Where the sign-in pages over TLS listen.
+    pub(crate) fn https(&self) -> String {
+        let log = self.process.log();
+        let found = log.lines().find_map(|line| line.strip_prefix("nexus over TLS https://"));
+        found.and_then(|rest| rest.split('/').next()).expect("pages over TLS").to_owned()
     }
 
     pub(crate) async fn kill(&mut self) {

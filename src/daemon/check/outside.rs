@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Finding;
 use crate::config::{Checked, MsnServer};
-use crate::connector::{Passport, TicketError};
+use crate::connector::{Passport, TicketError, reach};
 use crate::irc::NetworkConfig;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,12 +27,16 @@ pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
         return vec![Finding::Fine(format!("the embedded MSN service, with {} accounts", accounts.len()))];
     }
     let server = &checked.msn.server;
-    let reached = match connect(&server.host, server.port).await {
-        Ok(_) => Finding::Fine(format!("the MSN server {server}")),
-        Err(reason) => Finding::problem(
-            format!("the MSN server {server} cannot be reached: {reason}"),
-            "correct msn.server, or open the firewall for outgoing connections to that port",
-        ),
+    let reached = match Passport::new(&checked.msn) {
+        Ok(passport) => match reach(&checked.msn, &passport).await {
+            Ok(way) => Finding::Fine(format!("the MSN server {server}, {way}")),
+            Err(error) => Finding::problem(
+                error.to_string(),
+                "correct msn.server, open the firewall for outgoing connections to that port, or set msn.proxy or \
+                 msn.gateway",
+            ),
+        },
+        Err(error) => Finding::problem(error.to_string(), "correct msn.proxy"),
     };
     vec![reached, nexus(checked).await]
 }

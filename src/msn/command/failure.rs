@@ -23,6 +23,7 @@ impl ErrorCode {
     pub const NOT_ONLINE: Self = Self(217);
     pub const ALREADY_IN_MODE: Self = Self(218);
     pub const OPPOSITE_LIST: Self = Self(219);
+    pub const NO_PAGES: Self = Self(220);
     pub const TOO_MANY_GROUPS: Self = Self(223);
     pub const INVALID_GROUP: Self = Self(224);
     pub const NOT_IN_GROUP: Self = Self(225);

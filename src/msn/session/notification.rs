@@ -154,6 +154,7 @@ pub struct NotificationSession {
     /// When the answer to a ping is overdue.
     pong_by: Option<Instant>,
     interval: Duration,
+    pings: bool,
 }
 
 /// What a session starts with besides its identity.
@@ -166,6 +167,8 @@ pub struct Start {
     pub personal: PersonalMessage,
     /// A copy of the lists from an earlier session, empty for none.
     pub roster: Roster,
+    /// Whether the session keeps itself alive; over HTTP it must not (§10).
+    pub pings: bool,
 }
 
 impl NotificationSession {
@@ -192,6 +195,7 @@ impl NotificationSession {
             next_ping: None,
             pong_by: None,
             interval: PING_INTERVAL,
+            pings: start.pings,
         }
     }
 
@@ -268,7 +272,7 @@ impl NotificationSession {
         if let Some(name) = name {
             self.learn_name(&name);
         }
-        self.next_ping = Some(now + self.interval);
+        self.next_ping = self.pings.then(|| now + self.interval);
         self.events.push_back(NotificationEvent::SignedIn { dialect: self.dialect() });
         let stamp = self.roster.request_stamp(self.dialect());
         let trid = self.pending.expect(now, Request::Sync);

@@ -19,6 +19,10 @@ fn notification(now: Instant, dialects: &[Dialect]) -> NotificationSession {
 }
 
 fn with_lists(now: Instant, dialects: &[Dialect], roster: Roster) -> NotificationSession {
+    signing_in(now, dialects, roster, true)
+}
+
+fn signing_in(now: Instant, dialects: &[Dialect], roster: Roster, pings: bool) -> NotificationSession {
     let identity = Identity {
         email: email("alice@example.com"),
         dialects: dialects.to_vec(),
@@ -32,6 +36,7 @@ fn with_lists(now: Instant, dialects: &[Dialect], roster: Roster) -> Notificatio
         capabilities: Capabilities(Capabilities::MULTI_PACKET),
         personal: PersonalMessage::default(),
         roster,
+        pings,
     };
     NotificationSession::new(now, identity, start)
 }
@@ -46,7 +51,10 @@ fn events<M: Machine>(machine: &mut M) -> Vec<M::Event> {
 
 /// Signs in up to the complete lists; gives what was written after `USR OK`.
 fn signed_in(now: Instant, dialect: Dialect) -> NotificationSession {
-    let mut session = notification(now, &[dialect]);
+    sign_in(now, dialect, notification(now, &[dialect]))
+}
+
+fn sign_in(now: Instant, dialect: Dialect, mut session: NotificationSession) -> NotificationSession {
     let say =
         |session: &mut NotificationSession, text: &str| session.handle_input(now, text.as_bytes()).unwrap();
     say(&mut session, &format!("VER 1 {dialect}\r\nCVR 2 1 1 1 http://x http://y\r\n"));
@@ -342,6 +350,18 @@ fn conf_071_nak_fails_and_ack_delivers() {
     assert!(events.contains(&CallEvent::Delivered(first)));
     assert!(events.contains(&CallEvent::Failed(second, SendFailure::NotDelivered)));
     assert!(events.contains(&CallEvent::Failed(third, SendFailure::Unconfirmed)));
+}
+
+#[test]
+fn conf_103_over_http_there_are_no_pings() {
+    let now = Instant::now();
+    for (pings, expected) in [(true, "PNG\r\n"), (false, "")] {
+        let dialect = Dialect::Msnp11;
+        let mut session = sign_in(now, dialect, signing_in(now, &[dialect], Roster::default(), pings));
+        session.handle_input(now, b"QNG 50\r\n").unwrap();
+        session.handle_timeout(now + Duration::from_secs(46)).unwrap();
+        assert_eq!(written(&mut session), expected);
+    }
 }
 
 #[test]

@@ -199,3 +199,28 @@ fn phones_are_told_to_those_who_may_know_them() {
     stage.say(alice, "PRP 12 PHM\r\n");
     assert_eq!(stage.heard(bob), "");
 }
+
+#[test]
+fn pages_reach_those_who_take_them_and_old_commands_have_their_answers() {
+    let mut stage = Stage::new();
+    let (alice, bob) = stage.friends();
+    let page = "<TEXT xml:space=\"preserve\" enc=\"utf-8\">call me</TEXT>";
+    let send = format!("PGD 9 bob@example.com 1 {}\r\n{page}", page.len());
+    assert_eq!(stage.say(alice, &send), "220 9\r\n");
+    stage.say(bob, "PRP 8 MOB Y\r\n");
+    stage.heard(alice);
+    assert_eq!(stage.say(alice, &send), "");
+    let told = stage.heard(bob);
+    assert!(
+        told.contains("IPG ") && told.contains("call me") && told.contains("alice@example.com"),
+        "{told}"
+    );
+    assert_eq!(stage.say(alice, "IMS 10 OFF\r\n"), "IMS 10 0 OFF\r\n");
+    assert_eq!(stage.say(alice, "SND 11 eve@example.com 0x0409 M X\r\n"), "SND 11 OK\r\n");
+    assert_eq!(stage.say(alice, "LKP 12 x\r\n"), "502 12\r\n");
+    assert_eq!(
+        stage.say(alice, "SDC 13 eve@example.com 0x0409 MSMSGS MSMSGS X X A 2\r\nhi"),
+        "SDC 13 OK\r\n"
+    );
+    assert_eq!(stage.say(alice, "ZZZ 14 x\r\n"), "");
+}

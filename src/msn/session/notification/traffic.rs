@@ -231,7 +231,7 @@ impl NotificationSession {
             // Five seconds before the server expects it, and never more often than every five seconds.
             let seconds = u64::from(seconds.clamp(10, 600)) - 5;
             self.interval = std::time::Duration::from_secs(seconds);
-            self.next_ping = Some(now + self.interval);
+            self.next_ping = self.pings.then(|| now + self.interval);
         }
     }
 

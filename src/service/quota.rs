@@ -1,0 +1,56 @@
+//! How much one connection may ask: beyond it, it is read more slowly, and nobody else notices.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Commands that may come at once, and a second after that.
+const BURST: u32 = 500;
+const PER_SECOND: u32 = 200;
+
+/// One connection's allowance.
+#[derive(Debug)]
+pub(super) struct Quota {
+    /// When everything asked so far is paid for.
+    paid_at: Instant,
+}
+
+impl Quota {
+    pub(super) fn new() -> Self {
+        Self { paid_at: Instant::now() }
+    }
+
+    /// Waits until one more command may be read.
+    pub(super) async fn spend(&mut self) {
+        let cost = Duration::from_secs(1) / PER_SECOND;
+        self.paid_at = self.paid_at.max(Instant::now()) + cost;
+        let ahead = cost * BURST;
+        if let Some(at) = self.paid_at.checked_sub(ahead).filter(|at| *at > Instant::now()) {
+            tokio::time::sleep_until(at).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_read_at_once_and_what_follows_two_hundred_a_second() {
+        let (begun, mut quota) = (Instant::now(), Quota::new());
+        for _ in 0..BURST {
+            quota.spend().await;
+        }
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        for _ in 0..PER_SECOND {
+            quota.spend().await;
+        }
+        assert_eq!(begun.elapsed().as_secs(), 1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let rested = Instant::now();
+        for _ in 0..BURST {
+            quota.spend().await;
+        }
+        assert_eq!(rested.elapsed(), Duration::ZERO);
+    }
+}

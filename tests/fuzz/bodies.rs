@@ -1,0 +1,263 @@
+//! What the fuzz targets do, as plain functions: the property tests call them too. Each takes bytes of a peer and panics
+//! where a promise is broken.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use msnbridge::msn::challenge::Product;
+use msnbridge::msn::command::{Acknowledge, ClientCommand, Context, Link, ServerCommand, Status};
+use msnbridge::msn::dialect::Dialect;
+use msnbridge::msn::gateway::{Destination, GatewayAction, GatewaySession, SessionHeader};
+use msnbridge::msn::ids::{Capabilities, Cookie, Email, Ticket};
+use msnbridge::msn::message::{
+    Assembler, Content, Envelope, Invitation, PersonalMessage, ServerNotice, TextStyle, alert_text, page_text,
+};
+use msnbridge::msn::session::{
+    Change, Identity, Machine, NotificationEvent, NotificationSession, Roster, Start, SwitchboardSession,
+};
+use msnbridge::msn::wire::{Direction, Frame, Framer, Limits};
+
+type Body = fn(&[u8]);
+
+/// Every body by its name.
+pub(crate) const BODIES: [(&str, Body); 10] = [
+    ("framer", framer),
+    ("commands", commands),
+    ("message", message),
+    ("text_style", text_style),
+    ("invitation", invitation),
+    ("personal", personal),
+    ("gateway", gateway),
+    ("challenge", challenge),
+    ("notification", notification),
+    ("switchboard", switchboard),
+];
+
+const LIMITS: Limits = Limits { line: 256, payload: 512 };
+
+/// The first byte, and the others.
+fn split(data: &[u8]) -> (u8, &[u8]) {
+    data.split_first().map_or((0, data), |(first, rest)| (*first, rest))
+}
+
+/// Frames up to the first error that ends the stream.
+fn cut(direction: Direction, pieces: &[&[u8]]) -> (Vec<Frame>, bool) {
+    let mut framer = Framer::new(direction, LIMITS);
+    let mut frames = Vec::new();
+    for piece in pieces {
+        framer.push(piece);
+        loop {
+            match framer.next_frame() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) if error.is_fatal() => return (frames, true),
+                Err(_) => {}
+            }
+        }
+        assert!(framer.buffered() <= LIMITS.line.max(LIMITS.payload) + 1, "the buffer grows with the peer");
+    }
+    (frames, false)
+}
+
+/// Where the bytes are cut changes nothing, and nothing is kept beyond the limits.
+pub(crate) fn framer(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let direction = if choice & 1 == 0 { Direction::FromClient } else { Direction::FromServer };
+    let whole: Vec<&[u8]> = bytes.chunks(256).collect();
+    let size = usize::from(choice >> 1).max(1);
+    let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+    let (once, broke_once) = cut(direction, &whole);
+    let (again, broke_again) = cut(direction, &pieces);
+    assert_eq!(once, again);
+    assert_eq!(broke_once, broke_again);
+}
+
+/// What is understood is written again in a form that is understood as the same.
+pub(crate) fn commands(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let dialect = Dialect::ALL[usize::from(choice >> 2) % Dialect::ALL.len()];
+    let link = if choice & 1 == 0 { Link::Notification } else { Link::Switchboard };
+    let context = Context { link, dialect };
+    let reread = |direction, bytes: &[u8]| {
+        let mut framer = Framer::new(direction, Limits::default());
+        framer.push(bytes);
+        framer.next_frame().expect("what we write can be cut").expect("what we write is whole")
+    };
+    let mut framer = Framer::new(Direction::FromClient, Limits::default());
+    framer.push(bytes);
+    while let Ok(Some(frame)) = framer.next_frame() {
+        // What is no part of a token is not written again, so that nobody can make a second command of it.
+        let is_odd = frame.args.iter().any(|arg| arg.contains(['\r', '\0']));
+        if is_odd {
+            continue;
+        }
+        if let Ok(command) = ClientCommand::decode(&frame, context) {
+            let again = reread(Direction::FromClient, &command.encode());
+            assert_eq!(ClientCommand::decode(&again, context).expect("we understand ourselves"), command);
+        }
+    }
+    let mut framer = Framer::new(Direction::FromServer, Limits::default());
+    framer.push(bytes);
+    while let Ok(Some(frame)) = framer.next_frame() {
+        if frame.args.iter().any(|arg| arg.contains(['\r', '\0'])) {
+            continue;
+        }
+        if let Ok(command) = ServerCommand::decode(&frame, context) {
+            let again = reread(Direction::FromServer, &command.encode(dialect));
+            assert!(ServerCommand::decode(&again, context).is_ok(), "{command:?}");
+        }
+    }
+}
+
+/// Messages of any kind, in several parts too.
+pub(crate) fn message(data: &[u8]) {
+    let now = Instant::now();
+    let mut assembler = Assembler::default();
+    for (n, part) in data.split(|byte| *byte == 0xFF).enumerate() {
+        let Ok(envelope) = Envelope::parse(&Bytes::copy_from_slice(part)) else { continue };
+        let _ = ServerNotice::parse(&envelope);
+        let later = now + Duration::from_secs(n as u64 * 7);
+        if let Some(whole) = assembler.accept(later, envelope) {
+            let _ = Content::parse(&whole);
+        }
+    }
+}
+
+/// What a format header means survives being written.
+pub(crate) fn text_style(data: &[u8]) {
+    let style = TextStyle::parse(&String::from_utf8_lossy(data));
+    assert_eq!(TextStyle::parse(&style.encode()), style);
+}
+
+pub(crate) fn invitation(data: &[u8]) {
+    if let Ok(read) = Invitation::parse(data) {
+        let _ = (read.application().to_string(), read.file(), read.cancel_code());
+        let again = Invitation::parse(&read.encode().body).expect("we understand ourselves");
+        assert_eq!((again.command, again.cookie), (read.command, read.cookie));
+    }
+}
+
+/// The XML of contacts and servers.
+pub(crate) fn personal(data: &[u8]) {
+    if let Ok(read) = PersonalMessage::parse(data) {
+        let again = PersonalMessage::parse(read.encode().as_bytes()).expect("we understand ourselves");
+        assert_eq!(again.text, read.text);
+        let _ = read.line();
+    }
+    let _ = (alert_text(data), page_text(data));
+}
+
+/// Answers of a gateway, and requests to one.
+pub(crate) fn gateway(data: &[u8]) {
+    let now = Instant::now();
+    let mut session = GatewaySession::new(Destination::Switchboard, "sb.example");
+    for (n, line) in String::from_utf8_lossy(data).lines().take(32).enumerate() {
+        if let Ok(header) = line.parse::<SessionHeader>() {
+            assert_eq!(header.to_string().parse::<SessionHeader>(), Ok(header));
+        }
+        let _ = line.parse::<GatewayAction>();
+        let later = now + Duration::from_secs(n as u64);
+        let _ = session.send(b"OUT\r\n");
+        if let Some(request) = session.poll_request(later) {
+            let plain = |b: u8| b.is_ascii_graphic();
+            assert!(request.query.bytes().all(plain), "{:?}", request.query);
+            assert_eq!(session.poll_request(later), None, "two at once");
+            let _ = session.handle_answer(later, line);
+        }
+    }
+}
+
+/// Any challenge is answered by 32 hexadecimal digits.
+pub(crate) fn challenge(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (challenge, id) = text.split_once('\n').unwrap_or((&text, "PROD0090YUAUV{2B"));
+    let product = Product { id: id.to_owned(), key: "YMM8C_H7KCQ2S_KL".into() };
+    for dialect in Dialect::ALL {
+        let answer = product.answer(challenge, dialect);
+        assert!(answer.len() == 32 && answer.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+}
+
+/// Feeds a machine pieces of a stream and the time, and takes everything it hands out.
+fn drive<M: Machine>(
+    machine: &mut M,
+    now: Instant,
+    bytes: &[u8],
+    mut happened: impl FnMut(&mut M, M::Event),
+) {
+    for (n, piece) in bytes.chunks(64).enumerate() {
+        let later = now + Duration::from_secs(n as u64);
+        if machine.handle_input(later, piece).is_err() {
+            return;
+        }
+        while let Some(event) = machine.poll_event() {
+            happened(machine, event);
+        }
+        while machine.poll_output().is_some() {}
+        if machine.poll_timeout().is_some_and(|at| at <= later) && machine.handle_timeout(later).is_err() {
+            return;
+        }
+    }
+}
+
+/// A server that says anything, to a client that is signing in or signed in.
+pub(crate) fn notification(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let now = Instant::now();
+    let dialect = Dialect::ALL[usize::from(choice >> 1) % Dialect::ALL.len()];
+    let identity = Identity {
+        email: Email::parse("alice@example.com").expect("an account"),
+        dialects: vec![dialect],
+        client: "MSNMSGR".into(),
+        client_version: "7.0.0813".into(),
+        locale: "0x0409".into(),
+    };
+    let start = Start {
+        product: None,
+        status: Status::Online,
+        capabilities: Capabilities(0x20),
+        personal: PersonalMessage::default(),
+        roster: Roster::default(),
+        pings: true,
+    };
+    let mut session = NotificationSession::new(now, identity, start);
+    let welcome = if dialect.has_guids() { "alice@example.com 1 0" } else { "alice@example.com A 1 0" };
+    let signed_in = format!("VER 1 {dialect}\r\nCVR 2 1\r\nUSR 3 TWN S x\r\n");
+    if choice & 1 == 1 {
+        let _ = session.handle_input(now, signed_in.as_bytes());
+        session.provide_ticket(now, Ticket::new("t"));
+        let _ = session.handle_input(now, format!("USR 4 OK {welcome}\r\n").as_bytes());
+    }
+    drive(&mut session, now, bytes, |session, event| match event {
+        NotificationEvent::TicketWanted { .. } => session.provide_ticket(now, Ticket::new("t=1&p=2")),
+        NotificationEvent::AddedBy { email, .. } => drop(session.change(now, Change::Accept { email })),
+        NotificationEvent::PresenceChanged(contact) => {
+            session.change(now, Change::Block { email: contact.email.clone() });
+        }
+        NotificationEvent::RosterLoaded => {
+            for group in session.roster().groups().keys().take(2).cloned().collect::<Vec<_>>() {
+                session.change(now, Change::RemoveGroup { group });
+            }
+        }
+        _ => {}
+    });
+}
+
+/// A switchboard that says anything.
+pub(crate) fn switchboard(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let now = Instant::now();
+    let dialect = Dialect::ALL[usize::from(choice) % Dialect::ALL.len()];
+    let email = |text: &str| Email::parse(text).expect("an account");
+    let invitees = vec![email("bob@example.com"), email("eve@example.com")];
+    let mut session =
+        SwitchboardSession::call(now, dialect, email("alice@example.com"), Cookie::new("1"), invitees);
+    let payload = Content::text("hi", None).encode();
+    for _ in 0..4 {
+        session.send(now, Acknowledge::Always, payload.clone().into());
+    }
+    drive(&mut session, now, bytes, |session, _| {
+        session.send(now, Acknowledge::Never, payload.clone().into());
+    });
+    session.abandon();
+}

@@ -1,0 +1,113 @@
+//! The bodies of the fuzz targets, on what was recorded, on what becomes of it when bytes are turned, and on anything.
+
+use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::support::transcript::{Recorded, all};
+
+#[path = "../fuzz/bodies.rs"]
+mod bodies;
+
+use bodies::BODIES;
+
+/// Pieces of recordings for one target: whole streams where it reads streams, else what stands behind their lines.
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for Recorded { client, server, .. } in all() {
+        for bytes in [client.bytes, server.bytes] {
+            match target {
+                "framer" | "commands" | "notification" | "switchboard" => {
+                    seeds.extend(bytes.chunks(2000).map(|piece| [&[23][..], piece].concat()));
+                }
+                "message" | "invitation" => seeds.extend(after(&bytes, b"MIME-Version")),
+                "personal" => {
+                    seeds.extend(after(&bytes, b"<Data>").into_iter().chain(after(&bytes, b"<NOTIFICATION")))
+                }
+                "text_style" => seeds.extend(
+                    after(&bytes, b"X-MMS-IM-Format: ")
+                        .into_iter()
+                        .map(|line| line[17..].split(|b| *b == b'\r').next().unwrap_or_default().to_vec()),
+                ),
+                "challenge" => seeds.push(b"22210219642164014968\nPROD0090YUAUV{2B".to_vec()),
+                _ => seeds.push(
+                    b"SessionID=954547325.13160; GW-IP=192.0.2.1; Session=close\nAction=open&Server=NS&IP=x"
+                        .to_vec(),
+                ),
+            }
+        }
+    }
+    seeds.sort();
+    seeds.dedup();
+    seeds
+}
+
+/// The bytes from each place where `mark` stands.
+fn after(bytes: &[u8], mark: &[u8]) -> Vec<Vec<u8>> {
+    let at = bytes.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(at, _)| at);
+    at.map(|at| bytes[at..bytes.len().min(at + 1500)].to_vec()).collect()
+}
+
+/// The same with some bytes turned, left out, or said twice.
+fn turned(random: &mut StdRng, seed: &[u8]) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..random.random_range(1..6) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = random.random_range(0..bytes.len());
+        match random.random_range(0..4) {
+            0 => bytes[at] = random.random(),
+            1 => drop(bytes.remove(at)),
+            2 => bytes.insert(at, b"\r\n 0%<:=\xFF"[random.random_range(0..9)]),
+            _ => {
+                let end = (at + random.random_range(1..40)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn recordings_whole_and_turned_break_no_promise() {
+    let mut random = StdRng::seed_from_u64(7);
+    for (name, body) in BODIES {
+        let seeds = seeds(name);
+        assert!(!seeds.is_empty() || name == "invitation", "no seeds for {name}");
+        for seed in &seeds {
+            body(seed);
+            for _ in 0..8 {
+                body(&turned(&mut random, seed));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_break_no_promise(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        BODIES.iter().for_each(|(_, body)| body(&bytes));
+    }
+
+    #[test]
+    fn any_words_of_the_protocol_break_no_promise(words in prop::collection::vec("(VER|USR|MSG|LST|ADC|NLN|UBX|SYN|JOI|IRO|[0-9]{1,3}|a@b\\.c|OK|N=a@b\\.c|%20|<a>|\r\n| |TWN|S|FL|\\PC)", 0..60)) {
+        let bytes = words.join(" ").into_bytes();
+        BODIES.iter().for_each(|(_, body)| body(&bytes));
+    }
+}
+
+/// For `tests/fuzz/run`: writes a corpus.
+#[test]
+#[ignore = "writes the corpus for tests/fuzz/run"]
+fn write_the_seeds() {
+    let Ok(directory) = std::env::var("MSNBRIDGE_SEEDS") else { return };
+    for (name, _) in BODIES {
+        let folder = std::path::Path::new(&directory).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (at, seed) in seeds(name).iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{at}")), seed).unwrap();
+        }
+    }
+}
