@@ -91,6 +91,9 @@ pub(super) struct ServiceOptions {
     /// Its private key; a PEM file.
     #[arg(long)]
     pub(super) key: Option<PathBuf>,
+    /// Ask no client for its identity, and judge no answer: some old servers did not either.
+    #[arg(long)]
+    pub(super) no_challenge: bool,
     /// A line for each account: account, password, display name.
     #[arg(long)]
     pub(super) accounts: PathBuf,

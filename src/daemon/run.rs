@@ -175,7 +175,7 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
         http: options.http,
         accounts,
         robots,
-        rules: Rules::default(),
+        rules: Rules { challenge: !options.no_challenge, ..Rules::default() },
     };
     let service = Service::start(config).await?;
     let addresses = service.addresses;

@@ -158,7 +158,7 @@ impl World {
         if payload.len() > MAX_PAYLOAD {
             return self.close(conn);
         }
-        if acknowledge == Acknowledge::Data && !is_peer_packet(payload) {
+        if acknowledge == Acknowledge::Data && is_broken_packet(payload) {
             return self.fail(conn, trid, ErrorCode::MALFORMED_MESSAGE);
         }
         let Some(board) = self.boards.get_mut(&id) else { return };
@@ -217,9 +217,13 @@ impl World {
     }
 }
 
-/// A peer-to-peer packet has its content type, a header and a footer (§9.1).
-fn is_peer_packet(payload: &Bytes) -> bool {
+/// No message at all, or a peer-to-peer packet without room for its header and footer (§9.1). Anything else that asks to
+/// be acknowledged like one is relayed, as the recorded server does.
+fn is_broken_packet(payload: &Bytes) -> bool {
     let envelope = Envelope::parse(payload);
-    let content = envelope.ok().and_then(|envelope| Content::parse(&envelope).ok());
-    matches!(content, Some(Content::Peer { packet, .. }) if packet.len() >= 52)
+    match envelope.ok().and_then(|envelope| Content::parse(&envelope).ok()) {
+        Some(Content::Peer { packet, .. }) => packet.len() < 52,
+        Some(_) => false,
+        None => true,
+    }
 }

@@ -29,7 +29,10 @@ impl World {
                     c.stage = Stage::Described;
                 }
             }
-            (ClientCommand::UsrInitial { trid, email }, Stage::Described | Stage::Named(_)) => {
+            (
+                ClientCommand::UsrInitial { trid, email },
+                Stage::Versioned | Stage::Described | Stage::Named(_),
+            ) => {
                 self.name(conn, trid, email);
             }
             (ClientCommand::UsrTicket { trid, ticket }, Stage::Named(email)) => {
@@ -66,6 +69,10 @@ impl World {
     }
 
     fn name(&mut self, conn: ConnId, trid: TrId, email: Email) {
+        if !email.is_address() {
+            self.fail(conn, trid, ErrorCode::AUTHENTICATION);
+            return self.close(conn);
+        }
         let door = self.connections.get(&conn).map(|c| c.door);
         if door == Some(Door::Dispatch) {
             let server = self.dispatch_to.clone().unwrap_or_else(|| self.notification.clone());

@@ -95,6 +95,9 @@ impl World {
     }
 
     fn challenge_answered(&mut self, conn: ConnId, trid: TrId, product: &str, answer: &[u8]) {
+        if !self.rules.challenge {
+            return;
+        }
         let dialect = self.dialect(conn);
         let challenge = self.connections.get_mut(&conn).and_then(|c| c.challenge.take());
         let expected = challenge.zip(Product::published(product, dialect));

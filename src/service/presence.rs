@@ -13,6 +13,7 @@ impl World {
             ClientCommand::Chg { trid, status, capabilities, object } => {
                 let Some(account) = self.account_mut(email) else { return };
                 let first = account.status.is_none();
+                let appears = matches!(account.status, None | Some(Status::Hidden));
                 account.status = Some(status);
                 account.capabilities = capabilities.unwrap_or_default();
                 account.object = object.clone().filter(|o| !matches!(o.as_wire(), "0" | "%3Cmsnobj%2F%3E"));
@@ -21,6 +22,9 @@ impl World {
                     self.initial_presence(conn, trid, email);
                 }
                 self.tell_contacts(email);
+                if appears && self.account(email).is_some_and(|account| !account.personal.is_empty()) {
+                    self.tell_personal(email);
+                }
             }
             ClientCommand::Uux { trid, data } => {
                 let Some(account) = self.account_mut(email) else { return };
@@ -86,14 +90,20 @@ impl World {
         }
     }
 
-    /// Tells one contact; after a block or an unblock.
-    pub(super) fn tell_one(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
+    fn tell_one(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
         match self.presence_of(email, viewer) {
-            Some(presence) => {
-                self.send(conn, ServerCommand::Nln { presence });
-                self.send_personal_if_set(conn, email);
-            }
+            Some(presence) => self.send(conn, ServerCommand::Nln { presence }),
             None => self.send(conn, ServerCommand::Fln { email: email.clone() }),
+        }
+    }
+
+    /// Tells a contact who was allowed or blocked: phone numbers and what is said come and go with presence.
+    pub(super) fn tell_allowance(&mut self, owner: &Email, contact: &Email) {
+        let Some(conn) = self.watcher(contact, owner) else { return };
+        self.send_phones(conn, owner, contact);
+        self.tell_one(conn, owner, contact);
+        if self.presence_of(owner, contact).is_some() {
+            self.send_personal(conn, owner);
         }
     }
 
@@ -111,13 +121,7 @@ impl World {
         }
     }
 
-    fn send_personal_if_set(&mut self, conn: ConnId, email: &Email) {
-        if self.account(email).is_some_and(|account| !account.personal.is_empty()) {
-            self.send_personal(conn, email);
-        }
-    }
-
-    fn send_personal(&mut self, conn: ConnId, email: &Email) {
+    pub(super) fn send_personal(&mut self, conn: ConnId, email: &Email) {
         if !self.dialect(conn).has_personal_message() {
             return;
         }

@@ -15,6 +15,8 @@ use addition::Addition;
 
 /// Stamps of MSNP10 to 12: opaque to clients, and always different from a client's, so lists are sent whole.
 const STAMP: &str = "2000-01-01T00:00:00.0-00:00";
+/// The order of the phone lines (§3.2).
+const PHONES: [&str; 5] = ["PHH", "PHW", "PHM", "MOB", "MBE"];
 
 impl World {
     pub(super) fn roster_command(&mut self, conn: ConnId, email: &Email, command: ClientCommand) {
@@ -105,7 +107,10 @@ impl World {
         if dialect.has_guids() {
             lines.push(property("MFN", &account.name));
         }
-        lines.extend(account.properties.iter().map(|(name, value)| property(name, value)));
+        let mut properties: Vec<_> = account.properties.iter().collect();
+        properties
+            .sort_by_key(|(name, _)| PHONES.iter().position(|phone| phone == name).unwrap_or(PHONES.len()));
+        lines.extend(properties.into_iter().map(|(name, value)| property(name, value)));
         if !dialect.has_guids() {
             lines.push(ServerCommand::Lsg { group: GroupId("0".into()), name: account.first_group.clone() });
         }
@@ -115,7 +120,8 @@ impl World {
         }));
         for listed in account.listed.values() {
             lines.push(sync_contact(account, listed, dialect));
-            if listed.lists.has(ListKind::Forward) {
+            let told = self.account(&listed.email).is_some_and(|contact| contact.allows(&account.email));
+            if told && listed.lists.has(ListKind::Forward) {
                 lines.extend(self.phones(&listed.email, &account.email, None));
             }
         }

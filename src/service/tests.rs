@@ -501,12 +501,15 @@ fn conf_070_each_kind_of_acknowledgement_is_answered_its_own_way() {
         ("A", text, "ACK 9\r\n"),
         ("S", text, "ACK 9\r\n"),
         ("D", peer.as_str(), "ACK 9\r\n"),
+        ("D", text, "ACK 9\r\n"),
     ] {
         assert_eq!(stage.say(caller, &message(9, kind, body)), answer, "{kind}");
         assert!(stage.heard(callee).starts_with("MSG alice@example.com Alice "));
     }
-    assert_eq!(stage.say(caller, &message(9, "D", text)), "282 9\r\n");
-    assert_eq!(stage.heard(callee), "");
+    for broken in [&peer[..peer.len() - 1], "no message"] {
+        assert_eq!(stage.say(caller, &message(9, "D", broken)), "282 9\r\n");
+        assert_eq!(stage.heard(callee), "");
+    }
     stage.say(callee, "OUT\r\n");
     stage.heard(caller);
     for (kind, answer) in [("U", ""), ("N", "NAK 9\r\n"), ("A", "NAK 9\r\n"), ("S", "")] {

@@ -42,6 +42,23 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     seeds
 }
 
+/// What fuzzing found once: a file `target-what` each.
+#[test]
+fn what_was_found_stays_mended() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found");
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let target = name.split('-').next().unwrap_or_default();
+        let (_, body) =
+            BODIES.iter().find(|(known, _)| *known == target).expect("a file is named after its target");
+        body(&std::fs::read(&path).unwrap());
+        read += 1;
+    }
+    assert!(read > 0);
+}
+
 /// The bytes from each place where `mark` stands.
 fn after(bytes: &[u8], mark: &[u8]) -> Vec<Vec<u8>> {
     let at = bytes.windows(mark.len()).enumerate().filter(|(_, window)| *window == mark).map(|(at, _)| at);

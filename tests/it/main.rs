@@ -15,4 +15,5 @@ mod layering;
 mod outage;
 mod servers;
 mod transcripts;
+mod walkthrough;
 mod ways;

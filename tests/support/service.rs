@@ -62,6 +62,12 @@ impl MsnService {
         found.and_then(|rest| rest.split('/').next()).expect("pages over TLS").to_owned()
     }
 
+    pub(crate) fn switchboard(&self) -> String {
+        let log = self.process.log();
+        let found = log.lines().find_map(|line| line.strip_prefix("switchboard "));
+        found.expect("a switchboard").to_owned()
+    }
+
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await;
     }

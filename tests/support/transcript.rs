@@ -65,6 +65,45 @@ pub(crate) fn all() -> Vec<Recorded> {
     found
 }
 
+/// What happened next in a recording, on one of its connections.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Connected(String),
+    Client(String, Vec<u8>),
+    Server(String, Vec<u8>),
+    ClientClosed(String),
+    ServerClosed(String),
+}
+
+/// A whole recording in its order.
+pub(crate) fn steps(file: &str) -> Vec<Step> {
+    let text = std::fs::read_to_string(directory().join(format!("{file}.txt"))).expect("a transcript");
+    let mut steps = Vec::new();
+    for line in text.lines() {
+        if let Some((tag, rest)) = line.strip_prefix("# [").and_then(|remark| remark.split_once("] ")) {
+            let tag = tag.to_owned();
+            match rest {
+                rest if rest.starts_with("TCP connect") || rest == "connect" => {
+                    steps.push(Step::Connected(tag))
+                }
+                "server closed the connection" => steps.push(Step::ServerClosed(tag)),
+                "client closes TCP" => steps.push(Step::ClientClosed(tag)),
+                _ => {}
+            }
+            continue;
+        }
+        let (from_client, rest) = match (line.strip_prefix(">>> ["), line.strip_prefix("<<< [")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => continue,
+        };
+        let Some((tag, record)) = rest.split_once("] ") else { continue };
+        let (tag, bytes) = (tag.to_owned(), unescape(record));
+        steps.push(if from_client { Step::Client(tag, bytes) } else { Step::Server(tag, bytes) });
+    }
+    steps
+}
+
 fn connections(file: &str, text: &str) -> Vec<Recorded> {
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     let mut found: Vec<Recorded> = Vec::new();

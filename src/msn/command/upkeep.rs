@@ -2,7 +2,7 @@
 
 use super::{ClientCommand, Decoded, ServerCommand};
 use crate::msn::ids::TrId;
-use crate::msn::wire::{Args, DecodeError, Encoder, Verb};
+use crate::msn::wire::{Args, DecodeError, Encoder, Frame, Verb};
 
 /// Why a server ends a session (`OUT`, §5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +75,7 @@ pub(super) fn encode_client(command: &ClientCommand) -> Option<Vec<u8>> {
         ClientCommand::Page { verb, trid, target, data } => {
             Encoder::new(verb.as_str()).arg(trid).args(target).payload(data)
         }
-        ClientCommand::Unknown(frame) => {
-            let line = Encoder::new(frame.verb.as_str()).args(&frame.args);
-            match &frame.payload {
-                Some(payload) => line.payload(payload),
-                None => line.line(),
-            }
-        }
+        ClientCommand::Unknown(frame) => encode_unknown(frame),
         _ => return None,
     })
 }
@@ -121,9 +115,18 @@ pub(super) fn encode_server(command: &ServerCommand) -> Option<Vec<u8>> {
         ServerCommand::Gcf { trid, file, data } => Encoder::new("GCF").arg(trid).arg(file).payload(data),
         ServerCommand::Not { data } => Encoder::new("NOT").payload(data),
         ServerCommand::Ipg { data } => Encoder::new("IPG").payload(data),
-        ServerCommand::Unknown(frame) => Encoder::new(frame.verb.as_str()).args(&frame.args).line(),
+        ServerCommand::Unknown(frame) => encode_unknown(frame),
         _ => return None,
     })
+}
+
+/// As it was read: a payload has its length in front, or what follows would be taken for it.
+fn encode_unknown(frame: &Frame) -> Vec<u8> {
+    let line = Encoder::new(frame.verb.as_str()).args(&frame.args);
+    match &frame.payload {
+        Some(payload) => line.payload(payload),
+        None => line.line(),
+    }
 }
 
 fn encode_out(reason: &SignOut) -> Vec<u8> {

@@ -126,12 +126,11 @@ impl World {
                 self.send_phones(conn, contact, owner);
                 if let Some(presence) = self.presence_of(contact, owner) {
                     self.send(conn, ServerCommand::Iln { trid, presence });
+                    self.send_personal(conn, contact);
                 }
             }
             ListKind::Allow | ListKind::Block => {
-                if let Some(watcher) = self.watcher(contact, owner) {
-                    self.tell_one(watcher, owner, contact);
-                }
+                self.tell_allowance(owner, contact);
             }
             _ => {}
         }

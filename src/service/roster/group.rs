@@ -11,14 +11,6 @@ use crate::msn::wire::{UrlText, Verb};
 const MAX_GROUPS: usize = 30;
 const MAX_NAME: usize = 61;
 
-/// Why a group is not the one that was meant.
-pub(in super::super) enum Unknown {
-    /// There is none of this id.
-    Group,
-    /// No server ever gave such an id: whoever sends it is out of step.
-    Form,
-}
-
 impl Group {
     fn id(&self, dialect: Dialect) -> String {
         if dialect.has_guids() { self.guid.clone() } else { self.number.to_string() }
@@ -27,35 +19,19 @@ impl Group {
 
 impl World {
     /// The group that a client means; `0` is the one that everybody has up to MSNP9.
-    pub(in super::super) fn group(
-        &self,
-        owner: &Email,
-        given: &GroupId,
-        dialect: Dialect,
-    ) -> Result<u32, Unknown> {
+    fn group(&self, owner: &Email, given: &GroupId, dialect: Dialect) -> Option<u32> {
         let groups = self.account(owner).map(|account| account.groups.as_slice()).unwrap_or_default();
         if !dialect.has_guids() {
-            let number: u32 = given.0.parse().map_err(|_| Unknown::Form)?;
-            if number == 0 {
-                return Ok(0);
-            }
-            let known = groups.iter().any(|group| group.number == number);
-            return match known {
-                true => Ok(number),
-                false if number as usize > MAX_GROUPS => Err(Unknown::Form),
-                false => Err(Unknown::Group),
-            };
+            let number: u32 = given.0.parse().ok()?;
+            return (number == 0 || groups.iter().any(|group| group.number == number)).then_some(number);
         }
         if let Some(group) = groups.iter().find(|group| group.guid.eq_ignore_ascii_case(&given.0)) {
-            return Ok(group.number);
+            return Some(group.number);
         }
         // MSN 7.0 sometimes names the group in place of its id.
         let mut named = groups.iter().filter(|group| group.name.as_wire() == given.0);
-        match (named.next(), named.next()) {
-            (Some(group), None) => Ok(group.number),
-            _ if is_guid(&given.0) || given.0 == "0" => Err(Unknown::Group),
-            _ => Err(Unknown::Form),
-        }
+        let first = named.next()?;
+        named.next().is_none().then_some(first.number)
     }
 
     /// The same, having answered where there is none.
@@ -66,18 +42,11 @@ impl World {
         owner: &Email,
         given: &GroupId,
     ) -> Option<u32> {
-        match self.group(owner, given, self.dialect(conn)) {
-            Ok(number) => Some(number),
-            Err(Unknown::Group) => {
-                self.fail(conn, trid, ErrorCode::INVALID_GROUP);
-                None
-            }
-            Err(Unknown::Form) => {
-                self.fail(conn, trid, ErrorCode::INVALID_GROUP);
-                self.close(conn);
-                None
-            }
+        let number = self.group(owner, given, self.dialect(conn));
+        if number.is_none() {
+            self.fail(conn, trid, ErrorCode::INVALID_GROUP);
         }
+        number
     }
 
     pub(super) fn create_group(&mut self, conn: ConnId, trid: TrId, owner: &Email, name: UrlText) {
@@ -172,8 +141,4 @@ impl World {
         // Up to MSNP9 everybody is in a group.
         if ids.is_empty() && !dialect.has_guids() { vec![GroupId("0".into())] } else { ids }
     }
-}
-
-fn is_guid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
 }

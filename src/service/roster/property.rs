@@ -44,6 +44,10 @@ impl World {
         value: Option<UrlText>,
     ) {
         let own_name = property == "MFN";
+        // Up to MSNP9 the own name is changed by REA.
+        if own_name && !self.dialect(conn).has_guids() {
+            return self.fail(conn, trid, ErrorCode::NOT_EXPECTED);
+        }
         if own_name && value.as_ref().is_none_or(|name| name.wire_len() > MAX_NAME) {
             return self.fail(conn, trid, ErrorCode::NAME_NOT_ALLOWED);
         }
@@ -116,26 +120,28 @@ impl World {
         self.send(conn, ServerCommand::Sbp { trid, contact, property, value });
     }
 
-    /// The phone lines of an account: with the account where they stand alone, without behind its `LST`.
+    /// The phone lines of an account: with the account where they stand alone, without behind its `LST`; without the
+    /// numbers where they are not to be known.
     pub(in super::super) fn phones(
         &self,
         email: &Email,
         viewer: &Email,
         named: Option<Option<u32>>,
     ) -> Vec<ServerCommand> {
-        let account = self.account(email).filter(|account| account.allows(viewer));
+        let account = self.account(email);
+        let allowed = account.is_some_and(|account| account.allows(viewer));
         let properties = account.map(|account| &account.properties);
         let public = properties.into_iter().flatten().filter(|(name, _)| PUBLIC.contains(&name.as_str()));
         let line = |(property, value): (&String, &UrlText)| ServerCommand::Bpr {
             version: named.flatten(),
             email: named.map(|_| email.clone()),
             property: property.clone(),
-            value: Some(value.clone()),
+            value: allowed.then(|| value.clone()),
         };
         public.map(line).collect()
     }
 
-    /// Tells a connection the phones of somebody, where it may know them.
+    /// Tells a connection the phones of somebody: the numbers where it may know them.
     pub(in super::super) fn send_phones(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
         let version = self.shown_version(conn);
         for line in self.phones(email, viewer, Some(version)) {

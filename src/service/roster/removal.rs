@@ -51,6 +51,7 @@ impl World {
     /// Off a list, and what that means to the other side.
     pub(super) fn unlist(&mut self, owner: &Email, list: ListKind, contact: &Email) {
         let Some(account) = self.account_mut(owner) else { return };
+        let allowed = account.allows(contact);
         let Some(listed) = account.listed.get_mut(&contact.to_key()) else { return };
         listed.lists.remove(list);
         if list == ListKind::Forward {
@@ -59,14 +60,11 @@ impl World {
         if listed.lists.is_empty() {
             account.listed.remove(&contact.to_key());
         }
-        match list {
-            ListKind::Forward => self.told_of_removal(owner, contact),
-            ListKind::Allow | ListKind::Block => {
-                if let Some(watcher) = self.watcher(contact, owner) {
-                    self.tell_one(watcher, owner, contact);
-                }
-            }
-            _ => {}
+        let changed = account.allows(contact) != allowed;
+        if list == ListKind::Forward {
+            self.told_of_removal(owner, contact);
+        } else if changed {
+            self.tell_allowance(owner, contact);
         }
     }
 
