@@ -12,6 +12,7 @@ mod fuzz;
 mod irc;
 mod kills;
 mod layering;
+mod old_clients;
 mod outage;
 mod servers;
 mod transcripts;

@@ -86,8 +86,8 @@ pub(crate) fn steps(file: &str) -> Vec<Step> {
                 rest if rest.starts_with("TCP connect") || rest == "connect" => {
                     steps.push(Step::Connected(tag))
                 }
-                "server closed the connection" => steps.push(Step::ServerClosed(tag)),
-                "client closes TCP" => steps.push(Step::ClientClosed(tag)),
+                "server closed the connection" | "server closed" => steps.push(Step::ServerClosed(tag)),
+                "client closes TCP" | "client closed" => steps.push(Step::ClientClosed(tag)),
                 _ => {}
             }
             continue;

@@ -122,12 +122,21 @@ impl Place<'_> {
         patterns.split('|').find_map(|pattern| self.holds(pattern).filter(|pattern| words_fit(pattern, line)))
     }
 
+    /// `8` for the dialects that number lists and groups, `11` for those that name them.
+    fn dialect(&self) -> &'static str {
+        let with_names = match self.file {
+            file if file.contains("amsn") => self.tag.starts_with("A."),
+            file => file.contains("msnp11"),
+        };
+        if with_names { "11" } else { "8" }
+    }
+
     /// The pattern without its brackets, where it holds.
     pub(super) fn holds<'a>(&self, pattern: &'a str) -> Option<&'a str> {
         let Some((scope, bare)) = pattern.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
             return Some(pattern).filter(|pattern| !pattern.is_empty());
         };
-        (self.file.strip_prefix("msnp") == Some(scope) || self.tag.ends_with(scope)).then_some(bare)
+        (self.dialect() == scope || self.tag.ends_with(scope)).then_some(bare)
     }
 
     /// The first two units without a partner that a rule makes partners; of rules for one side, that one.

@@ -4,19 +4,19 @@ use tokio::net::TcpStream;
 
 /// A line and its payload.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Unit {
-    pub(super) line: String,
-    pub(super) payload: Vec<u8>,
+pub(crate) struct Unit {
+    pub(crate) line: String,
+    pub(crate) payload: Vec<u8>,
 }
 
 impl Unit {
-    pub(super) fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self { line: "(closed)".into(), payload: Vec::new() }
     }
 }
 
 /// Cuts what a server said into units; takes them out of `bytes`.
-pub(super) fn units(bytes: &mut Vec<u8>) -> Vec<Unit> {
+pub(crate) fn units(bytes: &mut Vec<u8>) -> Vec<Unit> {
     let mut found = Vec::new();
     while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned();
@@ -34,36 +34,36 @@ pub(super) fn units(bytes: &mut Vec<u8>) -> Vec<Unit> {
 }
 
 /// A word without escapes but for the blank.
-pub(super) fn decoded(word: &str) -> String {
+pub(crate) fn decoded(word: &str) -> String {
     percent_encoding::percent_decode_str(&word.replace("%20", "%2520")).decode_utf8_lossy().into_owned()
 }
 
 /// One connection as it was recorded and as it came out.
 #[derive(Default)]
-pub(super) struct Line {
-    pub(super) stream: Option<TcpStream>,
-    pub(super) recorded: Vec<Unit>,
-    pub(super) recorded_rest: Vec<u8>,
-    pub(super) actual: Vec<Unit>,
-    pub(super) actual_rest: Vec<u8>,
-    pub(super) closed: bool,
+pub(crate) struct Line {
+    pub(crate) stream: Option<TcpStream>,
+    pub(crate) recorded: Vec<Unit>,
+    pub(crate) recorded_rest: Vec<u8>,
+    pub(crate) actual: Vec<Unit>,
+    pub(crate) actual_rest: Vec<u8>,
+    pub(crate) closed: bool,
     /// Units that ours says less, so far.
-    pub(super) owing: usize,
+    pub(crate) owing: usize,
 }
 
 /// The number of the request that a unit answers, if it says one.
-pub(super) fn trid(unit: &Unit) -> Option<u32> {
+pub(crate) fn trid(unit: &Unit) -> Option<u32> {
     unit.line.split(' ').nth(1)?.parse().ok()
 }
 
 /// What one server said on a connection, and which of it has its partner on the other side.
-pub(super) struct Side {
-    pub(super) units: Vec<Unit>,
-    pub(super) paired: Vec<bool>,
+pub(crate) struct Side {
+    pub(crate) units: Vec<Unit>,
+    pub(crate) paired: Vec<bool>,
 }
 
 /// The longest common subsequence: for each side, which units have a partner.
-pub(super) fn pair(theirs: &[Unit], ours: &[Unit]) -> (Vec<bool>, Vec<bool>) {
+pub(crate) fn pair(theirs: &[Unit], ours: &[Unit]) -> (Vec<bool>, Vec<bool>) {
     let (n, m) = (theirs.len(), ours.len());
     let mut best = vec![vec![0u32; m + 1]; n + 1];
     for i in (0..n).rev() {
@@ -90,6 +90,6 @@ pub(super) fn pair(theirs: &[Unit], ours: &[Unit]) -> (Vec<bool>, Vec<bool>) {
 }
 
 /// A name without what stands before it.
-pub(super) fn bare(word: &str) -> String {
+pub(crate) fn bare(word: &str) -> String {
     word.strip_prefix("C=").unwrap_or(word).to_owned()
 }
