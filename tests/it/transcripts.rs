@@ -122,6 +122,26 @@ fn dialogues() -> Vec<(Recorded, Dialect)> {
 }
 
 #[test]
+fn what_the_recorded_gateway_answered_leads_on() {
+    use msnbridge::msn::gateway::SessionHeader;
+    let gateway = all().into_iter().filter(|connection| connection.tag.contains(".gw"));
+    let (mut led, mut closed) = (0, 0);
+    for connection in gateway {
+        let text = String::from_utf8_lossy(&connection.server.bytes).into_owned();
+        for value in text.lines().filter_map(|line| line.strip_prefix("X-MSN-Messenger: ")) {
+            let header: SessionHeader = value.parse().expect(value);
+            led += usize::from(header.session.len() == 36);
+            closed += usize::from(header.close);
+        }
+    }
+    // It never says that a session has ended.
+    assert!(led >= 20 && closed == 0, "{led} {closed}");
+    let carried = dialogues().into_iter().filter(|(connection, _)| connection.file == "gateway-msnp11");
+    let (notification, calls): (Vec<_>, Vec<_>) = carried.partition(|(c, _)| c.is_notification());
+    assert!(notification.len() >= 3 && calls.len() >= 2, "{} {}", notification.len(), calls.len());
+}
+
+#[test]
 fn every_unit_of_the_server_is_understood() {
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -223,7 +243,8 @@ mod replay {
 
     /// The recorded sign-ins that succeeded, with who signed in.
     fn sign_ins() -> Vec<(Recorded, Dialect, String)> {
-        let ours = |recorded: &Recorded| ["msnp8", "msnp10", "msnp11"].contains(&recorded.file.as_str());
+        let files = ["msnp8", "msnp10", "msnp11", "gateway-msnp11"];
+        let ours = |recorded: &Recorded| files.contains(&recorded.file.as_str());
         let mut found = Vec::new();
         for (recorded, dialect) in dialogues().into_iter().filter(|(r, _)| r.is_notification() && ours(r)) {
             let text = String::from_utf8_lossy(&recorded.server.bytes).into_owned();
@@ -239,7 +260,7 @@ mod replay {
     fn recorded_sign_ins_lead_to_signed_in_with_the_recorded_lists() {
         let now = Instant::now();
         let sign_ins = sign_ins();
-        assert!(sign_ins.len() >= 9, "{}", sign_ins.len());
+        assert!(sign_ins.len() >= 11, "{}", sign_ins.len());
         let mut with_contacts = 0;
         for (recorded, dialect, email) in sign_ins {
             let mut session = session(&email, dialect);

@@ -111,7 +111,8 @@ fn connections(file: &str, text: &str) -> Vec<Recorded> {
         let number = number + 1;
         if let Some(remark) = line.strip_prefix("# [") {
             let Some((tag, rest)) = remark.split_once("] ") else { continue };
-            if rest.starts_with("TCP connect") || rest == "connect" {
+            // Through the gateway each request is a connection, and all of them are one dialogue.
+            if (rest.starts_with("TCP connect") || rest == "connect") && !tag.contains(".gw") {
                 open.remove(tag);
             }
             continue;
@@ -129,6 +130,32 @@ fn connections(file: &str, text: &str) -> Vec<Recorded> {
         let flow = if from_client { &mut found[at].client } else { &mut found[at].server };
         flow.records.push((flow.bytes.len(), number));
         flow.bytes.extend(unescape(record));
+    }
+    found.extend(found.iter().filter_map(unwrapped).collect::<Vec<_>>());
+    found
+}
+
+/// The dialogue that was carried by the gateway: `A.gwNS` is `A.NS` without its HTTP.
+fn unwrapped(gateway: &Recorded) -> Option<Recorded> {
+    let (who, kind) = gateway.tag.split_once(".gw").filter(|(_, kind)| matches!(*kind, "NS" | "SB"))?;
+    let (client, server) = (bodies(&gateway.client), bodies(&gateway.server));
+    Some(Recorded { file: gateway.file.clone(), tag: format!("{who}.{kind}"), client, server })
+}
+
+/// What the requests or answers of a flow hold of the protocol: their bodies, where the type says so.
+fn bodies(flow: &Flow) -> Flow {
+    let mut found = Flow::default();
+    let mut begin = 0;
+    while let Some(end) = flow.bytes[begin..].windows(4).position(|window| window == b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&flow.bytes[begin..begin + end]).to_ascii_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let body = begin + end + 4;
+        begin = (body + length.unwrap_or(0)).min(flow.bytes.len());
+        if head.contains("content-type: application/x-msn-messenger") {
+            let inside = flow.records.iter().filter(|(at, _)| (body..begin).contains(at));
+            found.records.extend(inside.map(|(at, line)| (found.bytes.len() + at - body, *line)));
+            found.bytes.extend_from_slice(&flow.bytes[body..begin]);
+        }
     }
     found
 }
