@@ -4,6 +4,7 @@
 //! clocks, randomness, HTTP, and what anybody does with a message. Time is an argument, random numbers are arguments,
 //! effects are handed out by `poll_*`. The protocol sections quoted (§) are those of the project's wire reference, which
 //! restates draft-movva-msn-messenger, the MSNPiki and hypothetic pages, and recorded dialogues.
+#![doc = include_str!("commands.md")]
 
 pub mod challenge;
 pub mod command;

@@ -72,3 +72,42 @@ fn the_protocol_has_no_clock_no_sockets_and_no_randomness() {
 fn the_import_reader_sees_imports() {
     assert_eq!(imports("use crate::msn::ids;\nlet x = crate::bridge::Y;"), ["msn", "bridge"]);
 }
+
+/// The table of commands in the documentation of `msn`: it names every verb that is decoded, and files that handle them.
+#[test]
+fn the_table_of_commands_is_complete_and_leads_somewhere() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let table = std::fs::read_to_string(source.join("msn/commands.md")).unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let named = |verb: &str| table.contains(&format!("`{verb}`"));
+    let mut verbs = std::collections::BTreeSet::new();
+    for file in files_of("msn/command") {
+        let text = std::fs::read_to_string(file).unwrap();
+        // A verb is three capital letters in quotes, in front of what is done about it or where a line begins.
+        for (at, _) in text.match_indices('"') {
+            let Some(word) = text.get(at + 1..at + 4).filter(|w| w.bytes().all(|b| b.is_ascii_uppercase()))
+            else {
+                continue;
+            };
+            let arm = text[at + 4..].starts_with("\" =>") || text[at + 4..].starts_with("\" if ");
+            if arm || text[..at].ends_with("Encoder::new(") {
+                verbs.insert(word.to_owned());
+            }
+        }
+    }
+    assert!(verbs.len() > 35, "{verbs:?}");
+    let missing: Vec<&String> = verbs.iter().filter(|verb| !named(verb) && *verb != "TWN").collect();
+    assert!(missing.is_empty(), "not in the table: {missing:?}");
+    for row in rows {
+        for (cell, folders) in [(row[4], ["msn/session", "msn"]), (row[5], ["service", "service"])] {
+            for file in cell.split('`').filter(|word| word.contains(".rs")) {
+                let exists = folders.iter().any(|folder| source.join(folder).join(file).exists());
+                assert!(exists, "{} leads to {file}", row[1]);
+            }
+        }
+    }
+}
