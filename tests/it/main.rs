@@ -9,6 +9,7 @@ mod conformance;
 mod contacts;
 mod features;
 mod fuzz;
+mod hostile;
 mod irc;
 mod kills;
 mod layering;

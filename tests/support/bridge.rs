@@ -128,6 +128,10 @@ impl Bridge {
         .await;
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").pid()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("bridge.log")).unwrap_or_default()
     }

@@ -42,6 +42,11 @@ impl Wire {
         self.writer.write_all(bytes).await.expect("the MSN service reads");
     }
 
+    /// The same where the other side may have closed; whether it had not.
+    pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> bool {
+        self.writer.write_all(bytes).await.is_ok()
+    }
+
     /// `None` at the end of the connection.
     pub(crate) async fn read(&mut self) -> Option<Unit> {
         let mut line = String::new();

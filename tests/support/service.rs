@@ -68,6 +68,10 @@ impl MsnService {
         found.expect("a switchboard").to_owned()
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     pub(crate) async fn kill(&mut self) {
         self.process.kill().await;
     }
