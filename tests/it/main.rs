@@ -10,6 +10,7 @@ mod contacts;
 mod features;
 mod fuzz;
 mod hostile;
+mod independent;
 mod irc;
 mod kills;
 mod layering;

@@ -89,8 +89,8 @@ impl World {
             return Err(ErrorCode::ALREADY_THERE);
         }
         match list {
+            // The other way round is taken: a block outweighs, and there are clients that block before they disallow.
             ListKind::Allow if lists.has(ListKind::Block) => Err(ErrorCode::OPPOSITE_LIST),
-            ListKind::Block if lists.has(ListKind::Allow) => Err(ErrorCode::OPPOSITE_LIST),
             ListKind::Pending => Err(ErrorCode::INVALID_PARAMETER),
             // Only somebody who waits for an answer can be confirmed.
             ListKind::Reverse if !lists.has(ListKind::Pending) => Err(ErrorCode::INVALID_PARAMETER),

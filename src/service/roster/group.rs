@@ -84,7 +84,11 @@ impl World {
             Some(group) => group.name = name.clone(),
             None => account.first_group = name.clone(),
         }
-        self.reply(conn, trid, owner, "REG", [given.0.clone(), name.to_string()]);
+        let parameters = match self.dialect(conn).has_guids() {
+            true => [name.to_string(), given.0.clone()],
+            false => [given.0.clone(), name.to_string()],
+        };
+        self.reply(conn, trid, owner, "REG", parameters);
     }
 
     pub(super) fn remove_group(&mut self, conn: ConnId, trid: TrId, owner: &Email, given: &GroupId) {
@@ -113,7 +117,8 @@ impl World {
         if others.any(|group| group.name == *name) { Err(ErrorCode::GROUP_EXISTS) } else { Ok(()) }
     }
 
-    /// A reply of the group commands: the list version in front and a zero behind, up to MSNP9.
+    /// A reply of the group commands: the list version in front and, but for a removal, a zero behind. From MSNP10 on the
+    /// version stands at 1 and the name before the GUID: the form that the servers of today have, and their clients read.
     fn reply<const N: usize>(
         &mut self,
         conn: ConnId,
@@ -122,9 +127,9 @@ impl World {
         verb: &str,
         parameters: [String; N],
     ) {
-        let version = self.bump(conn, owner).map(|version| version.to_string());
-        let tail = (version.is_some() && verb != "RMG").then(|| "0".to_owned());
-        let rest = version.into_iter().chain(parameters).chain(tail).collect();
+        let version = self.bump(conn, owner).unwrap_or(1).to_string();
+        let tail = (verb != "RMG").then(|| "0".to_owned());
+        let rest = std::iter::once(version).chain(parameters).chain(tail).collect();
         if let Some(verb) = Verb::parse(verb) {
             self.send(conn, ServerCommand::Group { verb, trid, rest });
         }

@@ -115,8 +115,8 @@ fn conf_048_groups_have_limits_and_their_own_numbers() {
 
     let (mut stage, alice, bob) = pair(Dialect::Msnp11);
     let made = stage.say(alice, "ADG 7 My%20friends\r\n");
-    let guid = Stage::word(&made, "ADG", 3).trim().to_owned();
-    assert_eq!(made, format!("ADG 7 My%20friends {guid}\r\n"));
+    let guid = Stage::word(&made, "ADG", 4).trim().to_owned();
+    assert_eq!(made, format!("ADG 7 1 My%20friends {guid} 0\r\n"));
     let added = stage.say(alice, "ADC 8 FL N=bob@example.com F=Bob\r\n");
     let id = added.split("C=").nth(1).unwrap().split("\r\n").next().unwrap().to_owned();
     assert_eq!(
@@ -131,7 +131,7 @@ fn conf_048_groups_have_limits_and_their_own_numbers() {
     // Renamed by its id, removed by its name, and whoever was in it alone goes with it.
     assert!(stage.say(alice, &format!("REG 13 {guid} Pals\r\n")).contains("Pals"));
     stage.heard(bob);
-    assert_eq!(stage.say(alice, "RMG 14 Pals\r\n"), "RMG 14 Pals\r\n");
+    assert_eq!(stage.say(alice, "RMG 14 Pals\r\n"), "RMG 14 1 Pals\r\n");
     assert_eq!(stage.heard(bob), "REM 0 RL alice@example.com\r\n");
     assert_eq!(stage.say(alice, "RMG 15 no-guid-at-all\r\n"), "224 15\r\n");
 }

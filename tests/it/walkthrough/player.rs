@@ -201,20 +201,18 @@ impl Player {
             for recorded in &line.recorded {
                 for (at, rule) in RULES.iter().enumerate().filter(|(_, rule)| rule.theirs.contains('@')) {
                     let Some(pattern) = place.fitting(rule.theirs, &recorded.line) else { continue };
-                    let fixed = |line: &str| {
-                        let words = line.split(' ').zip(pattern.split(' '));
-                        let words = words.filter(|(_, p)| !matches!(*p, "@" | "*" | "**"));
-                        words.map(|(word, _)| decoded(word)).collect::<Vec<_>>()
-                    };
+                    let Some(own_pattern) = place.holds(rule.ours) else { continue };
+                    let own_pattern = if rule.ours == rule.theirs { pattern } else { own_pattern };
+                    let heard = self.renamed(&recorded.line);
                     let alike = |unit: &&Unit| {
-                        words_fit(pattern, &unit.line)
-                            && fixed(&unit.line) == fixed(&self.renamed(&recorded.line))
+                        words_fit(own_pattern, &unit.line)
+                            && at_mark(&unit.line, own_pattern, "_") == at_mark(&heard, pattern, "_")
                     };
                     let Some(own) = line.actual.iter().rev().find(alike) else { continue };
-                    let pairs = recorded.line.split(' ').zip(own.line.split(' ')).zip(pattern.split(' '));
-                    for ((theirs, own), _) in pairs.filter(|(_, pattern)| *pattern == "@") {
+                    let theirs = at_mark(&recorded.line, pattern, "@");
+                    for (theirs, own) in theirs.iter().zip(at_mark(&own.line, own_pattern, "@")) {
                         used.push(at);
-                        learned.push((bare(theirs), bare(own)));
+                        learned.push((bare(theirs), bare(&own)));
                     }
                 }
             }
@@ -257,4 +255,10 @@ impl Player {
 /// A page of the sign-in, in whatever name the recording has for it.
 fn is_page(tag: &str) -> bool {
     [".login", ".nexus", ".TLS"].iter().any(|kind| tag.contains(kind))
+}
+
+/// The words of a line that stand where its pattern has this mark.
+fn at_mark(line: &str, pattern: &str, mark: &str) -> Vec<String> {
+    let words = line.split(' ').zip(pattern.split(' ')).filter(|(_, p)| *p == mark);
+    words.map(|(word, _)| decoded(word)).collect()
 }

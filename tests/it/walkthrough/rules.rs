@@ -49,12 +49,18 @@ pub(super) const RULES: &[Rule] = &[
         "47",
         "the list version counts changes, and the recorded server takes some that are none",
     ),
-    same("[11]ADG _ _ @ **|[11]ADC _ FL _ _ @", "48", "each server names groups and contacts itself"),
+    same("[11]ADC _ FL _ _ @", "41", "each server names contacts itself"),
     Rule {
-        theirs: "VER _ _|[11]REG _ 1 _ _ 0|[11]RMG _ 1 _|[8]224 _",
-        ours: "VER _ _ CVR0|[11]REG _ _ _|[11]RMG _ _|[8]230 _",
+        theirs: "[11]ADG _ _ @ 0",
+        ours: "[11]ADG _ 1 _ @ 0",
+        source: "48",
+        reason: "each server names groups itself; another server's form, which independent clients wait for",
+    },
+    Rule {
+        theirs: "VER _ _|[8]224 _",
+        ours: "VER _ _ CVR0|[8]230 _",
         source: "16, 48",
-        reason: "the forms and the number that Microsoft's servers used",
+        reason: "the form and the number that Microsoft's servers used",
     },
     same("QNG *", "64", "each server says when it wants the next one"),
     Rule {
