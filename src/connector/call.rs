@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::dial::Stream;
 use super::invitation::Declined;
 use super::pump::{Pump, now};
 use super::{CallFailure, ConnectError, Shared, convert, group};
@@ -189,7 +190,6 @@ impl Call {
     }
 
     async fn open(&mut self, begin: Begin) -> Result<Pump<SwitchboardSession>, CallFailure> {
-        let not_opened = |error: ConnectError| CallFailure::NotOpened(error.to_string());
         let (email, dialect) = (self.of.email.clone(), self.of.dialect);
         match begin {
             Begin::Calling { assigned, invitees } => {
@@ -197,27 +197,20 @@ impl Call {
                 let assigned = tokio::time::timeout(ASSIGNMENT, assigned).await.map_err(|_| late())?;
                 let (board, cookie) =
                     assigned.map_err(|_| CallFailure::Lost)?.map_err(CallFailure::NotOpened)?;
-                let way = self
-                    .of
-                    .shared
-                    .dialler
-                    .open(Destination::Switchboard, &board)
-                    .await
-                    .map_err(not_opened)?;
-                Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), way.stream))
+                let stream = self.reach(&board).await?;
+                Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), stream))
             }
             Begin::Rung { board, cookie, session, permit } => {
                 self.permit = Some(permit);
-                let way = self
-                    .of
-                    .shared
-                    .dialler
-                    .open(Destination::Switchboard, &board)
-                    .await
-                    .map_err(not_opened)?;
-                Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), way.stream))
+                let stream = self.reach(&board).await?;
+                Ok(Pump::new(SwitchboardSession::answer(now(), dialect, email, cookie, session), stream))
             }
         }
+    }
+
+    async fn reach(&self, board: &HostPort) -> Result<Box<dyn Stream>, CallFailure> {
+        let way = self.of.shared.dialler.open(Destination::Switchboard, board).await;
+        way.map(|way| way.stream).map_err(|error: ConnectError| CallFailure::NotOpened(error.to_string()))
     }
 
     async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {

@@ -92,16 +92,20 @@ pub(crate) fn steps(file: &str) -> Vec<Step> {
             }
             continue;
         }
-        let (from_client, rest) = match (line.strip_prefix(">>> ["), line.strip_prefix("<<< [")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => continue,
-        };
-        let Some((tag, record)) = rest.split_once("] ") else { continue };
+        let Some((from_client, tag, record)) = said(line) else { continue };
         let (tag, bytes) = (tag.to_owned(), unescape(record));
         steps.push(if from_client { Step::Client(tag, bytes) } else { Step::Server(tag, bytes) });
     }
     steps
+}
+
+/// A line of a recording that somebody said: whether the client did, on which connection, and what.
+fn said(line: &str) -> Option<(bool, &str, &str)> {
+    let (from_client, rest) = match line.strip_prefix(">>> [") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("<<< [")?),
+    };
+    rest.split_once("] ").map(|(tag, record)| (from_client, tag, record))
 }
 
 fn connections(file: &str, text: &str) -> Vec<Recorded> {
@@ -117,12 +121,7 @@ fn connections(file: &str, text: &str) -> Vec<Recorded> {
             }
             continue;
         }
-        let (from_client, rest) = match (line.strip_prefix(">>> ["), line.strip_prefix("<<< [")) {
-            (Some(rest), _) => (true, rest),
-            (_, Some(rest)) => (false, rest),
-            _ => continue,
-        };
-        let Some((tag, record)) = rest.split_once("] ") else { continue };
+        let Some((from_client, tag, record)) = said(line) else { continue };
         let at = *open.entry(tag.to_owned()).or_insert_with(|| {
             found.push(Recorded { file: file.to_owned(), tag: tag.to_owned(), ..Recorded::default() });
             found.len() - 1
