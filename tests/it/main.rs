@@ -9,6 +9,7 @@ mod conformance;
 mod contacts;
 mod features;
 mod fuzz;
+mod groups;
 mod hostile;
 mod independent;
 mod irc;
