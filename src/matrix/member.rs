@@ -95,6 +95,7 @@ impl MatrixFrontend {
         batch.put(Table::Members, member_row(user, Some(room)), []);
         // What a crash forgets, the next message writes again.
         drop(self.storage.commit(batch, Urgency::Soon));
+        self.presence.again(user);
         Ok(())
     }
 

@@ -104,6 +104,16 @@ impl Board {
         drop(entries);
         self.changed.notify_one();
     }
+
+    /// Has what a ghost shows said again at once: somebody who has not seen it may be looking now.
+    pub(super) fn again(&self, user: &UserId) {
+        let mut entries = self.entries();
+        let Some(shown) = entries.shown.get_mut(user).filter(|shown| !shown.changed) else { return };
+        shown.changed = true;
+        entries.changed.push_back(user.to_owned());
+        drop(entries);
+        self.changed.notify_one();
+    }
 }
 
 impl MatrixFrontend {

@@ -13,6 +13,8 @@ pub(crate) struct MatrixUser {
     since: Option<String>,
     /// Timeline events that were synced and not yet asked for.
     seen: Vec<Value>,
+    /// Where among them the last one that was asked for stood.
+    found_at: usize,
     transactions: u64,
 }
 
@@ -31,6 +33,7 @@ impl MatrixUser {
             id: text("user_id"),
             since: None,
             seen: Vec::new(),
+            found_at: 0,
             transactions: 0,
         }
     }
@@ -82,12 +85,28 @@ impl MatrixUser {
         within(what, async {
             loop {
                 if let Some(at) = self.seen.iter().position(&wanted) {
+                    self.found_at = at;
                     return self.seen.remove(at);
                 }
                 self.sync().await;
             }
         })
         .await
+    }
+
+    /// The same, and what `stale` accepts among the earlier ones is forgotten: the next is one that came later.
+    pub(crate) async fn event_after(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+        stale: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let found = self.event(what, &wanted).await;
+        let mut earlier = std::mem::take(&mut self.seen);
+        let later = earlier.split_off(self.found_at);
+        earlier.retain(|event| !stale(event));
+        self.seen = [earlier, later].concat();
+        found
     }
 
     /// A message whose body is exactly this.
