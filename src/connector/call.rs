@@ -125,6 +125,8 @@ pub(super) struct Call {
     pub(super) conversation: ConversationId,
     handle: CallHandle,
     members: Vec<Email>,
+    /// Members that the server dropped for being idle. They are still part of the conversation.
+    dropped: Vec<Email>,
     /// What those who were here are called.
     names: HashMap<Email, String>,
     opened: bool,
@@ -154,6 +156,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         // The task must not keep its own mailbox open.
         handle: handle.clone(),
         members: Vec::new(),
+        dropped: Vec::new(),
         names: HashMap::new(),
         opened: false,
         had_its_time: false,
@@ -316,16 +319,19 @@ impl Call {
             }
             CallEvent::Joined { email, name, .. } => {
                 self.invited(&email, Ok(()));
+                let is_back = self.dropped.contains(&email);
+                self.dropped.retain(|dropped| *dropped != email);
                 self.members.push(email.clone());
                 self.names.insert(email.clone(), name.clone());
                 self.had_its_time = true;
-                if self.opened {
+                if self.opened && !is_back {
                     self.regroup(Some((&email, &name))).await;
                 }
             }
             CallEvent::Left { email, idle } => self.left(&email, idle).await,
             CallEvent::InviteFailed { email, failure } => {
                 self.had_its_time = true;
+                self.gone(&email).await;
                 let reason = match failure {
                     InviteFailure::Refused(code) => code.to_string(),
                     InviteFailure::NoAnswer => "they did not answer".into(),
@@ -395,7 +401,8 @@ impl Call {
 
     async fn remember_group(&self) {
         let (shared, login) = (&self.of.shared, &self.of.login);
-        if let Err(error) = group::remember(shared, login, &self.conversation, &self.members).await {
+        let everybody = [&self.members[..], &self.dropped].concat();
+        if let Err(error) = group::remember(shared, login, &self.conversation, &everybody).await {
             tracing::error!(%error, "a group conversation could not be written down");
         }
     }
@@ -406,9 +413,26 @@ impl Call {
 
     async fn left(&mut self, email: &Email, idle: bool) {
         self.members.retain(|member| member != email);
+        if idle {
+            // Still part of the conversation: the next words call them again.
+            return self.dropped.push(email.clone());
+        }
         self.last_said = Instant::now();
-        // Somebody dropped for being idle is still part of the conversation and is called again with the next message.
-        if !idle && group::is_group(&self.conversation) && !self.members.is_empty() {
+        self.tell_left(email).await;
+    }
+
+    /// Somebody who had been dropped was called again and did not come.
+    async fn gone(&mut self, email: &Email) {
+        let before = self.dropped.len();
+        self.dropped.retain(|dropped| dropped != email);
+        if self.dropped.len() < before {
+            self.tell_left(email).await;
+        }
+    }
+
+    /// A group has a member less. Whoever is last stays one: there would be nobody to call any more.
+    async fn tell_left(&self, email: &Email) {
+        if group::is_group(&self.conversation) && !self.members.is_empty() {
             let ghost = self.ghost(email);
             let conversation = self.conversation.clone();
             self.tell(RemoteKind::Left { conversation, ghost, at: time_of_day() }).await;

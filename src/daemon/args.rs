@@ -94,6 +94,9 @@ pub(super) struct ServiceOptions {
     /// Ask no client for its identity, and judge no answer: some old servers did not either.
     #[arg(long)]
     pub(super) no_challenge: bool,
+    /// Seconds without a word after which people are dropped from a conversation one by one.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) idle_call: u64,
     /// A line for each account: account, password, display name.
     #[arg(long)]
     pub(super) accounts: PathBuf,

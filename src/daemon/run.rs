@@ -175,7 +175,11 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
         http: options.http,
         accounts,
         robots,
-        rules: Rules { challenge: !options.no_challenge, ..Rules::default() },
+        rules: Rules {
+            challenge: !options.no_challenge,
+            idle_call: Duration::from_secs(options.idle_call),
+            ..Rules::default()
+        },
     };
     let service = Service::start(config).await?;
     let addresses = service.addresses;

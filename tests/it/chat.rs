@@ -40,7 +40,16 @@ impl World {
     }
 
     pub(crate) async fn start_with_friends_in(directory: TempDir, config: &str) -> Self {
-        let mut world = Self::start_up(directory, config).await;
+        Self::befriend(Self::start_up(directory, config).await).await
+    }
+
+    /// The same, and the MSN service is given more options.
+    pub(crate) async fn start_with_friends_at(directory: TempDir, service: &[&str]) -> Self {
+        let service = MsnService::start_with(directory.path(), ACCOUNTS, service).await;
+        Self::befriend(Self::start_at(service, directory, "").await).await
+    }
+
+    async fn befriend(mut world: Self) -> Self {
         let mut alice = Peer::sign_in(&world.service, "alice@example.com", "alice-pw").await;
         for friend in ["bob@example.com", "carol@example.com"] {
             alice.wire.send("ADC", &format!("FL N={friend} F={friend}")).await;
@@ -63,6 +72,10 @@ impl World {
     /// Nobody is signed in to MSN yet.
     pub(crate) async fn start_up(directory: TempDir, config: &str) -> Self {
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
+        Self::start_at(service, directory, config).await
+    }
+
+    async fn start_at(service: MsnService, directory: TempDir, config: &str) -> Self {
         let mut bridge =
             Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
         let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;

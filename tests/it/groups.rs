@@ -15,6 +15,25 @@ async fn three() -> (World, [Peer; 2], [Wire; 2], String) {
     (world, [bob, carol], [bobs, carols], room)
 }
 
+#[tokio::test]
+async fn whoever_was_dropped_for_being_idle_is_called_again_silently() {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::start_with_friends_at(directory, &["--idle-call", "5"]).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    let (mut world, _bobs, mut carols, room) = call_of_three(world, &mut bob, &mut carol, "a word").await;
+    carols.line("BYE bob@example.com 1").await;
+    world.user.send(&room, "and another").await;
+    let mut bobs = bob.answer().await;
+    bobs.message("and another").await;
+    bobs.say(&text("still awake")).await;
+    assert_eq!(world.user.message("still awake").await["room_id"], room.as_str());
+    // For those in the room nobody left.
+    let members = world.user.call(Method::GET, &format!("rooms/{room}/members"), None).await;
+    let left = members["chunk"].as_array().unwrap().iter().any(|m| m["content"]["membership"] == "leave");
+    assert!(!left, "{members}");
+}
+
 /// Bob calls Alice, then Carol, and says something.
 async fn call_of_three(
     mut world: World,

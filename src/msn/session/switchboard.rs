@@ -20,6 +20,9 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
 /// Most messages queued before the first member joins.
 const MAX_QUEUED: usize = 128;
 
+/// Most people who are remembered as dropped.
+const MAX_DROPPED: usize = 64;
+
 /// Names a message handed to [`SwitchboardSession::send`], on this session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageHandle(u64);
@@ -115,8 +118,10 @@ pub struct SwitchboardSession {
     events: VecDeque<CallEvent>,
     next_handle: u64,
     last_failure: Option<InviteFailure>,
-    /// Those called at the beginning are still on their way: what is said waits for all of them.
+    /// Those called at the beginning, or called again, are still on their way: what is said waits for all of them.
     gathering: bool,
+    /// Dropped by the server for being idle while others stayed: called again before the next words.
+    dropped: Vec<Email>,
 }
 
 impl SwitchboardSession {
@@ -157,6 +162,7 @@ impl SwitchboardSession {
             next_handle: 0,
             last_failure: None,
             gathering: true,
+            dropped: Vec::new(),
         }
     }
 
@@ -188,6 +194,9 @@ impl SwitchboardSession {
         let handle = MessageHandle(self.next_handle);
         self.next_handle += 1;
         let queued = Queued { handle, acknowledge, payload };
+        if acknowledge != Acknowledge::Never {
+            self.call_dropped(now);
+        }
         if !self.members.is_empty() && !self.gathering {
             self.transmit(now, queued);
         } else if acknowledge == Acknowledge::Never {
@@ -199,6 +208,18 @@ impl SwitchboardSession {
             self.events.push_back(CallEvent::Failed(handle, SendFailure::NobodyThere(failure)));
         }
         handle
+    }
+
+    /// What is said is for everybody who was here (§6.3): those whom the server dropped are called again first. In a
+    /// call that is empty nothing waits for them.
+    fn call_dropped(&mut self, now: Instant) {
+        if self.members.is_empty() {
+            return;
+        }
+        for email in std::mem::take(&mut self.dropped) {
+            self.gathering = true;
+            self.invite(now, email);
+        }
     }
 
     /// Leaves the call; the server closes.
@@ -285,6 +306,7 @@ impl SwitchboardSession {
 
     fn joined(&mut self, now: Instant, member: Member) {
         self.invites.retain(|invite| invite.email != member.email);
+        self.dropped.retain(|dropped| *dropped != member.email);
         // The own account is there too when another client of it takes part: nobody new.
         if member.email == self.own || self.members.iter().any(|known| known.email == member.email) {
             return;
@@ -300,6 +322,9 @@ impl SwitchboardSession {
         self.members.retain(|member| member.email != email);
         self.assemblers.retain(|(known, _)| *known != email);
         if self.members.len() < before {
+            if idle && self.dropped.len() < MAX_DROPPED {
+                self.dropped.push(email.clone());
+            }
             self.events.push_back(CallEvent::Left { email, idle });
         }
     }

@@ -440,6 +440,34 @@ fn what_is_said_at_first_waits_for_everybody_who_was_called() {
 }
 
 #[test]
+fn those_dropped_for_being_idle_are_called_again_before_the_next_words() {
+    let now = Instant::now();
+    let mut session = call(now);
+    session.handle_input(now, b"USR 1 OK alice@e.c Alice\r\nJOI bob@e.c Bob\r\nJOI eve@e.c Eve\r\n").unwrap();
+    session.handle_input(now, b"BYE bob@e.c 1\r\n").unwrap();
+    written(&mut session);
+    // Typing is worth no ring.
+    session.send(now, Acknowledge::Never, text("typing"));
+    assert!(!written(&mut session).contains("CAL"));
+    session.send(now, Acknowledge::Always, text("one"));
+    session.send(now, Acknowledge::Always, text("two"));
+    assert_eq!(written(&mut session), "CAL 4 bob@e.c\r\n");
+    session.handle_input(now, b"JOI bob@e.c Bob\r\n").unwrap();
+    let sent = written(&mut session);
+    assert!(sent.starts_with("MSG 5 A ") && sent.contains("MSG 6 A "), "{sent}");
+    // Who does not come is told of, and called no more; the others hear what is said.
+    session.handle_input(now, b"BYE bob@e.c 1\r\n").unwrap();
+    session.send(now, Acknowledge::Always, text("three"));
+    assert_eq!(written(&mut session), "CAL 7 bob@e.c\r\n");
+    session.handle_input(now, b"217 7\r\n").unwrap();
+    assert!(written(&mut session).starts_with("MSG 8 A "));
+    let failed = events(&mut session).into_iter().filter(|e| matches!(e, CallEvent::InviteFailed { .. }));
+    assert_eq!(failed.count(), 1);
+    session.send(now, Acknowledge::Always, text("four"));
+    assert!(written(&mut session).starts_with("MSG 9 A "));
+}
+
+#[test]
 fn a_call_that_ends_tells_what_was_never_sent_from_what_may_have_arrived() {
     let now = Instant::now();
     let mut queued = call(now);
