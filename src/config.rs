@@ -82,7 +82,11 @@ pub struct IrcRelaySection {
     pub network: String,
     pub channel: String,
     pub login: String,
+    /// With whom: one contact, or in their place several, who are a group.
+    #[serde(default)]
     pub contact: String,
+    #[serde(default)]
+    pub contacts: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -192,6 +192,7 @@ impl Config {
             proxy: check_proxy(section)?,
             gateway: check_gateway(section)?,
             product,
+            groups: self.relay_groups()?,
         };
         let server =
             if embedded { MsnServer::Embedded(self.embedded_accounts()?) } else { MsnServer::Elsewhere };

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use super::{Config, ConfigError, IrcNetworkSection, IrcPersonSection, IrcRelaySection, secret};
-use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{LoginId, PortalKey, UserId};
+use crate::connector::conversation_of;
 use crate::irc::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
 use crate::msn::ids::Email;
+
+/// Most contacts in a group: a call holds twenty, and one of them is we.
+const MAX_GROUP: usize = 19;
 
 impl Config {
     pub(super) fn check_irc(&self) -> Result<IrcConfig, ConfigError> {
@@ -62,14 +66,49 @@ impl Config {
         if !is_channel {
             return Err(ConfigError::value(&key("channel"), &relay.channel, "a channel, as in #friends"));
         }
-        let account = |name: &str, value: &str| {
+        let login = Email::parse(&relay.login).ok().filter(Email::is_address);
+        let login =
+            login.ok_or_else(|| ConfigError::value(&key("login"), &relay.login, "an e-mail address"))?;
+        let members = self.relay_members(at)?;
+        let portal = PortalKey::new(LoginId::new(login.to_key()), conversation_of(&members));
+        let members = members.iter().map(Email::to_key).collect();
+        Ok(RelayConfig { network: relay.network.clone(), channel: relay.channel.clone(), portal, members })
+    }
+
+    /// Whose words a relay carries: one contact's, or those of a group.
+    fn relay_members(&self, at: usize) -> Result<Vec<Email>, ConfigError> {
+        let relay = &self.irc.relays[at];
+        let key = |name: &str| format!("irc.relays[{at}].{name}");
+        let account = |name: &str, value: &String| {
             let email = Email::parse(value).ok().filter(Email::is_address);
             email.ok_or_else(|| ConfigError::value(&key(name), value, "an e-mail address"))
         };
-        let login = account("login", &relay.login)?;
-        let contact = account("contact", &relay.contact)?;
-        let portal = PortalKey::new(LoginId::new(login.to_key()), ConversationId::new(contact.to_key()));
-        Ok(RelayConfig { network: relay.network.clone(), channel: relay.channel.clone(), portal })
+        if relay.contacts.is_empty() {
+            return Ok(vec![account("contact", &relay.contact)?]);
+        }
+        if !relay.contact.is_empty() {
+            return Err(ConfigError::value(&key("contact"), &relay.contact, "nothing beside contacts"));
+        }
+        let members = relay.contacts.iter().map(|contact| account("contacts", contact));
+        let mut members: Vec<Email> = members.collect::<Result<_, _>>()?;
+        members.sort_by_key(Email::to_key);
+        members.dedup_by_key(|member| member.to_key());
+        match members.len() {
+            1..=MAX_GROUP => Ok(members),
+            more => Err(ConfigError::value(&key("contacts"), more, "at most 19 people")),
+        }
+    }
+
+    /// The groups that relays name, for whoever holds the calls.
+    pub(super) fn relay_groups(&self) -> Result<Vec<(LoginId, Vec<Email>)>, ConfigError> {
+        let mut groups = Vec::new();
+        for (at, relay) in self.irc.relays.iter().enumerate() {
+            let members = self.relay_members(at)?;
+            if let (Ok(login), 2..) = (Email::parse(&relay.login), members.len()) {
+                groups.push((LoginId::new(login.to_key()), members));
+            }
+        }
+        Ok(groups)
     }
 }
 

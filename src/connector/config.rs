@@ -2,9 +2,10 @@
 
 use secrecy::SecretString;
 
+use crate::bridge::ids::LoginId;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::HostPort;
+use crate::msn::ids::{Email, HostPort};
 
 /// How servers are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,4 +46,6 @@ pub struct MsnConfig {
     pub gateway: Option<reqwest::Url>,
     /// Answers challenges in place of the published product of the dialect.
     pub product: Option<Product>,
+    /// Groups that are there before anybody has called them together: whose, and who is in them.
+    pub groups: Vec<(LoginId, Vec<Email>)>,
 }

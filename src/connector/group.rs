@@ -1,6 +1,7 @@
 //! Group conversations: a call with several people is one conversation, and the same people later are the same one.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Shared, convert};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -28,13 +29,43 @@ fn sorted(members: &[Email]) -> Vec<String> {
     keys
 }
 
-/// The conversation of exactly these people; a new one is written down.
+/// The conversation with these people, as a configuration that names them knows it: with one it is theirs, with several
+/// a group whose id follows from who they are.
+pub fn conversation_of(members: &[Email]) -> ConversationId {
+    single(members).unwrap_or_else(|| {
+        let digest = Sha256::digest(sorted(members).join("\0"));
+        let id = digest.iter().take(8).fold(String::new(), |id, byte| format!("{id}{byte:02x}"));
+        ConversationId::new(format!("{PREFIX}{id}"))
+    })
+}
+
+fn read(shared: &Shared, login: &LoginId, group: &ConversationId) -> Result<Option<Record>, StorageError> {
+    let stored = shared.storage.read(Table::Groups, &row(login, group.as_str()))?;
+    Ok(stored.and_then(|value| serde_json::from_slice(&value).ok()))
+}
+
+/// Writes down a group that the configuration names, unless it is known: then whoever came or left since counts.
+pub(super) async fn ensure(shared: &Shared, login: &LoginId, members: &[Email]) -> Result<(), StorageError> {
+    let group = conversation_of(members);
+    match is_group(&group) && read(shared, login, &group)?.is_none() {
+        true => remember(shared, login, &group, members).await,
+        false => Ok(()),
+    }
+}
+
+/// The conversation of exactly these people; a new one is written down. Where several groups have come to have the same
+/// members it is the one whose id follows from them.
 pub(super) async fn find_or_make(
     shared: &Shared,
     login: &LoginId,
     members: &[Email],
 ) -> Result<ConversationId, StorageError> {
     let wanted = sorted(members);
+    let proper = conversation_of(members);
+    let taken = read(shared, login, &proper)?;
+    if taken.as_ref().is_some_and(|record| record.members == wanted) {
+        return Ok(proper);
+    }
     let prefix = row(login, "");
     for (key, value) in shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)? {
         let same = serde_json::from_slice::<Record>(&value).is_ok_and(|record| record.members == wanted);
@@ -43,9 +74,13 @@ pub(super) async fn find_or_make(
             return Ok(ConversationId::new(group));
         }
     }
-    let group = format!("{PREFIX}{:016x}", rand::random::<u64>());
-    remember(shared, login, &ConversationId::new(group.clone()), members).await?;
-    Ok(ConversationId::new(group))
+    let group = match taken {
+        None => proper,
+        // Others are in that one by now.
+        Some(_) => ConversationId::new(format!("{PREFIX}{:016x}", rand::random::<u64>())),
+    };
+    remember(shared, login, &group, members).await?;
+    Ok(group)
 }
 
 /// Writes down who is in a group now.
@@ -66,8 +101,7 @@ pub(super) fn members(shared: &Shared, login: &LoginId, conversation: &Conversat
     if !is_group(conversation) {
         return Email::parse(conversation.as_str()).into_iter().collect();
     }
-    let stored = shared.storage.read(Table::Groups, &row(login, conversation.as_str())).ok().flatten();
-    let record = stored.and_then(|value| serde_json::from_slice::<Record>(&value).ok());
+    let record = read(shared, login, conversation).ok().flatten();
     let members = record.map(|record| record.members).unwrap_or_default();
     members.iter().filter_map(|member| Email::parse(member).ok()).collect()
 }

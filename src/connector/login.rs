@@ -89,6 +89,7 @@ impl LoginTask {
     #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]
     pub(super) async fn run(mut self) {
         let mut delays = backoff();
+        self.ensure_groups().await;
         loop {
             self.tell(RemoteKind::State(ConnectionState::Connecting)).await;
             let begun = Instant::now();
@@ -117,6 +118,15 @@ impl LoginTask {
             };
             if !go_on {
                 return;
+            }
+        }
+    }
+
+    /// What the configuration names can be spoken in from the beginning.
+    async fn ensure_groups(&self) {
+        for (_, members) in self.shared.config.groups.iter().filter(|(login, _)| *login == self.login) {
+            if let Err(error) = super::group::ensure(&self.shared, &self.login, members).await {
+                tracing::error!(%error, "a group of the configuration could not be written down");
             }
         }
     }

@@ -31,6 +31,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{MsnConfig, Proxy, Transport};
 pub use dial::reach;
 pub use error::{CallFailure, ConnectError, TicketError};
+pub use group::conversation_of;
 pub use ticket::Passport;
 
 use crate::bridge::BridgeHandle;

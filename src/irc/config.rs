@@ -49,4 +49,6 @@ pub struct RelayConfig {
     pub network: String,
     pub channel: String,
     pub portal: PortalKey,
+    /// Accounts of the contacts who speak in it, as the configuration names them.
+    pub members: Vec<String>,
 }

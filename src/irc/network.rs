@@ -1,6 +1,6 @@
 //! One network: the bot, the puppets, and who speaks through whom.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
-use super::session::{self, Heard, Line, Persona, Puppets, Said, SayFailure, SessionHandle, Standing};
+use super::session::{self, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
 use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::ports::{Content, Delivery, DeliveryError};
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
@@ -57,8 +57,14 @@ pub(super) struct Network {
 /// The puppets, and what owners were told about them.
 #[derive(Default)]
 struct People {
-    puppets: Puppets,
+    puppets: HashMap<String, Puppet>,
     told: HashSet<String>,
+}
+
+/// A connection of its own, and the channels that it is for.
+struct Puppet {
+    session: SessionHandle,
+    channels: Vec<String>,
 }
 
 /// Somebody who could have a puppet.
@@ -67,8 +73,8 @@ struct Person {
     key: String,
     wanted: String,
     name: String,
-    /// Their direct conversation, for people of the network.
-    conversation: Option<ConversationId>,
+    /// For people of the network.
+    account: Option<String>,
 }
 
 impl Person {
@@ -79,7 +85,7 @@ impl Person {
                 // One owner, whatever they are called where they speak.
                 let key = format!("owner of {}", relay.portal.receiver);
                 let first = name.trim_start_matches('@').split([':', '@']).next().unwrap_or(name);
-                Some(Self { key, wanted: first.to_owned(), name: name.clone(), conversation: None })
+                Some(Self { key, wanted: first.to_owned(), name: name.clone(), account: None })
             }
             Author::Relayed { .. } | Author::Bridge => None,
         }
@@ -88,15 +94,15 @@ impl Person {
     fn ghost(ghost: &Ghost) -> Self {
         let account = ghost.id.as_str();
         let wanted = account.split('@').next().unwrap_or(account).to_owned();
-        let conversation = Some(ConversationId::new(account));
-        Self { key: format!("ghost {account}"), wanted, name: ghost.name.clone(), conversation }
+        let key = format!("ghost {account}");
+        Self { key, wanted, name: ghost.name.clone(), account: Some(account.to_owned()) }
     }
 
-    /// Whether they speak at the other end of this relay too: a contact in every channel that is their conversation, an
-    /// owner in every one of that login's.
+    /// Whether they speak at the other end of this relay too: a contact in every channel that is a conversation with
+    /// them, an owner in every one of that login's.
     fn speaks_in(&self, relay: &RelayConfig, first: &RelayConfig) -> bool {
-        match &self.conversation {
-            Some(conversation) => relay.portal.conversation == *conversation,
+        match &self.account {
+            Some(account) => relay.members.contains(account),
             None => relay.portal.receiver == first.portal.receiver,
         }
     }
@@ -219,7 +225,9 @@ impl Network {
     fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, bool)> {
         let mut people = self.people();
         if let Some(puppet) = people.puppets.get(&person.key) {
-            return Some((puppet.clone(), false));
+            // Somebody who was called into a group later than the puppet was made speaks there through the bot.
+            let is_there = puppet.channels.contains(&relay.channel);
+            return is_there.then(|| (puppet.session.clone(), false));
         }
         if people.puppets.len() >= self.manners.max_puppets {
             return None;
@@ -233,12 +241,12 @@ impl Network {
             wanted: person.wanted.clone(),
             suffix: self.config.puppet_suffix.clone(),
             real_name: person.name.clone(),
-            channels,
+            channels: channels.clone(),
             watched: Vec::new(),
         };
-        let puppet = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
-        people.puppets.insert(person.key.clone(), puppet.clone());
-        Some((puppet, true))
+        let session = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
+        people.puppets.insert(person.key.clone(), Puppet { session: session.clone(), channels });
+        Some((session, true))
     }
 
     /// The owner hears once of each contact who has to speak through the bot.
@@ -264,7 +272,7 @@ impl Network {
             (false, _) => {
                 let concerned = self.own.relays.iter().any(|relay| logins.contains(&relay.portal.receiver));
                 if let Some(puppet) = self.people().puppets.get(&person.key).filter(|_| concerned) {
-                    puppet.away(away);
+                    puppet.session.away(away);
                 }
             }
         }
@@ -347,7 +355,7 @@ async fn decline(bot: &SessionHandle, nick: String) {
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {
-        matches!(&*puppet.standing.borrow(), Standing::Joined { nick: own } if own.eq_ignore_ascii_case(nick))
+        matches!(&*puppet.session.standing.borrow(), Standing::Joined { nick: own } if own.eq_ignore_ascii_case(nick))
     })
 }
 

@@ -453,6 +453,3 @@ fn confirmed(flow: &mut Flow, token: &str) {
         let _ = waiting.reply.send(Ok(())); // whoever asked may have gone
     }
 }
-
-/// Connections by the person they stand for.
-pub(super) type Puppets = HashMap<String, SessionHandle>;

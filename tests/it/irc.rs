@@ -21,6 +21,40 @@ fn relay_config(port: u16, contacts: &[&str]) -> String {
     )
 }
 
+#[tokio::test]
+async fn a_channel_is_the_other_end_of_a_group() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Ngircd::start(directory.path(), 0).await;
+    let config = relay_config(server.port, &["'', contacts: [carol@example.com, bob@example.com]"]);
+    let mut world = World::start_with_friends_in(directory, &config).await;
+    world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
+    let mut eve = Person::join(server.port, "eve", CHANNEL).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    // Nobody has called them together before: the first words do.
+    eve.say(CHANNEL, "hello, you two").await;
+    let (mut bobs, mut carols) = tokio::join!(bob.answer(), carol.answer());
+    tokio::join!(bobs.message("<eve> hello, you two"), carols.message("<eve> hello, you two"));
+    let room = world.user.message("<eve> hello, you two").await["room_id"].as_str().unwrap().to_owned();
+    for (call, name) in [(&mut bobs, "bob"), (&mut carols, "carol")] {
+        let words = format!("{name} is here");
+        call.say(&text(&words)).await;
+        let line = eve.line(&words).await;
+        assert!(line.starts_with(&format!(":{name}[m]!")), "{line}");
+        assert_eq!(world.user.message(&words).await["room_id"], room.as_str());
+    }
+    // Somebody else who is called in is heard there too, and the group stays the same one.
+    let mut dave = Peer::sign_in(&world.service, "dave@example.com", "dave-pw").await;
+    bobs.send("CAL", "dave@example.com").await;
+    let mut daves = dave.answer().await;
+    carols.line("JOI dave").await;
+    daves.say(&text("me too")).await;
+    eve.line("me too").await;
+    eve.say(CHANNEL, "four of us").await;
+    daves.message("<eve> four of us").await;
+    assert_eq!(world.user.message("<eve> four of us").await["room_id"], room.as_str());
+}
+
 /// A working set-up with a relay for each of `contacts`, and Eve in the channel.
 async fn world(connections_per_address: u32, contacts: &[&str]) -> (World, Ngircd, Person) {
     let directory = tempfile::tempdir().unwrap();

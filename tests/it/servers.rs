@@ -127,6 +127,7 @@ fn passport(address: &str) -> Passport {
         client_version: "7".into(),
         locale: "0x0409".into(),
         product: None,
+        groups: Vec::new(),
     })
     .unwrap()
 }

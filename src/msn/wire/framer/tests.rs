@@ -51,6 +51,8 @@ fn conf_005_a_length_of_zero_takes_no_bytes() {
     assert_eq!(verbs(&frames), ["UBX", "UUX", "FLN"]);
     assert_eq!(frames[1].args, ["7"]);
     assert_eq!(frames[1].payload.as_deref(), Some(&b""[..]));
+    // Nothing more has to come for it to be whole.
+    assert_eq!(verbs(&all(Direction::FromServer, b"UUX 8 0\r\n")), ["UUX"]);
 }
 
 #[test]
