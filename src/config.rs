@@ -164,6 +164,7 @@ pub struct MsnSection {
 pub struct MatrixSection {
     pub status_events: bool,
     pub presence: bool,
+    pub spaces: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -261,7 +262,7 @@ impl Default for IrcSection {
 
 impl Default for MatrixSection {
     fn default() -> Self {
-        Self { status_events: true, presence: true }
+        Self { status_events: true, presence: true, spaces: true }
     }
 }
 

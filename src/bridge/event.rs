@@ -33,6 +33,16 @@ pub struct GhostPresence {
     pub text: String,
 }
 
+/// A heading under which the owner of a login keeps contacts. Not a group conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactGroup {
+    /// The network's own; stays when the name changes.
+    pub id: String,
+    pub name: String,
+    /// The direct conversations with those in it.
+    pub conversations: Vec<ConversationId>,
+}
+
 /// How a login's connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
@@ -86,6 +96,8 @@ pub enum RemoteKind {
         body: Body,
         at: Timestamp,
     },
+    /// All groups of contacts there are now.
+    Groups(Vec<ContactGroup>),
     State(ConnectionState),
     /// Somebody asks to see the login and to be seen.
     ContactRequest(Ghost),

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 
 use super::body::Body;
-use super::event::{Author, GhostPresence, LocalEvent, Timestamp};
+use super::event::{Author, ContactGroup, GhostPresence, LocalEvent, Timestamp};
 use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::login::Credentials;
 
@@ -85,6 +85,11 @@ pub enum Signal {
     Presence {
         logins: Vec<LoginId>,
         presence: GhostPresence,
+    },
+    /// How a login's owner sorts their contacts.
+    Groups {
+        login: LoginId,
+        groups: Vec<ContactGroup>,
     },
 }
 

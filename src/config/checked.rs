@@ -128,6 +128,7 @@ impl Config {
             listen: section.listen,
             status_events: self.matrix.status_events,
             presence: self.matrix.presence,
+            spaces: self.matrix.spaces,
             ghost_per_login: self.ghost.per_login,
         })
     }

@@ -2,13 +2,13 @@
 
 use super::call::Message;
 use crate::bridge::body::{Body, Format, RichText, Style};
-use crate::bridge::event::{Author, Availability, Ghost, GhostPresence};
+use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::ports::{Content, Delivery};
-use crate::msn::command::Status;
-use crate::msn::ids::Email;
+use crate::msn::command::{ListKind, Status};
+use crate::msn::ids::{Email, GroupId};
 use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle};
-use crate::msn::session::Contact;
+use crate::msn::session::{Contact, Roster};
 
 pub(super) fn ghost_id(email: &Email) -> GhostId {
     GhostId::new(email.to_key())
@@ -16,6 +16,20 @@ pub(super) fn ghost_id(email: &Email) -> GhostId {
 
 pub(super) fn ghost(email: &Email, name: &str) -> Ghost {
     Ghost { id: ghost_id(email), name: name.to_owned() }
+}
+
+/// The groups of somebody's contacts.
+pub(super) fn groups(roster: &Roster) -> Vec<ContactGroup> {
+    let inside = |id: &GroupId| {
+        let members = roster.contacts().filter(|c| c.lists.has(ListKind::Forward) && c.groups.contains(id));
+        members.map(|contact| direct(&contact.email)).collect()
+    };
+    let group = |(id, name): (&GroupId, &String)| ContactGroup {
+        id: id.0.clone(),
+        name: name.clone(),
+        conversations: inside(id),
+    };
+    roster.groups().iter().map(group).collect()
 }
 
 /// The conversation with one person.

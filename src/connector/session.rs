@@ -219,6 +219,9 @@ impl LoginTask {
                 self.first_sight(pump).await;
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
             }
+            Event::GroupsChanged => {
+                self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
+            }
             Event::PresenceChanged(contact) => {
                 self.tell(RemoteKind::Presence(convert::presence(&contact))).await;
             }

@@ -16,7 +16,7 @@ use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
-use crate::matrix::{Appservice, Homeserver, MatrixFrontend, show_presence};
+use crate::matrix::{Appservice, Homeserver, MatrixFrontend, file_rooms, show_presence};
 use crate::store::{SealingKey, Store};
 
 /// Typing notices and receipts of Matrix users on their way; more are dropped.
@@ -137,6 +137,7 @@ pub(super) async fn start(
         }
     });
     intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
+    intake_tasks.spawn(file_rooms(matrix.clone(), intake.clone()));
     Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, broken, pinged })
 }
 

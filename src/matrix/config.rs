@@ -25,6 +25,8 @@ pub struct MatrixConfig {
     pub status_events: bool,
     /// Whether presence of contacts is shown.
     pub presence: bool,
+    /// Whether rooms are filed in spaces, as contacts are in groups.
+    pub spaces: bool,
     /// Whether each login has ghosts of its own, in place of one for each contact.
     pub ghost_per_login: bool,
 }

@@ -15,6 +15,7 @@ mod outbound;
 mod presence;
 pub mod registration;
 mod room;
+mod spaces;
 mod typing;
 
 use std::collections::{HashMap, HashSet};
@@ -28,6 +29,7 @@ pub use config::MatrixConfig;
 pub use error::MatrixError;
 pub use intent::Homeserver;
 pub use presence::run as show_presence;
+pub use spaces::run as file_rooms;
 
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey};
@@ -44,6 +46,7 @@ pub struct MatrixFrontend {
     /// What was found to be so since the start; asked again when something is refused.
     known: Mutex<Known>,
     presence: presence::Board,
+    filing: spaces::Filing,
 }
 
 /// Facts about the homeserver that need not be asked twice.
@@ -70,8 +73,8 @@ impl MatrixFrontend {
         alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
     ) -> Self {
         let known = Mutex::new(Known::default());
-        let presence = presence::Board::default();
-        Self { config, homeserver, storage, permissions, alias_of, known, presence }
+        let (presence, filing) = Default::default();
+        Self { config, homeserver, storage, permissions, alias_of, known, presence, filing }
     }
 
     pub fn homeserver(&self) -> &Homeserver {
@@ -148,6 +151,7 @@ impl Frontend for MatrixFrontend {
             match signal {
                 Signal::Typing { portal, author } => self.show_typing(&portal, author).await,
                 Signal::Presence { logins, presence } => self.show_presence(&logins, presence),
+                Signal::Groups { login, groups } => self.show_groups(login, groups),
             }
         })
     }

@@ -63,7 +63,9 @@ impl MatrixFrontend {
         batch.put(Table::Rooms, portal_row(portal), room.as_str());
         let portal_json = serde_json::to_vec(portal).map_err(storage_failed)?;
         batch.put(Table::Rooms, room_row(room), portal_json);
-        self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)
+        self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)?;
+        self.filing.again(&portal.receiver);
+        Ok(())
     }
 
     /// The Matrix user for whom a portal exists.
@@ -116,7 +118,7 @@ impl MatrixFrontend {
         Ok(room)
     }
 
-    fn alias(&self, portal: &PortalKey) -> Result<OwnedRoomAliasId, MatrixError> {
+    pub(super) fn alias(&self, portal: &PortalKey) -> Result<OwnedRoomAliasId, MatrixError> {
         let local = format!("{}{}", self.config.ghost_prefix, (self.alias_of)(portal));
         RoomAliasId::parse(format!("#{local}:{}", self.config.server_name)).map_err(|error| {
             MatrixError::Refused { code: "M_BRIDGE".into(), status: 0, message: error.to_string() }
@@ -164,7 +166,11 @@ impl MatrixFrontend {
     }
 
     /// The room that an earlier run made and did not live to write down.
-    async fn adopt_room(&self, portal: &PortalKey, owner: &UserId) -> Result<OwnedRoomId, MatrixError> {
+    pub(super) async fn adopt_room(
+        &self,
+        portal: &PortalKey,
+        owner: &UserId,
+    ) -> Result<OwnedRoomId, MatrixError> {
         let alias = self.alias(portal)?;
         let found = send_as!(self.homeserver, &self.config.bot, get_alias::v3::Request::new(alias.clone()))?;
         let room = found.room_id;
@@ -205,14 +211,18 @@ impl MatrixFrontend {
         }
     }
 
+    /// So that another room can have the name.
+    pub(super) async fn free_alias(&self, portal: &PortalKey) -> Result<(), MatrixError> {
+        let free = delete_alias::v3::Request::new(self.alias(portal)?);
+        match send_as!(self.homeserver, &self.config.bot, free) {
+            Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Forgets a room that is gone, so that the next delivery makes another.
     pub(super) async fn forget_room(&self, portal: &PortalKey, room: &RoomId) -> Result<(), DeliveryError> {
-        let alias = self.alias(portal)?;
-        let free = delete_alias::v3::Request::new(alias);
-        match send_as!(self.homeserver, &self.config.bot, free) {
-            Ok(_) | Err(MatrixError::Refused { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        self.free_alias(portal).await?;
         let mut batch = Batch::default();
         batch.remove(Table::Rooms, portal_row(portal));
         batch.remove(Table::Rooms, room_row(room));

@@ -18,6 +18,7 @@ mod layering;
 mod old_clients;
 mod outage;
 mod servers;
+mod spaces;
 mod transcripts;
 mod walkthrough;
 mod ways;

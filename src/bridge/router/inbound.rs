@@ -53,6 +53,11 @@ impl Router {
                 self.contact_request_gone(&login, &ghost);
                 Ok(())
             }
+            RemoteKind::Groups(groups) => {
+                let signal = Signal::Groups { login: login.clone(), groups };
+                super::signals::send(&self.signals, &signal);
+                Ok(())
+            }
             RemoteKind::State(state) => self.state_changed(&login, state).await,
             RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {
                 Some(owner) => self.tell(&owner, text).await,

@@ -49,6 +49,8 @@ pub enum NotificationEvent {
     PresenceChanged(Box<Contact>),
     /// The own status as the server confirmed it.
     StatusConfirmed(Status),
+    /// Groups of contacts, or who is in them, are not what they were; read them with [`NotificationSession::roster`].
+    GroupsChanged,
     /// Somebody put us on their list. `asks`: they wait for an answer, from now or from before we signed in.
     AddedBy {
         email: Email,
@@ -320,6 +322,9 @@ impl Machine for NotificationSession {
         self.wire.push(bytes);
         while let Some(command) = self.wire.next_command()? {
             self.handle_command(now, command)?;
+        }
+        if self.roster.take_regrouped() {
+            self.events.push_back(NotificationEvent::GroupsChanged);
         }
         Ok(())
     }

@@ -76,6 +76,8 @@ pub struct Roster {
     latest: Option<String>,
     /// Contacts and groups still to come.
     awaited: Option<(u32, u32)>,
+    /// Which groups there are, or who is in them, is not what it was when last asked.
+    regrouped: bool,
 }
 
 /// Most contacts that are kept; services allow at most 1,500 on one list.
@@ -96,6 +98,7 @@ impl Roster {
     /// The reply to `SYN`. Without counts nothing changed and the copy stays; with counts a new one begins.
     pub(super) fn begin(&mut self, stamp: SyncStamp, counts: Option<(u32, u32)>) {
         self.stamp = Some(stamp);
+        self.regrouped = true;
         self.awaited = Some(counts.unwrap_or_default());
         if counts.is_some() {
             self.contacts.clear();
@@ -113,11 +116,17 @@ impl Roster {
         complete
     }
 
+    /// Whether groups changed since this was asked last; never while the lists are on their way.
+    pub(super) fn take_regrouped(&mut self) -> bool {
+        self.awaited.is_none() && std::mem::take(&mut self.regrouped)
+    }
+
     pub(super) fn insert(&mut self, entry: ContactEntry) {
         if let Some((contacts, _)) = &mut self.awaited {
             *contacts = contacts.saturating_sub(1);
         }
         self.latest = Some(entry.email.to_key());
+        self.regrouped = true;
         let Some(contact) = self.entry(&entry.email) else { return };
         contact.lists = entry.lists;
         contact.groups = entry.groups;
@@ -132,6 +141,7 @@ impl Roster {
             *groups = groups.saturating_sub(1);
         }
         self.groups.insert(group, name.decode());
+        self.regrouped = true;
     }
 
     pub(super) fn set_property(&mut self, email: Option<&Email>, property: &str, value: Option<&UrlText>) {
@@ -170,6 +180,7 @@ impl Roster {
             contact.lists.remove(list);
             if list == ListKind::Forward {
                 contact.groups.clear();
+                self.regrouped = true;
             }
         }
     }
@@ -198,23 +209,27 @@ impl Roster {
     pub(super) fn put_into_group(&mut self, email: &Email, group: GroupId) {
         if let Some(contact) = self.contacts.get_mut(&email.to_key()).filter(|c| !c.groups.contains(&group)) {
             contact.groups.push(group);
+            self.regrouped = true;
         }
     }
 
     pub(super) fn take_out_of_group(&mut self, email: &Email, group: &GroupId) {
         if let Some(contact) = self.contacts.get_mut(&email.to_key()) {
             contact.groups.retain(|known| known != group);
+            self.regrouped = true;
         }
     }
 
     pub(super) fn name_group(&mut self, group: GroupId, name: String) {
         if self.groups.len() < MAX_CONTACTS {
             self.groups.insert(group, name);
+            self.regrouped = true;
         }
     }
 
     pub(super) fn remove_group(&mut self, group: &GroupId) {
         self.groups.remove(group);
+        self.regrouped = true;
         self.contacts.values_mut().for_each(|contact| contact.groups.retain(|known| known != group));
     }
 
