@@ -219,12 +219,14 @@ async fn harmed(directory: &std::path::Path, harm: Vec<u8>) -> (Duration, u64) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: tests/run --long"]
 async fn the_bridge_answers_for_others_while_one_login_is_harmed() {
-    let harms: [(&str, Vec<u8>); 5] = [
+    let harms: [(&str, Vec<u8>); 6] = [
         ("nothing", Vec::new()),
         ("a length of 4 GB", b"MSG Hotmail Hotmail 4294967295\r\n".to_vec()),
         ("a line without an end", vec![b'A'; 4096]),
         ("rings", "RNG 7 127.0.0.1:9 CKI 17 eve@example.com Eve\r\n".repeat(10).into_bytes()),
         ("a payload in place of a command", (0..=255).cycle().take(4096).collect()),
+        // Each is answered, and nobody reads the answers.
+        ("a reader who does not read", "CHL 0 22210219642164014968\r\n".repeat(50).into_bytes()),
     ];
     let mut idle = Duration::MAX;
     for (kind, harm) in harms {
