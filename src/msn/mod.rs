@@ -12,5 +12,6 @@ pub mod dialect;
 pub mod gateway;
 pub mod ids;
 pub mod message;
+pub mod p2p;
 pub mod session;
 pub mod wire;

@@ -1,0 +1,367 @@
+//! All transfers with one peer, over whatever carries packets in order: offered, accepted, sent, received, ended.
+//!
+//! Knows the sessions and what each packet means for them. Refuses to know the switchboard, files and pictures: data come
+//! in by [`Peer::provide`] and go out as [`PeerEvent::Data`], a fragment at a time.
+
+mod data;
+mod signal;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use bytes::{Bytes, BytesMut};
+
+use super::Guid;
+use super::file::FileContext;
+use super::object::MsnObject;
+use super::packet::{Packet, Purpose};
+use super::slp::{Slp, Verb, content_type};
+use crate::msn::ids::Email;
+
+/// Without progress for so long a transfer has failed (§9.6).
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a peer may take to acknowledge an invitation; then nobody there understands it.
+const INVITATION: Duration = Duration::from_secs(60);
+/// Most transfers with one peer at once.
+const MAX_TRANSFERS: usize = 32;
+/// Most messages of signalling that are put together at once, and bytes of one.
+const MAX_ASSEMBLIES: usize = 8;
+const MAX_SIGNAL: u64 = 64 * 1024;
+
+/// Names a transfer of this [`Peer`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TransferId(u64);
+
+/// What a new session is called: all random.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    pub call: Guid,
+    pub branch: Guid,
+    pub session: u32,
+}
+
+/// Why a transfer came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransferFailure {
+    /// They do not want it, or do not have it.
+    Declined,
+    /// They ended it, or withdrew what they had offered.
+    Cancelled,
+    /// They cannot, with this code.
+    Refused(u16),
+    TimedOut,
+    /// What carried it is gone.
+    Lost,
+    /// More or other data came than were announced.
+    Malformed,
+}
+
+/// What happened with a peer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PeerEvent {
+    /// Answer with [`Peer::accept`] or [`Peer::end`].
+    FileOffered {
+        transfer: TransferId,
+        file: FileContext,
+    },
+    /// Answer with [`Peer::accept`] and the object's data, or [`Peer::end`].
+    ObjectWanted {
+        transfer: TransferId,
+        object: MsnObject,
+    },
+    /// Something else was offered, and has been declined.
+    Declined {
+        application: Option<Guid>,
+    },
+    /// They took what we offered: data are wanted from now on.
+    Accepted(TransferId),
+    /// The next bytes.
+    Data {
+        transfer: TransferId,
+        bytes: Bytes,
+    },
+    /// Everything is there, on the receiving side.
+    Finished(TransferId),
+    Failed {
+        transfer: TransferId,
+        failure: TransferFailure,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Object,
+}
+
+/// Where a transfer stands. The numbers are identifiers of messages whose acknowledgement is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// They asked; somebody decides.
+    Asked,
+    /// We asked, and this message is not acknowledged yet.
+    Inviting {
+        unheard: Option<u32>,
+    },
+    /// We have said yes to giving an object.
+    Answered(u32),
+    /// The four bytes before the data of an object.
+    Preparing(u32),
+    Sending,
+    Sent,
+    Receiving,
+    /// All is there; their goodbye, or the acknowledgement of ours, is missing.
+    Over,
+}
+
+struct Transfer {
+    id: TransferId,
+    kind: Kind,
+    stage: Stage,
+    /// Whether the data go to them.
+    gives: bool,
+    /// The invitation, ours or theirs: answers and later requests are made from it.
+    invitation: Slp,
+    session: u32,
+    /// The identifier of the message that is the data.
+    identifier: u32,
+    size: u64,
+    done: u64,
+    /// What was missing from here on has been asked for.
+    missed: Option<u64>,
+    deadline: Instant,
+}
+
+/// A message of signalling in several packets.
+struct Assembly {
+    identifier: u32,
+    bytes: BytesMut,
+}
+
+/// The transfers with one peer.
+pub struct Peer {
+    own: String,
+    peer: String,
+    next_identifier: u32,
+    transfers: Vec<Transfer>,
+    assemblies: VecDeque<Assembly>,
+    /// Signalling and acknowledgements: sent before data.
+    queue: VecDeque<Packet>,
+    events: VecDeque<PeerEvent>,
+    next_transfer: u64,
+    /// Whose turn it is to send data.
+    turn: usize,
+}
+
+impl Peer {
+    /// `base` is random: where our identifiers begin (§9.4).
+    pub fn new(own: &Email, peer: &Email, base: u32) -> Self {
+        Self {
+            own: own.to_string(),
+            peer: peer.to_string(),
+            next_identifier: base,
+            transfers: Vec::new(),
+            assemblies: VecDeque::new(),
+            queue: VecDeque::new(),
+            events: VecDeque::new(),
+            next_transfer: 0,
+            turn: 0,
+        }
+    }
+
+    /// Offers a file. Its data are wanted once it is accepted.
+    pub fn offer(&mut self, now: Instant, file: &FileContext, names: Names) -> TransferId {
+        let asked = Asked { application: FILE, number: 2, context: file.encode() };
+        self.invite(now, Kind::File, &asked, file.size, names)
+    }
+
+    /// Asks for an object that the peer has announced.
+    pub fn want(&mut self, now: Instant, object: &MsnObject, names: Names) -> TransferId {
+        let context = base64::engine::general_purpose::STANDARD.encode(format!("{}\0", object.to_xml()));
+        let asked = Asked { application: OBJECT, number: 1, context };
+        self.invite(now, Kind::Object, &asked, object.size, names)
+    }
+
+    fn invite(&mut self, now: Instant, kind: Kind, asked: &Asked, size: u64, names: Names) -> TransferId {
+        let body = [
+            ("EUF-GUID", asked.application.to_string()),
+            ("SessionID", names.session.to_string()),
+            ("AppID", asked.number.to_string()),
+            ("Context", asked.context.clone()),
+        ];
+        let invitation = Slp {
+            verb: Verb::Invite,
+            to: self.peer.clone(),
+            from: self.own.clone(),
+            branch: names.branch.to_string(),
+            sequence: 0,
+            call: names.call.to_string(),
+            content_type: content_type::SESSION_REQUEST.to_owned(),
+            body: body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        let id = self.add(Transfer {
+            id: TransferId(self.next_transfer),
+            kind,
+            stage: Stage::Inviting { unheard: None },
+            gives: kind == Kind::File,
+            invitation: invitation.clone(),
+            session: names.session,
+            identifier: 0,
+            size,
+            done: 0,
+            missed: None,
+            deadline: now + INVITATION,
+        });
+        match id {
+            Some(id) => {
+                let unheard = Some(self.signal(&invitation));
+                if let Some(transfer) = self.transfers.last_mut() {
+                    transfer.stage = Stage::Inviting { unheard };
+                }
+                id
+            }
+            // Told as any other failure, so that the caller has one way to hear of it.
+            None => {
+                let transfer = TransferId(self.next_transfer);
+                self.next_transfer += 1;
+                self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::Lost });
+                transfer
+            }
+        }
+    }
+
+    /// Says yes: to a file, which comes then, or to an object, whose data are then wanted.
+    pub fn accept(&mut self, now: Instant, id: TransferId) {
+        let Some(at) = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Asked) else {
+            return;
+        };
+        let answer = self.transfers[at].answer(200);
+        let sent = self.signal(&answer);
+        let transfer = &mut self.transfers[at];
+        transfer.deadline = now + PATIENCE;
+        transfer.stage = if transfer.gives { Stage::Answered(sent) } else { Stage::Receiving };
+        if !transfer.gives && transfer.size == 0 {
+            // Nothing will come that could end it.
+            self.complete(now, at);
+        }
+    }
+
+    /// Says no to what is asked, withdraws what we offered, or breaks off what is under way.
+    pub fn end(&mut self, now: Instant, id: TransferId) {
+        let Some(at) = self.transfers.iter().position(|t| t.id == id) else { return };
+        match self.transfers[at].stage {
+            Stage::Over => {}
+            Stage::Asked => {
+                let answer = self.transfers.remove(at).answer(603);
+                self.signal(&answer);
+            }
+            _ => self.say_goodbye(now, at),
+        }
+    }
+
+    /// What carried everything is gone.
+    pub fn lose(&mut self) {
+        for transfer in std::mem::take(&mut self.transfers) {
+            if transfer.stage != Stage::Over {
+                let (transfer, failure) = (transfer.id, TransferFailure::Lost);
+                self.events.push_back(PeerEvent::Failed { transfer, failure });
+            }
+        }
+        self.queue.clear();
+        self.assemblies.clear();
+    }
+
+    /// Whether anything is under way.
+    pub fn is_idle(&self) -> bool {
+        self.transfers.is_empty() && self.queue.is_empty() && self.events.is_empty()
+    }
+
+    /// A packet came, addressed to us.
+    pub fn handle(&mut self, now: Instant, packet: &Packet) {
+        match packet.purpose() {
+            Purpose::Ack => self.acknowledged(now, packet),
+            Purpose::Nak => self.asked_again(now, packet),
+            Purpose::Handshake => {}
+            Purpose::Abort => self.aborted(packet.session),
+            Purpose::Signalling => self.signalled(now, packet),
+            Purpose::Data => self.received(now, packet),
+        }
+    }
+
+    /// The next packet that does not carry data. Data are asked for only where there is none.
+    pub fn poll_packet(&mut self) -> Option<Packet> {
+        self.queue.pop_front()
+    }
+
+    pub fn poll_event(&mut self) -> Option<PeerEvent> {
+        self.events.pop_front()
+    }
+
+    /// When [`Peer::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.transfers.iter().map(|transfer| transfer.deadline).min()
+    }
+
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(at) = self.transfers.iter().position(|transfer| transfer.deadline <= now) {
+            if self.transfers[at].stage == Stage::Over {
+                self.transfers.remove(at);
+                continue;
+            }
+            let transfer = self.transfers[at].id;
+            self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::TimedOut });
+            self.say_goodbye(now, at);
+        }
+    }
+
+    fn add(&mut self, transfer: Transfer) -> Option<TransferId> {
+        if self.transfers.len() >= MAX_TRANSFERS {
+            return None;
+        }
+        let id = transfer.id;
+        self.next_transfer += 1;
+        self.transfers.push(transfer);
+        Some(id)
+    }
+
+    fn fail(&mut self, at: usize, failure: TransferFailure) {
+        let transfer = self.transfers.remove(at);
+        if transfer.stage != Stage::Over {
+            self.events.push_back(PeerEvent::Failed { transfer: transfer.id, failure });
+        }
+    }
+
+    /// Everything is there: that is told, and they are told that we are done.
+    fn complete(&mut self, now: Instant, at: usize) {
+        self.events.push_back(PeerEvent::Finished(self.transfers[at].id));
+        self.say_goodbye(now, at);
+    }
+
+    /// The next identifier of ours: rising, never one of the few that mean something (§9.4).
+    fn identifier(&mut self) -> u32 {
+        let identifier = self.next_identifier.max(4);
+        self.next_identifier = identifier.wrapping_add(1);
+        identifier
+    }
+}
+
+/// A number of a message's own, which comes back in its acknowledgement: different for different identifiers.
+fn ticket(identifier: u32) -> u32 {
+    identifier.wrapping_mul(0x9E37_79B1) ^ 0x5DEE_CE66
+}
+
+/// What an invitation asks for.
+struct Asked {
+    application: Guid,
+    number: u32,
+    context: String,
+}
+
+/// Files.
+const FILE: Guid = Guid(0x5D3E02AB_6190_11D3_BBBB_00C04F795683);
+/// Pictures, emoticons, winks, voice clips.
+const OBJECT: Guid = Guid(0xA4268EEC_FEC5_49E5_95C3_F126696BDBF6);
+
+#[cfg(test)]
+mod tests;

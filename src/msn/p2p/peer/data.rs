@@ -1,0 +1,183 @@
+//! The data of one peer's transfers: given a fragment at a time, in turn, and taken in order (§9.5, §9.6, §9.8).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Kind, PATIENCE, Peer, PeerEvent, Stage, TransferFailure, TransferId, ticket};
+use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
+
+/// Bytes before the data of an object.
+const PREPARATION: &[u8] = &[0; 4];
+
+impl Peer {
+    /// The data that could be sent now: which transfer's, from where, and how many bytes at most. Transfers take turns.
+    pub fn wants_data(&self) -> Option<(TransferId, u64, usize)> {
+        let count = self.transfers.len();
+        let turns = (0..count).map(|n| (self.turn + n) % count);
+        let next = turns.map(|at| &self.transfers[at]).find(|t| t.stage == Stage::Sending)?;
+        let left = usize::try_from(next.size - next.done).unwrap_or(usize::MAX);
+        Some((next.id, next.done, left.min(MAX_CONTENT)))
+    }
+
+    /// The bytes that were wanted, at most [`MAX_CONTENT`] of them; gives the packet that carries them.
+    pub fn provide(&mut self, now: Instant, id: TransferId, content: Bytes) -> Option<Packet> {
+        let at = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Sending)?;
+        self.turn = at + 1;
+        let transfer = &mut self.transfers[at];
+        let (offset, end) = (transfer.done, transfer.done + content.len() as u64);
+        if content.is_empty() && transfer.size > 0 || content.len() > MAX_CONTENT || end > transfer.size {
+            return None;
+        }
+        transfer.done = end;
+        transfer.deadline = now + PATIENCE;
+        if end == transfer.size {
+            transfer.stage = Stage::Sent;
+        }
+        let (flags, application) = match transfer.kind {
+            Kind::File => (Flags::FILE, 2),
+            Kind::Object => (Flags::OBJECT, 1),
+        };
+        Some(Packet {
+            session: transfer.session,
+            identifier: transfer.identifier,
+            offset,
+            total: transfer.size,
+            flags,
+            ack_id: ticket(transfer.identifier),
+            ack_uid: 0,
+            ack_size: 0,
+            content,
+            application,
+        })
+    }
+
+    /// All fragments of the data have one identifier, whatever else is sent between them.
+    pub(super) fn begin_data(&mut self, at: usize) {
+        let identifier = self.identifier();
+        let transfer = &mut self.transfers[at];
+        transfer.identifier = identifier;
+        transfer.stage = Stage::Sending;
+        if transfer.size == 0 {
+            // There is nothing whose arrival could be acknowledged: they have it all.
+            self.events.push_back(PeerEvent::Finished(transfer.id));
+            transfer.stage = Stage::Over;
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, now: Instant, packet: &Packet) {
+        let id = packet.ack_id;
+        let waits = |stage: &Stage| matches!(stage, Stage::Answered(n) | Stage::Preparing(n) if *n == id);
+        if let Some(at) = self.transfers.iter().position(|t| waits(&t.stage)) {
+            self.transfers[at].deadline = now + PATIENCE;
+            match self.transfers[at].stage {
+                Stage::Answered(_) => self.prepare(at),
+                _ => self.begin_data(at),
+            }
+            return;
+        }
+        if let Some(transfer) =
+            self.transfers.iter_mut().find(|t| t.stage == Stage::Sent && t.identifier == id)
+        {
+            transfer.stage = Stage::Over;
+            transfer.deadline = now + PATIENCE;
+            let id = transfer.id;
+            self.events.push_back(PeerEvent::Finished(id));
+            return;
+        }
+        // Whoever acknowledges an invitation understands it, and may ask somebody.
+        let inviting = Stage::Inviting { unheard: Some(id) };
+        if let Some(transfer) = self.transfers.iter_mut().find(|t| t.stage == inviting) {
+            transfer.stage = Stage::Inviting { unheard: None };
+            transfer.deadline = now + PATIENCE;
+        }
+    }
+
+    /// An object's data are announced by four zero bytes.
+    fn prepare(&mut self, at: usize) {
+        let identifier = self.identifier();
+        let transfer = &mut self.transfers[at];
+        transfer.stage = Stage::Preparing(identifier);
+        self.queue.push_back(Packet {
+            session: transfer.session,
+            identifier,
+            offset: 0,
+            total: PREPARATION.len() as u64,
+            flags: Flags::NONE,
+            ack_id: ticket(identifier),
+            ack_uid: 0,
+            ack_size: 0,
+            content: Bytes::from_static(PREPARATION),
+            application: 1,
+        });
+    }
+
+    /// They miss something, and want it from there on.
+    pub(super) fn asked_again(&mut self, now: Instant, packet: &Packet) {
+        let id = packet.ack_id;
+        let sending = |stage: Stage| matches!(stage, Stage::Sending | Stage::Sent);
+        let found = self.transfers.iter_mut().find(|t| sending(t.stage) && t.identifier == id);
+        if let Some(transfer) = found.filter(|t| packet.ack_size < t.done) {
+            transfer.done = packet.ack_size;
+            transfer.stage = Stage::Sending;
+            transfer.deadline = now + PATIENCE;
+        }
+    }
+
+    pub(super) fn aborted(&mut self, session: u32) {
+        if let Some(at) = self.transfers.iter().position(|t| t.session == session && session != 0) {
+            self.fail(at, TransferFailure::Cancelled);
+        }
+    }
+
+    pub(super) fn received(&mut self, now: Instant, packet: &Packet) {
+        let receives = |stage: Stage| matches!(stage, Stage::Receiving | Stage::Inviting { .. });
+        let at =
+            self.transfers.iter().position(|t| t.session == packet.session && !t.gives && receives(t.stage));
+        // Late packets of what is over are nobody's.
+        let Some(at) = at else { return };
+        let is_preparation = packet.total == 4 && packet.flags.0 & 0x30 == 0 && packet.content == PREPARATION;
+        if is_preparation {
+            self.transfers[at].deadline = now + PATIENCE;
+            return self.acknowledge(packet);
+        }
+        let transfer = &mut self.transfers[at];
+        if packet.total != transfer.size {
+            self.events.push_back(PeerEvent::Failed {
+                transfer: self.transfers[at].id,
+                failure: TransferFailure::Malformed,
+            });
+            return self.say_goodbye(now, at);
+        }
+        if packet.offset != transfer.done || packet.content.is_empty() {
+            return self.miss(packet, at);
+        }
+        transfer.done += packet.content.len() as u64;
+        transfer.deadline = now + PATIENCE;
+        let (id, whole) = (transfer.id, transfer.done == transfer.size);
+        self.events.push_back(PeerEvent::Data { transfer: id, bytes: packet.content.clone() });
+        if whole {
+            self.acknowledge(packet);
+            self.complete(now, at);
+        }
+    }
+
+    /// Something is missing before this: it is asked for again, once for each gap. What came already is not wanted.
+    fn miss(&mut self, packet: &Packet, at: usize) {
+        let transfer = &mut self.transfers[at];
+        let done = transfer.done;
+        if packet.offset <= done || transfer.missed.replace(done) == Some(done) {
+            return;
+        }
+        let identifier = self.identifier();
+        let mut request = packet.acknowledgement(identifier);
+        request.flags = Flags::NAK;
+        request.ack_size = done;
+        self.queue.push_back(request);
+    }
+
+    fn acknowledge(&mut self, packet: &Packet) {
+        let identifier = self.identifier();
+        self.queue.push_back(packet.acknowledgement(identifier));
+    }
+}

@@ -1,0 +1,222 @@
+//! Signalling messages of one peer: put together, understood, answered (§9.7, §9.10, §9.11).
+
+use std::time::Instant;
+
+use base64::Engine;
+use bytes::{Bytes, BytesMut};
+
+use super::{
+    Assembly, FILE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, PATIENCE, Peer, PeerEvent, Stage, Transfer,
+    TransferFailure, TransferId, ticket,
+};
+use crate::msn::p2p::Guid;
+use crate::msn::p2p::file::{FileContext, LENIENT};
+use crate::msn::p2p::object::MsnObject;
+use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
+use crate::msn::p2p::slp::{Slp, Verb, content_type};
+
+/// How long a goodbye may go unanswered before the session is forgotten.
+const GOODBYE: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Transfer {
+    /// The answer to the peer's invitation.
+    pub(super) fn answer(&self, code: u16) -> Slp {
+        let body = vec![("SessionID".to_owned(), self.session.to_string())];
+        self.invitation.answer(code, content_type::SESSION_REQUEST, body)
+    }
+}
+
+impl Peer {
+    /// Queues a message, in as many packets as it needs; gives its identifier.
+    pub(super) fn signal(&mut self, message: &Slp) -> u32 {
+        let bytes = Bytes::from(message.encode());
+        let identifier = self.identifier();
+        for begin in (0..bytes.len()).step_by(MAX_CONTENT) {
+            let content = bytes.slice(begin..(begin + MAX_CONTENT).min(bytes.len()));
+            self.queue.push_back(Packet {
+                session: 0,
+                identifier,
+                offset: begin as u64,
+                total: bytes.len() as u64,
+                flags: Flags::NONE,
+                ack_id: ticket(identifier),
+                ack_uid: 0,
+                ack_size: 0,
+                content,
+                application: 0,
+            });
+        }
+        identifier
+    }
+
+    /// Ends a session from our side; it is remembered until they have heard of it.
+    pub(super) fn say_goodbye(&mut self, now: Instant, at: usize) {
+        let transfer = &mut self.transfers[at];
+        transfer.stage = Stage::Over;
+        transfer.deadline = now + GOODBYE;
+        // A request of its own has a branch of its own.
+        let branch = transfer.invitation.branch.parse::<Guid>().unwrap_or_default();
+        let goodbye = Slp {
+            verb: Verb::Bye,
+            to: self.peer.clone(),
+            from: self.own.clone(),
+            branch: Guid(branch.0.wrapping_add(1)).to_string(),
+            sequence: 0,
+            call: transfer.invitation.call.clone(),
+            content_type: content_type::SESSION_CLOSE.to_owned(),
+            body: Vec::new(),
+        };
+        self.signal(&goodbye);
+    }
+
+    pub(super) fn signalled(&mut self, now: Instant, packet: &Packet) {
+        if packet.total > MAX_SIGNAL || packet.total == 0 {
+            return;
+        }
+        let Some(bytes) = self.assemble(packet) else { return };
+        let acknowledgement = self.identifier();
+        self.queue.push_back(packet.acknowledgement(acknowledgement));
+        match Slp::parse(&bytes) {
+            Ok(message) => self.understood(now, &message),
+            Err(error) => tracing::debug!(%error, "a message of a peer was not understood"),
+        }
+    }
+
+    /// The whole message, when this was the last of it. Fragments come in order or not at all.
+    fn assemble(&mut self, packet: &Packet) -> Option<BytesMut> {
+        let known = self.assemblies.iter().position(|a| a.identifier == packet.identifier);
+        let mut assembly = match (known, packet.offset) {
+            (Some(at), offset) if offset == self.assemblies[at].bytes.len() as u64 => {
+                self.assemblies.remove(at)?
+            }
+            // Begun anew, or the first of it.
+            (known, 0) => {
+                known.and_then(|at| self.assemblies.remove(at));
+                Assembly { identifier: packet.identifier, bytes: BytesMut::new() }
+            }
+            _ => return None,
+        };
+        assembly.bytes.extend_from_slice(&packet.content);
+        if packet.is_last() {
+            return Some(assembly.bytes);
+        }
+        if self.assemblies.len() >= MAX_ASSEMBLIES {
+            self.assemblies.pop_front();
+        }
+        self.assemblies.push_back(assembly);
+        None
+    }
+
+    fn understood(&mut self, now: Instant, message: &Slp) {
+        let at = self.transfers.iter().position(|t| message.is_of(&t.invitation.call));
+        match (&message.verb, message.content_type.as_str()) {
+            (Verb::Invite, content_type::TRANSPORT_REQUEST | content_type::TRANSPORT_RESPONSE) => {
+                self.decline_direct(now, message, at);
+            }
+            (Verb::Invite, _) => self.invited(now, message, at),
+            (Verb::Bye, _) => {
+                if let Some(at) = at {
+                    self.fail(at, TransferFailure::Cancelled);
+                }
+            }
+            (Verb::Status(code), content_type) => {
+                let about_session = !content_type.starts_with("application/x-msnmsgr-trans");
+                if let Some(at) = at.filter(|_| about_session) {
+                    self.answered(now, at, *code);
+                }
+            }
+            (Verb::Ack, _) => {}
+        }
+    }
+
+    /// Their wish for a direct connection: we do not listen, and data come the way everything comes. The addresses stand
+    /// there although they are none: clients that miss them take the answer for one to something else.
+    fn decline_direct(&mut self, now: Instant, message: &Slp, at: Option<usize>) {
+        if let Some(at) = at {
+            self.transfers[at].deadline = now + PATIENCE;
+        }
+        let body = [
+            ("Bridge", "TCPv1".to_owned()),
+            ("Listening", "false".to_owned()),
+            ("Nonce", Guid::default().to_string()),
+            ("IPv4Internal-Addrs", "0.0.0.0".to_owned()),
+            ("IPv4Internal-Port", "0".to_owned()),
+        ];
+        let body = body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.signal(&message.answer(200, content_type::TRANSPORT_RESPONSE, body));
+    }
+
+    /// They want to give or to have something.
+    fn invited(&mut self, now: Instant, message: &Slp, at: Option<usize>) {
+        if let Some(at) = at {
+            // Calls have the same names again in some clients: the old one is over.
+            self.fail(at, TransferFailure::Cancelled);
+        }
+        let application = message.get("EUF-GUID").and_then(|guid| guid.parse::<Guid>().ok());
+        let session = message.get("SessionID").and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
+        let context = message.get("Context").unwrap_or_default();
+        let id = TransferId(self.next_transfer);
+        let asked = match application {
+            Some(FILE) => FileContext::decode(context).ok().map(|file| {
+                let size = file.size;
+                (Kind::File, size, PeerEvent::FileOffered { transfer: id, file })
+            }),
+            Some(OBJECT) => object(context).map(|object| {
+                let size = object.size;
+                (Kind::Object, size, PeerEvent::ObjectWanted { transfer: id, object })
+            }),
+            _ => None,
+        };
+        let transfer = |kind, size| Transfer {
+            id,
+            kind,
+            stage: Stage::Asked,
+            gives: kind == Kind::Object,
+            invitation: message.clone(),
+            session,
+            identifier: 0,
+            size,
+            done: 0,
+            missed: None,
+            deadline: now + PATIENCE,
+        };
+        let added = match asked {
+            Some((kind, size, event)) => self.add(transfer(kind, size)).map(|_| event),
+            None => None,
+        };
+        let event = added.unwrap_or_else(|| {
+            let answer = transfer(Kind::File, 0).answer(603);
+            self.signal(&answer);
+            PeerEvent::Declined { application }
+        });
+        self.events.push_back(event);
+    }
+
+    /// Their answer to our invitation.
+    fn answered(&mut self, now: Instant, at: usize, code: u16) {
+        let transfer = &mut self.transfers[at];
+        if !matches!(transfer.stage, Stage::Inviting { .. }) {
+            return;
+        }
+        match code {
+            200 => {
+                transfer.deadline = now + PATIENCE;
+                transfer.stage = if transfer.gives { Stage::Sending } else { Stage::Receiving };
+                let (id, gives) = (transfer.id, transfer.gives);
+                if gives {
+                    self.begin_data(at);
+                }
+                self.events.push_back(PeerEvent::Accepted(id));
+            }
+            603 => self.fail(at, TransferFailure::Declined),
+            code => self.fail(at, TransferFailure::Refused(code)),
+        }
+    }
+}
+
+/// The object in a context: base64, mostly with a NUL behind it.
+fn object(context: &str) -> Option<MsnObject> {
+    let compact: String = context.chars().filter(|c| !c.is_ascii_whitespace() && *c != '\0').collect();
+    let bytes = LENIENT.decode(compact).ok()?;
+    MsnObject::parse(&String::from_utf8_lossy(&bytes)).ok()
+}
