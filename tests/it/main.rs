@@ -17,6 +17,7 @@ mod kills;
 mod layering;
 mod old_clients;
 mod outage;
+mod recorded_peers;
 mod servers;
 mod spaces;
 mod transcripts;
