@@ -38,6 +38,8 @@ pub struct Config {
     #[serde(default)]
     pub store: StoreSection,
     #[serde(default)]
+    pub files: FilesSection,
+    #[serde(default)]
     pub permissions: BTreeMap<String, String>,
     #[serde(default)]
     pub logins: Vec<LoginSection>,
@@ -189,6 +191,18 @@ pub struct StoreSection {
     pub directory: PathBuf,
     pub key_file: PathBuf,
     pub export_hours: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FilesSection {
+    pub max_bytes: u64,
+}
+
+impl Default for FilesSection {
+    fn default() -> Self {
+        Self { max_bytes: 100 << 20 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::media::File;
+
 /// The formatting that one network gives a whole message, kept for the way back (font, effects, colour, and what only
 /// that network understands).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -75,6 +77,8 @@ pub enum Body {
     /// An action: "waves".
     Emote(RichText),
     Nudge,
+    /// A file, whole and kept.
+    File(File),
     /// Said by the bridge itself. `about` is the origin's own name for the message it speaks of.
     Notice {
         text: String,

@@ -4,12 +4,16 @@
 //! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
 //! becomes a dead letter.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::BridgeError;
+use super::body::Body;
 use super::event::{Author, Timestamp};
 use super::ids::{EntryId, Leg, PortalKey};
-use super::ports::{Batch, Content, Storage, Table};
+use super::media::MediaId;
+use super::ports::{Batch, Content, Storage, StorageError, Table};
 use super::record::{decode, encode};
 
 /// Where an entry came from on a frontend: whom to tell what became of it.
@@ -170,6 +174,35 @@ impl DeadLetter {
         key.extend_from_slice(self.entry.id.as_str().as_bytes());
         batch.put(Table::DeadLetters, key, encode(self));
     }
+}
+
+/// Files that something in the journal or among the dead letters speaks of.
+pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
+    #[derive(Deserialize)]
+    struct Set {
+        entry: Entry,
+    }
+    let mut used = HashSet::new();
+    for table in [Table::Journal, Table::DeadLetters] {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = storage.scan(table, &[], after.as_deref(), 256)?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            for (_, value) in rows {
+                let entry = match table {
+                    Table::Journal => decode::<Entry>("journal entry", &value),
+                    _ => decode::<Set>("dead letter", &value).map(|set| set.entry),
+                };
+                // What cannot be read may speak of anything.
+                let entry = entry.map_err(|error| StorageError(error.to_string()))?;
+                if let Content::Said { body: Body::File(file) } = entry.content {
+                    used.insert(file.media);
+                }
+            }
+        }
+    }
+    Ok(used)
 }
 
 /// Removes the oldest dead letters beyond [`MAX_DEAD_LETTERS`].

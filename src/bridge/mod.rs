@@ -12,6 +12,7 @@ pub mod ids;
 pub mod inbox;
 pub mod journal;
 pub mod login;
+pub mod media;
 mod portal;
 pub mod ports;
 mod presence;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::dial::Stream;
 use super::invitation::Declined;
 use super::pump::{Pump, now};
+use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, Shared, convert, group};
 use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -18,6 +19,7 @@ use crate::msn::dialect::Dialect;
 use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
 use crate::msn::message::{Content, TextStyle, text_payloads};
+use crate::msn::p2p;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
 /// Messages waiting for one call; full, senders wait.
@@ -121,7 +123,7 @@ struct Sending {
 }
 
 pub(super) struct Call {
-    of: Of,
+    pub(super) of: Of,
     pub(super) conversation: ConversationId,
     handle: CallHandle,
     members: Vec<Email>,
@@ -143,6 +145,7 @@ pub(super) struct Call {
     /// Our side wants to go.
     leaving: bool,
     pub(super) declined: Declined,
+    pub(super) transfers: Transfers,
 }
 
 /// Starts a call for `conversation`.
@@ -169,6 +172,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         permit: None,
         leaving: false,
         declined: Declined::default(),
+        transfers: Transfers::default(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -225,6 +229,12 @@ impl Call {
                     Ok(CallEvent::Received { email, name, content: Content::Invitation(read) }) => {
                         self.invited_to(&mut pump, &email, &name, read).await;
                     }
+                    Ok(CallEvent::Received { email, content: Content::Peer { destination, packet }, .. }) => {
+                        // Everybody in the call gets what is for one of them.
+                        if p2p::is_for(destination.as_ref(), &self.of.email) {
+                            self.packet(&mut pump, &email, &packet).await;
+                        }
+                    }
                     Ok(event) => self.happened(event).await,
                     Err(error) => {
                         tracing::debug!(%error, "the call ended");
@@ -235,7 +245,8 @@ impl Call {
                     Some(ask) => self.asked(&mut pump, ask),
                     None => break,
                 },
-                () = tokio::time::sleep_until(idle_at), if self.sendings.is_empty() => {
+                () = late(self.transfers.deadline()) => self.transfers_are_late(&mut pump).await,
+                () = tokio::time::sleep_until(idle_at), if self.sendings.is_empty() && self.transfers.is_idle() => {
                     pump.machine.leave();
                     break;
                 }
@@ -254,6 +265,7 @@ impl Call {
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
             self.happened(event).await;
         }
+        self.transfers_are_lost(None).await;
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
         while let Some(ask) = mailbox.recv().await {
             refuse(ask, &CallFailure::Lost);
@@ -407,11 +419,12 @@ impl Call {
         }
     }
 
-    fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
+    pub(super) fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
         convert::ghost(email, self.names.get(email).map_or(email.as_str(), String::as_str))
     }
 
     async fn left(&mut self, email: &Email, idle: bool) {
+        self.transfers_are_lost(Some(email)).await;
         self.members.retain(|member| member != email);
         if idle {
             // Still part of the conversation: the next words call them again.
@@ -479,6 +492,13 @@ fn refuse(ask: CallAsk, failure: &CallFailure) {
         CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
         CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
         CallAsk::Typing | CallAsk::Leave => {}
+    }
+}
+
+async fn late(at: Option<std::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
     }
 }
 

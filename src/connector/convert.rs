@@ -84,7 +84,8 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message> {
             Some(Message::Text { text, style: TextStyle::default() })
         }
         Body::Nudge => Some(Message::Nudge),
-        Body::Notice { .. } | Body::Question { .. } => None,
+        // Files that come from elsewhere are not given yet.
+        Body::File(_) | Body::Notice { .. } | Body::Question { .. } => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod pump;
 mod request;
 mod session;
 mod ticket;
+mod transfer;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -37,6 +38,7 @@ pub use ticket::Passport;
 use crate::bridge::BridgeHandle;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Credentials;
+use crate::bridge::media::Media;
 use crate::bridge::ports::{ContactLine, Delivery, DeliveryError, Network, Request, Storage};
 use crate::msn::ids::Email;
 use dial::Dialler;
@@ -57,6 +59,7 @@ struct Shared {
     dialler: Arc<Dialler>,
     bridge: BridgeHandle,
     storage: Arc<dyn Storage>,
+    media: Arc<dyn Media>,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -77,12 +80,14 @@ impl MsnConnector {
         config: MsnConfig,
         bridge: BridgeHandle,
         storage: Arc<dyn Storage>,
+        media: Arc<dyn Media>,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Result<Self, TicketError> {
         let passport = Passport::new(&config)?;
         let dialler = Arc::new(Dialler::new(&config, passport.client()));
-        let shared = Shared { config: Arc::new(config), passport, dialler, bridge, storage, tasks, cancel };
+        let config = Arc::new(config);
+        let shared = Shared { config, passport, dialler, bridge, storage, media, tasks, cancel };
         Ok(Self { shared, logins: Mutex::new(HashMap::new()) })
     }
 

@@ -1,8 +1,10 @@
 //! Puts the parts together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -11,13 +13,14 @@ use super::watch::Heartbeat;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::login::Login;
+use crate::bridge::media::Media;
 use crate::bridge::ports::{Frontend, Network, Request, Storage};
 use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
 use crate::matrix::{Appservice, Homeserver, MatrixFrontend, file_rooms, show_presence};
-use crate::store::{SealingKey, Store};
+use crate::store::{MediaDirectory, SealingKey, Store, sweep_media};
 
 /// Typing notices and receipts of Matrix users on their way; more are dropped.
 const TYPING: usize = 64;
@@ -51,6 +54,28 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Sealing
     Ok((Arc::new(store), key))
 }
 
+/// Where files are kept on their way.
+fn open_media(config: &Config) -> anyhow::Result<Arc<MediaDirectory>> {
+    let directory = config.store.directory.join("media");
+    let media = MediaDirectory::open(&directory, config.files.max_bytes);
+    Ok(Arc::new(media.with_context(|| format!("store.directory: cannot use {}", directory.display()))?))
+}
+
+/// The homeserver's own limit counts too, as soon as it can be asked.
+async fn learn_limit(matrix: Arc<MatrixFrontend>, media: Arc<MediaDirectory>, cancel: CancellationToken) {
+    let ask = || async { matrix.upload_limit().await };
+    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
+    let asked = ask.retry(delays.with_max_delay(Duration::from_secs(120)));
+    tokio::select! {
+        Ok(Some(bytes)) = asked => {
+            tracing::info!(bytes, "the homeserver takes uploads of this size");
+            media.lower_limit(bytes);
+        }
+        () = cancel.cancelled() => {}
+        else => {}
+    }
+}
+
 pub(super) async fn start(
     config: &Config,
     checked: &Checked,
@@ -62,6 +87,7 @@ pub(super) async fn start(
     let broken = CancellationToken::new();
     let (intake_tasks, core_tasks) = (TaskTracker::new(), TaskTracker::new());
     let permissions = Arc::new(checked.permissions.clone());
+    let media = open_media(config)?;
 
     let homeserver = Homeserver::new(&checked.matrix).await?;
     let alias_of = Box::new(move |portal: &PortalKey| {
@@ -73,6 +99,7 @@ pub(super) async fn start(
         homeserver,
         storage.clone(),
         permissions.clone(),
+        media.clone(),
         alias_of,
     );
     let matrix = Arc::new(matrix);
@@ -83,6 +110,7 @@ pub(super) async fn start(
         checked.msn.clone(),
         bridge.clone(),
         storage.clone(),
+        media.clone(),
         intake_tasks.clone(),
         intake.clone(),
     )?;
@@ -137,6 +165,8 @@ pub(super) async fn start(
         }
     });
     intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
+    intake_tasks.spawn(learn_limit(matrix.clone(), media.clone(), intake.clone()));
+    intake_tasks.spawn(sweep_media(media, store.clone(), intake.clone()));
     intake_tasks.spawn(file_rooms(matrix.clone(), intake.clone()));
     Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, broken, pinged })
 }

@@ -18,6 +18,11 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> 
         Body::Text(text) => said(text, channel, voice, false),
         Body::Emote(text) => said(text, channel, voice, true),
         Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
+        Body::File(file) => {
+            let text =
+                format!("sent the file «{}» ({} bytes), which is in the Matrix room", file.name, file.size);
+            said(&RichText::plain(text), channel, voice, true)
+        }
         Body::Notice { text, about } => {
             let target =
                 about.as_ref().and_then(|about| about.split_once(' ')).map_or(channel, |(nick, _)| nick);

@@ -89,6 +89,10 @@ impl MatrixFrontend {
                 tracing::info!(portal = %delivery.portal, sequence = delivery.sequence, "found in the room already");
                 continue;
             }
+            let content = match body {
+                Body::File(file) => merged(self.file_content(&speaker, file).await?, content),
+                _ => content,
+            };
             let event = self.send_message(room, &speaker, &id, content, delivery.at).await?;
             if let Body::Question { answers, .. } = body {
                 self.offer(room, &event, answers).await;
@@ -311,4 +315,12 @@ impl MatrixFrontend {
         request.reason = Some("password".into());
         send_as!(self.homeserver, &self.config.bot, request).is_ok()
     }
+}
+
+/// One event's content out of two halves.
+fn merged(mut content: Value, more: Value) -> Value {
+    if let (Some(content), Value::Object(more)) = (content.as_object_mut(), more) {
+        content.extend(more);
+    }
+    content
 }

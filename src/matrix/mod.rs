@@ -10,6 +10,7 @@ mod error;
 mod html;
 mod inbound;
 mod intent;
+mod media;
 mod member;
 mod outbound;
 mod presence;
@@ -33,6 +34,7 @@ pub use spaces::run as file_rooms;
 
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey};
+use crate::bridge::media::Media;
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
 
 /// The Matrix frontend.
@@ -47,6 +49,9 @@ pub struct MatrixFrontend {
     known: Mutex<Known>,
     presence: presence::Board,
     filing: spaces::Filing,
+    media: Arc<dyn Media>,
+    /// For what ruma's requests would hold in memory as a whole.
+    http: reqwest::Client,
 }
 
 /// Facts about the homeserver that need not be asked twice.
@@ -70,11 +75,23 @@ impl MatrixFrontend {
         homeserver: Homeserver,
         storage: Arc<dyn Storage>,
         permissions: Arc<dyn Permissions>,
+        media: Arc<dyn Media>,
         alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
     ) -> Self {
         let known = Mutex::new(Known::default());
         let (presence, filing) = Default::default();
-        Self { config, homeserver, storage, permissions, alias_of, known, presence, filing }
+        Self {
+            config,
+            homeserver,
+            storage,
+            permissions,
+            alias_of,
+            known,
+            presence,
+            filing,
+            media,
+            http: media::client(),
+        }
     }
 
     pub fn homeserver(&self) -> &Homeserver {

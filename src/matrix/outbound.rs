@@ -34,6 +34,8 @@ pub(super) fn contents(
         Body::Text(text) => texts("m.text", prefix.as_deref(), text),
         Body::Emote(text) => texts("m.emote", prefix.as_deref(), text),
         Body::Nudge => texts("m.emote", prefix.as_deref(), &RichText::plain("sent a nudge")),
+        // What it shows is only known when the file has been uploaded.
+        Body::File(_) => vec![json!({})],
         Body::Notice { text, about } => {
             let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {

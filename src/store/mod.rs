@@ -7,6 +7,7 @@
 mod error;
 mod export;
 mod key;
+mod media;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use futures_util::future::BoxFuture;
 pub use error::StoreError;
 pub use export::{export, import};
 pub use key::SealingKey;
+pub use media::{MediaDirectory, sweep_media};
 
 use crate::bridge::ports::{Batch, Row, Storage, StorageError, Table, Urgency};
 use sync::Syncer;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The rules of the wire reference's checklist that are later work, and whose.
-const LATER: [(std::ops::RangeInclusive<u32>, &str); 1] =
-    [(82..=100, "invitations, files and peer-to-peer; of 73 and 80 that part too")];
+const LATER: [(std::ops::RangeInclusive<u32>, &str); 2] =
+    [(82..=84, "files of clients without peer-to-peer; of 80 the fetching"), (98..=98, "direct connections")];
 
 fn sources(directory: &Path, out: &mut Vec<String>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

@@ -12,13 +12,13 @@ use crate::support::synapse::SERVER_NAME;
 use crate::support::{PATIENCE, within};
 
 /// Bob with the other client, and what happens to him.
-struct Other {
+pub(crate) struct Other {
     client: Client,
     events: Receiver<Event>,
 }
 
 impl Other {
-    async fn sign_in(service: &MsnService) -> Self {
+    pub(crate) async fn sign_in(service: &MsnService) -> Self {
         let (host, port) = service.notification.rsplit_once(':').unwrap();
         let client = Client::new(host, port.parse().unwrap()).await.expect("connects");
         let (tells, events) = channel(256);
@@ -34,7 +34,7 @@ impl Other {
     }
 
     /// Calls Alice and waits until she is there.
-    async fn call(&self) -> (Switchboard, Receiver<Event>) {
+    pub(crate) async fn call(&self) -> (Switchboard, Receiver<Event>) {
         let call = self.client.create_session("alice@example.com").await.expect("a call");
         let (hears, mut heard) = channel(64);
         call.add_event_handler_closure(move |event| {

@@ -8,6 +8,7 @@ mod check;
 mod conformance;
 mod contacts;
 mod features;
+mod files;
 mod fuzz;
 mod groups;
 mod hostile;

@@ -48,6 +48,16 @@ impl MatrixUser {
         response.json().await.unwrap_or(Value::Null)
     }
 
+    /// The bytes behind an `mxc://`.
+    pub(crate) async fn download(&self, uri: &str) -> Vec<u8> {
+        let media = uri.strip_prefix("mxc://").expect("a media URI");
+        let url = format!("{}/_matrix/client/v1/media/download/{media}", self.base);
+        let answer =
+            self.http.get(url).bearer_auth(&self.token).send().await.expect("the homeserver answers");
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.bytes().await.expect("a file").to_vec()
+    }
+
     /// One round of syncing; joins what the user is invited to.
     async fn sync(&mut self) {
         let mut path = "sync?timeout=5000".to_owned();

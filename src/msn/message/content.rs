@@ -67,6 +67,12 @@ impl Content {
         Envelope::new("text/x-msmsgscontrol").with("TypingUser", email.as_str()).with_body(&b"\r\n"[..])
     }
 
+    /// A peer-to-peer packet for a member of the call.
+    pub fn peer(destination: &Email, packet: &[u8]) -> Envelope {
+        let envelope = Envelope::new("application/x-msnmsgrp2p").with("P2P-Dest", destination.as_str());
+        envelope.with_body(Bytes::copy_from_slice(packet))
+    }
+
     /// A nudge, in the form that every recorded client reads.
     pub fn nudge() -> Envelope {
         Envelope::new("text/x-msnmsgr-datacast").with_body(&b"ID: 1\r\n\r\n"[..])

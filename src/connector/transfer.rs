@@ -1,0 +1,242 @@
+//! Files that contacts send, by peer-to-peer packets of a call: taken to disk a fragment at a time, and said in the
+//! conversation once they are whole.
+//!
+//! Knows where bytes go. What packets mean is [`Peer`]'s. Nothing is given yet: what contacts ask for is declined.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::call::{Call, time_of_day};
+use super::pump::{Pump, now};
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::event::RemoteKind;
+use crate::bridge::media::{File, Incoming};
+use crate::msn::command::Acknowledge;
+use crate::msn::ids::Email;
+use crate::msn::message::Content;
+use crate::msn::p2p::{FileContext, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name};
+use crate::msn::session::SwitchboardSession;
+
+/// Most members of a call with whom transfers can be under way.
+const MAX_PEERS: usize = 20;
+
+/// The transfers of one call.
+#[derive(Default)]
+pub(super) struct Transfers {
+    peers: Vec<(Email, Peer)>,
+    files: BTreeMap<(String, TransferId), Arriving>,
+}
+
+/// A file that is coming in.
+struct Arriving {
+    name: String,
+    size: u64,
+    /// What of it is on disk; `None` once the disk has failed.
+    file: Option<Box<dyn Incoming>>,
+}
+
+impl Transfers {
+    /// Whether nothing is under way that would be lost with the call.
+    pub(super) fn is_idle(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// When [`Call::transfers_are_late`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.peers.iter().filter_map(|(_, peer)| peer.poll_timeout()).min()
+    }
+
+    fn peer(&mut self, own: &Email, email: &Email) -> Option<&mut Peer> {
+        let known = self.peers.iter().position(|(known, _)| known == email);
+        let at = match known {
+            Some(at) => at,
+            None if self.peers.len() >= MAX_PEERS => return None,
+            None => {
+                self.peers.push((email.clone(), Peer::new(own, email, rand::random())));
+                self.peers.len() - 1
+            }
+        };
+        Some(&mut self.peers[at].1)
+    }
+}
+
+impl Call {
+    /// A packet for us came from a member.
+    pub(super) async fn packet(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email, bytes: &Bytes) {
+        self.last_said = tokio::time::Instant::now();
+        let packet = match Packet::decode(bytes) {
+            Ok(packet) => packet,
+            Err(error) => return tracing::debug!(%error, "skipped a packet"),
+        };
+        let own = self.of.email.clone();
+        let Some(peer) = self.transfers.peer(&own, email) else { return };
+        peer.handle(now(), &packet);
+        self.go_on(pump, email).await;
+    }
+
+    pub(super) async fn transfers_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let emails: Vec<Email> = self.transfers.peers.iter().map(|(email, _)| email.clone()).collect();
+        for email in emails {
+            if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| *known == email) {
+                peer.handle_timeout(now());
+            }
+            self.go_on(pump, &email).await;
+        }
+    }
+
+    /// A member has gone, or everything has: what was under way with them is over.
+    pub(super) async fn transfers_are_lost(&mut self, with: Option<&Email>) {
+        let is_lost = |email: &Email| with.is_none_or(|gone| gone == email);
+        let lost: Vec<(Email, Peer)> =
+            self.transfers.peers.extract_if(.., |(email, _)| is_lost(email)).collect();
+        for (email, mut peer) in lost {
+            peer.lose();
+            while let Some(event) = peer.poll_event() {
+                if let PeerEvent::Failed { transfer, failure } = event {
+                    self.did_not_arrive(&email, transfer, &failure).await;
+                }
+            }
+        }
+    }
+
+    /// What happened is dealt with before anything is acknowledged.
+    async fn go_on(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
+        loop {
+            let peer = self.transfers.peers.iter_mut().find(|(known, _)| known == email);
+            let Some(event) = peer.and_then(|(_, peer)| peer.poll_event()) else { break };
+            self.peer_event(email, event).await;
+        }
+        let peer = self.transfers.peers.iter_mut().find(|(known, _)| known == email);
+        let packets = peer.into_iter().flat_map(|(_, peer)| std::iter::from_fn(|| peer.poll_packet()));
+        for packet in packets {
+            let payload = Content::peer(email, &packet.encode()).encode().into();
+            pump.machine.send(now(), Acknowledge::Data, payload);
+        }
+    }
+
+    async fn peer_event(&mut self, email: &Email, event: PeerEvent) {
+        match event {
+            PeerEvent::FileOffered { transfer, file } => self.offered(email, transfer, file).await,
+            PeerEvent::Data { transfer, bytes } => self.arrived(email, transfer, bytes).await,
+            PeerEvent::Finished(transfer) => self.is_whole(email, transfer).await,
+            PeerEvent::Failed { transfer, failure } => {
+                self.did_not_arrive(email, transfer, &failure).await;
+            }
+            PeerEvent::ObjectWanted { transfer, .. } => self.end_transfer(email, transfer),
+            PeerEvent::Declined { .. } => {
+                self.show(
+                    email,
+                    "invites you to something that there is no program for here; it was declined",
+                )
+                .await;
+            }
+            PeerEvent::Accepted(_) => {}
+        }
+    }
+
+    fn end_transfer(&mut self, email: &Email, transfer: TransferId) {
+        if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
+            peer.end(now(), transfer);
+        }
+    }
+
+    async fn offered(&mut self, email: &Email, transfer: TransferId, file: FileContext) {
+        let (name, size) = (safe_name(&file.name), file.size);
+        let limit = self.of.shared.media.limit();
+        let begun = match size <= limit {
+            true => self.of.shared.media.begin().await.map_err(|error| {
+                tracing::error!(%error, "a file cannot be kept");
+                "it cannot be kept on the bridge's disk now".to_owned()
+            }),
+            false => Err(format!("only files of up to {} are taken", bytes(limit))),
+        };
+        match begun {
+            Ok(file) => {
+                let arriving = Arriving { name, size, file: Some(file) };
+                self.transfers.files.insert((email.to_key(), transfer), arriving);
+                if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
+                    peer.accept(now(), transfer);
+                }
+            }
+            Err(reason) => {
+                self.end_transfer(email, transfer);
+                let text = format!("offers the file «{name}» ({}); it was declined: {reason}", bytes(size));
+                self.show(email, &text).await;
+            }
+        }
+    }
+
+    async fn arrived(&mut self, email: &Email, transfer: TransferId, bytes: Bytes) {
+        let Some(arriving) = self.transfers.files.get_mut(&(email.to_key(), transfer)) else { return };
+        let Some(file) = &mut arriving.file else { return };
+        if let Err(error) = file.write(bytes).await {
+            tracing::error!(%error, "a file cannot be kept");
+            arriving.file = None;
+            self.end_transfer(email, transfer);
+            self.did_not_arrive(email, transfer, &TransferFailure::Lost).await;
+        }
+    }
+
+    async fn is_whole(&mut self, email: &Email, transfer: TransferId) {
+        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
+        let Arriving { name, size, file } = arriving;
+        let Some(file) = file else { return };
+        match file.finish().await {
+            Ok(media) => {
+                let body = Body::File(File { media, name, size });
+                let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
+                self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a file cannot be kept");
+                let text = format!("sent the file «{name}», which could not be kept on the bridge's disk");
+                self.show(email, &text).await;
+            }
+        }
+    }
+
+    async fn did_not_arrive(&mut self, email: &Email, transfer: TransferId, failure: &TransferFailure) {
+        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
+        let why = match failure {
+            TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
+            TransferFailure::TimedOut => "nothing came for five minutes",
+            TransferFailure::Lost => "the connection was lost",
+            TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
+        };
+        let text = format!(
+            "sent the file «{}» ({}), which did not arrive: {why}. Ask them to send it again.",
+            arriving.name,
+            bytes(arriving.size)
+        );
+        self.show(email, &text).await;
+    }
+
+    async fn show(&mut self, email: &Email, text: &str) {
+        let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
+        let body = Body::Emote(RichText::plain(text));
+        self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+    }
+}
+
+/// A size as people say it.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    match UNITS.into_iter().find(|(unit, _)| count >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", count as f64 / unit as f64),
+        None => format!("{count} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_said_as_people_do() {
+        assert_eq!(bytes(17), "17 bytes");
+        assert_eq!(bytes(20_000), "19.5 kB");
+        assert_eq!(bytes(100 << 20), "100.0 MB");
+    }
+}

@@ -1,0 +1,96 @@
+//! Files to the homeserver, as streams: what is kept on disk is never held in memory.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ruma::UserId;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio::fs::File as Disk;
+use tokio_util::io::ReaderStream;
+
+use super::{MatrixError, MatrixFrontend};
+use crate::bridge::media::File;
+use crate::bridge::ports::DeliveryError;
+
+/// An upload may take as long as it needs; this long without a byte taken, it has failed.
+const STALLED: Duration = Duration::from_secs(60);
+
+fn unavailable(reason: impl ToString) -> MatrixError {
+    MatrixError::Unavailable { reason: reason.to_string(), after: None }
+}
+
+impl MatrixFrontend {
+    /// The largest upload that the homeserver takes, in bytes, if it says so.
+    pub async fn upload_limit(&self) -> Result<Option<u64>, MatrixError> {
+        let url = format!("{}/_matrix/client/v1/media/config", self.config.homeserver);
+        let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
+        let answer = request.send().await.map_err(unavailable)?;
+        let answer: Value = answer.json().await.map_err(unavailable)?;
+        Ok(answer["m.upload.size"].as_u64())
+    }
+
+    /// The content of the event that shows a file, which is uploaded first.
+    pub(super) async fn file_content(&self, speaker: &UserId, file: &File) -> Result<Value, DeliveryError> {
+        let kind = mime_guess::from_path(&file.name).first_or_octet_stream();
+        let uploaded = self.upload(speaker, file, kind.essence_str(), &self.media.path(&file.media)).await?;
+        let message = match kind.type_().as_str() {
+            "image" => "m.image",
+            "audio" => "m.audio",
+            "video" => "m.video",
+            _ => "m.file",
+        };
+        Ok(json!({
+            "msgtype": message,
+            "body": file.name,
+            "filename": file.name,
+            "url": uploaded,
+            "info": {"size": file.size, "mimetype": kind.essence_str()},
+        }))
+    }
+
+    async fn upload(
+        &self,
+        speaker: &UserId,
+        file: &File,
+        mime: &str,
+        path: &Path,
+    ) -> Result<String, DeliveryError> {
+        let disk = Disk::open(path).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                DeliveryError::permanent("the file is not on the bridge's disk any more")
+            }
+            _ => DeliveryError::transient(format!("the file cannot be read: {error}")),
+        })?;
+        let url = format!("{}/_matrix/media/v3/upload", self.config.homeserver);
+        let request = self
+            .http
+            .post(url)
+            .query(&[("user_id", speaker.as_str()), ("filename", &file.name)])
+            .bearer_auth(self.config.as_token.expose_secret())
+            .header(http::header::CONTENT_TYPE, mime)
+            .header(http::header::CONTENT_LENGTH, file.size)
+            .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
+        let answer = request.send().await.map_err(unavailable)?;
+        let status = answer.status().as_u16();
+        let text: Value = answer.json().await.map_err(unavailable)?;
+        match (status, text["content_uri"].as_str()) {
+            (200, Some(uri)) => Ok(uri.to_owned()),
+            (429 | 500.., _) => Err(unavailable(format!("it answers an upload with {status}")).into()),
+            (401, _) => Err(MatrixError::Token.into()),
+            (413, _) => Err(DeliveryError::permanent("the homeserver takes no files of this size")),
+            (status, _) => Err(MatrixError::Refused {
+                code: text["errcode"].as_str().unwrap_or("M_UNKNOWN").to_owned(),
+                status,
+                message: text["error"].as_str().unwrap_or("the upload").to_owned(),
+            }
+            .into()),
+        }
+    }
+}
+
+/// What uploads go through.
+pub(super) fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(30)).read_timeout(STALLED);
+    client.build().unwrap_or_default()
+}

@@ -1,0 +1,161 @@
+//! The directory of files on their way. A file in work ends in `.part`; a whole one has no ending, and is removed when no
+//! entry of the journal, and no dead letter, speaks of it.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use tokio::fs::File;
+use tokio::io::{AsyncWriteExt, BufWriter};
+
+use crate::bridge::journal::media_in_use;
+use crate::bridge::media::{Incoming, Media, MediaId};
+use crate::bridge::ports::{Storage, StorageError};
+
+/// What is younger than this may belong to an entry that is being written.
+const YOUNG: Duration = Duration::from_secs(3600);
+/// The ending of a file in work.
+const PART: &str = "part";
+
+fn failed(error: &std::io::Error) -> StorageError {
+    StorageError(format!("the directory of files: {error}"))
+}
+
+/// See the module.
+pub struct MediaDirectory {
+    directory: PathBuf,
+    limit: AtomicU64,
+}
+
+impl MediaDirectory {
+    /// Makes the directory where it is missing. Nothing is in work yet: what an earlier run left unfinished goes.
+    pub fn open(directory: &Path, limit: u64) -> std::io::Result<Self> {
+        std::fs::create_dir_all(directory)?;
+        for entry in std::fs::read_dir(directory)?.flatten() {
+            if entry.path().extension().is_some_and(|ending| ending == PART) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(Self { directory: directory.to_owned(), limit: AtomicU64::new(limit) })
+    }
+
+    /// Removes whole files that nothing speaks of any more.
+    pub fn sweep(&self, storage: &dyn Storage) -> Result<usize, StorageError> {
+        let old: Vec<PathBuf> = std::fs::read_dir(&self.directory)
+            .map_err(|error| failed(&error))?
+            .flatten()
+            .filter(is_old)
+            .map(|entry| entry.path())
+            .collect();
+        if old.is_empty() {
+            return Ok(0);
+        }
+        // Read after the directory: what came since is young.
+        let used: HashSet<MediaId> = media_in_use(storage)?;
+        let is_used = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            MediaId::new(name).is_none_or(|id| used.contains(&id))
+        };
+        let gone: Vec<PathBuf> = old.into_iter().filter(|path| !is_used(path)).collect();
+        gone.iter().try_for_each(std::fs::remove_file).map_err(|error| failed(&error))?;
+        Ok(gone.len())
+    }
+}
+
+fn is_old(entry: &std::fs::DirEntry) -> bool {
+    let written = entry.metadata().and_then(|metadata| metadata.modified());
+    let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());
+    age.is_some_and(|age| age > YOUNG)
+}
+
+/// A file in work, removed with this unless it was finished.
+struct Part {
+    path: PathBuf,
+    writer: Option<BufWriter<File>>,
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.writer.is_some() {
+            let _ = std::fs::remove_file(&self.path); // the next start removes it
+        }
+    }
+}
+
+impl Incoming for Part {
+    fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>> {
+        Box::pin(async move {
+            let Some(writer) = &mut self.writer else { return Ok(()) };
+            writer.write_all(&bytes).await.map_err(|error| failed(&error))
+        })
+    }
+
+    fn finish(mut self: Box<Self>) -> BoxFuture<'static, Result<MediaId, StorageError>> {
+        Box::pin(async move {
+            let whole = self.path.with_extension("");
+            let name = whole.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let id = MediaId::new(name).ok_or_else(|| StorageError("a file without a name".into()))?;
+            if let Some(writer) = &mut self.writer {
+                writer.flush().await.map_err(|error| failed(&error))?;
+                writer.get_ref().sync_all().await.map_err(|error| failed(&error))?;
+            }
+            tokio::fs::rename(&self.path, &whole).await.map_err(|error| failed(&error))?;
+            self.writer = None;
+            // The name is on disk too before anybody relies on it.
+            if let Some(directory) = whole.parent() {
+                let directory = File::open(directory).await.map_err(|error| failed(&error))?;
+                directory.sync_all().await.map_err(|error| failed(&error))?;
+            }
+            Ok(id)
+        })
+    }
+}
+
+impl Media for MediaDirectory {
+    fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    fn lower_limit(&self, bytes: u64) {
+        self.limit.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
+        Box::pin(async move {
+            let name = format!("{:032x}", rand::random::<u128>());
+            let path = self.directory.join(name).with_extension(PART);
+            let file = File::options().write(true).create_new(true).open(&path).await;
+            let writer = BufWriter::with_capacity(64 * 1024, file.map_err(|error| failed(&error))?);
+            Ok(Box::new(Part { path, writer: Some(writer) }) as Box<dyn Incoming>)
+        })
+    }
+
+    fn path(&self, media: &MediaId) -> PathBuf {
+        self.directory.join(media.as_str())
+    }
+}
+
+/// Sweeps every now and then, until stopped.
+pub async fn sweep_media(
+    media: Arc<MediaDirectory>,
+    storage: Arc<dyn Storage>,
+    cancel: tokio_util::sync::CancellationToken,
+) {
+    loop {
+        let (media, storage) = (media.clone(), storage.clone());
+        match tokio::task::spawn_blocking(move || media.sweep(&*storage)).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(removed)) => tracing::info!(removed, "removed files that were delivered"),
+            Ok(Err(error)) => tracing::warn!(%error, "old files were not removed"),
+            Err(error) => tracing::error!(%error, "the sweep broke off"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(YOUNG) => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}

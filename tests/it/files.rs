@@ -1,0 +1,121 @@
+//! Files that contacts send: in the room whole, or told.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::chat::World;
+use crate::independent::Other;
+use crate::support::msn::{Peer, Wire, text};
+
+fn some_bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_file_of_another_client_arrives_byte_for_byte() {
+    let mut world = World::start().await;
+    let bob = Other::sign_in(&world.service).await;
+    let (call, _heard) = bob.call().await;
+    let file = some_bytes(20_000);
+    // It takes the receiver's goodbye for a cancellation, so what it says at the end says nothing.
+    let _ = call.send_file("alice@example.com", "holiday ü.png", &file).await;
+    let shown = world.user.message("holiday ü.png").await;
+    assert_eq!(shown["content"]["msgtype"], "m.image");
+    assert_eq!(shown["content"]["info"]["size"], 20_000);
+    assert_eq!(shown["content"]["info"]["mimetype"], "image/png");
+    let uri = shown["content"]["url"].as_str().unwrap();
+    assert_eq!(world.user.download(uri).await, file);
+}
+
+/// The fields of a packet, written by hand: little endian, and a footer.
+fn packet(session: u32, identifier: u32, offset: u64, total: u64, flags: u32, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).unwrap();
+    let mut out = Vec::new();
+    for field in [session, identifier] {
+        out.extend(field.to_le_bytes());
+    }
+    for field in [offset, total] {
+        out.extend(field.to_le_bytes());
+    }
+    for field in [length, flags, identifier ^ 0x55, 0] {
+        out.extend(field.to_le_bytes());
+    }
+    out.extend(0u64.to_le_bytes());
+    out.extend(content);
+    out.extend(2u32.to_be_bytes());
+    out
+}
+
+async fn send(call: &mut Wire, packet: &[u8]) {
+    let head =
+        "MIME-Version: 1.0\r\nContent-Type: application/x-msnmsgrp2p\r\nP2P-Dest: alice@example.com\r\n\r\n";
+    let length = head.len() + packet.len();
+    let line = format!("MSG 99 D {length}\r\n{head}");
+    call.raw(&[line.as_bytes(), packet].concat()).await;
+}
+
+/// Offers a file and waits for the answer with this code.
+async fn offer(call: &mut Wire, name: &str, size: u64, answer: &str) {
+    let mut context = vec![0; 574];
+    context[..4].copy_from_slice(&574u32.to_le_bytes());
+    context[4] = 2;
+    context[8..16].copy_from_slice(&size.to_le_bytes());
+    context[16] = 1;
+    for (at, unit) in name.encode_utf16().enumerate() {
+        context[20 + 2 * at..22 + 2 * at].copy_from_slice(&unit.to_le_bytes());
+    }
+    let body = format!(
+        "EUF-GUID: {{5D3E02AB-6190-11D3-BBBB-00C04F795683}}\r\nSessionID: 4711\r\nAppID: 2\r\nContext: {}\r\n\r\n\0",
+        STANDARD.encode(&context)
+    );
+    let invitation = format!(
+        "INVITE MSNMSGR:alice@example.com MSNSLP/1.0\r\nTo: <msnmsgr:alice@example.com>\r\nFrom: <msnmsgr:bob@example.com>\r\n\
+         Via: MSNSLP/1.0/TLP ;branch={{14C34859-5987-2B67-BB27-D6DA11CE3370}}\r\nCSeq: 0 \r\n\
+         Call-ID: {{19C77CDB-04EE-5CA9-14E3-0DB6E55E2411}}\r\nMax-Forwards: 0\r\n\
+         Content-Type: application/x-msnmsgr-sessionreqbody\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let total = invitation.len() as u64;
+    for (at, part) in invitation.as_bytes().chunks(1202).enumerate() {
+        send(call, &packet(0, 1000, 1202 * at as u64, total, 0, part)).await;
+    }
+    call.message(&format!("MSNSLP/1.0 {answer}")).await;
+}
+
+#[tokio::test]
+async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let media = directory.path().join("store/media");
+    let mut world = World::start_in(directory, "files:\n  max_bytes: 100000\n").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    offer(&mut call, "huge.iso", 5 << 30, "603 Decline").await;
+    world
+        .user
+        .message_with("offers the file «huge.iso» (5.0 GB); it was declined: only files of up to")
+        .await;
+    offer(&mut call, "../../etc/passwd", 5000, "200 OK").await;
+    send(&mut call, &packet(4711, 2000, 0, 5000, 0x0100_0030, &some_bytes(1202))).await;
+    // Text goes on in the same call.
+    call.say(&text("half of it")).await;
+    world.user.message("half of it").await;
+    assert_eq!(std::fs::read_dir(&media).unwrap().count(), 1, "the beginning is there");
+    call.raw(b"OUT\r\n").await;
+    world
+        .user
+        .message_with("sent the file «passwd» (4.9 kB), which did not arrive: the connection was lost")
+        .await;
+    assert_eq!(std::fs::read_dir(&media).unwrap().count(), 0);
+    // The next one is whole, in pieces of other sizes.
+    let mut call = bob.call("alice@example.com").await;
+    offer(&mut call, "small.txt", 2500, "200 OK").await;
+    let file = some_bytes(2500);
+    for (at, part) in file.chunks(700).enumerate() {
+        send(&mut call, &packet(4711, 3000, 700 * at as u64, 2500, 0x20, part)).await;
+    }
+    call.message("BYE MSNMSGR:bob@example.com").await;
+    let shown = world.user.message("small.txt").await;
+    assert_eq!(shown["content"]["msgtype"], "m.file");
+    let uri = shown["content"]["url"].as_str().unwrap();
+    assert_eq!(world.user.download(uri).await, file);
+}
