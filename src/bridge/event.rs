@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
+use super::media::MediaId;
 
 /// Milliseconds since the epoch.
 pub type Timestamp = u64;
@@ -41,6 +42,15 @@ pub struct ContactGroup {
     pub name: String,
     /// The direct conversations with those in it.
     pub conversations: Vec<ConversationId>,
+}
+
+/// What somebody looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    pub media: MediaId,
+    /// Hexadecimal; the same for the same picture.
+    pub digest: String,
+    pub size: u64,
 }
 
 /// How a login's connection is.
@@ -95,6 +105,11 @@ pub enum RemoteKind {
         conversation: ConversationId,
         body: Body,
         at: Timestamp,
+    },
+    /// The picture that a contact shows.
+    Picture {
+        ghost: Ghost,
+        picture: Picture,
     },
     /// All groups of contacts there are now.
     Groups(Vec<ContactGroup>),

@@ -176,13 +176,19 @@ impl DeadLetter {
     }
 }
 
-/// Files that something in the journal or among the dead letters speaks of.
+/// Files that something in the journal or among the dead letters speaks of, and pictures that are kept.
 pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
     #[derive(Deserialize)]
     struct Set {
         entry: Entry,
     }
     let mut used = HashSet::new();
+    let mut after: Option<Vec<u8>> = None;
+    while let Some(rows) = Some(storage.scan(Table::Pictures, &[], after.as_deref(), 256)?) {
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        used.extend(rows.into_iter().filter_map(|(_, media)| MediaId::new(String::from_utf8(media).ok()?)));
+    }
     for table in [Table::Journal, Table::DeadLetters] {
         let mut after: Option<Vec<u8>> = None;
         loop {

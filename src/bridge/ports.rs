@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 
 use super::body::Body;
-use super::event::{Author, ContactGroup, GhostPresence, LocalEvent, Timestamp};
+use super::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Timestamp};
 use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::login::Credentials;
 
@@ -33,8 +33,8 @@ pub struct Delivery {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Content {
     Said { body: Body },
-    Joined { ghost: super::event::Ghost },
-    Left { ghost: super::event::Ghost },
+    Joined { ghost: Ghost },
+    Left { ghost: Ghost },
 }
 
 /// Why a delivery did not succeed, by what can be done about it. Texts are for people.
@@ -85,6 +85,12 @@ pub enum Signal {
     Presence {
         logins: Vec<LoginId>,
         presence: GhostPresence,
+    },
+    /// What a contact of `login` looks like.
+    Picture {
+        login: LoginId,
+        ghost: Ghost,
+        picture: Picture,
     },
     /// How a login's owner sorts their contacts.
     Groups {
@@ -261,10 +267,12 @@ pub enum Table {
     Members,
     /// Who asked to see a login, and was shown to its owner.
     Requests,
+    /// Pictures that are kept, by their digests.
+    Pictures,
 }
 
 impl Table {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -277,6 +285,7 @@ impl Table {
         Self::Groups,
         Self::Members,
         Self::Requests,
+        Self::Pictures,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -286,7 +295,7 @@ impl Table {
 
     /// Whether an export leaves it out: what is on its way belongs to this store only.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Journal | Self::Inbox | Self::Cursors | Self::Seen)
+        matches!(self, Self::Journal | Self::Inbox | Self::Cursors | Self::Seen | Self::Pictures)
     }
 }
 

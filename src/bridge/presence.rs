@@ -91,7 +91,7 @@ mod tests {
     fn shown(signal: Option<Signal>) -> Option<(Availability, String)> {
         match signal? {
             Signal::Presence { presence, .. } => Some((presence.availability, presence.text)),
-            Signal::Typing { .. } | Signal::Groups { .. } => None,
+            _ => None,
         }
     }
 

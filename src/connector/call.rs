@@ -19,7 +19,7 @@ use crate::msn::dialect::Dialect;
 use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
 use crate::msn::message::{Content, TextStyle, text_payloads};
-use crate::msn::p2p;
+use crate::msn::p2p::{self, MsnObject};
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
 /// Messages waiting for one call; full, senders wait.
@@ -108,6 +108,8 @@ pub(super) struct Of {
     pub(super) login: LoginId,
     pub(super) email: Email,
     pub(super) dialect: Dialect,
+    /// What those whom it is about announce as their pictures.
+    pub(super) pictures: Vec<(Email, MsnObject)>,
     /// Whether everybody called can put messages in several parts together.
     pub(super) multi_packet: bool,
     pub(super) moved: mpsc::Sender<Moved>,
@@ -235,7 +237,16 @@ impl Call {
                             self.packet(&mut pump, &email, &packet).await;
                         }
                     }
-                    Ok(event) => self.happened(event).await,
+                    Ok(event) => {
+                        let joined = match &event {
+                            CallEvent::Joined { email, .. } => Some(email.clone()),
+                            _ => None,
+                        };
+                        self.happened(event).await;
+                        if let Some(email) = joined {
+                            self.look_at(&mut pump, &email).await;
+                        }
+                    }
                     Err(error) => {
                         tracing::debug!(%error, "the call ended");
                         break;

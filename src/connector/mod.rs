@@ -13,6 +13,7 @@ mod group;
 mod health;
 mod invitation;
 mod login;
+mod picture;
 mod pump;
 mod request;
 mod session;

@@ -9,7 +9,7 @@ use super::call::{self, Assignment, Begin, CallHandle, Of};
 use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, now};
-use super::{ConnectError, TicketError, convert, group, request};
+use super::{ConnectError, TicketError, convert, group, picture, request};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
@@ -318,6 +318,10 @@ impl LoginTask {
             login: self.login.clone(),
             email: self.email()?,
             dialect: pump.machine.dialect(),
+            pictures: roster
+                .contacts()
+                .filter_map(|c| Some((c.email.clone(), picture::announced(c)?)))
+                .collect(),
             multi_packet: members.iter().all(able),
             moved: self.moves.clone(),
             cancel: self.cancel.clone(),

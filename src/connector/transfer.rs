@@ -1,7 +1,8 @@
 //! Files that contacts send, by peer-to-peer packets of a call: taken to disk a fragment at a time, and said in the
 //! conversation once they are whole.
 //!
-//! Knows where bytes go. What packets mean is [`Peer`]'s. Nothing is given yet: what contacts ask for is declined.
+//! Knows where bytes go. What packets mean is [`Peer`]'s. Pictures that we fetch come the same way. Nothing is given yet:
+//! what contacts ask for is declined.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,14 +10,18 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::call::{Call, time_of_day};
+use super::picture;
 use super::pump::{Pump, now};
 use crate::bridge::body::{Body, RichText};
-use crate::bridge::event::RemoteKind;
+use crate::bridge::event::{Picture, RemoteKind};
 use crate::bridge::media::{File, Incoming};
+use crate::bridge::ports::StorageError;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
-use crate::msn::p2p::{FileContext, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name};
+use crate::msn::p2p::{
+    FileContext, MsnObject, Names, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name,
+};
 use crate::msn::session::SwitchboardSession;
 
 /// Most members of a call with whom transfers can be under way.
@@ -29,8 +34,10 @@ pub(super) struct Transfers {
     files: BTreeMap<(String, TransferId), Arriving>,
 }
 
-/// A file that is coming in.
+/// A file, or a picture, that is coming in.
 struct Arriving {
+    /// A picture is nothing that anybody sent: it is not spoken of.
+    object: Option<MsnObject>,
     name: String,
     size: u64,
     /// What of it is on disk; `None` once the disk has failed.
@@ -154,7 +161,7 @@ impl Call {
         };
         match begun {
             Ok(file) => {
-                let arriving = Arriving { name, size, file: Some(file) };
+                let arriving = Arriving { object: None, name, size, file: Some(file) };
                 self.transfers.files.insert((email.to_key(), transfer), arriving);
                 if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
                     peer.accept(now(), transfer);
@@ -181,8 +188,11 @@ impl Call {
 
     async fn is_whole(&mut self, email: &Email, transfer: TransferId) {
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
-        let Arriving { name, size, file } = arriving;
+        let Arriving { object, name, size, file } = arriving;
         let Some(file) = file else { return };
+        if let Some(object) = object {
+            return self.picture_is_whole(email, &object, file).await;
+        }
         match file.finish().await {
             Ok(media) => {
                 let body = Body::File(File { media, name, size });
@@ -199,6 +209,9 @@ impl Call {
 
     async fn did_not_arrive(&mut self, email: &Email, transfer: TransferId, failure: &TransferFailure) {
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
+        if arriving.object.is_some() {
+            return tracing::debug!(?failure, "a picture did not come");
+        }
         let why = match failure {
             TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
             TransferFailure::TimedOut => "nothing came for five minutes",
@@ -211,6 +224,51 @@ impl Call {
             bytes(arriving.size)
         );
         self.show(email, &text).await;
+    }
+
+    /// Fetches an object that a member has announced.
+    pub(super) async fn want(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        object: MsnObject,
+        at: Instant,
+        names: Names,
+    ) {
+        let file = match self.of.shared.media.begin().await {
+            Ok(file) => Some(file),
+            Err(error) => return tracing::error!(%error, "a picture cannot be kept"),
+        };
+        let own = self.of.email.clone();
+        let Some(peer) = self.transfers.peer(&own, email) else { return };
+        tracing::info!(%email, bytes = object.size, "fetching a picture");
+        let transfer = peer.want(at, &object, names);
+        let (name, size) = (String::new(), object.size);
+        let arriving = Arriving { object: Some(object), name, size, file };
+        self.transfers.files.insert((email.to_key(), transfer), arriving);
+        self.go_on(pump, email).await;
+    }
+
+    async fn picture_is_whole(&mut self, email: &Email, object: &MsnObject, file: Box<dyn Incoming>) {
+        let shared = self.of.shared.clone();
+        let kept = async {
+            let media = file.finish().await?;
+            let data = tokio::fs::read(shared.media.path(&media)).await;
+            let data = data.map_err(|error| StorageError(error.to_string()))?;
+            if !object.describes(&data) {
+                return Ok(None);
+            }
+            picture::keep(&shared, &picture::digest(object), &media).await?;
+            Ok::<_, StorageError>(Some(media))
+        };
+        match kept.await {
+            Ok(Some(media)) => {
+                let picture = Picture { media, digest: picture::digest(object), size: object.size };
+                self.show_picture(email, picture).await;
+            }
+            Ok(None) => tracing::info!(%email, "a picture is not what was announced"),
+            Err(error) => tracing::error!(%error, "a picture cannot be kept"),
+        }
     }
 
     async fn show(&mut self, email: &Email, text: &str) {

@@ -4,14 +4,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use ruma::UserId;
+use ruma::api::client::profile::set_profile_field;
+use ruma::profile::ProfileFieldValue;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::fs::File as Disk;
 use tokio_util::io::ReaderStream;
 
+use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
+use crate::bridge::event::{Ghost, Picture};
+use crate::bridge::ids::LoginId;
 use crate::bridge::media::File;
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
 
 /// An upload may take as long as it needs; this long without a byte taken, it has failed.
 const STALLED: Duration = Duration::from_secs(60);
@@ -86,6 +91,48 @@ impl MatrixFrontend {
             }
             .into()),
         }
+    }
+}
+
+impl MatrixFrontend {
+    /// Gives a ghost the face that its contact has, once for each picture.
+    pub(super) async fn show_picture(&self, login: &LoginId, ghost: &Ghost, picture: Picture) {
+        if let Err(error) = self.try_picture(login, ghost, picture).await {
+            // Shown again in the next conversation with them.
+            tracing::info!(%error, "a picture was not shown");
+        }
+    }
+
+    async fn try_picture(
+        &self,
+        login: &LoginId,
+        ghost: &Ghost,
+        picture: Picture,
+    ) -> Result<(), DeliveryError> {
+        let user = self.ghost(login, &ghost.id)?;
+        let row = [b"a", user.as_bytes()].concat();
+        let failed = |error: StorageError| DeliveryError::transient(error.to_string());
+        let shown = self.storage.read(Table::Rooms, &row).map_err(failed)?;
+        if shown.as_deref() == Some(picture.digest.as_bytes()) {
+            return Ok(());
+        }
+        self.ensure_registered(&user).await?;
+        let path = self.media.path(&picture.media);
+        let kind = tokio::task::spawn_blocking(move || infer::get_from_path(path)).await;
+        let kind = kind.ok().and_then(Result::ok).flatten();
+        let Some(kind) = kind.filter(|kind| kind.matcher_type() == infer::MatcherType::Image) else {
+            return Err(DeliveryError::permanent("it is no picture"));
+        };
+        let file =
+            File { media: picture.media, name: format!("picture.{}", kind.extension()), size: picture.size };
+        let uploaded = self.upload(&user, &file, kind.mime_type(), &self.media.path(&file.media)).await?;
+        let value = ProfileFieldValue::AvatarUrl(uploaded.into());
+        let request = set_profile_field::v3::Request::new(user.clone(), value);
+        send_as!(self.homeserver, &user, request)?;
+        let mut batch = Batch::default();
+        tracing::info!(%user, "a picture was shown");
+        batch.put(Table::Rooms, row, picture.digest);
+        self.storage.commit(batch, Urgency::Soon).await.map_err(failed)
     }
 }
 

@@ -39,10 +39,7 @@ impl MatrixFrontend {
         ghost: &Ghost,
     ) -> Result<OwnedUserId, DeliveryError> {
         let user = self.ghost(receiver, &ghost.id)?;
-        if !self.known().registered.contains(&user) {
-            self.register(&user).await?;
-            self.known().registered.insert(user.clone());
-        }
+        self.ensure_registered(&user).await?;
         let name: String = ghost.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         let is_new = self.known().named.get(&user) != Some(&name);
         if is_new && !name.trim().is_empty() {
@@ -62,6 +59,15 @@ impl MatrixFrontend {
             self.known().named.insert(user.clone(), name);
         }
         Ok(user)
+    }
+
+    /// The user exists.
+    pub(super) async fn ensure_registered(&self, user: &UserId) -> Result<(), MatrixError> {
+        if !self.known().registered.contains(user) {
+            self.register(user).await?;
+            self.known().registered.insert(user.to_owned());
+        }
+        Ok(())
     }
 
     async fn register(&self, user: &UserId) -> Result<(), MatrixError> {

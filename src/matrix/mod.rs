@@ -168,6 +168,9 @@ impl Frontend for MatrixFrontend {
             match signal {
                 Signal::Typing { portal, author } => self.show_typing(&portal, author).await,
                 Signal::Presence { logins, presence } => self.show_presence(&logins, presence),
+                Signal::Picture { login, ghost, picture } => {
+                    self.show_picture(&login, &ghost, picture).await;
+                }
                 Signal::Groups { login, groups } => self.show_groups(login, groups),
             }
         })

@@ -3,9 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use msnp11_sdk::MsnpStatus;
+use serde_json::Value;
+
 use crate::chat::World;
-use crate::independent::Other;
+use crate::independent::{Other, plain};
 use crate::support::msn::{Peer, Wire, text};
+use crate::support::synapse::SERVER_NAME;
 
 fn some_bytes(count: usize) -> Vec<u8> {
     (0..count).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect()
@@ -118,4 +122,35 @@ async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
     assert_eq!(shown["content"]["msgtype"], "m.file");
     let uri = shown["content"]["url"].as_str().unwrap();
     assert_eq!(world.user.download(uri).await, file);
+}
+
+#[tokio::test]
+async fn a_contact_has_the_face_that_their_client_announces() {
+    let mut world = World::start_with_friends().await;
+    let bob = Other::sign_in(&world.service).await;
+    let picture = [&b"\x89PNG\r\n\x1a\n"[..], &some_bytes(5000)].concat();
+    bob.client.set_display_picture(picture.clone()).await.expect("a picture");
+    bob.client.set_presence(MsnpStatus::Busy).await.expect("announced");
+    let is_bob = |event: &Value| event["sender"] == format!("@msn_bob=40example.com:{SERVER_NAME}");
+    let mut seen = Vec::new();
+    for words in ["hello", "hello again"] {
+        let (call, _heard) = bob.call().await;
+        call.send_text_message(&plain(words)).await.expect("sent");
+        world.user.message(words).await;
+        if seen.is_empty() {
+            let shown = |event: &Value| {
+                event["type"] == "m.room.member"
+                    && is_bob(event)
+                    && event["content"]["avatar_url"].is_string()
+            };
+            let face = world.user.event("Bob's face", shown).await;
+            seen = world.user.download(face["content"]["avatar_url"].as_str().unwrap()).await;
+            assert_eq!(seen, picture);
+        }
+        drop(call);
+    }
+    // Kept: it is not fetched or uploaded a second time.
+    let log = world.bridge.log();
+    assert_eq!(log.matches("a picture was shown").count(), 1, "{log}");
+    assert_eq!(log.matches("fetching a picture").count(), 1, "{log}");
 }

@@ -13,7 +13,7 @@ use crate::support::{PATIENCE, within};
 
 /// Bob with the other client, and what happens to him.
 pub(crate) struct Other {
-    client: Client,
+    pub(crate) client: Client,
     events: Receiver<Event>,
 }
 
@@ -50,7 +50,7 @@ impl Other {
     }
 }
 
-fn plain(text: &str) -> PlainText {
+pub(crate) fn plain(text: &str) -> PlainText {
     let (text, color) = (text.to_owned(), "ff0000".to_owned());
     PlainText { bold: true, italic: false, underline: false, strikethrough: false, color, text }
 }

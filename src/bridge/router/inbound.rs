@@ -53,6 +53,11 @@ impl Router {
                 self.contact_request_gone(&login, &ghost);
                 Ok(())
             }
+            RemoteKind::Picture { ghost, picture } => {
+                let signal = Signal::Picture { login: login.clone(), ghost, picture };
+                super::signals::send(&self.signals, &signal);
+                Ok(())
+            }
             RemoteKind::Groups(groups) => {
                 let signal = Signal::Groups { login: login.clone(), groups };
                 super::signals::send(&self.signals, &signal);

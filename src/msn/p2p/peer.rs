@@ -178,7 +178,7 @@ impl Peer {
 
     /// Asks for an object that the peer has announced.
     pub fn want(&mut self, now: Instant, object: &MsnObject, names: Names) -> TransferId {
-        let context = base64::engine::general_purpose::STANDARD.encode(format!("{}\0", object.to_xml()));
+        let context = base64::engine::general_purpose::STANDARD.encode(format!("{}\0", object.as_xml()));
         let asked = Asked { application: OBJECT, number: 1, context };
         self.invite(now, Kind::Object, &asked, object.size, names)
     }

@@ -1,0 +1,73 @@
+//! Display pictures of contacts: fetched in a call when they are new, once for each digest, and kept.
+
+use super::call::Call;
+use super::pump::{Pump, now};
+use super::{Shared, convert};
+use crate::bridge::event::{Picture, RemoteKind};
+use crate::bridge::media::MediaId;
+use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
+use crate::msn::ids::Email;
+use crate::msn::p2p::{Guid, MsnObject, Names, ObjectKind};
+use crate::msn::session::{Contact, SwitchboardSession};
+
+/// Bytes of the largest picture that is fetched: official clients make them of at most 25 kB.
+const MAX_SIZE: u64 = 1 << 20;
+/// Most pictures that are kept; then some are forgotten, and fetched again when they are seen again.
+const MAX_KEPT: usize = 2000;
+/// How many are forgotten at once.
+const FORGOTTEN: usize = 200;
+
+/// The picture that a contact announces, where it is one that is shown.
+pub(super) fn announced(contact: &Contact) -> Option<MsnObject> {
+    let object = MsnObject::parse(&contact.object.as_ref()?.decode()).ok()?;
+    (object.kind == ObjectKind::DisplayPicture && (1..=MAX_SIZE).contains(&object.size)).then_some(object)
+}
+
+pub(super) fn digest(object: &MsnObject) -> String {
+    object.digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The kept data of an object.
+fn kept(shared: &Shared, digest: &str) -> Option<MediaId> {
+    let row = shared.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
+    let media = MediaId::new(String::from_utf8(row).ok()?)?;
+    shared.media.path(&media).exists().then_some(media)
+}
+
+/// Remembers the data of an object; some others are forgotten where there are too many.
+pub(super) async fn keep(shared: &Shared, digest: &str, media: &MediaId) -> Result<(), StorageError> {
+    let mut batch = Batch::default();
+    let rows = shared.storage.scan(Table::Pictures, &[], None, MAX_KEPT)?;
+    if rows.len() >= MAX_KEPT {
+        rows.into_iter().take(FORGOTTEN).for_each(|(key, _)| batch.remove(Table::Pictures, key));
+    }
+    batch.put(Table::Pictures, digest, media.as_str());
+    shared.storage.commit(batch, Urgency::Now).await
+}
+
+impl Call {
+    /// Somebody is in the call who has announced a picture: it is shown, or fetched first.
+    pub(super) async fn look_at(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
+        let Some(object) = self.of.pictures.iter().find(|(known, _)| known == email).map(|(_, o)| o.clone())
+        else {
+            return;
+        };
+        let digest = digest(&object);
+        match kept(&self.of.shared, &digest) {
+            Some(media) => self.show_picture(email, Picture { media, digest, size: object.size }).await,
+            None => {
+                let names = Names {
+                    call: Guid(rand::random()),
+                    branch: Guid(rand::random()),
+                    session: rand::random_range(1000..u32::MAX),
+                };
+                self.want(pump, email, object, now(), names).await;
+            }
+        }
+    }
+
+    pub(super) async fn show_picture(&self, email: &Email, picture: Picture) {
+        let ghost = convert::ghost(email, email.as_str());
+        self.tell(RemoteKind::Picture { ghost, picture }).await;
+    }
+}
