@@ -79,6 +79,8 @@ pub enum Body {
     Nudge,
     /// A file, whole and kept.
     File(File),
+    /// A file that lies where it was sent, and is fetched when its turn comes.
+    Attachment(Attachment),
     /// Said by the bridge itself. `about` is the origin's own name for the message it speaks of.
     Notice {
         text: String,
@@ -89,6 +91,17 @@ pub enum Body {
         text: String,
         answers: Vec<Answer>,
     },
+}
+
+/// A file on a frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The frontend's own name of it.
+    pub source: String,
+    /// As its sender has it, without control characters: whoever stores it makes it harmless.
+    pub name: String,
+    /// Words that came with it.
+    pub caption: Option<RichText>,
 }
 
 /// One way to answer a question.

@@ -98,16 +98,19 @@ pub enum Leg {
     Matrix,
     Irc,
     Remote,
+    /// The network again, for files: they take long, and what is said does not wait behind them.
+    Files,
 }
 
 impl Leg {
-    pub const ALL: [Self; 3] = [Self::Matrix, Self::Irc, Self::Remote];
+    pub const ALL: [Self; 4] = [Self::Matrix, Self::Irc, Self::Remote, Self::Files];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Matrix => "matrix",
             Self::Irc => "irc",
             Self::Remote => "remote",
+            Self::Files => "files",
         }
     }
 }

@@ -61,6 +61,9 @@ pub trait Media: Send + Sync {
 
     fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>>;
 
+    /// Removes a finished file that nothing speaks of.
+    fn discard(&self, media: &MediaId);
+
     /// Where a finished file is, to be read only.
     fn path(&self, media: &MediaId) -> PathBuf;
 }

@@ -248,11 +248,13 @@ impl Portal {
         };
         let network = self.around.network.clone();
         let frontend = self.frontend(leg);
+        let source = attempt.entry.origin.as_ref().and_then(|origin| self.frontend(origin.leg));
         self.under_way.spawn(async move {
             let delivered = async {
                 match frontend {
                     Some(frontend) => frontend.deliver(delivery).await,
                     None if leg == Leg::Remote => network.deliver(delivery).await,
+                    None if leg == Leg::Files => deliver_file(source, &*network, delivery).await,
                     None => Err(DeliveryError::permanent("this side is not configured any more")),
                 }
             };
@@ -277,7 +279,7 @@ impl Portal {
         match result {
             Ok(()) => {
                 self.strike(leg, &attempt, Batch::default()).await?;
-                if leg == Leg::Remote {
+                if leg == confirming(&attempt.entry) {
                     self.report(&attempt.entry, Outcome::Delivered);
                 }
             }
@@ -299,7 +301,8 @@ impl Portal {
     async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
         self.cursors.strike(leg, attempt.sequence, &mut batch);
         self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
-        let urgency = if leg == Leg::Remote { Urgency::Now } else { Urgency::Soon };
+        let asked_twice = matches!(leg, Leg::Remote | Leg::Files);
+        let urgency = if asked_twice { Urgency::Now } else { Urgency::Soon };
         let synced = self.around.storage.commit(batch, urgency);
         if urgency == Urgency::Now { Ok(synced.await?) } else { Ok(()) }
     }
@@ -333,12 +336,13 @@ impl Portal {
     fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
         let origin = entry.origin.as_ref()?;
         let side = match leg {
-            Leg::Remote => "",
+            Leg::Remote | Leg::Files => "",
             Leg::Matrix => " on Matrix",
             Leg::Irc => " on IRC",
         };
+        let what = if leg == Leg::Files { "file" } else { "message" };
         let body = Body::Notice {
-            text: format!("Your message was not delivered{side}: {reason}."),
+            text: format!("Your {what} was not delivered{side}: {reason}."),
             about: Some(origin.reference.clone()),
         };
         Some(Entry {
@@ -368,6 +372,29 @@ impl Portal {
             self.around.reports.send(&self.key, &origin, Outcome::Pending { reason });
         }
     }
+}
+
+/// The leg whose end is what a sender wants to know of.
+fn confirming(entry: &Entry) -> Leg {
+    match &entry.content {
+        Content::Said { body: Body::Attachment(_) } => Leg::Files,
+        _ => Leg::Remote,
+    }
+}
+
+/// Fetches an attachment from where it was sent, and gives it to the network.
+async fn deliver_file(
+    source: Option<Arc<dyn Frontend>>,
+    network: &dyn Network,
+    delivery: Delivery,
+) -> Result<(), DeliveryError> {
+    let Content::Said { body: Body::Attachment(attachment) } = &delivery.content else { return Ok(()) };
+    let Some(frontend) = source else {
+        return Err(DeliveryError::permanent("the side that it came from is not configured any more"));
+    };
+    let file = frontend.fetch(attachment).await?;
+    let content = Content::Said { body: Body::File(file) };
+    network.deliver(Delivery { content, ..delivery }).await
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
-use super::body::Body;
+use super::body::{Attachment, Body};
 use super::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Timestamp};
 use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::login::Credentials;
+use super::media::File;
 
 /// One entry on its way to one leg.
 #[derive(Debug, Clone)]
@@ -115,6 +116,11 @@ pub trait Frontend: Send + Sync {
 
     /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
     fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>>;
+
+    /// Brings an attachment of this side to the disk.
+    fn fetch<'a>(&'a self, _attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
+    }
 
     /// Removes what somebody should not have left lying about, a password. False when that was not possible.
     fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool>;

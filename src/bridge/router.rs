@@ -282,7 +282,7 @@ impl Router {
         let serving = self.setup.frontends.iter().filter(|frontend| frontend.serves(key));
         let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
         if key.management_user().is_none() {
-            legs.push(Leg::Remote);
+            legs.extend([Leg::Remote, Leg::Files]);
         }
         legs
     }
@@ -304,7 +304,9 @@ impl Router {
             Some(origin) => EntryId::new(format!("{}:{}", origin.leg, origin.reference)),
             None => EntryId::new((self.setup.names)()),
         };
-        let legs = self.legs(key).into_iter().filter(|leg| Some(*leg) != came_from).collect();
+        let has_file = matches!(&content, Content::Said { body: Body::Attachment(_) });
+        let is_for = |leg: &Leg| Some(*leg) != came_from && (*leg != Leg::Files || has_file);
+        let legs = self.legs(key).into_iter().filter(is_for).collect();
         Entry { id, author, content, at: (self.setup.clock)(), origin, legs }
     }
 

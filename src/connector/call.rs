@@ -8,12 +8,14 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dial::Stream;
+use super::give::{self, Gifts};
 use super::invitation::Declined;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, Shared, convert, group};
 use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::dialect::Dialect;
 use crate::msn::gateway::Destination;
@@ -41,6 +43,7 @@ pub(super) enum Message {
 /// What a call is asked.
 pub(super) enum CallAsk {
     Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
+    Give { file: File, reply: give::Reply },
     Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
     Typing,
     Leave,
@@ -65,6 +68,13 @@ impl CallHandle {
     pub(super) async fn send(&self, message: Message) -> Result<(), CallFailure> {
         let (reply, answer) = oneshot::channel();
         self.asks.send(CallAsk::Send { message, reply }).await.map_err(|_| CallFailure::Lost)?;
+        answer.await.unwrap_or(Err(CallFailure::Lost))
+    }
+
+    /// Resolves when the other side has the file, or will not have it.
+    pub(super) async fn give(&self, file: File) -> Result<(), CallFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Give { file, reply }).await.map_err(|_| CallFailure::Lost)?;
         answer.await.unwrap_or(Err(CallFailure::Lost))
     }
 
@@ -128,7 +138,7 @@ pub(super) struct Call {
     pub(super) of: Of,
     pub(super) conversation: ConversationId,
     handle: CallHandle,
-    members: Vec<Email>,
+    pub(super) members: Vec<Email>,
     /// Members that the server dropped for being idle. They are still part of the conversation.
     dropped: Vec<Email>,
     /// What those who were here are called.
@@ -148,6 +158,7 @@ pub(super) struct Call {
     leaving: bool,
     pub(super) declined: Declined,
     pub(super) transfers: Transfers,
+    pub(super) gifts: Gifts,
 }
 
 /// Starts a call for `conversation`.
@@ -175,6 +186,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         leaving: false,
         declined: Declined::default(),
         transfers: Transfers::default(),
+        gifts: Gifts::default(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -245,6 +257,7 @@ impl Call {
                         self.happened(event).await;
                         if let Some(email) = joined {
                             self.look_at(&mut pump, &email).await;
+                            self.offer_waiting(&mut pump).await;
                         }
                     }
                     Err(error) => {
@@ -253,11 +266,12 @@ impl Call {
                     }
                 },
                 ask = mailbox.recv() => match ask {
+                    Some(CallAsk::Give { file, reply }) => self.give(&mut pump, file, reply).await,
                     Some(ask) => self.asked(&mut pump, ask),
                     None => break,
                 },
                 () = late(self.transfers.deadline()) => self.transfers_are_late(&mut pump).await,
-                () = tokio::time::sleep_until(idle_at), if self.sendings.is_empty() && self.transfers.is_idle() => {
+                () = tokio::time::sleep_until(idle_at), if self.is_quiet() => {
                     pump.machine.leave();
                     break;
                 }
@@ -266,6 +280,7 @@ impl Call {
                     break;
                 }
             }
+            self.feed(&mut pump).await;
             if self.is_over() {
                 pump.machine.leave();
                 break;
@@ -277,11 +292,17 @@ impl Call {
             self.happened(event).await;
         }
         self.transfers_are_lost(None).await;
+        self.nobody_to_give_to(&CallFailure::Lost);
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
         while let Some(ask) = mailbox.recv().await {
             refuse(ask, &CallFailure::Lost);
         }
         pump.close().await;
+    }
+
+    /// Nothing is under way that would be lost with the call.
+    fn is_quiet(&self) -> bool {
+        self.sendings.is_empty() && self.transfers.is_idle() && self.gifts.is_idle()
     }
 
     /// Everybody has gone, and nothing that was begun is under way.
@@ -300,7 +321,7 @@ impl Call {
                 pump.machine.invite(now(), email.clone());
                 self.invitations.push((email, reply));
             }
-            CallAsk::Leave => self.leaving = true,
+            CallAsk::Give { .. } | CallAsk::Leave => self.leaving = true,
             CallAsk::Typing => {
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
@@ -355,6 +376,9 @@ impl Call {
             CallEvent::InviteFailed { email, failure } => {
                 self.had_its_time = true;
                 self.gone(&email).await;
+                if self.members.is_empty() {
+                    self.nobody_to_give_to(&CallFailure::Nobody(failure.clone()));
+                }
                 let reason = match failure {
                     InviteFailure::Refused(code) => code.to_string(),
                     InviteFailure::NoAnswer => "they did not answer".into(),
@@ -362,6 +386,8 @@ impl Call {
                 self.invited(&email, Err(format!("{email} cannot be called: {reason}")));
             }
             CallEvent::Received { email, name, content } => self.received(&email, &name, content).await,
+            CallEvent::Delivered(part) if self.confirmed(part, true) => {}
+            CallEvent::Failed(part, _) if self.confirmed(part, false) => {}
             CallEvent::Delivered(part) => self.part_done(part, None),
             CallEvent::Failed(part, failure) => self.part_done(part, Some(failure.into())),
         }
@@ -500,7 +526,7 @@ impl Call {
 
 fn refuse(ask: CallAsk, failure: &CallFailure) {
     match ask {
-        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Send { reply, .. } | CallAsk::Give { reply, .. } => drop(reply.send(Err(failure.clone()))),
         CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
         CallAsk::Typing | CallAsk::Leave => {}
     }

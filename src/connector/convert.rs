@@ -84,7 +84,10 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message> {
             Some(Message::Text { text, style: TextStyle::default() })
         }
         Body::Nudge => Some(Message::Nudge),
-        // Files that come from elsewhere are not given yet.
+        Body::Attachment(attachment) => {
+            let caption = attachment.caption.as_ref()?;
+            Some(Message::Text { text: format!("{prefix}{}", caption.text()), style: style_of(caption) })
+        }
         Body::File(_) | Body::Notice { .. } | Body::Question { .. } => None,
     }
 }

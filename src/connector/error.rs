@@ -75,6 +75,9 @@ pub enum CallFailure {
     NotOpened(String),
     #[error("the connection of the conversation was lost")]
     Lost,
+    /// Of a file, in words.
+    #[error("{0}")]
+    File(String),
 }
 
 fn nobody(failure: &InviteFailure) -> String {

@@ -9,6 +9,7 @@ mod convert;
 mod dial;
 mod error;
 mod gateway;
+mod give;
 mod group;
 mod health;
 mod invitation;
@@ -37,10 +38,11 @@ pub use group::conversation_of;
 pub use ticket::Passport;
 
 use crate::bridge::BridgeHandle;
+use crate::bridge::body::Body;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Credentials;
-use crate::bridge::media::Media;
-use crate::bridge::ports::{ContactLine, Delivery, DeliveryError, Network, Request, Storage};
+use crate::bridge::media::{File, Media};
+use crate::bridge::ports::{ContactLine, Content, Delivery, DeliveryError, Network, Request, Storage};
 use crate::msn::ids::Email;
 use dial::Dialler;
 use login::{Ask, LoginTask};
@@ -110,6 +112,9 @@ impl MsnConnector {
     }
 
     async fn deliver_message(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        if let Content::Said { body: Body::File(file) } = &delivery.content {
+            return self.deliver_file(&delivery, file).await;
+        }
         let Some(message) = convert::message(&delivery) else { return Ok(()) };
         let begun = Instant::now();
         let until = begun + DELIVERY_TIME;
@@ -131,6 +136,29 @@ impl MsnConnector {
             }
             tracing::info!(portal = %delivery.portal, %failure, "sending once more, on a new call");
             tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    /// Gives a file. That takes as long as they need to answer and to take it; what is said goes on meanwhile.
+    async fn deliver_file(&self, delivery: &Delivery, file: &File) -> Result<(), DeliveryError> {
+        let down = || DeliveryError::LegDown { reason: "not signed in to MSN".into() };
+        let conversation = delivery.portal.conversation.clone();
+        let call = self.ask(&delivery.portal.receiver, |reply| Ask::Call { conversation, reply }).await;
+        let call = call.ok_or_else(down)?.map_err(|reason| DeliveryError::LegDown { reason });
+        let given = match call {
+            Ok(call) => call.give(file.clone()).await,
+            Err(down) => {
+                self.shared.media.discard(&file.media);
+                return Err(down);
+            }
+        };
+        self.shared.media.discard(&file.media);
+        match given {
+            Ok(()) => Ok(()),
+            Err(CallFailure::Lost | CallFailure::NotOpened(_)) if self.shared.cancel.is_cancelled() => {
+                Err(DeliveryError::LegDown { reason: "the bridge is stopping".into() })
+            }
+            Err(failure) => Err(DeliveryError::permanent(failure.to_string())),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Files that contacts send, by peer-to-peer packets of a call: taken to disk a fragment at a time, and said in the
 //! conversation once they are whole.
 //!
-//! Knows where bytes go. What packets mean is [`Peer`]'s. Pictures that we fetch come the same way. Nothing is given yet:
-//! what contacts ask for is declined.
+//! Knows where bytes go. What packets mean is [`Peer`]'s. Pictures that we fetch come the same way. What is given
+//! to them is in `give`; objects that they ask for are declined.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -55,7 +55,26 @@ impl Transfers {
         self.peers.iter().filter_map(|(_, peer)| peer.poll_timeout()).min()
     }
 
-    fn peer(&mut self, own: &Email, email: &Email) -> Option<&mut Peer> {
+    /// Whose data could be sent now.
+    pub(super) fn wants_data(&self) -> Option<(Email, TransferId, u64, usize)> {
+        self.peers.iter().find_map(|(email, peer)| {
+            let (transfer, offset, length) = peer.wants_data()?;
+            Some((email.clone(), transfer, offset, length))
+        })
+    }
+
+    pub(super) fn provide(
+        &mut self,
+        at: Instant,
+        email: &Email,
+        transfer: TransferId,
+        bytes: Bytes,
+    ) -> Option<Packet> {
+        let (_, peer) = self.peers.iter_mut().find(|(known, _)| known == email)?;
+        peer.provide(at, transfer, bytes)
+    }
+
+    pub(super) fn peer(&mut self, own: &Email, email: &Email) -> Option<&mut Peer> {
         let known = self.peers.iter().position(|(known, _)| known == email);
         let at = match known {
             Some(at) => at,
@@ -109,7 +128,7 @@ impl Call {
     }
 
     /// What happened is dealt with before anything is acknowledged.
-    async fn go_on(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
+    pub(super) async fn go_on(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
         loop {
             let peer = self.transfers.peers.iter_mut().find(|(known, _)| known == email);
             let Some(event) = peer.and_then(|(_, peer)| peer.poll_event()) else { break };
@@ -143,7 +162,7 @@ impl Call {
         }
     }
 
-    fn end_transfer(&mut self, email: &Email, transfer: TransferId) {
+    pub(super) fn end_transfer(&mut self, email: &Email, transfer: TransferId) {
         if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
             peer.end(now(), transfer);
         }
@@ -187,7 +206,9 @@ impl Call {
     }
 
     async fn is_whole(&mut self, email: &Email, transfer: TransferId) {
-        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
+        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
+            return self.given(email, transfer, Ok(()));
+        };
         let Arriving { object, name, size, file } = arriving;
         let Some(file) = file else { return };
         if let Some(object) = object {
@@ -208,7 +229,9 @@ impl Call {
     }
 
     async fn did_not_arrive(&mut self, email: &Email, transfer: TransferId, failure: &TransferFailure) {
-        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else { return };
+        let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
+            return self.not_given(email, transfer, failure);
+        };
         if arriving.object.is_some() {
             return tracing::debug!(?failure, "a picture did not come");
         }

@@ -18,10 +18,10 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> 
         Body::Text(text) => said(text, channel, voice, false),
         Body::Emote(text) => said(text, channel, voice, true),
         Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
-        Body::File(file) => {
-            let text =
-                format!("sent the file «{}» ({} bytes), which is in the Matrix room", file.name, file.size);
-            said(&RichText::plain(text), channel, voice, true)
+        Body::File(sent) => file(&sent.name, channel, voice),
+        Body::Attachment(sent) => {
+            let words = sent.caption.iter().flat_map(|words| said(words, channel, voice, false));
+            file(&sent.name, channel, voice).into_iter().chain(words).collect()
         }
         Body::Notice { text, about } => {
             let target =
@@ -45,6 +45,16 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
 
 /// The longest name put in front of a line, in bytes.
 const MAX_NAME: usize = 64;
+
+/// That there is a file, which IRC cannot show.
+fn file(name: &str, channel: &str, voice: &Voice<'_>) -> Vec<Line> {
+    said(
+        &RichText::plain(format!("sent the file «{name}», which is in the Matrix room")),
+        channel,
+        voice,
+        true,
+    )
+}
 
 fn said(text: &RichText, channel: &str, voice: &Voice<'_>, action: bool) -> Vec<Line> {
     let prefix = voice.prefix.map(|name| match action {

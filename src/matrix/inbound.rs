@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::intent::send_as;
 use super::outbound::{ANSWERS_KEY, ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
-use crate::bridge::body::{Body, RichText, Run, Style};
+use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
@@ -19,6 +19,8 @@ use crate::bridge::record::PortalRecord;
 const COMMAND: &str = "!msn";
 /// Characters of an answered message that are quoted.
 const QUOTE: usize = 120;
+/// Characters of a file name.
+const MAX_FILE_NAME: usize = 255;
 
 /// The parts of an event that matter here.
 #[derive(Debug, Deserialize)]
@@ -210,13 +212,40 @@ impl MatrixFrontend {
             }
             // Other bots talk in notices; answering them would not end.
             Some("m.notice") | None => Ok(LocalEvent::Ignored),
+            Some(kind @ ("m.file" | "m.image" | "m.audio" | "m.video")) if event.text("url").is_some() => {
+                Ok(self.attached(event, portal, author, kind))
+            }
             Some(_) => Ok(LocalEvent::Refused {
                 portal,
                 leg: Leg::Matrix,
                 reference: event.event_id.to_string(),
-                reason: "files, pictures and other attachments cannot be sent to MSN yet".into(),
+                reason: "this kind of message cannot be sent to MSN".into(),
             }),
         }
+    }
+
+    /// A file. Where the event has a name of its own for it, the body are words about it.
+    fn attached(&self, event: &Event, portal: PortalKey, author: Author, kind: &str) -> LocalEvent {
+        let info = event.content.get("info");
+        let size = info.and_then(|info| info.get("size")).and_then(Value::as_u64).unwrap_or(0);
+        let limit = self.media.limit();
+        if size > limit {
+            return LocalEvent::Refused {
+                portal,
+                leg: Leg::Matrix,
+                reference: event.event_id.to_string(),
+                reason: format!("files of more than {} kB are not carried here", limit / 1024),
+            };
+        }
+        let body = event.text("body").unwrap_or_default();
+        let named = event.text("filename").filter(|name| !name.trim().is_empty());
+        let name: String =
+            named.unwrap_or(body).chars().filter(|c| !c.is_control()).take(MAX_FILE_NAME).collect();
+        let name = if name.trim().is_empty() { kind.trim_start_matches("m.").to_owned() } else { name };
+        let caption =
+            named.filter(|name| *name != body && !body.is_empty()).map(|_| rich_text(&event.content));
+        let source = event.text("url").unwrap_or_default().to_owned();
+        self.said_by(event, portal, author, Body::Attachment(Attachment { source, name, caption }))
     }
 
     fn said(&self, event: &Event, portal: PortalKey, body: Body) -> LocalEvent {

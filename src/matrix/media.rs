@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ruma::UserId;
 use ruma::api::client::profile::set_profile_field;
 use ruma::profile::ProfileFieldValue;
+use ruma::{OwnedMxcUri, UserId};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::fs::File as Disk;
@@ -13,6 +13,7 @@ use tokio_util::io::ReaderStream;
 
 use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
+use crate::bridge::body::Attachment;
 use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::LoginId;
 use crate::bridge::media::File;
@@ -95,6 +96,37 @@ impl MatrixFrontend {
 }
 
 impl MatrixFrontend {
+    /// Brings a file that somebody sent here to the disk.
+    pub(super) async fn download(&self, attachment: &Attachment) -> Result<File, DeliveryError> {
+        let gone = || DeliveryError::permanent("it is not on the homeserver any more");
+        let uri: OwnedMxcUri = attachment.source.as_str().into();
+        let (server, id) = uri.parts().map_err(|_| gone())?;
+        let base = &self.config.homeserver;
+        let url = format!("{base}/_matrix/client/v1/media/download/{server}/{id}");
+        let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
+        let mut answer = request.send().await.map_err(unavailable)?;
+        match answer.status().as_u16() {
+            200 => {}
+            401 => return Err(MatrixError::Token.into()),
+            status @ (429 | 500..) => {
+                return Err(unavailable(format!("it answers a download with {status}")).into());
+            }
+            _ => return Err(gone()),
+        }
+        let failed = |error: StorageError| DeliveryError::transient(error.to_string());
+        let mut incoming = self.media.begin().await.map_err(failed)?;
+        let mut size = 0;
+        while let Some(bytes) = answer.chunk().await.map_err(unavailable)? {
+            size += bytes.len() as u64;
+            if size > self.media.limit() {
+                return Err(DeliveryError::permanent("it is larger than what is carried here"));
+            }
+            incoming.write(bytes).await.map_err(failed)?;
+        }
+        let media = incoming.finish().await.map_err(failed)?;
+        Ok(File { media, name: attachment.name.clone(), size })
+    }
+
     /// Gives a ghost the face that its contact has, once for each picture.
     pub(super) async fn show_picture(&self, login: &LoginId, ghost: &Ghost, picture: Picture) {
         if let Err(error) = self.try_picture(login, ghost, picture).await {

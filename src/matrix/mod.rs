@@ -32,9 +32,10 @@ pub use intent::Homeserver;
 pub use presence::run as show_presence;
 pub use spaces::run as file_rooms;
 
+use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey};
-use crate::bridge::media::Media;
+use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
 
 /// The Matrix frontend.
@@ -178,6 +179,10 @@ impl Frontend for MatrixFrontend {
 
     fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>> {
         Box::pin(self.interpret_event(raw))
+    }
+
+    fn fetch<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        Box::pin(self.download(attachment))
     }
 
     fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool> {

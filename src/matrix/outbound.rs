@@ -36,6 +36,10 @@ pub(super) fn contents(
         Body::Nudge => texts("m.emote", prefix.as_deref(), &RichText::plain("sent a nudge")),
         // What it shows is only known when the file has been uploaded.
         Body::File(_) => vec![json!({})],
+        Body::Attachment(file) => {
+            let text = format!("sent the file «{}»", file.name);
+            texts("m.emote", prefix.as_deref(), &RichText::plain(text))
+        }
         Body::Notice { text, about } => {
             let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {

@@ -134,6 +134,10 @@ impl Media for MediaDirectory {
         })
     }
 
+    fn discard(&self, media: &MediaId) {
+        let _ = std::fs::remove_file(self.path(media)); // the sweep removes it otherwise
+    }
+
     fn path(&self, media: &MediaId) -> PathBuf {
         self.directory.join(media.as_str())
     }

@@ -1,15 +1,16 @@
-//! Files that contacts send: in the room whole, or told.
+//! Files both ways: there whole, or told; and what contacts look like.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use msnp11_sdk::MsnpStatus;
-use serde_json::Value;
+use msnp11_sdk::{Event, MsnpStatus};
+use serde_json::{Value, json};
 
 use crate::chat::World;
-use crate::independent::{Other, plain};
+use crate::independent::{Other, plain, until};
 use crate::support::msn::{Peer, Wire, text};
 use crate::support::synapse::SERVER_NAME;
+use crate::support::within;
 
 fn some_bytes(count: usize) -> Vec<u8> {
     (0..count).map(|n| u8::try_from(n * 7 % 251).unwrap()).collect()
@@ -153,4 +154,79 @@ async fn a_contact_has_the_face_that_their_client_announces() {
     let log = world.bridge.log();
     assert_eq!(log.matches("a picture was shown").count(), 1, "{log}");
     assert_eq!(log.matches("fetching a picture").count(), 1, "{log}");
+}
+
+#[tokio::test]
+async fn a_file_from_matrix_arrives_at_another_client_and_is_confirmed() {
+    let mut world = World::start().await;
+    let bob = Other::sign_in(&world.service).await;
+    let (call, mut heard) = bob.call().await;
+    call.send_text_message(&plain("send it")).await.expect("sent");
+    let room = world.user.message("send it").await["room_id"].as_str().unwrap().to_owned();
+    let file = some_bytes(20_000);
+    let content = json!({
+        "msgtype": "m.file", "body": "see page 3", "filename": "report.pdf",
+        "url": world.user.upload(&file).await, "info": {"size": file.len()},
+    });
+    let sent = world.user.send_content(&room, content).await;
+    // What was written with it is said too, before or after.
+    let (mut offered, mut said) = (None, false);
+    while offered.is_none() || !said {
+        let offer_or_words =
+            |event: &Event| matches!(event, Event::FileTransferRequest { .. } | Event::TextMessage { .. });
+        match until(&mut heard, "the offer and the words", offer_or_words).await {
+            Event::FileTransferRequest { file_name, file_size, request, .. } => {
+                offered = Some((file_name, file_size, request));
+            }
+            Event::TextMessage { message, .. } => said = message.text == "see page 3",
+            _ => {}
+        }
+    }
+    let (file_name, file_size, request) = offered.expect("it was offered");
+    assert_eq!((file_name.as_str(), file_size), ("report.pdf", 20_000));
+    assert_eq!(within("the file", call.accept_file_request(request)).await.expect("a file"), file);
+    let confirmed = |event: &Value| {
+        event["type"] == "com.beeper.message_send_status"
+            && event["content"]["m.relates_to"]["event_id"] == sent
+            && event["content"]["status"] == "SUCCESS"
+    };
+    world.user.event("the confirmation", confirmed).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("well?")).await;
+    let room = world.user.message("well?").await["room_id"].as_str().unwrap().to_owned();
+    let content = json!({"msgtype": "m.image", "body": "a.png", "url": world.user.upload(b"1234").await});
+    world.user.send_content(&room, content.clone()).await;
+    let offer = call.message("EUF-GUID: {5D3E02AB").await.payload;
+    // Nobody answers it yet, and words go past it.
+    world.user.send(&room, "past it").await;
+    call.message("past it").await;
+    let field = |name: &str| {
+        let line = offer.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in {offer}")).trim().to_owned()
+    };
+    let body = format!("SessionID: {}\r\n\r\n\0", field("SessionID"));
+    let answer = format!(
+        "MSNSLP/1.0 603 Decline\r\nTo: <msnmsgr:alice@example.com>\r\nFrom: <msnmsgr:bob@example.com>\r\nVia: {}\r\nCSeq: 1 \r\n\
+         Call-ID: {}\r\nMax-Forwards: 0\r\nContent-Type: application/x-msnmsgr-sessionreqbody\r\nContent-Length: {}\r\n\r\n{body}",
+        field("Via"),
+        field("Call-ID"),
+        body.len()
+    );
+    send(&mut call, &packet(0, 500, 0, answer.len() as u64, 0, answer.as_bytes())).await;
+    world.user.message("Your file was not delivered: they declined it.").await;
+
+    world.user.send_content(&room, content.clone()).await;
+    call.message("EUF-GUID: {5D3E02AB").await;
+    call.raw(b"OUT\r\n").await;
+    world.user.message_with("Your file was not delivered: the connection of the conversation was lost").await;
+    // Somebody who is not there.
+    drop(bob);
+    world.user.send_content(&room, content).await;
+    world.user.message_with("Your file was not delivered: ").await;
 }

@@ -55,7 +55,11 @@ pub(crate) fn plain(text: &str) -> PlainText {
     PlainText { bold: true, italic: false, underline: false, strikethrough: false, color, text }
 }
 
-async fn until(events: &mut Receiver<Event>, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+pub(crate) async fn until(
+    events: &mut Receiver<Event>,
+    what: &str,
+    wanted: impl Fn(&Event) -> bool,
+) -> Event {
     within(what, async {
         loop {
             let event = events.recv().await.unwrap_or_else(|| panic!("the session ended before {what}"));

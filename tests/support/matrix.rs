@@ -48,6 +48,14 @@ impl MatrixUser {
         response.json().await.unwrap_or(Value::Null)
     }
 
+    /// Uploads bytes; gives their `mxc://`.
+    pub(crate) async fn upload(&self, bytes: &[u8]) -> String {
+        let url = format!("{}/_matrix/media/v3/upload", self.base);
+        let request = self.http.post(url).bearer_auth(&self.token).body(bytes.to_vec());
+        let answer: Value = request.send().await.expect("the homeserver answers").json().await.expect("JSON");
+        answer["content_uri"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
     /// The bytes behind an `mxc://`.
     pub(crate) async fn download(&self, uri: &str) -> Vec<u8> {
         let media = uri.strip_prefix("mxc://").expect("a media URI");

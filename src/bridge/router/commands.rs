@@ -262,8 +262,10 @@ impl Router {
         // What still waits was to be said by this owner; nobody else may come to say it.
         let reason = "the account was signed out of MSN".to_owned();
         for (_, portal) in self.portals.iter().filter(|(key, _)| key.receiver == *id) {
-            let give_up = PortalInput::GiveUp { leg: Leg::Remote, reason: reason.clone() };
-            let _ = portal.send(give_up).await; // a portal that stopped has nothing under way
+            let give_up = |leg| PortalInput::GiveUp { leg, reason: reason.clone() };
+            for leg in [Leg::Remote, Leg::Files] {
+                let _ = portal.send(give_up(leg)).await; // a portal that stopped has nothing under way
+            }
         }
         self.logins.remove(id);
         self.standings.remove(id);

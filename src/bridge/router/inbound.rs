@@ -79,7 +79,7 @@ impl Router {
         at: u64,
     ) -> Result<(), BridgeError> {
         let mut entry = self.entry(key, author, content, None);
-        entry.legs.retain(|leg| *leg != Leg::Remote);
+        entry.legs.retain(|leg| !matches!(leg, Leg::Remote | Leg::Files));
         entry.at = at;
         self.append(key, entry, Batch::default()).await
     }

@@ -75,6 +75,7 @@ impl Router {
         }
         let receiver = id.clone();
         self.release(Leg::Remote, |key| key.receiver == receiver).await?;
+        self.release(Leg::Files, |key| key.receiver == receiver).await?;
         match (asked, again) {
             (true, _) => {
                 self.tell(&owner, format!("Signed in to MSN as {id}. Say «contacts» to see who is there."))

@@ -1,0 +1,186 @@
+//! Files that are given to a contact: offered in a call with them, sent a fragment at a time behind what is said.
+//!
+//! Knows how much may be on its way at once. What packets mean is the peer's.
+
+use tokio::fs::File as Disk;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use tokio::sync::oneshot;
+
+use super::call::Call;
+use super::pump::{Pump, now};
+use super::{CallFailure, group};
+use crate::bridge::media::File;
+use crate::msn::command::Acknowledge;
+use crate::msn::ids::Email;
+use crate::msn::message::Content;
+use crate::msn::p2p::{FileContext, Guid, Names, TransferFailure, TransferId, safe_name};
+use crate::msn::session::{MessageHandle, SwitchboardSession};
+
+/// Fragments that the switchboard has not confirmed yet: what is said waits behind no more than these.
+const WINDOW: usize = 8;
+
+pub(super) type Reply = oneshot::Sender<Result<(), CallFailure>>;
+
+/// A file that is to be given, and nobody has been offered yet.
+pub(super) struct Waiting {
+    pub(super) file: File,
+    pub(super) reply: Reply,
+}
+
+/// A file that is being given.
+pub(super) struct Giving {
+    to: Email,
+    transfer: TransferId,
+    disk: Disk,
+    /// Where the next read begins.
+    at: u64,
+    reply: Reply,
+}
+
+/// What one call gives.
+#[derive(Default)]
+pub(super) struct Gifts {
+    pub(super) waiting: Vec<Waiting>,
+    pub(super) under_way: Vec<Giving>,
+    on_the_wire: Vec<MessageHandle>,
+}
+
+impl Gifts {
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+}
+
+/// What the giver is told.
+fn failure(failure: &TransferFailure) -> CallFailure {
+    let text = match failure {
+        TransferFailure::Lost => return CallFailure::Lost,
+        TransferFailure::Declined => "they declined it",
+        TransferFailure::Cancelled => "they cancelled it",
+        TransferFailure::TimedOut => "they did not answer, or stopped taking it",
+        TransferFailure::Refused(_) | TransferFailure::Malformed => "their client cannot take files",
+    };
+    CallFailure::File(text.to_owned())
+}
+
+impl Call {
+    /// A file is to be given to whoever is here, or comes.
+    pub(super) async fn give(&mut self, pump: &mut Pump<SwitchboardSession>, file: File, reply: Reply) {
+        if group::is_group(&self.conversation) {
+            let why = "files can be sent to one person only, in the conversation with them";
+            let _ = reply.send(Err(CallFailure::File(why.into()))); // whoever asked may have gone
+            return;
+        }
+        self.gifts.waiting.push(Waiting { file, reply });
+        self.offer_waiting(pump).await;
+    }
+
+    /// Somebody may have come whom the waiting files are for.
+    pub(super) async fn offer_waiting(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let Some(email) = self.members.first().cloned() else { return };
+        for Waiting { file, reply } in std::mem::take(&mut self.gifts.waiting) {
+            let disk = match Disk::open(self.of.shared.media.path(&file.media)).await {
+                Ok(disk) => disk,
+                Err(error) => {
+                    tracing::error!(%error, "a file cannot be read");
+                    let _ =
+                        reply.send(Err(CallFailure::File("it is not on the bridge's disk any more".into())));
+                    continue;
+                }
+            };
+            let names = Names {
+                call: Guid(rand::random()),
+                branch: Guid(rand::random()),
+                session: rand::random_range(1000..u32::MAX),
+            };
+            let own = self.of.email.clone();
+            let Some(peer) = self.transfers.peer(&own, &email) else {
+                let _ = reply.send(Err(CallFailure::Lost)); // whoever asked may have gone
+                continue;
+            };
+            let context = FileContext { name: safe_name(&file.name), size: file.size, preview: None };
+            let transfer = peer.offer(now(), &context, names);
+            tracing::info!(to = %email, bytes = file.size, "offering a file");
+            self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply });
+        }
+        self.go_on(pump, &email).await;
+    }
+
+    /// Sends what may be sent now.
+    pub(super) async fn feed(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        while self.gifts.on_the_wire.len() < WINDOW {
+            let wanted = self.transfers.wants_data();
+            let Some((email, transfer, offset, length)) = wanted else { return };
+            let giving = self.gifts.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
+            let bytes = match giving {
+                Some(giving) => giving.read(offset, length).await,
+                None => Err(std::io::Error::other("nothing is given")),
+            };
+            let bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    tracing::error!(%error, "a file cannot be read");
+                    self.end_transfer(&email, transfer);
+                    self.given(
+                        &email,
+                        transfer,
+                        Err(CallFailure::File("it cannot be read on the bridge's disk".into())),
+                    );
+                    continue;
+                }
+            };
+            let Some(packet) = self.transfers.provide(now(), &email, transfer, bytes.into()) else { return };
+            let payload = Content::peer(&email, &packet.encode()).encode().into();
+            let handle = pump.machine.send(now(), Acknowledge::Data, payload);
+            self.gifts.on_the_wire.push(handle);
+        }
+    }
+
+    /// The switchboard has confirmed a message, or could not deliver it; true if it was one of a file.
+    pub(super) fn confirmed(&mut self, handle: MessageHandle, delivered: bool) -> bool {
+        let before = self.gifts.on_the_wire.len();
+        self.gifts.on_the_wire.retain(|known| *known != handle);
+        let was_ours = self.gifts.on_the_wire.len() < before;
+        if was_ours && !delivered {
+            // The peer misses something now that nothing brings back.
+            for (email, transfer) in
+                self.gifts.under_way.iter().map(|g| (g.to.clone(), g.transfer)).collect::<Vec<_>>()
+            {
+                self.end_transfer(&email, transfer);
+                self.given(&email, transfer, Err(CallFailure::Lost));
+            }
+        }
+        was_ours
+    }
+
+    /// What became of a file that was given.
+    pub(super) fn given(&mut self, email: &Email, transfer: TransferId, result: Result<(), CallFailure>) {
+        let found = self.gifts.under_way.iter().position(|g| g.to == *email && g.transfer == transfer);
+        if let Some(at) = found {
+            let _ = self.gifts.under_way.swap_remove(at).reply.send(result); // whoever asked may have gone
+        }
+    }
+
+    pub(super) fn not_given(&mut self, email: &Email, transfer: TransferId, why: &TransferFailure) {
+        self.given(email, transfer, Err(failure(why)));
+    }
+
+    /// Nobody comes for what waits.
+    pub(super) fn nobody_to_give_to(&mut self, why: &CallFailure) {
+        for Waiting { reply, .. } in self.gifts.waiting.drain(..) {
+            let _ = reply.send(Err(why.clone())); // whoever asked may have gone
+        }
+    }
+}
+
+impl Giving {
+    async fn read(&mut self, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
+        if offset != self.at {
+            self.disk.seek(SeekFrom::Start(offset)).await?;
+        }
+        let mut bytes = vec![0; length];
+        self.disk.read_exact(&mut bytes).await?;
+        self.at = offset + length as u64;
+        Ok(bytes)
+    }
+}
