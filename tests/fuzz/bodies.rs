@@ -12,6 +12,9 @@ use msnbridge::msn::ids::{Capabilities, Cookie, Email, Ticket};
 use msnbridge::msn::message::{
     Assembler, Content, Envelope, Invitation, PersonalMessage, ServerNotice, TextStyle, alert_text, page_text,
 };
+use msnbridge::msn::p2p::{
+    FileContext, Guid, MsnObject, Names, ObjectKind, Packet, Peer, PeerEvent, Slp, safe_name,
+};
 use msnbridge::msn::session::{
     Change, Identity, Machine, NotificationEvent, NotificationSession, Roster, Start, SwitchboardSession,
 };
@@ -20,7 +23,7 @@ use msnbridge::msn::wire::{Direction, Frame, Framer, Limits};
 type Body = fn(&[u8]);
 
 /// Every body by its name.
-pub(crate) const BODIES: [(&str, Body); 10] = [
+pub(crate) const BODIES: [(&str, Body); 15] = [
     ("framer", framer),
     ("commands", commands),
     ("message", message),
@@ -31,6 +34,11 @@ pub(crate) const BODIES: [(&str, Body); 10] = [
     ("challenge", challenge),
     ("notification", notification),
     ("switchboard", switchboard),
+    ("packet", packet),
+    ("slp", slp),
+    ("file_context", file_context),
+    ("object", object),
+    ("peer", peer),
 ];
 
 const LIMITS: Limits = Limits { line: 256, payload: 512 };
@@ -260,4 +268,74 @@ pub(crate) fn switchboard(data: &[u8]) {
         session.send(now, Acknowledge::Never, payload.clone().into());
     });
     session.abandon();
+}
+
+/// A packet that is understood is written again as the same one, and never holds more than its message.
+pub(crate) fn packet(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    let _ = Packet::decode_direct(&bytes);
+    let Ok(packet) = Packet::decode(&bytes) else { return };
+    let _ = (packet.purpose(), packet.is_last(), packet.nonce());
+    let again = Packet::decode(&packet.encode()).expect("we understand ourselves");
+    assert_eq!(again, packet);
+}
+
+/// Signalling: an answer to anything that is understood is understood.
+pub(crate) fn slp(data: &[u8]) {
+    let Ok(message) = Slp::parse(data) else { return };
+    let answer = message.answer(603, "application/x-msnmsgr-sessionreqbody", Vec::new());
+    let again = Slp::parse(&answer.encode()).expect("we understand ourselves");
+    assert_eq!(again.verb, answer.verb);
+    let _ = Slp::parse(&message.encode());
+}
+
+/// Whatever a file is called, what becomes of it is a name and nothing else.
+pub(crate) fn file_context(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let names = [FileContext::decode(&text).map(|file| file.name).unwrap_or_default(), text.into_owned()];
+    for name in names {
+        let safe = safe_name(&name);
+        assert!(!safe.is_empty() && safe.chars().count() <= 201, "{safe:?}");
+        assert!(!safe.contains(['/', '\\', '\u{202E}']) && !safe.chars().any(char::is_control), "{safe:?}");
+        assert!(safe != "." && safe != "..");
+    }
+}
+
+pub(crate) fn object(data: &[u8]) {
+    let Ok(object) = MsnObject::parse(&String::from_utf8_lossy(data)) else { return };
+    let _ = (object.is_consistent(), object.describes(b""));
+    assert_eq!(MsnObject::parse(object.as_xml()).expect("in its own words"), object);
+}
+
+/// A peer who has offered and asked, and is told anything: it neither panics nor says more than it is told.
+pub(crate) fn peer(data: &[u8]) {
+    let account = |name: &str| Email::parse(&format!("{name}@example.com")).expect("an account");
+    let mut peer = Peer::new(&account("own"), &account("peer"), u32::MAX - 3);
+    let names = |n| Names { call: Guid(n), branch: Guid(n), session: 4711 };
+    let mut now = Instant::now();
+    peer.offer(now, &FileContext { name: "a".into(), size: 3000, preview: None }, names(1));
+    peer.want(now, &MsnObject::new("x@y.z", ObjectKind::DisplayPicture, "0", &[0; 4000]), names(2));
+    let (choice, bytes) = split(data);
+    let mut said = 0;
+    let size = usize::from(choice).max(52);
+    for piece in bytes.chunks(size) {
+        if let Ok(packet) = Packet::decode(&Bytes::copy_from_slice(piece)) {
+            peer.handle(now, &packet);
+        }
+        while let Some(event) = peer.poll_event() {
+            match event {
+                PeerEvent::FileOffered { transfer, .. } => peer.accept(now, transfer),
+                PeerEvent::ObjectWanted { transfer, .. } => peer.end(now, transfer),
+                _ => {}
+            }
+        }
+        if let Some((id, _, length)) = peer.wants_data() {
+            said += usize::from(peer.provide(now, id, vec![0; length].into()).is_some());
+        }
+        said += std::iter::from_fn(|| peer.poll_packet()).count();
+        now += Duration::from_secs(u64::from(choice));
+        peer.handle_timeout(now);
+    }
+    assert!(said <= 40 + 16 * (bytes.len() / size + 1), "{said} packets");
+    peer.lose();
 }

@@ -20,6 +20,23 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                 "framer" | "commands" | "notification" | "switchboard" => {
                     seeds.extend(bytes.chunks(2000).map(|piece| [&[23][..], piece].concat()));
                 }
+                "packet" | "peer" => {
+                    let packets = after(&bytes, b"P2P-Dest: ").into_iter();
+                    seeds.extend(packets.filter_map(|piece| {
+                        let at = piece.windows(4).position(|window| window == b"\r\n\r\n")?;
+                        let packet = piece[at + 4..].to_vec();
+                        Some(if target == "peer" { [&[250][..], &packet].concat() } else { packet })
+                    }));
+                }
+                "slp" => seeds.extend(
+                    after(&bytes, b"INVITE MSNMSGR").into_iter().chain(after(&bytes, b"MSNSLP/1.0 ")),
+                ),
+                "file_context" => seeds.extend(
+                    after(&bytes, b"Context: ")
+                        .into_iter()
+                        .map(|line| line[9..].split(|b| *b == b'\r').next().unwrap_or_default().to_vec()),
+                ),
+                "object" => seeds.extend(after(&bytes, b"<msnobj ")),
                 "message" | "invitation" => seeds.extend(after(&bytes, b"MIME-Version")),
                 "personal" => {
                     seeds.extend(after(&bytes, b"<Data>").into_iter().chain(after(&bytes, b"<NOTIFICATION")))
