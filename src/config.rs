@@ -197,11 +197,12 @@ pub struct StoreSection {
 #[serde(deny_unknown_fields, default)]
 pub struct FilesSection {
     pub max_bytes: u64,
+    pub max_total_bytes: u64,
 }
 
 impl Default for FilesSection {
     fn default() -> Self {
-        Self { max_bytes: 100 << 20 }
+        Self { max_bytes: 100 << 20, max_total_bytes: 2 << 30 }
     }
 }
 

@@ -176,35 +176,28 @@ impl DeadLetter {
     }
 }
 
-/// Files that something in the journal or among the dead letters speaks of, and pictures that are kept.
+/// Files that something in the journal speaks of, and pictures that are kept. What was given up is told, and its file
+/// goes.
 pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
-    #[derive(Deserialize)]
-    struct Set {
-        entry: Entry,
-    }
     let mut used = HashSet::new();
     let mut after: Option<Vec<u8>> = None;
-    while let Some(rows) = Some(storage.scan(Table::Pictures, &[], after.as_deref(), 256)?) {
+    loop {
+        let rows = storage.scan(Table::Pictures, &[], after.as_deref(), 256)?;
         let Some((last, _)) = rows.last() else { break };
         after = Some(last.clone());
         used.extend(rows.into_iter().filter_map(|(_, media)| MediaId::new(String::from_utf8(media).ok()?)));
     }
-    for table in [Table::Journal, Table::DeadLetters] {
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let rows = storage.scan(table, &[], after.as_deref(), 256)?;
-            let Some((last, _)) = rows.last() else { break };
-            after = Some(last.clone());
-            for (_, value) in rows {
-                let entry = match table {
-                    Table::Journal => decode::<Entry>("journal entry", &value),
-                    _ => decode::<Set>("dead letter", &value).map(|set| set.entry),
-                };
-                // What cannot be read may speak of anything.
-                let entry = entry.map_err(|error| StorageError(error.to_string()))?;
-                if let Content::Said { body: Body::File(file) } = entry.content {
-                    used.insert(file.media);
-                }
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let rows = storage.scan(Table::Journal, &[], after.as_deref(), 256)?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        for (_, value) in rows {
+            // What cannot be read may speak of anything.
+            let entry = decode::<Entry>("journal entry", &value);
+            let entry = entry.map_err(|error| StorageError(error.to_string()))?;
+            if let Content::Said { body: Body::File(file) } = entry.content {
+                used.insert(file.media);
             }
         }
     }

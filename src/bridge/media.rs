@@ -59,7 +59,8 @@ pub trait Media: Send + Sync {
     /// One side takes no larger files than this.
     fn lower_limit(&self, bytes: u64);
 
-    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>>;
+    /// Room for a file of this many bytes; an error where there is none.
+    fn begin(&self, expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>>;
 
     /// Removes a finished file that nothing speaks of.
     fn discard(&self, media: &MediaId);

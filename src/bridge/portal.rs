@@ -392,6 +392,9 @@ async fn deliver_file(
     let Some(frontend) = source else {
         return Err(DeliveryError::permanent("the side that it came from is not configured any more"));
     };
+    // Nothing is fetched that could not be given.
+    let ready = network.contacts(&delivery.portal.receiver).await;
+    ready.map_err(|reason| DeliveryError::LegDown { reason })?;
     let file = frontend.fetch(attachment).await?;
     let content = Content::Said { body: Body::File(file) };
     network.deliver(Delivery { content, ..delivery }).await

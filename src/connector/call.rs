@@ -74,7 +74,8 @@ impl CallHandle {
     /// Resolves when the other side has the file, or will not have it.
     pub(super) async fn give(&self, file: File) -> Result<(), CallFailure> {
         let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Give { file, reply }).await.map_err(|_| CallFailure::Lost)?;
+        let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
+        self.asks.send(CallAsk::Give { file, reply }).await.map_err(closing)?;
         answer.await.unwrap_or(Err(CallFailure::Lost))
     }
 
@@ -292,7 +293,7 @@ impl Call {
             self.happened(event).await;
         }
         self.transfers_are_lost(None).await;
-        self.nobody_to_give_to(&CallFailure::Lost);
+        self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
         while let Some(ask) = mailbox.recv().await {
             refuse(ask, &CallFailure::Lost);
@@ -524,9 +525,18 @@ impl Call {
     }
 }
 
+/// Of a file that nobody has been offered: another call may take it.
+fn never_offered(failure: &CallFailure) -> CallFailure {
+    match failure {
+        CallFailure::Lost => CallFailure::NotOpened("the conversation was just being closed".into()),
+        failure => failure.clone(),
+    }
+}
+
 fn refuse(ask: CallAsk, failure: &CallFailure) {
     match ask {
-        CallAsk::Send { reply, .. } | CallAsk::Give { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
         CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
         CallAsk::Typing | CallAsk::Leave => {}
     }

@@ -110,7 +110,7 @@ impl Call {
     pub(super) async fn feed(&mut self, pump: &mut Pump<SwitchboardSession>) {
         while self.gifts.on_the_wire.len() < WINDOW {
             let wanted = self.transfers.wants_data();
-            let Some((email, transfer, offset, length)) = wanted else { return };
+            let Some((email, transfer, offset, length)) = wanted else { break };
             let giving = self.gifts.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
             let bytes = match giving {
                 Some(giving) => giving.read(offset, length).await,
@@ -129,11 +129,13 @@ impl Call {
                     continue;
                 }
             };
-            let Some(packet) = self.transfers.provide(now(), &email, transfer, bytes.into()) else { return };
+            let Some(packet) = self.transfers.provide(now(), &email, transfer, bytes.into()) else { break };
             let payload = Content::peer(&email, &packet.encode()).encode().into();
             let handle = pump.machine.send(now(), Acknowledge::Data, payload);
             self.gifts.on_the_wire.push(handle);
         }
+        // What was broken off here and where messages were confirmed is told at once.
+        self.say_what_waits(pump);
     }
 
     /// The switchboard has confirmed a message, or could not deliver it; true if it was one of a file.

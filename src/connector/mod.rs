@@ -113,7 +113,16 @@ impl MsnConnector {
 
     async fn deliver_message(&self, delivery: Delivery) -> Result<(), DeliveryError> {
         if let Content::Said { body: Body::File(file) } = &delivery.content {
-            return self.deliver_file(&delivery, file).await;
+            let mut result = self.deliver_file(&delivery, file).await;
+            if matches!(result, Err(DeliveryError::Transient { .. })) {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                result = self.deliver_file(&delivery, file).await;
+            }
+            self.shared.media.discard(&file.media);
+            return result.map_err(|error| match error {
+                DeliveryError::Transient { reason, .. } => DeliveryError::permanent(reason),
+                error => error,
+            });
         }
         let Some(message) = convert::message(&delivery) else { return Ok(()) };
         let begun = Instant::now();
@@ -145,21 +154,14 @@ impl MsnConnector {
         let conversation = delivery.portal.conversation.clone();
         let call = self.ask(&delivery.portal.receiver, |reply| Ask::Call { conversation, reply }).await;
         let call = call.ok_or_else(down)?.map_err(|reason| DeliveryError::LegDown { reason });
-        let given = match call {
-            Ok(call) => call.give(file.clone()).await,
-            Err(down) => {
-                self.shared.media.discard(&file.media);
-                return Err(down);
+        call?.give(file.clone()).await.map_err(|failure| match failure {
+            CallFailure::Lost | CallFailure::NotOpened(_) if self.shared.cancel.is_cancelled() => {
+                DeliveryError::LegDown { reason: "the bridge is stopping".into() }
             }
-        };
-        self.shared.media.discard(&file.media);
-        match given {
-            Ok(()) => Ok(()),
-            Err(CallFailure::Lost | CallFailure::NotOpened(_)) if self.shared.cancel.is_cancelled() => {
-                Err(DeliveryError::LegDown { reason: "the bridge is stopping".into() })
-            }
-            Err(failure) => Err(DeliveryError::permanent(failure.to_string())),
-        }
+            // It was never offered: the next call may be a better one.
+            CallFailure::NotOpened(reason) => DeliveryError::transient(reason),
+            failure => DeliveryError::permanent(failure.to_string()),
+        })
     }
 
     async fn attempt(&self, delivery: &Delivery, message: call::Message) -> Result<(), Attempt> {

@@ -20,18 +20,26 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, MsnObject, Names, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name,
+    FileContext, MsnObject, Names, Offered, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name,
 };
 use crate::msn::session::SwitchboardSession;
 
 /// Most members of a call with whom transfers can be under way.
 const MAX_PEERS: usize = 20;
+/// Most offers declined without asking that are shown, in one call.
+const MAX_REFUSED: u32 = 10;
+/// Most pictures that are remembered as wrong.
+const MAX_WRONG: usize = 64;
 
 /// The transfers of one call.
 #[derive(Default)]
 pub(super) struct Transfers {
     peers: Vec<(Email, Peer)>,
     files: BTreeMap<(String, TransferId), Arriving>,
+    /// Offers that were declined without asking, and shown.
+    refused: u32,
+    /// Pictures that were not what was announced: not fetched again in this call.
+    wrong: Vec<[u8; 20]>,
 }
 
 /// A file, or a picture, that is coming in.
@@ -134,11 +142,16 @@ impl Call {
             let Some(event) = peer.and_then(|(_, peer)| peer.poll_event()) else { break };
             self.peer_event(email, event).await;
         }
-        let peer = self.transfers.peers.iter_mut().find(|(known, _)| known == email);
-        let packets = peer.into_iter().flat_map(|(_, peer)| std::iter::from_fn(|| peer.poll_packet()));
-        for packet in packets {
-            let payload = Content::peer(email, &packet.encode()).encode().into();
-            pump.machine.send(now(), Acknowledge::Data, payload);
+        self.say_what_waits(pump);
+    }
+
+    /// Signalling and acknowledgements for everybody.
+    pub(super) fn say_what_waits(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        for (email, peer) in &mut self.transfers.peers {
+            while let Some(packet) = peer.poll_packet() {
+                let payload = Content::peer(email, &packet.encode()).encode().into();
+                pump.machine.send(now(), Acknowledge::Data, payload);
+            }
         }
     }
 
@@ -151,14 +164,33 @@ impl Call {
                 self.did_not_arrive(email, transfer, &failure).await;
             }
             PeerEvent::ObjectWanted { transfer, .. } => self.end_transfer(email, transfer),
-            PeerEvent::Declined { .. } => {
-                self.show(
-                    email,
-                    "invites you to something that there is no program for here; it was declined",
-                )
-                .await;
-            }
+            PeerEvent::Declined { what } => self.declined(email, what).await,
             PeerEvent::Accepted(_) => {}
+        }
+    }
+
+    /// What could not even be asked about. Objects are asked for by programs: nobody is told.
+    async fn declined(&mut self, email: &Email, what: Offered) {
+        let text = match what {
+            Offered::Object => return,
+            Offered::File(Some(name)) => {
+                let name = safe_name(&name);
+                format!("offers the file «{name}»; it was declined: too many are on their way already")
+            }
+            Offered::File(None) => {
+                "offers a file in a way that is not understood here; it was declined".into()
+            }
+            Offered::Unknown => {
+                "invites you to something that there is no program for here; it was declined".into()
+            }
+        };
+        self.transfers.refused += 1;
+        match self.transfers.refused {
+            ..MAX_REFUSED => self.show(email, &text).await,
+            MAX_REFUSED => {
+                self.show(email, "offers ever more, which is declined and not shown any more").await
+            }
+            _ => {}
         }
     }
 
@@ -172,9 +204,9 @@ impl Call {
         let (name, size) = (safe_name(&file.name), file.size);
         let limit = self.of.shared.media.limit();
         let begun = match size <= limit {
-            true => self.of.shared.media.begin().await.map_err(|error| {
-                tracing::error!(%error, "a file cannot be kept");
-                "it cannot be kept on the bridge's disk now".to_owned()
+            true => self.of.shared.media.begin(size).await.map_err(|error| {
+                tracing::warn!(%error, "a file cannot be kept");
+                "there is no room for it on the bridge's disk now".to_owned()
             }),
             false => Err(format!("only files of up to {} are taken", bytes(limit))),
         };
@@ -258,7 +290,10 @@ impl Call {
         at: Instant,
         names: Names,
     ) {
-        let file = match self.of.shared.media.begin().await {
+        if self.transfers.wrong.contains(&object.digest) {
+            return;
+        }
+        let file = match self.of.shared.media.begin(object.size).await {
             Ok(file) => Some(file),
             Err(error) => return tracing::error!(%error, "a picture cannot be kept"),
         };
@@ -279,9 +314,11 @@ impl Call {
             let data = tokio::fs::read(shared.media.path(&media)).await;
             let data = data.map_err(|error| StorageError(error.to_string()))?;
             if !object.describes(&data) {
+                shared.media.discard(&media);
                 return Ok(None);
             }
-            picture::keep(&shared, &picture::digest(object), &media).await?;
+            let kept = picture::keep(&shared, &picture::digest(object), &media).await;
+            kept.inspect_err(|_| shared.media.discard(&media))?;
             Ok::<_, StorageError>(Some(media))
         };
         match kept.await {
@@ -289,7 +326,12 @@ impl Call {
                 let picture = Picture { media, digest: picture::digest(object), size: object.size };
                 self.show_picture(email, picture).await;
             }
-            Ok(None) => tracing::info!(%email, "a picture is not what was announced"),
+            Ok(None) => {
+                tracing::info!(%email, "a picture is not what was announced");
+                if self.transfers.wrong.len() < MAX_WRONG {
+                    self.transfers.wrong.push(object.digest);
+                }
+            }
             Err(error) => tracing::error!(%error, "a picture cannot be kept"),
         }
     }

@@ -57,7 +57,7 @@ pub(super) fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, Sealing
 /// Where files are kept on their way.
 fn open_media(config: &Config) -> anyhow::Result<Arc<MediaDirectory>> {
     let directory = config.store.directory.join("media");
-    let media = MediaDirectory::open(&directory, config.files.max_bytes);
+    let media = MediaDirectory::open(&directory, config.files.max_bytes, config.files.max_total_bytes);
     Ok(Arc::new(media.with_context(|| format!("store.directory: cannot use {}", directory.display()))?))
 }
 

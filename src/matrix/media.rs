@@ -16,10 +16,16 @@ use super::{MatrixError, MatrixFrontend};
 use crate::bridge::body::Attachment;
 use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::LoginId;
-use crate::bridge::media::File;
+use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
 
-/// An upload may take as long as it needs; this long without a byte taken, it has failed.
+/// How long a homeserver may think about an upload, besides the time that the bytes need.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes a second of the slowest way to the homeserver.
+const SLOWEST: u64 = 20_000;
+/// Attempts to upload a file to a homeserver that is there.
+const MAX_ATTEMPTS: u32 = 8;
+/// A download that brings nothing for so long has failed.
 const STALLED: Duration = Duration::from_secs(60);
 
 fn unavailable(reason: impl ToString) -> MatrixError {
@@ -62,12 +68,15 @@ impl MatrixFrontend {
         mime: &str,
         path: &Path,
     ) -> Result<String, DeliveryError> {
-        let disk = Disk::open(path).await.map_err(|error| match error.kind() {
+        let gone = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound => {
                 DeliveryError::permanent("the file is not on the bridge's disk any more")
             }
             _ => DeliveryError::transient(format!("the file cannot be read: {error}")),
-        })?;
+        };
+        let disk = Disk::open(path).await.map_err(gone)?;
+        // Not what somebody says it has: a body that is too short or too long would never be taken.
+        let length = disk.metadata().await.map_err(gone)?.len();
         let url = format!("{}/_matrix/media/v3/upload", self.config.homeserver);
         let request = self
             .http
@@ -75,16 +84,28 @@ impl MatrixFrontend {
             .query(&[("user_id", speaker.as_str()), ("filename", &file.name)])
             .bearer_auth(self.config.as_token.expose_secret())
             .header(http::header::CONTENT_TYPE, mime)
-            .header(http::header::CONTENT_LENGTH, file.size)
+            .header(http::header::CONTENT_LENGTH, length)
+            .timeout(PATIENCE + Duration::from_secs(length / SLOWEST))
             .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
-        let answer = request.send().await.map_err(unavailable)?;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if error.is_connect() => return Err(unavailable(error).into()),
+            Err(error) => return Err(self.upload_failed(&file.media, &error.to_string())),
+        };
         let status = answer.status().as_u16();
-        let text: Value = answer.json().await.map_err(unavailable)?;
+        // A proxy in front of the homeserver answers what it likes.
+        let text = answer.text().await.unwrap_or_default();
+        let text: Value = serde_json::from_str(&text).unwrap_or_default();
         match (status, text["content_uri"].as_str()) {
-            (200, Some(uri)) => Ok(uri.to_owned()),
-            (429 | 500.., _) => Err(unavailable(format!("it answers an upload with {status}")).into()),
+            (200, Some(uri)) => {
+                self.known().uploads.remove(&file.media);
+                Ok(uri.to_owned())
+            }
             (401, _) => Err(MatrixError::Token.into()),
             (413, _) => Err(DeliveryError::permanent("the homeserver takes no files of this size")),
+            (429 | 500.., _) => {
+                Err(self.upload_failed(&file.media, &format!("it answers an upload with {status}")))
+            }
             (status, _) => Err(MatrixError::Refused {
                 code: text["errcode"].as_str().unwrap_or("M_UNKNOWN").to_owned(),
                 status,
@@ -92,6 +113,18 @@ impl MatrixFrontend {
             }
             .into()),
         }
+    }
+
+    /// A homeserver that is there and takes everything but this file must not hold up what comes after it.
+    fn upload_failed(&self, media: &MediaId, reason: &str) -> DeliveryError {
+        let mut known = self.known();
+        let attempts = known.uploads.entry(media.clone()).or_default();
+        *attempts += 1;
+        if *attempts < MAX_ATTEMPTS {
+            return unavailable(reason).into();
+        }
+        known.uploads.remove(media);
+        DeliveryError::permanent(format!("the file could not be uploaded: {reason}"))
     }
 }
 
@@ -104,7 +137,9 @@ impl MatrixFrontend {
         let base = &self.config.homeserver;
         let url = format!("{base}/_matrix/client/v1/media/download/{server}/{id}");
         let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
-        let mut answer = request.send().await.map_err(unavailable)?;
+        let late = |_| unavailable("it did not answer a download");
+        let answer = tokio::time::timeout(STALLED, request.send()).await.map_err(late)?;
+        let mut answer = answer.map_err(unavailable)?;
         match answer.status().as_u16() {
             200 => {}
             401 => return Err(MatrixError::Token.into()),
@@ -114,9 +149,13 @@ impl MatrixFrontend {
             _ => return Err(gone()),
         }
         let failed = |error: StorageError| DeliveryError::transient(error.to_string());
-        let mut incoming = self.media.begin().await.map_err(failed)?;
+        let expected = answer.content_length().unwrap_or(0);
+        let mut incoming = self.media.begin(expected).await.map_err(failed)?;
         let mut size = 0;
-        while let Some(bytes) = answer.chunk().await.map_err(unavailable)? {
+        let stalled = |_| unavailable("it stopped sending a file");
+        while let Some(bytes) =
+            tokio::time::timeout(STALLED, answer.chunk()).await.map_err(stalled)?.map_err(unavailable)?
+        {
             size += bytes.len() as u64;
             if size > self.media.limit() {
                 return Err(DeliveryError::permanent("it is larger than what is carried here"));
@@ -168,8 +207,7 @@ impl MatrixFrontend {
     }
 }
 
-/// What uploads go through.
+/// What uploads and downloads go through.
 pub(super) fn client() -> reqwest::Client {
-    let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(30)).read_timeout(STALLED);
-    client.build().unwrap_or_default()
+    reqwest::Client::builder().connect_timeout(Duration::from_secs(30)).build().unwrap_or_default()
 }

@@ -68,6 +68,8 @@ struct Known {
     names: HashMap<(ruma::OwnedRoomId, OwnedUserId), String>,
     /// Whether the homeserver lets us act as a person.
     puppets: HashMap<OwnedUserId, bool>,
+    /// Uploads that failed, and how often.
+    uploads: HashMap<crate::bridge::media::MediaId, u32>,
 }
 
 impl MatrixFrontend {

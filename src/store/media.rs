@@ -1,5 +1,5 @@
 //! The directory of files on their way. A file in work ends in `.part`; a whole one has no ending, and is removed when no
-//! entry of the journal, and no dead letter, speaks of it.
+//! entry of the journal speaks of it and no picture is kept in it. All of them together have a bound.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -29,18 +29,23 @@ fn failed(error: &std::io::Error) -> StorageError {
 pub struct MediaDirectory {
     directory: PathBuf,
     limit: AtomicU64,
+    /// Bytes that all files together may have.
+    budget: u64,
+    /// Bytes that files in work are expected to have.
+    reserved: Arc<AtomicU64>,
 }
 
 impl MediaDirectory {
     /// Makes the directory where it is missing. Nothing is in work yet: what an earlier run left unfinished goes.
-    pub fn open(directory: &Path, limit: u64) -> std::io::Result<Self> {
+    pub fn open(directory: &Path, limit: u64, budget: u64) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         for entry in std::fs::read_dir(directory)?.flatten() {
             if entry.path().extension().is_some_and(|ending| ending == PART) {
                 std::fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { directory: directory.to_owned(), limit: AtomicU64::new(limit) })
+        let (directory, limit) = (directory.to_owned(), AtomicU64::new(limit));
+        Ok(Self { directory, limit, budget, reserved: Arc::default() })
     }
 
     /// Removes whole files that nothing speaks of any more.
@@ -58,12 +63,20 @@ impl MediaDirectory {
         let used: HashSet<MediaId> = media_in_use(storage)?;
         let is_used = |path: &PathBuf| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            MediaId::new(name).is_none_or(|id| used.contains(&id))
+            // One in work that nobody has written to for so long is nobody's.
+            let is_part = path.extension().is_some_and(|ending| ending == PART);
+            !is_part && MediaId::new(name).is_none_or(|id| used.contains(&id))
         };
         let gone: Vec<PathBuf> = old.into_iter().filter(|path| !is_used(path)).collect();
         gone.iter().try_for_each(std::fs::remove_file).map_err(|error| failed(&error))?;
         Ok(gone.len())
     }
+}
+
+/// Bytes of whole files.
+fn kept(directory: &Path) -> std::io::Result<u64> {
+    let whole = std::fs::read_dir(directory)?.flatten().filter(|entry| entry.path().extension().is_none());
+    Ok(whole.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum())
 }
 
 fn is_old(entry: &std::fs::DirEntry) -> bool {
@@ -76,10 +89,13 @@ fn is_old(entry: &std::fs::DirEntry) -> bool {
 struct Part {
     path: PathBuf,
     writer: Option<BufWriter<File>>,
+    expected: u64,
+    reserved: Arc<AtomicU64>,
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
+        self.reserved.fetch_sub(self.expected, Ordering::Relaxed);
         if self.writer.is_some() {
             let _ = std::fs::remove_file(&self.path); // the next start removes it
         }
@@ -124,13 +140,20 @@ impl Media for MediaDirectory {
         self.limit.fetch_min(bytes, Ordering::Relaxed);
     }
 
-    fn begin(&self) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
+    fn begin(&self, expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
         Box::pin(async move {
+            let kept = kept(&self.directory).map_err(|error| failed(&error))?;
+            let reserved = self.reserved.load(Ordering::Relaxed);
+            if kept.saturating_add(reserved).saturating_add(expected) > self.budget {
+                return Err(StorageError("the files on their way fill what is set aside for them".into()));
+            }
             let name = format!("{:032x}", rand::random::<u128>());
             let path = self.directory.join(name).with_extension(PART);
             let file = File::options().write(true).create_new(true).open(&path).await;
             let writer = BufWriter::with_capacity(64 * 1024, file.map_err(|error| failed(&error))?);
-            Ok(Box::new(Part { path, writer: Some(writer) }) as Box<dyn Incoming>)
+            self.reserved.fetch_add(expected, Ordering::Relaxed);
+            let reserved = self.reserved.clone();
+            Ok(Box::new(Part { path, writer: Some(writer), expected, reserved }) as Box<dyn Incoming>)
         })
     }
 
@@ -161,5 +184,44 @@ pub async fn sweep_media(
             () = tokio::time::sleep(YOUNG) => {}
             () = cancel.cancelled() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(budget: u64) -> (tempfile::TempDir, MediaDirectory) {
+        let folder = tempfile::tempdir().unwrap();
+        let media = MediaDirectory::open(folder.path(), 1000, budget).unwrap();
+        (folder, media)
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_file_leaves_nothing_and_a_whole_one_is_there() {
+        let (folder, media) = directory(1000);
+        let mut part = media.begin(5).await.unwrap();
+        part.write(Bytes::from_static(b"hello")).await.unwrap();
+        drop(part);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let mut part = media.begin(5).await.unwrap();
+        part.write(Bytes::from_static(b"hello")).await.unwrap();
+        let id = part.finish().await.unwrap();
+        assert_eq!(std::fs::read(media.path(&id)).unwrap(), b"hello");
+        media.discard(&id);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn all_files_together_have_a_bound() {
+        let (_folder, media) = directory(10);
+        let first = media.begin(6).await.unwrap();
+        assert!(media.begin(5).await.is_err());
+        drop(first);
+        let mut second = media.begin(6).await.unwrap();
+        second.write(Bytes::from_static(b"123456")).await.unwrap();
+        second.finish().await.unwrap();
+        assert!(media.begin(5).await.is_err());
+        assert!(media.begin(4).await.is_ok());
     }
 }

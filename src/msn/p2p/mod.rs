@@ -15,7 +15,7 @@ pub use file::{ContextError, FileContext, safe_name};
 pub use guid::Guid;
 pub use object::{MsnObject, ObjectError, ObjectKind};
 pub use packet::{FOOTER, Flags, HEADER, MAX_CONTENT, Packet, PacketError, Purpose};
-pub use peer::{Names, Peer, PeerEvent, TransferFailure, TransferId};
+pub use peer::{Names, Offered, Peer, PeerEvent, TransferFailure, TransferId};
 
 pub use slp::{Slp, SlpError, Verb, content_type};
 

@@ -28,6 +28,10 @@ const MAX_TRANSFERS: usize = 32;
 /// Most messages of signalling that are put together at once, and bytes of one.
 const MAX_ASSEMBLIES: usize = 8;
 const MAX_SIGNAL: u64 = 64 * 1024;
+/// How often a peer may ask for the same file's data again.
+const MAX_RESENT: u32 = 16;
+/// How long a goodbye may go unanswered before the session is forgotten.
+const GOODBYE: Duration = Duration::from_secs(30);
 
 /// Names a transfer of this [`Peer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,9 +74,9 @@ pub enum PeerEvent {
         transfer: TransferId,
         object: MsnObject,
     },
-    /// Something else was offered, and has been declined.
+    /// Something was offered that is not known here, cannot be read, or is one too many; it has been declined.
     Declined {
-        application: Option<Guid>,
+        what: Offered,
     },
     /// They took what we offered: data are wanted from now on.
     Accepted(TransferId),
@@ -87,6 +91,16 @@ pub enum PeerEvent {
         transfer: TransferId,
         failure: TransferFailure,
     },
+}
+
+/// What was offered and declined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offered {
+    /// Its name, where that could be read.
+    File(Option<String>),
+    /// Nobody sees that an object was asked for.
+    Object,
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +125,16 @@ enum Stage {
     Sending,
     Sent,
     Receiving,
-    /// All is there; their goodbye, or the acknowledgement of ours, is missing.
-    Over,
+    /// All is there, or all is lost; their goodbye, or the acknowledgement of ours, is missing.
+    Over {
+        goodbye: Option<u32>,
+    },
+}
+
+impl Stage {
+    fn is_over(self) -> bool {
+        matches!(self, Self::Over { .. })
+    }
 }
 
 struct Transfer {
@@ -130,6 +152,8 @@ struct Transfer {
     done: u64,
     /// What was missing from here on has been asked for.
     missed: Option<u64>,
+    /// How often they asked for something again.
+    resent: u32,
     deadline: Instant,
 }
 
@@ -211,6 +235,7 @@ impl Peer {
             size,
             done: 0,
             missed: None,
+            resent: 0,
             deadline: now + INVITATION,
         });
         match id {
@@ -251,7 +276,7 @@ impl Peer {
     pub fn end(&mut self, now: Instant, id: TransferId) {
         let Some(at) = self.transfers.iter().position(|t| t.id == id) else { return };
         match self.transfers[at].stage {
-            Stage::Over => {}
+            Stage::Over { .. } => {}
             Stage::Asked => {
                 let answer = self.transfers.remove(at).answer(603);
                 self.signal(&answer);
@@ -263,7 +288,7 @@ impl Peer {
     /// What carried everything is gone.
     pub fn lose(&mut self) {
         for transfer in std::mem::take(&mut self.transfers) {
-            if transfer.stage != Stage::Over {
+            if !transfer.stage.is_over() {
                 let (transfer, failure) = (transfer.id, TransferFailure::Lost);
                 self.events.push_back(PeerEvent::Failed { transfer, failure });
             }
@@ -305,7 +330,7 @@ impl Peer {
 
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(at) = self.transfers.iter().position(|transfer| transfer.deadline <= now) {
-            if self.transfers[at].stage == Stage::Over {
+            if self.transfers[at].stage.is_over() {
                 self.transfers.remove(at);
                 continue;
             }
@@ -316,8 +341,14 @@ impl Peer {
     }
 
     fn add(&mut self, transfer: Transfer) -> Option<TransferId> {
-        if self.transfers.len() >= MAX_TRANSFERS {
+        if self.transfers.iter().filter(|t| !t.stage.is_over()).count() >= MAX_TRANSFERS {
             return None;
+        }
+        // Those that are over are remembered for a moment, not for as long as others come.
+        if self.transfers.len() >= 2 * MAX_TRANSFERS
+            && let Some(oldest) = self.transfers.iter().position(|t| t.stage.is_over())
+        {
+            self.transfers.remove(oldest);
         }
         let id = transfer.id;
         self.next_transfer += 1;
@@ -327,7 +358,7 @@ impl Peer {
 
     fn fail(&mut self, at: usize, failure: TransferFailure) {
         let transfer = self.transfers.remove(at);
-        if transfer.stage != Stage::Over {
+        if !transfer.stage.is_over() {
             self.events.push_back(PeerEvent::Failed { transfer: transfer.id, failure });
         }
     }

@@ -8,6 +8,8 @@ use thiserror::Error;
 
 /// Most header and body lines that are read; the longest known message has about forty.
 const MAX_LINES: usize = 128;
+/// Bytes of a header: an answer copies some of them.
+const MAX_FIELD: usize = 512;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SlpError {
@@ -15,7 +17,7 @@ pub enum SlpError {
     StartLine(String),
     #[error("a signalling message has no {0}")]
     Missing(&'static str),
-    #[error("a signalling message has more than {MAX_LINES} lines")]
+    #[error("a signalling message has more than {MAX_LINES} lines, or one of more than {MAX_FIELD} bytes")]
     TooLong,
 }
 
@@ -73,6 +75,9 @@ impl Slp {
                     if in_body { body.push(field) } else { head.push(field) }
                 }
             }
+        }
+        if head.iter().any(|(name, value): &(String, String)| name.len() + value.len() > MAX_FIELD) {
+            return Err(SlpError::TooLong);
         }
         let get = |name: &str| field(&head, name).map(str::to_owned);
         let account = |name| get(name).and_then(|value| bare_account(&value));

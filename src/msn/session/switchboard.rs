@@ -194,10 +194,12 @@ impl SwitchboardSession {
         let handle = MessageHandle(self.next_handle);
         self.next_handle += 1;
         let queued = Queued { handle, acknowledge, payload };
-        if acknowledge != Acknowledge::Never {
+        // Packets are for one who is here: nobody else is called for them, and they wait for nobody.
+        let is_packet = acknowledge == Acknowledge::Data;
+        if acknowledge != Acknowledge::Never && !is_packet {
             self.call_dropped(now);
         }
-        if !self.members.is_empty() && !self.gathering {
+        if !self.members.is_empty() && (!self.gathering || is_packet) {
             self.transmit(now, queued);
         } else if acknowledge == Acknowledge::Never {
             // A typing notice for nobody is worth nothing later.

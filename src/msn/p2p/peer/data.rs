@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Kind, PATIENCE, Peer, PeerEvent, Stage, TransferFailure, TransferId, ticket};
+use super::{
+    GOODBYE, Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId,
+    ticket,
+};
 use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
 
 /// Bytes before the data of an object.
@@ -61,7 +64,7 @@ impl Peer {
         if transfer.size == 0 {
             // There is nothing whose arrival could be acknowledged: they have it all.
             self.events.push_back(PeerEvent::Finished(transfer.id));
-            transfer.stage = Stage::Over;
+            transfer.stage = Stage::Over { goodbye: None };
         }
     }
 
@@ -79,12 +82,14 @@ impl Peer {
         if let Some(transfer) =
             self.transfers.iter_mut().find(|t| t.stage == Stage::Sent && t.identifier == id)
         {
-            transfer.stage = Stage::Over;
-            transfer.deadline = now + PATIENCE;
+            transfer.stage = Stage::Over { goodbye: None };
+            transfer.deadline = now + GOODBYE;
             let id = transfer.id;
             self.events.push_back(PeerEvent::Finished(id));
             return;
         }
+        let over = Stage::Over { goodbye: Some(id) };
+        self.transfers.retain(|transfer| transfer.stage != over);
         // Whoever acknowledges an invitation understands it, and may ask somebody.
         let inviting = Stage::Inviting { unheard: Some(id) };
         if let Some(transfer) = self.transfers.iter_mut().find(|t| t.stage == inviting) {
@@ -117,15 +122,25 @@ impl Peer {
         let id = packet.ack_id;
         let sending = |stage: Stage| matches!(stage, Stage::Sending | Stage::Sent);
         let found = self.transfers.iter_mut().find(|t| sending(t.stage) && t.identifier == id);
-        if let Some(transfer) = found.filter(|t| packet.ack_size < t.done) {
+        let Some(transfer) = found.filter(|t| packet.ack_size < t.done) else { return };
+        transfer.resent += 1;
+        if transfer.resent <= MAX_RESENT {
             transfer.done = packet.ack_size;
             transfer.stage = Stage::Sending;
             transfer.deadline = now + PATIENCE;
+            return;
+        }
+        // They would have it sent for ever.
+        let transfer = transfer.id;
+        self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::Malformed });
+        if let Some(at) = self.transfers.iter().position(|t| t.id == transfer) {
+            self.say_goodbye(now, at);
         }
     }
 
     pub(super) fn aborted(&mut self, session: u32) {
-        if let Some(at) = self.transfers.iter().position(|t| t.session == session && session != 0) {
+        let is_it = |t: &Transfer| t.session == session && session != 0 && !t.stage.is_over();
+        if let Some(at) = self.transfers.iter().position(is_it) {
             self.fail(at, TransferFailure::Cancelled);
         }
     }
@@ -136,12 +151,24 @@ impl Peer {
             self.transfers.iter().position(|t| t.session == packet.session && !t.gives && receives(t.stage));
         // Late packets of what is over are nobody's.
         let Some(at) = at else { return };
-        let is_preparation = packet.total == 4 && packet.flags.0 & 0x30 == 0 && packet.content == PREPARATION;
-        if is_preparation {
-            self.transfers[at].deadline = now + PATIENCE;
-            return self.acknowledge(packet);
-        }
         let transfer = &mut self.transfers[at];
+        if packet.flags.0 & 0x30 == 0 {
+            let is_preparation = packet.total == 4 && packet.content == PREPARATION;
+            if is_preparation && transfer.kind == Kind::Object && transfer.done == 0 {
+                self.acknowledge(packet);
+            }
+            // Anything else without data is about how they are, not about the file.
+            return;
+        }
+        if packet.content.is_empty() {
+            return;
+        }
+        if transfer.identifier == 0 {
+            transfer.identifier = packet.identifier;
+        }
+        if transfer.identifier != packet.identifier {
+            return;
+        }
         if packet.total != transfer.size {
             self.events.push_back(PeerEvent::Failed {
                 transfer: self.transfers[at].id,
@@ -149,7 +176,7 @@ impl Peer {
             });
             return self.say_goodbye(now, at);
         }
-        if packet.offset != transfer.done || packet.content.is_empty() {
+        if packet.offset != transfer.done {
             return self.miss(packet, at);
         }
         transfer.done += packet.content.len() as u64;

@@ -6,17 +6,14 @@ use base64::Engine;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Assembly, FILE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, PATIENCE, Peer, PeerEvent, Stage, Transfer,
-    TransferFailure, TransferId, ticket,
+    Assembly, FILE, GOODBYE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, Offered, PATIENCE, Peer, PeerEvent,
+    Stage, Transfer, TransferFailure, TransferId, ticket,
 };
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::file::{FileContext, LENIENT};
 use crate::msn::p2p::object::MsnObject;
 use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
 use crate::msn::p2p::slp::{Slp, Verb, content_type};
-
-/// How long a goodbye may go unanswered before the session is forgotten.
-const GOODBYE: std::time::Duration = std::time::Duration::from_secs(30);
 
 impl Transfer {
     /// The answer to the peer's invitation.
@@ -52,7 +49,7 @@ impl Peer {
     /// Ends a session from our side; it is remembered until they have heard of it.
     pub(super) fn say_goodbye(&mut self, now: Instant, at: usize) {
         let transfer = &mut self.transfers[at];
-        transfer.stage = Stage::Over;
+        transfer.stage = Stage::Over { goodbye: None };
         transfer.deadline = now + GOODBYE;
         // A request of its own has a branch of its own.
         let branch = transfer.invitation.branch.parse::<Guid>().unwrap_or_default();
@@ -66,7 +63,8 @@ impl Peer {
             content_type: content_type::SESSION_CLOSE.to_owned(),
             body: Vec::new(),
         };
-        self.signal(&goodbye);
+        let goodbye = Some(self.signal(&goodbye));
+        self.transfers[at].stage = Stage::Over { goodbye };
     }
 
     pub(super) fn signalled(&mut self, now: Instant, packet: &Packet) {
@@ -111,9 +109,11 @@ impl Peer {
         let at = self.transfers.iter().position(|t| message.is_of(&t.invitation.call));
         match (&message.verb, message.content_type.as_str()) {
             (Verb::Invite, content_type::TRANSPORT_REQUEST | content_type::TRANSPORT_RESPONSE) => {
-                self.decline_direct(now, message, at);
+                self.decline_direct(message);
             }
-            (Verb::Invite, _) => self.invited(now, message, at),
+            (Verb::Invite, content_type::SESSION_REQUEST) => self.invited(now, message, at),
+            // Of newer clients, about how to reach them: nothing that has to be answered.
+            (Verb::Invite, _) => {}
             (Verb::Bye, _) => {
                 if let Some(at) = at {
                     self.fail(at, TransferFailure::Cancelled);
@@ -131,10 +131,7 @@ impl Peer {
 
     /// Their wish for a direct connection: we do not listen, and data come the way everything comes. The addresses stand
     /// there although they are none: clients that miss them take the answer for one to something else.
-    fn decline_direct(&mut self, now: Instant, message: &Slp, at: Option<usize>) {
-        if let Some(at) = at {
-            self.transfers[at].deadline = now + PATIENCE;
-        }
+    fn decline_direct(&mut self, message: &Slp) {
         let body = [
             ("Bridge", "TCPv1".to_owned()),
             ("Listening", "false".to_owned()),
@@ -156,7 +153,11 @@ impl Peer {
         let session = message.get("SessionID").and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
         let context = message.get("Context").unwrap_or_default();
         let id = TransferId(self.next_transfer);
+        // Data are told apart by their session alone.
+        let is_free =
+            session != 0 && !self.transfers.iter().any(|t| t.session == session && !t.stage.is_over());
         let asked = match application {
+            _ if !is_free => None,
             Some(FILE) => FileContext::decode(context).ok().map(|file| {
                 let size = file.size;
                 (Kind::File, size, PeerEvent::FileOffered { transfer: id, file })
@@ -178,6 +179,7 @@ impl Peer {
             size,
             done: 0,
             missed: None,
+            resent: 0,
             deadline: now + PATIENCE,
         };
         let added = match asked {
@@ -187,7 +189,13 @@ impl Peer {
         let event = added.unwrap_or_else(|| {
             let answer = transfer(Kind::File, 0).answer(603);
             self.signal(&answer);
-            PeerEvent::Declined { application }
+            let name = || FileContext::decode(context).ok().map(|file| file.name);
+            let what = match application {
+                Some(FILE) => Offered::File(name()),
+                Some(OBJECT) => Offered::Object,
+                _ => Offered::Unknown,
+            };
+            PeerEvent::Declined { what }
         });
         self.events.push_back(event);
     }

@@ -380,3 +380,112 @@ fn data_other_than_announced_end_the_transfer() {
     bob.handle(now, &longer);
     assert_eq!(bob.poll_event(), None);
 }
+
+/// Bob after he has accepted a file of this size from Alice, and the packet of its first bytes.
+fn receiving(size: u64) -> (Peer, Packet) {
+    let (mut alice, mut bob) = peers();
+    let now = Instant::now();
+    alice.offer(now, &FileContext { name: "x".into(), size, preview: None }, names(1));
+    while let Some(packet) = alice.poll_packet() {
+        bob.handle(now, &packet);
+    }
+    let offered = bob.poll_event().unwrap();
+    accept(&mut bob, now, &offered);
+    while let Some(packet) = bob.poll_packet() {
+        alice.handle(now, &packet);
+    }
+    let (packets, _) = drain(now, &mut alice, &vec![1; usize::try_from(size).unwrap()], 1);
+    let first = packets.into_iter().find(|p| p.purpose() == Purpose::Data).unwrap();
+    (bob, first)
+}
+
+#[test]
+fn packets_about_how_they_are_do_no_harm_to_a_file() {
+    let now = Instant::now();
+    let (mut bob, first) = receiving(5000);
+    bob.handle(now, &first);
+    let waiting = Packet { flags: Flags(4), total: 0, content: Bytes::new(), ..first.clone() };
+    bob.handle(now, &waiting);
+    let other = Slp {
+        verb: Verb::Invite,
+        to: "bob@example.com".into(),
+        from: "alice@example.com".into(),
+        branch: Guid(5).to_string(),
+        sequence: 0,
+        call: names(1).call.to_string(),
+        content_type: "application/x-msnmsgr-transudpswitch".into(),
+        body: Vec::new(),
+    };
+    let (mut alice, _) = peers();
+    alice.signal(&other);
+    bob.handle(now, &alice.poll_packet().unwrap());
+    let events: Vec<PeerEvent> = std::iter::from_fn(|| bob.poll_event()).collect();
+    assert!(matches!(&events[..], [PeerEvent::Data { .. }]), "{events:?}");
+    // Another message's fragments are not this file's.
+    bob.handle(now, &Packet { identifier: first.identifier + 9, offset: 1202, ..first.clone() });
+    assert_eq!(bob.poll_event(), None);
+    bob.handle(now, &Packet { offset: 1202, ..first });
+    assert!(matches!(bob.poll_event(), Some(PeerEvent::Data { .. })));
+}
+
+#[test]
+fn a_session_that_is_taken_is_declined_and_names_what_was_offered() {
+    let (mut bob, _) = receiving(5000);
+    let now = Instant::now();
+    let (mut alice, _) = peers();
+    let second = FileContext { name: "second".into(), size: 5000, preview: None };
+    alice.offer(now, &second, Names { session: names(1).session, ..names(2) });
+    while let Some(packet) = alice.poll_packet() {
+        bob.handle(now, &packet);
+    }
+    let declined = PeerEvent::Declined { what: Offered::File(Some("second".into())) };
+    assert_eq!(bob.poll_event(), Some(declined));
+}
+
+#[test]
+fn many_files_one_after_the_other_are_all_taken() {
+    let (mut alice, mut bob) = peers();
+    for number in 1..=100 {
+        alice.offer(
+            Instant::now(),
+            &FileContext { name: "x".into(), size: 10, preview: None },
+            names(number),
+        );
+        let dialogue = talk(&mut alice, &mut bob, b"0123456789", accept);
+        assert_eq!(dialogue.data('b'), b"0123456789", "the {number}th");
+    }
+    // Whoever has heard the goodbye is forgotten.
+    assert!(bob.transfers.is_empty() && alice.transfers.is_empty());
+}
+
+#[test]
+fn whoever_wants_it_again_for_ever_is_given_up() {
+    let (mut alice, mut bob) = peers();
+    let now = Instant::now();
+    let id = alice.offer(now, &FileContext { name: "x".into(), size: 10, preview: None }, names(1));
+    let mut data = None;
+    for _ in 0..6 {
+        let (packets, _) = drain(now, &mut alice, b"0123456789", 1);
+        for packet in packets {
+            data = Some(packet.clone()).filter(|p| p.purpose() == Purpose::Data).or(data);
+            if packet.purpose() != Purpose::Data {
+                bob.handle(now, &packet);
+            }
+        }
+        while let Some(event) = bob.poll_event() {
+            accept(&mut bob, now, &event);
+        }
+        while let Some(packet) = bob.poll_packet() {
+            alice.handle(now, &packet);
+        }
+    }
+    let data = data.unwrap();
+    let again = Packet { flags: Flags::NAK, ack_size: 0, ..data.acknowledgement(1) };
+    for _ in 0..=MAX_RESENT {
+        alice.handle(now, &again);
+        drain(now, &mut alice, b"0123456789", 1).1.into_iter().for_each(drop);
+    }
+    alice.handle(now, &again);
+    assert!(alice.wants_data().is_none());
+    assert!(!alice.transfers.iter().any(|t| t.id == id && !t.stage.is_over()));
+}
