@@ -21,6 +21,10 @@
 //! **From Matrix to MSN.** `matrix::appservice` puts a transaction into the inbox, syncs, answers 200; the router reads
 //! the inbox in order and journals what was said in its portal; the remote leg asks `connector` for the call of that
 //! conversation, and moves on when the switchboard has acknowledged.
+//!
+//! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::transfer` writes them to the disk
+//! and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its own: it is
+//! fetched from its frontend when its turn comes, and `connector::give` offers it.
 
 pub mod bridge;
 pub mod config;

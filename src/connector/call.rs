@@ -1,6 +1,8 @@
 //! One call: the task of one switchboard connection. It brings what is said to the core, sends what it is given, and
 //! ends when nobody is left or nothing has been said for a while.
 
+mod handle;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -8,21 +10,22 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dial::Stream;
-use super::give::{self, Gifts};
+use super::give::Gifts;
 use super::invitation::Declined;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
-use super::{CallFailure, ConnectError, Shared, convert, group};
+use super::{CallFailure, ConnectError, convert, group};
 use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
-use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::media::File;
+use crate::bridge::ids::ConversationId;
 use crate::msn::command::Acknowledge;
-use crate::msn::dialect::Dialect;
 use crate::msn::gateway::Destination;
-use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
-use crate::msn::message::{Content, TextStyle, text_payloads};
-use crate::msn::p2p::{self, MsnObject};
+use crate::msn::ids::{Capabilities, Email, HostPort};
+use crate::msn::message::{Content, text_payloads};
+use crate::msn::p2p;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
+
+pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Message, Moved, Of};
+use handle::{never_offered, refuse};
 
 /// Messages waiting for one call; full, senders wait.
 const MAILBOX: usize = 32;
@@ -32,101 +35,6 @@ const IDLE: Duration = Duration::from_secs(240);
 const TYPING: Duration = Duration::from_secs(5);
 /// How long the switchboard may take to be assigned.
 const ASSIGNMENT: Duration = Duration::from_secs(20);
-
-/// Something to send.
-#[derive(Debug, Clone)]
-pub(super) enum Message {
-    Text { text: String, style: TextStyle },
-    Nudge,
-}
-
-/// What a call is asked.
-pub(super) enum CallAsk {
-    Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
-    Give { file: File, reply: give::Reply },
-    Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
-    Typing,
-    Leave,
-}
-
-/// Reaches a call.
-#[derive(Debug, Clone)]
-pub(super) struct CallHandle {
-    asks: mpsc::Sender<CallAsk>,
-}
-
-impl CallHandle {
-    pub(super) fn is_open(&self) -> bool {
-        !self.asks.is_closed()
-    }
-
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.asks.same_channel(&other.asks)
-    }
-
-    /// Resolves when everybody in the call has it, as far as MSN says.
-    pub(super) async fn send(&self, message: Message) -> Result<(), CallFailure> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Send { message, reply }).await.map_err(|_| CallFailure::Lost)?;
-        answer.await.unwrap_or(Err(CallFailure::Lost))
-    }
-
-    /// Resolves when the other side has the file, or will not have it.
-    pub(super) async fn give(&self, file: File) -> Result<(), CallFailure> {
-        let (reply, answer) = oneshot::channel();
-        let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
-        self.asks.send(CallAsk::Give { file, reply }).await.map_err(closing)?;
-        answer.await.unwrap_or(Err(CallFailure::Lost))
-    }
-
-    pub(super) async fn invite(&self, email: Email) -> Result<(), String> {
-        let lost = || "the conversation is over".to_owned();
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Invite { email, reply }).await.map_err(|_| lost())?;
-        answer.await.map_err(|_| lost())?
-    }
-
-    /// Goes out of the call; what is under way is not waited for.
-    pub(super) fn leave(&self) {
-        let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
-    }
-
-    pub(super) fn typing(&self) {
-        let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
-    }
-}
-
-/// A board that was assigned, or why not.
-pub(super) type Assignment = Result<(HostPort, Cookie), String>;
-
-/// How a call begins.
-pub(super) enum Begin {
-    /// We call; the board comes from the notification server.
-    Calling { assigned: oneshot::Receiver<Assignment>, invitees: Vec<Email> },
-    /// Somebody rang.
-    Rung { board: HostPort, cookie: Cookie, session: SessionId, permit: OwnedSemaphorePermit },
-}
-
-/// What a call tells its login: it serves another conversation now.
-pub(super) struct Moved {
-    pub(super) to: ConversationId,
-    pub(super) call: CallHandle,
-}
-
-/// Everything a call needs to know of its login.
-pub(super) struct Of {
-    pub(super) shared: Shared,
-    pub(super) login: LoginId,
-    pub(super) email: Email,
-    pub(super) dialect: Dialect,
-    /// What those whom it is about announce as their pictures.
-    pub(super) pictures: Vec<(Email, MsnObject)>,
-    /// Whether everybody called can put messages in several parts together.
-    pub(super) multi_packet: bool,
-    pub(super) moved: mpsc::Sender<Moved>,
-    /// The login's own: its calls end with it.
-    pub(super) cancel: tokio_util::sync::CancellationToken,
-}
 
 /// A message under way: one answer for all its parts.
 struct Sending {
@@ -522,23 +430,6 @@ impl Call {
         if self.of.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, something said on MSN was not taken");
         }
-    }
-}
-
-/// Of a file that nobody has been offered: another call may take it.
-fn never_offered(failure: &CallFailure) -> CallFailure {
-    match failure {
-        CallFailure::Lost => CallFailure::NotOpened("the conversation was just being closed".into()),
-        failure => failure.clone(),
-    }
-}
-
-fn refuse(ask: CallAsk, failure: &CallFailure) {
-    match ask {
-        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
-        CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
-        CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
-        CallAsk::Typing | CallAsk::Leave => {}
     }
 }
 

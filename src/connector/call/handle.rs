@@ -1,0 +1,123 @@
+//! How others reach a call, and what it is told of its login.
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::media::File;
+use crate::connector::{CallFailure, Shared, give};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Cookie, Email, HostPort, SessionId};
+use crate::msn::message::TextStyle;
+use crate::msn::p2p::MsnObject;
+
+/// Something to send.
+#[derive(Debug, Clone)]
+pub(in crate::connector) enum Message {
+    Text { text: String, style: TextStyle },
+    Nudge,
+}
+
+/// What a call is asked.
+pub(in crate::connector) enum CallAsk {
+    Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
+    Give { file: File, reply: give::Reply },
+    Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
+    Typing,
+    Leave,
+}
+
+/// Reaches a call.
+#[derive(Debug, Clone)]
+pub(in crate::connector) struct CallHandle {
+    pub(super) asks: mpsc::Sender<CallAsk>,
+}
+
+impl CallHandle {
+    pub(in crate::connector) fn is_open(&self) -> bool {
+        !self.asks.is_closed()
+    }
+
+    pub(in crate::connector) fn is_same(&self, other: &Self) -> bool {
+        self.asks.same_channel(&other.asks)
+    }
+
+    /// Resolves when everybody in the call has it, as far as MSN says.
+    pub(in crate::connector) async fn send(&self, message: Message) -> Result<(), CallFailure> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Send { message, reply }).await.map_err(|_| CallFailure::Lost)?;
+        answer.await.unwrap_or(Err(CallFailure::Lost))
+    }
+
+    /// Resolves when the other side has the file, or will not have it.
+    pub(in crate::connector) async fn give(&self, file: File) -> Result<(), CallFailure> {
+        let (reply, answer) = oneshot::channel();
+        let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
+        self.asks.send(CallAsk::Give { file, reply }).await.map_err(closing)?;
+        answer.await.unwrap_or(Err(CallFailure::Lost))
+    }
+
+    pub(in crate::connector) async fn invite(&self, email: Email) -> Result<(), String> {
+        let lost = || "the conversation is over".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Invite { email, reply }).await.map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    /// Goes out of the call; what is under way is not waited for.
+    pub(in crate::connector) fn leave(&self) {
+        let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
+    }
+
+    pub(in crate::connector) fn typing(&self) {
+        let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
+    }
+}
+
+/// A board that was assigned, or why not.
+pub(in crate::connector) type Assignment = Result<(HostPort, Cookie), String>;
+
+/// How a call begins.
+pub(in crate::connector) enum Begin {
+    /// We call; the board comes from the notification server.
+    Calling { assigned: oneshot::Receiver<Assignment>, invitees: Vec<Email> },
+    /// Somebody rang.
+    Rung { board: HostPort, cookie: Cookie, session: SessionId, permit: OwnedSemaphorePermit },
+}
+
+/// What a call tells its login: it serves another conversation now.
+pub(in crate::connector) struct Moved {
+    pub(in crate::connector) to: ConversationId,
+    pub(in crate::connector) call: CallHandle,
+}
+
+/// Everything a call needs to know of its login.
+pub(in crate::connector) struct Of {
+    pub(in crate::connector) shared: Shared,
+    pub(in crate::connector) login: LoginId,
+    pub(in crate::connector) email: Email,
+    pub(in crate::connector) dialect: Dialect,
+    /// What those whom it is about announce as their pictures.
+    pub(in crate::connector) pictures: Vec<(Email, MsnObject)>,
+    /// Whether everybody called can put messages in several parts together.
+    pub(in crate::connector) multi_packet: bool,
+    pub(in crate::connector) moved: mpsc::Sender<Moved>,
+    /// The login's own: its calls end with it.
+    pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,
+}
+
+/// Of a file that nobody has been offered: another call may take it.
+pub(super) fn never_offered(failure: &CallFailure) -> CallFailure {
+    match failure {
+        CallFailure::Lost => CallFailure::NotOpened("the conversation was just being closed".into()),
+        failure => failure.clone(),
+    }
+}
+
+pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
+    match ask {
+        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
+        CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
+        CallAsk::Typing | CallAsk::Leave => {}
+    }
+}
