@@ -26,6 +26,8 @@ use crate::msn::session::SwitchboardSession;
 
 /// Most members of a call with whom transfers can be under way.
 const MAX_PEERS: usize = 20;
+/// Most files that one contact can send at once.
+const MAX_AT_ONCE: usize = 8;
 /// Most offers declined without asking that are shown, in one call.
 const MAX_REFUSED: u32 = 10;
 /// Most pictures that are remembered as wrong.
@@ -203,7 +205,10 @@ impl Call {
     async fn offered(&mut self, email: &Email, transfer: TransferId, file: FileContext) {
         let (name, size) = (safe_name(&file.name), file.size);
         let limit = self.of.shared.media.limit();
+        let mine = |(key, _): &&(String, TransferId)| *key == email.to_key();
+        let crowded = self.transfers.files.keys().filter(mine).count() >= MAX_AT_ONCE;
         let begun = match size <= limit {
+            true if crowded => Err("too many are on their way already".to_owned()),
             true => self.of.shared.media.begin(size).await.map_err(|error| {
                 tracing::warn!(%error, "a file cannot be kept");
                 "there is no room for it on the bridge's disk now".to_owned()

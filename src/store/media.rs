@@ -2,6 +2,7 @@
 //! entry of the journal speaks of it and no picture is kept in it. All of them together have a bound.
 
 use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,8 @@ pub struct MediaDirectory {
 impl MediaDirectory {
     /// Makes the directory where it is missing. Nothing is in work yet: what an earlier run left unfinished goes.
     pub fn open(directory: &Path, limit: u64, budget: u64) -> std::io::Result<Self> {
-        std::fs::create_dir_all(directory)?;
+        // What people sent is for nobody else on this machine.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         for entry in std::fs::read_dir(directory)?.flatten() {
             if entry.path().extension().is_some_and(|ending| ending == PART) {
                 std::fs::remove_file(entry.path())?;

@@ -1,8 +1,9 @@
 //! Files both ways: there whole, or told; and what contacts look like.
 
+use std::os::unix::fs::PermissionsExt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-
 use msnp11_sdk::{Event, MsnpStatus};
 use serde_json::{Value, json};
 
@@ -105,6 +106,8 @@ async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
     call.say(&text("half of it")).await;
     world.user.message("half of it").await;
     assert_eq!(std::fs::read_dir(&media).unwrap().count(), 1, "the beginning is there");
+    let mode = std::fs::metadata(&media).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "for nobody else on this machine");
     call.raw(b"OUT\r\n").await;
     world
         .user

@@ -173,7 +173,8 @@ impl Peer {
             kind,
             stage: Stage::Asked,
             gives: kind == Kind::Object,
-            invitation: message.clone(),
+            // An answer copies the head; the context may be long.
+            invitation: Slp { body: Vec::new(), ..message.clone() },
             session,
             identifier: 0,
             size,
