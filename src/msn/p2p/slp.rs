@@ -10,6 +10,8 @@ use thiserror::Error;
 const MAX_LINES: usize = 128;
 /// Bytes of a header: an answer copies some of them.
 const MAX_FIELD: usize = 512;
+/// Bytes of what an answer copies: with what stands around it there it is no longer than a header may be.
+const MAX_COPIED: usize = 256;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SlpError {
@@ -81,7 +83,11 @@ impl Slp {
         }
         let get = |name: &str| field(&head, name).map(str::to_owned);
         let account = |name| get(name).and_then(|value| bare_account(&value));
+        let too_long = |value: &Option<String>| value.as_ref().is_some_and(|value| value.len() > MAX_COPIED);
         let branch = get("Via").and_then(|via| Some(via.split_once("branch=")?.1.trim().to_owned()));
+        if [account("To"), account("From"), branch.clone(), get("Call-ID")].iter().any(too_long) {
+            return Err(SlpError::TooLong);
+        }
         Ok(Self {
             verb,
             to: account("To").ok_or(SlpError::Missing("To"))?,
