@@ -11,7 +11,7 @@ use crate::msn::p2p::{Guid, MsnObject, Names, ObjectKind};
 use crate::msn::session::{Contact, SwitchboardSession};
 
 /// Bytes of the largest picture that is fetched: official clients make them of at most 25 kB.
-const MAX_SIZE: u64 = 1 << 20;
+const MAX_SIZE: u64 = 256 << 10;
 /// Most pictures that are kept; then some are forgotten, and fetched again when they are seen again.
 const MAX_KEPT: usize = 2000;
 /// How many are forgotten at once.

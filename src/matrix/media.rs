@@ -103,7 +103,9 @@ impl MatrixFrontend {
             }
             (401, _) => Err(MatrixError::Token.into()),
             (413, _) => Err(DeliveryError::permanent("the homeserver takes no files of this size")),
-            (429 | 500.., _) => {
+            // It is busy, or a proxy stands in front of one that is down: that is waited for, however long.
+            (429 | 502..=504, _) => Err(unavailable(format!("it answers an upload with {status}")).into()),
+            (500.., _) => {
                 Err(self.upload_failed(&file.media, &format!("it answers an upload with {status}")))
             }
             (status, _) => Err(MatrixError::Refused {
