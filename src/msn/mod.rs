@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod gateway;
 pub mod ids;
 pub mod message;
+pub mod msnftp;
 pub mod p2p;
 pub mod session;
 pub mod wire;
