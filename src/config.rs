@@ -198,11 +198,28 @@ pub struct StoreSection {
 pub struct FilesSection {
     pub max_bytes: u64,
     pub max_total_bytes: u64,
+    #[serde(default)]
+    pub direct: DirectSection,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DirectSection {
+    pub dial: bool,
+    pub allow: Vec<String>,
+    pub announce: Vec<String>,
+    pub ports: String,
+}
+
+impl Default for DirectSection {
+    fn default() -> Self {
+        Self { dial: true, allow: Vec::new(), announce: Vec::new(), ports: "6891-6900".into() }
+    }
 }
 
 impl Default for FilesSection {
     fn default() -> Self {
-        Self { max_bytes: 100 << 20, max_total_bytes: 2 << 30 }
+        Self { max_bytes: 100 << 20, max_total_bytes: 2 << 30, direct: DirectSection::default() }
     }
 }
 

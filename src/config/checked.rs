@@ -1,14 +1,16 @@
 //! From what was written to what the parts need: everything is checked once, here.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use ruma::{OwnedUserId, ServerName, UserId};
 use secrecy::SecretString;
 
 use super::{Config, ConfigError, MsnSection, secret};
 use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::ports::Permissions;
-use crate::connector::{MsnConfig, Proxy, Transport};
+use crate::connector::{DirectConfig, MsnConfig, Proxy, Transport};
 use crate::irc::IrcConfig;
 use crate::matrix::MatrixConfig;
 use crate::msn::challenge::Product;
@@ -194,10 +196,47 @@ impl Config {
             gateway: check_gateway(section)?,
             product,
             groups: self.relay_groups()?,
+            direct: self.check_direct()?,
         };
         let server =
             if embedded { MsnServer::Embedded(self.embedded_accounts()?) } else { MsnServer::Elsewhere };
         Ok((config, server))
+    }
+
+    fn check_direct(&self) -> Result<DirectConfig, ConfigError> {
+        let section = &self.files.direct;
+        let network = |text: &String| {
+            let one = text.parse::<IpAddr>().map(IpNet::from);
+            one.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+                ConfigError::value("files.direct.allow", text, "a network, as in 192.168.0.0/16")
+            })
+        };
+        let address = |text: &String| {
+            text.parse::<IpAddr>().map_err(|_| {
+                ConfigError::value(
+                    "files.direct.announce",
+                    text,
+                    "an IP address under which this machine is reached",
+                )
+            })
+        };
+        let (first, last) = section.ports.split_once('-').unwrap_or((&section.ports, &section.ports));
+        let ports = match (first.trim().parse::<u16>(), last.trim().parse::<u16>()) {
+            (Ok(first), Ok(last)) if first <= last => first..=last,
+            _ => {
+                return Err(ConfigError::value(
+                    "files.direct.ports",
+                    &section.ports,
+                    "ports, as in 6891-6900",
+                ));
+            }
+        };
+        Ok(DirectConfig {
+            dial: section.dial,
+            allow: section.allow.iter().map(network).collect::<Result<_, _>>()?,
+            announce: section.announce.iter().map(address).collect::<Result<_, _>>()?,
+            ports,
+        })
     }
 
     fn embedded_accounts(&self) -> Result<Vec<AccountLine>, ConfigError> {

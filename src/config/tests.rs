@@ -34,6 +34,9 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
         ("example.org}", "'ex ample'}", "homeserver.server_name"),
         ("as_token: a,", "", "appservice.as_token is missing"),
         ("friends.org: user", "friends.org: king", "permissions.friends.org: \"king\""),
+        ("permissions:", "files: {direct: {allow: [here]}}\npermissions:", "files.direct.allow: \"here\""),
+        ("permissions:", "files: {direct: {announce: [me]}}\npermissions:", "files.direct.announce: \"me\""),
+        ("permissions:", "files: {direct: {ports: 9-1}}\npermissions:", "files.direct.ports: \"9-1\""),
     ] {
         let text = MINIMAL.replacen(from, to, 1);
         let error = load(&text).unwrap().check().unwrap_err().to_string();

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::dial::Stream;
+use super::direct::{self, Direct};
 use super::give::Gifts;
 use super::invitation::Declined;
 use super::pump::{Pump, now};
@@ -68,6 +69,7 @@ pub(super) struct Call {
     pub(super) declined: Declined,
     pub(super) transfers: Transfers,
     pub(super) gifts: Gifts,
+    pub(super) direct: Option<Direct>,
 }
 
 /// Starts a call for `conversation`.
@@ -96,6 +98,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         declined: Declined::default(),
         transfers: Transfers::default(),
         gifts: Gifts::default(),
+        direct: None,
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -179,6 +182,7 @@ impl Call {
                     Some(ask) => self.asked(&mut pump, ask),
                     None => break,
                 },
+                happened = direct::next(&mut self.direct) => self.direct_happened(&mut pump, happened).await,
                 () = late(self.transfers.deadline()) => self.transfers_are_late(&mut pump).await,
                 () = tokio::time::sleep_until(idle_at), if self.is_quiet() => {
                     pump.machine.leave();
@@ -200,6 +204,7 @@ impl Call {
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
             self.happened(event).await;
         }
+        self.close_direct().await;
         self.transfers_are_lost(None).await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::address::DirectConfig;
 use crate::bridge::ids::LoginId;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
@@ -48,4 +49,6 @@ pub struct MsnConfig {
     pub product: Option<Product>,
     /// Groups that are there before anybody has called them together: whose, and who is in them.
     pub groups: Vec<(LoginId, Vec<Email>)>,
+    /// Connections for files, besides the server's.
+    pub direct: DirectConfig,
 }

@@ -3,7 +3,7 @@
 //! Knows how much may be on its way at once. What packets mean is the peer's.
 
 use tokio::fs::File as Disk;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, SeekFrom};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, BufReader, SeekFrom};
 use tokio::sync::oneshot;
 
 use super::call::Call;
@@ -18,6 +18,8 @@ use crate::msn::session::{MessageHandle, SwitchboardSession};
 
 /// Fragments that the switchboard has not confirmed yet: what is said waits behind no more than these.
 const WINDOW: usize = 8;
+/// Bytes that are read from the disk at once.
+const READ: usize = 64 * 1024;
 
 pub(super) type Reply = oneshot::Sender<Result<(), CallFailure>>;
 
@@ -31,7 +33,7 @@ pub(super) struct Waiting {
 pub(super) struct Giving {
     to: Email,
     transfer: TransferId,
-    disk: Disk,
+    disk: BufReader<Disk>,
     /// Where the next read begins.
     at: u64,
     reply: Reply,
@@ -93,14 +95,15 @@ impl Call {
                 branch: Guid(rand::random()),
                 session: rand::random_range(1000..u32::MAX),
             };
-            let own = self.of.email.clone();
-            let Some(peer) = self.transfers.peer(&own, &email) else {
+            let (own, means) = (self.of.email.clone(), self.means());
+            let Some(peer) = self.transfers.peer(&own, &email, means) else {
                 let _ = reply.send(Err(CallFailure::Lost)); // whoever asked may have gone
                 continue;
             };
             let context = FileContext { name: safe_name(&file.name), size: file.size, preview: None };
             let transfer = peer.offer(now(), &context, names);
             tracing::info!(to = %email, bytes = file.size, "offering a file");
+            let disk = BufReader::with_capacity(READ, disk);
             self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply });
         }
         self.go_on(pump, &email).await;
@@ -108,8 +111,15 @@ impl Call {
 
     /// Sends what may be sent now.
     pub(super) async fn feed(&mut self, pump: &mut Pump<SwitchboardSession>) {
-        while self.gifts.on_the_wire.len() < WINDOW {
-            let wanted = self.transfers.wants_data();
+        loop {
+            let by_board = match self.gifts.on_the_wire.len() < WINDOW {
+                true => self.transfers.wants_data(false),
+                false => None,
+            };
+            let wanted = match by_board {
+                None if self.direct_has_room() => self.transfers.wants_data(true),
+                by_board => by_board,
+            };
             let Some((email, transfer, offset, length)) = wanted else { break };
             let giving = self.gifts.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
             let bytes = match giving {
@@ -130,6 +140,11 @@ impl Call {
                 }
             };
             let Some(packet) = self.transfers.provide(now(), &email, transfer, bytes.into()) else { break };
+            let is_direct = self.transfers.known(&email).is_some_and(|peer| peer.is_direct());
+            if let Some(direct) = self.direct_with(&email).filter(|_| is_direct) {
+                direct.machine.send(now(), &packet);
+                continue;
+            }
             let payload = Content::peer(&email, &packet.encode()).encode().into();
             let handle = pump.machine.send(now(), Acknowledge::Data, payload);
             self.gifts.on_the_wire.push(handle);
@@ -145,9 +160,11 @@ impl Call {
         let was_ours = self.gifts.on_the_wire.len() < before;
         if was_ours && !delivered {
             // The peer misses something now that nothing brings back.
-            for (email, transfer) in
-                self.gifts.under_way.iter().map(|g| (g.to.clone(), g.transfer)).collect::<Vec<_>>()
-            {
+            let lost: Vec<_> = self.gifts.under_way.iter().map(|g| (g.to.clone(), g.transfer)).collect();
+            for (email, transfer) in lost {
+                if self.transfers.known(&email).is_some_and(|peer| peer.is_direct()) {
+                    continue;
+                }
                 self.end_transfer(&email, transfer);
                 self.given(&email, transfer, Err(CallFailure::Lost));
             }

@@ -3,10 +3,12 @@
 //! Knows sockets, time, HTTPS, reconnects, and which call serves which conversation. Decides nothing about the protocol
 //! (that is the machines') and nothing about who hears what (that is the core's). Implements [`Network`].
 
+mod address;
 mod call;
 mod config;
 mod convert;
 mod dial;
+mod direct;
 mod error;
 mod gateway;
 mod give;
@@ -31,6 +33,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use address::DirectConfig;
 pub use config::{MsnConfig, Proxy, Transport};
 pub use dial::reach;
 pub use error::{CallFailure, ConnectError, TicketError};

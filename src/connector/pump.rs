@@ -12,6 +12,8 @@ use crate::msn::session::Machine;
 
 /// Bytes that may wait for a server that does not read; more, and the connection is given up.
 const MAX_UNSENT: usize = 1024 * 1024;
+/// Bytes that are read at once where much comes.
+const WIDE: usize = 64 * 1024;
 
 /// A machine and its socket.
 pub(super) struct Pump<M> {
@@ -41,12 +43,23 @@ impl<M: Machine> Pump<M> {
         }
     }
 
+    /// For much data: more is read at once.
+    pub(super) fn wide(machine: M, stream: Box<dyn Stream>) -> Self {
+        Self { received: BytesMut::with_capacity(WIDE), ..Self::new(machine, stream) }
+    }
+
+    /// Bytes that wait to be written.
+    pub(super) fn backlog(&mut self) -> usize {
+        while let Some(bytes) = self.machine.poll_output() {
+            self.unsent.extend_from_slice(&bytes);
+        }
+        self.unsent.len()
+    }
+
     /// The next thing that happens. Cancelling this loses nothing.
     pub(super) async fn next(&mut self) -> Result<M::Event, ConnectError> {
         loop {
-            while let Some(bytes) = self.machine.poll_output() {
-                self.unsent.extend_from_slice(&bytes);
-            }
+            self.backlog();
             if let Some(event) = self.machine.poll_event() {
                 return Ok(event);
             }
@@ -84,9 +97,7 @@ impl<M: Machine> Pump<M> {
 
     /// Writes what is left, for a moment, and closes.
     pub(super) async fn close(mut self) {
-        while let Some(bytes) = self.machine.poll_output() {
-            self.unsent.extend_from_slice(&bytes);
-        }
+        self.backlog();
         let last_words = async {
             self.writer.write_all_buf(&mut self.unsent).await?;
             self.writer.shutdown().await

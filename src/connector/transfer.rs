@@ -20,7 +20,8 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, MsnObject, Names, Offered, Packet, Peer, PeerEvent, TransferFailure, TransferId, safe_name,
+    FileContext, Means, MsnObject, Names, Offered, Packet, Peer, PeerEvent, TransferFailure, TransferId,
+    safe_name,
 };
 use crate::msn::session::SwitchboardSession;
 
@@ -65,9 +66,9 @@ impl Transfers {
         self.peers.iter().filter_map(|(_, peer)| peer.poll_timeout()).min()
     }
 
-    /// Whose data could be sent now.
-    pub(super) fn wants_data(&self) -> Option<(Email, TransferId, u64, usize)> {
-        self.peers.iter().find_map(|(email, peer)| {
+    /// Whose data could be sent now: over direct connections, or over the switchboard.
+    pub(super) fn wants_data(&self, direct: bool) -> Option<(Email, TransferId, u64, usize)> {
+        self.peers.iter().filter(|(_, peer)| peer.is_direct() == direct).find_map(|(email, peer)| {
             let (transfer, offset, length) = peer.wants_data()?;
             Some((email.clone(), transfer, offset, length))
         })
@@ -84,13 +85,18 @@ impl Transfers {
         peer.provide(at, transfer, bytes)
     }
 
-    pub(super) fn peer(&mut self, own: &Email, email: &Email) -> Option<&mut Peer> {
+    /// The peer of somebody with whom there was something already.
+    pub(super) fn known(&mut self, email: &Email) -> Option<&mut Peer> {
+        self.peers.iter_mut().find(|(known, _)| known == email).map(|(_, peer)| peer)
+    }
+
+    pub(super) fn peer(&mut self, own: &Email, email: &Email, means: Means) -> Option<&mut Peer> {
         let known = self.peers.iter().position(|(known, _)| known == email);
         let at = match known {
             Some(at) => at,
             None if self.peers.len() >= MAX_PEERS => return None,
             None => {
-                self.peers.push((email.clone(), Peer::new(own, email, rand::random())));
+                self.peers.push((email.clone(), Peer::new(own, email, rand::random()).with_means(means)));
                 self.peers.len() - 1
             }
         };
@@ -106,8 +112,8 @@ impl Call {
             Ok(packet) => packet,
             Err(error) => return tracing::debug!(%error, "skipped a packet"),
         };
-        let own = self.of.email.clone();
-        let Some(peer) = self.transfers.peer(&own, email) else { return };
+        let (own, means) = (self.of.email.clone(), self.means());
+        let Some(peer) = self.transfers.peer(&own, email, means) else { return };
         peer.handle(now(), &packet);
         self.go_on(pump, email).await;
     }
@@ -149,10 +155,18 @@ impl Call {
 
     /// Signalling and acknowledgements for everybody.
     pub(super) fn say_what_waits(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let mut waiting = Vec::new();
         for (email, peer) in &mut self.transfers.peers {
-            while let Some(packet) = peer.poll_packet() {
-                let payload = Content::peer(email, &packet.encode()).encode().into();
-                pump.machine.send(now(), Acknowledge::Data, payload);
+            waiting.extend(std::iter::from_fn(|| peer.poll_packet()).map(|packet| (email.clone(), packet)));
+        }
+        for (email, packet) in waiting {
+            let is_direct = self.transfers.known(&email).is_some_and(|peer| peer.is_direct());
+            match self.direct_with(&email).filter(|_| is_direct) {
+                Some(direct) => direct.machine.send(now(), &packet),
+                None => {
+                    let payload = Content::peer(&email, &packet.encode()).encode().into();
+                    pump.machine.send(now(), Acknowledge::Data, payload);
+                }
             }
         }
     }
@@ -167,6 +181,8 @@ impl Call {
             }
             PeerEvent::ObjectWanted { transfer, .. } => self.end_transfer(email, transfer),
             PeerEvent::Declined { what } => self.declined(email, what).await,
+            PeerEvent::ListenWanted => self.open_door(email).await,
+            PeerEvent::DialWanted { addresses, nonce } => self.knock(email, addresses, nonce),
             PeerEvent::Accepted(_) => {}
         }
     }
@@ -302,8 +318,8 @@ impl Call {
             Ok(file) => Some(file),
             Err(error) => return tracing::error!(%error, "a picture cannot be kept"),
         };
-        let own = self.of.email.clone();
-        let Some(peer) = self.transfers.peer(&own, email) else { return };
+        let (own, means) = (self.of.email.clone(), self.means());
+        let Some(peer) = self.transfers.peer(&own, email, means) else { return };
         tracing::info!(%email, bytes = object.size, "fetching a picture");
         let transfer = peer.want(at, &object, names);
         let (name, size) = (String::new(), object.size);

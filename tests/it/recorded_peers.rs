@@ -200,7 +200,10 @@ impl End {
                 (None, _) => self.outcome.given += 1,
             },
             PeerEvent::Failed { .. } => self.outcome.failed += 1,
-            PeerEvent::Declined { .. } | PeerEvent::Accepted(_) => {}
+            PeerEvent::Declined { .. }
+            | PeerEvent::Accepted(_)
+            | PeerEvent::ListenWanted
+            | PeerEvent::DialWanted { .. } => {}
         }
     }
 }

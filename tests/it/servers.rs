@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use msnbridge::connector::{MsnConfig, Passport, TicketError, Transport};
+use msnbridge::connector::{DirectConfig, MsnConfig, Passport, TicketError, Transport};
 use msnbridge::msn::dialect::Dialect;
 use msnbridge::msn::ids::Email;
 use secrecy::SecretString;
@@ -128,6 +128,7 @@ fn passport(address: &str) -> Passport {
         locale: "0x0409".into(),
         product: None,
         groups: Vec::new(),
+        direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
     })
     .unwrap()
 }

@@ -3,6 +3,7 @@
 //! Knows packets, signalling and the sessions of one peer, without I/O: packets in and out, time as an argument, every
 //! random number from the caller. Refuses to know where data comes from and goes to.
 
+mod direct;
 mod file;
 mod guid;
 mod object;
@@ -11,11 +12,12 @@ mod peer;
 mod slp;
 
 use crate::msn::ids::Email;
+pub use direct::{DirectEvent, DirectFailure, DirectSession, MAX_DIRECT, Nonce};
 pub use file::{ContextError, FileContext, safe_name};
 pub use guid::Guid;
 pub use object::{MsnObject, ObjectError, ObjectKind};
 pub use packet::{FOOTER, Flags, HEADER, MAX_CONTENT, Packet, PacketError, Purpose};
-pub use peer::{Names, Offered, Peer, PeerEvent, TransferFailure, TransferId};
+pub use peer::{Door, Means, Names, Offered, Peer, PeerEvent, TransferFailure, TransferId};
 
 pub use slp::{Slp, SlpError, Verb, content_type};
 

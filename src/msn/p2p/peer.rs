@@ -5,19 +5,24 @@
 
 mod data;
 mod signal;
+mod transport;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 
 use super::Guid;
+use super::direct::Nonce;
 use super::file::FileContext;
 use super::object::MsnObject;
 use super::packet::{Packet, Purpose};
 use super::slp::{Slp, Verb, content_type};
 use crate::msn::ids::Email;
+use transport::Negotiation;
+pub use transport::{Door, Means};
 
 /// Without progress for so long a transfer has failed (§9.6).
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -87,6 +92,13 @@ pub enum PeerEvent {
     },
     /// Everything is there, on the receiving side.
     Finished(TransferId),
+    /// They could connect to us: answer with [`Peer::listening`]. Whoever comes shows [`Peer::door_nonce`].
+    ListenWanted,
+    /// They listen at one of these: answer with [`Peer::direct_up`] or [`Peer::direct_down`].
+    DialWanted {
+        addresses: Vec<SocketAddr>,
+        nonce: Nonce,
+    },
     Failed {
         transfer: TransferId,
         failure: TransferFailure,
@@ -122,9 +134,13 @@ enum Stage {
     Answered(u32),
     /// The four bytes before the data of an object.
     Preparing(u32),
+    /// Whether the data can go by a connection of their own is being found out.
+    Negotiating,
     Sending,
     Sent,
     Receiving,
+    /// The direct connection broke under it: the receiver may have the rest sent over the switchboard.
+    Broken,
     /// All is there, or all is lost; their goodbye, or the acknowledgement of ours, is missing.
     Over {
         goodbye: Option<u32>,
@@ -176,6 +192,12 @@ pub struct Peer {
     next_transfer: u64,
     /// Whose turn it is to send data.
     turn: usize,
+    means: Means,
+    /// Packets go over a direct connection.
+    direct: bool,
+    negotiation: Option<Negotiation>,
+    /// What they announced of their nonce when they asked for a direct connection and we could not listen.
+    hashed: Option<Guid>,
 }
 
 impl Peer {
@@ -191,6 +213,10 @@ impl Peer {
             events: VecDeque::new(),
             next_transfer: 0,
             turn: 0,
+            means: Means::default(),
+            direct: false,
+            negotiation: None,
+            hashed: None,
         }
     }
 
@@ -295,6 +321,7 @@ impl Peer {
         }
         self.queue.clear();
         self.assemblies.clear();
+        self.negotiation = None;
     }
 
     /// Whether anything is under way.
@@ -325,17 +352,25 @@ impl Peer {
 
     /// When [`Peer::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.transfers.iter().map(|transfer| transfer.deadline).min()
+        let negotiation = self.negotiation.as_ref().map(|negotiation| negotiation.deadline);
+        self.transfers.iter().map(|transfer| transfer.deadline).chain(negotiation).min()
     }
 
     pub fn handle_timeout(&mut self, now: Instant) {
+        if self.negotiation.as_ref().is_some_and(|negotiation| negotiation.deadline <= now) {
+            self.fall_back(now);
+        }
         while let Some(at) = self.transfers.iter().position(|transfer| transfer.deadline <= now) {
             if self.transfers[at].stage.is_over() {
                 self.transfers.remove(at);
                 continue;
             }
-            let transfer = self.transfers[at].id;
-            self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::TimedOut });
+            let Transfer { id: transfer, stage, .. } = self.transfers[at];
+            let failure = match stage {
+                Stage::Broken => TransferFailure::Lost,
+                _ => TransferFailure::TimedOut,
+            };
+            self.events.push_back(PeerEvent::Failed { transfer, failure });
             self.say_goodbye(now, at);
         }
     }

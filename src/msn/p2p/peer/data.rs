@@ -8,7 +8,7 @@ use super::{
     GOODBYE, Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId,
     ticket,
 };
-use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
+use crate::msn::p2p::packet::{Flags, Packet};
 
 /// Bytes before the data of an object.
 const PREPARATION: &[u8] = &[0; 4];
@@ -20,16 +20,17 @@ impl Peer {
         let turns = (0..count).map(|n| (self.turn + n) % count);
         let next = turns.map(|at| &self.transfers[at]).find(|t| t.stage == Stage::Sending)?;
         let left = usize::try_from(next.size - next.done).unwrap_or(usize::MAX);
-        Some((next.id, next.done, left.min(MAX_CONTENT)))
+        Some((next.id, next.done, left.min(self.most_content())))
     }
 
-    /// The bytes that were wanted, at most [`MAX_CONTENT`] of them; gives the packet that carries them.
+    /// The bytes that were wanted, no more of them; gives the packet that carries them.
     pub fn provide(&mut self, now: Instant, id: TransferId, content: Bytes) -> Option<Packet> {
         let at = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Sending)?;
         self.turn = at + 1;
+        let most = self.most_content();
         let transfer = &mut self.transfers[at];
         let (offset, end) = (transfer.done, transfer.done + content.len() as u64);
-        if content.is_empty() && transfer.size > 0 || content.len() > MAX_CONTENT || end > transfer.size {
+        if content.is_empty() && transfer.size > 0 || content.len() > most || end > transfer.size {
             return None;
         }
         transfer.done = end;
@@ -79,9 +80,9 @@ impl Peer {
             }
             return;
         }
-        if let Some(transfer) =
-            self.transfers.iter_mut().find(|t| t.stage == Stage::Sent && t.identifier == id)
-        {
+        if let Some(transfer) = self.transfers.iter_mut().find(|t| {
+            matches!(t.stage, Stage::Sent | Stage::Broken) && t.done == t.size && t.identifier == id
+        }) {
             transfer.stage = Stage::Over { goodbye: None };
             transfer.deadline = now + GOODBYE;
             let id = transfer.id;
@@ -120,9 +121,14 @@ impl Peer {
     /// They miss something, and want it from there on.
     pub(super) fn asked_again(&mut self, now: Instant, packet: &Packet) {
         let id = packet.ack_id;
-        let sending = |stage: Stage| matches!(stage, Stage::Sending | Stage::Sent);
+        let sending = |stage: Stage| matches!(stage, Stage::Sending | Stage::Sent | Stage::Broken);
         let found = self.transfers.iter_mut().find(|t| sending(t.stage) && t.identifier == id);
-        let Some(transfer) = found.filter(|t| packet.ack_size < t.done) else { return };
+        // Behind a connection that broke nothing may be missing, and yet they wait.
+        let missing = |t: &&mut Transfer| {
+            packet.ack_size < t.done
+                || t.stage == Stage::Broken && packet.ack_size == t.done && t.done < t.size
+        };
+        let Some(transfer) = found.filter(missing) else { return };
         transfer.resent += 1;
         if transfer.resent <= MAX_RESENT {
             transfer.done = packet.ack_size;
@@ -146,7 +152,8 @@ impl Peer {
     }
 
     pub(super) fn received(&mut self, now: Instant, packet: &Packet) {
-        let receives = |stage: Stage| matches!(stage, Stage::Receiving | Stage::Inviting { .. });
+        let receives =
+            |stage: Stage| matches!(stage, Stage::Receiving | Stage::Inviting { .. } | Stage::Broken);
         let at =
             self.transfers.iter().position(|t| t.session == packet.session && !t.gives && receives(t.stage));
         // Late packets of what is over are nobody's.
@@ -180,6 +187,7 @@ impl Peer {
             return self.miss(packet, at);
         }
         transfer.done += packet.content.len() as u64;
+        transfer.stage = Stage::Receiving;
         transfer.deadline = now + PATIENCE;
         let (id, whole) = (transfer.id, transfer.done == transfer.size);
         self.events.push_back(PeerEvent::Data { transfer: id, bytes: packet.content.clone() });

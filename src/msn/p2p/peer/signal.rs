@@ -108,9 +108,8 @@ impl Peer {
     fn understood(&mut self, now: Instant, message: &Slp) {
         let at = self.transfers.iter().position(|t| message.is_of(&t.invitation.call));
         match (&message.verb, message.content_type.as_str()) {
-            (Verb::Invite, content_type::TRANSPORT_REQUEST | content_type::TRANSPORT_RESPONSE) => {
-                self.decline_direct(message);
-            }
+            (Verb::Invite, content_type::TRANSPORT_REQUEST) => self.transport_asked(now, message),
+            (Verb::Invite, content_type::TRANSPORT_RESPONSE) => self.transport_offered(now, message),
             (Verb::Invite, content_type::SESSION_REQUEST) => self.invited(now, message, at),
             // Of newer clients, about how to reach them: nothing that has to be answered.
             (Verb::Invite, _) => {}
@@ -119,28 +118,16 @@ impl Peer {
                     self.fail(at, TransferFailure::Cancelled);
                 }
             }
-            (Verb::Status(code), content_type) => {
-                let about_session = !content_type.starts_with("application/x-msnmsgr-trans");
-                if let Some(at) = at.filter(|_| about_session) {
+            (Verb::Status(code), _) if self.is_about_transport(message) => {
+                self.transport_answered(now, *code, message);
+            }
+            (Verb::Status(code), _) => {
+                if let Some(at) = at {
                     self.answered(now, at, *code);
                 }
             }
             (Verb::Ack, _) => {}
         }
-    }
-
-    /// Their wish for a direct connection: we do not listen, and data come the way everything comes. The addresses stand
-    /// there although they are none: clients that miss them take the answer for one to something else.
-    fn decline_direct(&mut self, message: &Slp) {
-        let body = [
-            ("Bridge", "TCPv1".to_owned()),
-            ("Listening", "false".to_owned()),
-            ("Nonce", Guid::default().to_string()),
-            ("IPv4Internal-Addrs", "0.0.0.0".to_owned()),
-            ("IPv4Internal-Port", "0".to_owned()),
-        ];
-        let body = body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.signal(&message.answer(200, content_type::TRANSPORT_RESPONSE, body));
     }
 
     /// They want to give or to have something.
@@ -213,7 +200,7 @@ impl Peer {
                 transfer.stage = if transfer.gives { Stage::Sending } else { Stage::Receiving };
                 let (id, gives) = (transfer.id, transfer.gives);
                 if gives {
-                    self.begin_data(at);
+                    self.begin(now, at);
                 }
                 self.events.push_back(PeerEvent::Accepted(id));
             }

@@ -1,5 +1,7 @@
 //! Two peers, and packets between them; and one against recorded or wrong packets.
 
+mod transport;
+
 use super::*;
 use crate::msn::p2p::packet::Flags;
 use crate::msn::p2p::{MAX_CONTENT, ObjectKind};
