@@ -34,6 +34,8 @@ enum Way {
 pub(super) enum Happened {
     Ready,
     Packet(Packet),
+    /// More can be written.
+    Room,
     Gone(String),
 }
 
@@ -53,10 +55,11 @@ impl Direct {
                         Err(error) => return self.gone(error.to_string()),
                     }
                 }
-                Way::Open(pump) => match pump.next().await {
-                    Ok(DirectEvent::Ready) => return Happened::Ready,
-                    Ok(DirectEvent::Packet(packet)) => return Happened::Packet(packet),
-                    Ok(DirectEvent::Failed(failure)) => return self.gone(format!("{failure:?}")),
+                Way::Open(pump) => match pump.next_or_room(MAX_WAITING).await {
+                    Ok(None) => return Happened::Room,
+                    Ok(Some(DirectEvent::Ready)) => return Happened::Ready,
+                    Ok(Some(DirectEvent::Packet(packet))) => return Happened::Packet(packet),
+                    Ok(Some(DirectEvent::Failed(failure))) => return self.gone(format!("{failure:?}")),
                     Err(error) => return self.gone(error.to_string()),
                 },
                 Way::Gone => std::future::pending().await,
@@ -147,6 +150,8 @@ impl Call {
                 self.last_said = tokio::time::Instant::now();
                 peer.handle(now(), &packet);
             }
+            // What waits is written after everything that happens.
+            Happened::Room => {}
             Happened::Gone(why) => {
                 tracing::info!(%email, %why, "the direct connection is gone");
                 peer.direct_down(now());

@@ -59,12 +59,25 @@ impl<M: Machine> Pump<M> {
     /// The next thing that happens. Cancelling this loses nothing.
     pub(super) async fn next(&mut self) -> Result<M::Event, ConnectError> {
         loop {
-            self.backlog();
-            if let Some(event) = self.machine.poll_event() {
+            if let Some(event) = self.next_or_room(usize::MAX).await? {
                 return Ok(event);
+            }
+        }
+    }
+
+    /// The same; also resolves, with nothing, when fewer than so many bytes wait to be written after more had waited.
+    pub(super) async fn next_or_room(&mut self, most: usize) -> Result<Option<M::Event>, ConnectError> {
+        let was_full = self.backlog() >= most;
+        loop {
+            let backlog = self.backlog();
+            if let Some(event) = self.machine.poll_event() {
+                return Ok(Some(event));
             }
             if let Some(ended) = self.ended.take() {
                 return Err(ended);
+            }
+            if was_full && backlog < most {
+                return Ok(None);
             }
             if let Err(error) = self.step().await {
                 self.ended = Some(error);

@@ -313,7 +313,7 @@ pub(super) async fn feed(
             }
             Err(_) => continue,
         };
-        quota.spend().await;
+        quota.spend(&input).await;
         inputs.send(Input::Command(conn, input)).await.map_err(|_| Broken)?;
     }
 }

@@ -2,14 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use msnp11_sdk::{Event, MsnpStatus};
 use serde_json::{Value, json};
 
 use crate::chat::World;
 use crate::independent::{Other, plain, until};
-use crate::support::msn::{Peer, Wire, text};
+use crate::support::files::{self, Gift, packet, send};
+use crate::support::msn::{Peer, text};
 use crate::support::synapse::SERVER_NAME;
 use crate::support::within;
 
@@ -33,61 +32,6 @@ async fn a_file_of_another_client_arrives_byte_for_byte() {
     assert_eq!(world.user.download(uri).await, file);
 }
 
-/// The fields of a packet, written by hand: little endian, and a footer.
-fn packet(session: u32, identifier: u32, offset: u64, total: u64, flags: u32, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap();
-    let mut out = Vec::new();
-    for field in [session, identifier] {
-        out.extend(field.to_le_bytes());
-    }
-    for field in [offset, total] {
-        out.extend(field.to_le_bytes());
-    }
-    for field in [length, flags, identifier ^ 0x55, 0] {
-        out.extend(field.to_le_bytes());
-    }
-    out.extend(0u64.to_le_bytes());
-    out.extend(content);
-    out.extend(2u32.to_be_bytes());
-    out
-}
-
-async fn send(call: &mut Wire, packet: &[u8]) {
-    let head =
-        "MIME-Version: 1.0\r\nContent-Type: application/x-msnmsgrp2p\r\nP2P-Dest: alice@example.com\r\n\r\n";
-    let length = head.len() + packet.len();
-    let line = format!("MSG 99 D {length}\r\n{head}");
-    call.raw(&[line.as_bytes(), packet].concat()).await;
-}
-
-/// Offers a file and waits for the answer with this code.
-async fn offer(call: &mut Wire, name: &str, size: u64, answer: &str) {
-    let mut context = vec![0; 574];
-    context[..4].copy_from_slice(&574u32.to_le_bytes());
-    context[4] = 2;
-    context[8..16].copy_from_slice(&size.to_le_bytes());
-    context[16] = 1;
-    for (at, unit) in name.encode_utf16().enumerate() {
-        context[20 + 2 * at..22 + 2 * at].copy_from_slice(&unit.to_le_bytes());
-    }
-    let body = format!(
-        "EUF-GUID: {{5D3E02AB-6190-11D3-BBBB-00C04F795683}}\r\nSessionID: 4711\r\nAppID: 2\r\nContext: {}\r\n\r\n\0",
-        STANDARD.encode(&context)
-    );
-    let invitation = format!(
-        "INVITE MSNMSGR:alice@example.com MSNSLP/1.0\r\nTo: <msnmsgr:alice@example.com>\r\nFrom: <msnmsgr:bob@example.com>\r\n\
-         Via: MSNSLP/1.0/TLP ;branch={{14C34859-5987-2B67-BB27-D6DA11CE3370}}\r\nCSeq: 0 \r\n\
-         Call-ID: {{19C77CDB-04EE-5CA9-14E3-0DB6E55E2411}}\r\nMax-Forwards: 0\r\n\
-         Content-Type: application/x-msnmsgr-sessionreqbody\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let total = invitation.len() as u64;
-    for (at, part) in invitation.as_bytes().chunks(1202).enumerate() {
-        send(call, &packet(0, 1000, 1202 * at as u64, total, 0, part)).await;
-    }
-    call.message(&format!("MSNSLP/1.0 {answer}")).await;
-}
-
 #[tokio::test]
 async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
     let directory = tempfile::tempdir().unwrap();
@@ -95,13 +39,12 @@ async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
     let mut world = World::start_in(directory, "files:\n  max_bytes: 100000\n").await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
-    offer(&mut call, "huge.iso", 5 << 30, "603 Decline").await;
+    Gift::offer(&mut call, "huge.iso", 5 << 30, "603 Decline").await;
     world
         .user
         .message_with("offers the file «huge.iso» (5.0 GB); it was declined: only files of up to")
         .await;
-    offer(&mut call, "../../etc/passwd", 5000, "200 OK").await;
-    send(&mut call, &packet(4711, 2000, 0, 5000, 0x0100_0030, &some_bytes(1202))).await;
+    Gift::offer(&mut call, "../../etc/passwd", 5000, "200 OK").await.send(&mut call, 1202).await;
     // Text goes on in the same call.
     call.say(&text("half of it")).await;
     world.user.message("half of it").await;
@@ -116,7 +59,7 @@ async fn what_breaks_off_or_is_too_large_is_told_and_nothing_of_it_stays() {
     assert_eq!(std::fs::read_dir(&media).unwrap().count(), 0);
     // The next one is whole, in pieces of other sizes.
     let mut call = bob.call("alice@example.com").await;
-    offer(&mut call, "small.txt", 2500, "200 OK").await;
+    Gift::offer(&mut call, "small.txt", 2500, "200 OK").await;
     let file = some_bytes(2500);
     for (at, part) in file.chunks(700).enumerate() {
         send(&mut call, &packet(4711, 3000, 700 * at as u64, 2500, 0x20, part)).await;
@@ -205,27 +148,16 @@ async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
     let room = world.user.message("well?").await["room_id"].as_str().unwrap().to_owned();
     let content = json!({"msgtype": "m.image", "body": "a.png", "url": world.user.upload(b"1234").await});
     world.user.send_content(&room, content.clone()).await;
-    let offer = call.message("EUF-GUID: {5D3E02AB").await.payload;
+    let offer = files::offered(&mut call).await;
+    assert_eq!((offer.name.as_str(), offer.size), ("a.png", 4));
     // Nobody answers it yet, and words go past it.
     world.user.send(&room, "past it").await;
     call.message("past it").await;
-    let field = |name: &str| {
-        let line = offer.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        line.unwrap_or_else(|| panic!("no {name} in {offer}")).trim().to_owned()
-    };
-    let body = format!("SessionID: {}\r\n\r\n\0", field("SessionID"));
-    let answer = format!(
-        "MSNSLP/1.0 603 Decline\r\nTo: <msnmsgr:alice@example.com>\r\nFrom: <msnmsgr:bob@example.com>\r\nVia: {}\r\nCSeq: 1 \r\n\
-         Call-ID: {}\r\nMax-Forwards: 0\r\nContent-Type: application/x-msnmsgr-sessionreqbody\r\nContent-Length: {}\r\n\r\n{body}",
-        field("Via"),
-        field("Call-ID"),
-        body.len()
-    );
-    send(&mut call, &packet(0, 500, 0, answer.len() as u64, 0, answer.as_bytes())).await;
+    offer.decline(&mut call).await;
     world.user.message("Your file was not delivered: they declined it.").await;
 
     world.user.send_content(&room, content.clone()).await;
-    call.message("EUF-GUID: {5D3E02AB").await;
+    files::offered(&mut call).await;
     call.raw(b"OUT\r\n").await;
     world.user.message_with("Your file was not delivered: the connection of the conversation was lost").await;
     // Somebody who is not there.

@@ -7,6 +7,7 @@ mod chat;
 mod check;
 mod conformance;
 mod contacts;
+mod direct;
 mod features;
 mod files;
 mod fuzz;

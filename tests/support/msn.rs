@@ -12,6 +12,8 @@ use super::within;
 pub(crate) struct Unit {
     pub(crate) line: String,
     pub(crate) payload: String,
+    /// The payload as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// One connection.
@@ -55,14 +57,13 @@ impl Wire {
         }
         let line = line.trim_end().to_owned();
         let verb = line.get(..3).unwrap_or_default();
-        let mut payload = String::new();
+        let mut bytes = Vec::new();
         if matches!(verb, "MSG" | "UBX" | "NOT" | "GCF" | "UUX") {
             let length = line.rsplit(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-            let mut bytes = vec![0; length];
+            bytes = vec![0; length];
             self.reader.read_exact(&mut bytes).await.ok()?;
-            payload = String::from_utf8_lossy(&bytes).into_owned();
         }
-        Some(Unit { line, payload })
+        Some(Unit { line, payload: String::from_utf8_lossy(&bytes).into_owned(), bytes })
     }
 
     /// The next unit that `wanted` accepts; the others are kept.
@@ -187,12 +188,17 @@ pub(crate) fn formatted(body: &str, format: &str) -> String {
 }
 
 impl Wire {
+    /// Sends a message with this letter, and waits for nothing; gives its number.
+    pub(crate) async fn payload(&mut self, letter: &str, payload: &[u8]) -> u32 {
+        self.number += 1;
+        let head = format!("MSG {} {letter} {}\r\n", self.number, payload.len());
+        self.raw(&[head.as_bytes(), payload].concat()).await;
+        self.number
+    }
+
     /// Sends a message and waits for its acknowledgement.
     pub(crate) async fn say(&mut self, payload: &str) {
-        self.number += 1;
-        let head = format!("MSG {} A {}\r\n", self.number, payload.len());
-        self.raw(format!("{head}{payload}").as_bytes()).await;
-        let ack = format!("ACK {}", self.number);
+        let ack = format!("ACK {}", self.payload("A", payload.as_bytes()).await);
         self.until(&ack, |unit| unit.line == ack).await;
     }
 }

@@ -38,7 +38,7 @@ impl Synapse {
              listeners: [{{port: {port}, type: http, tls: false, bind_addresses: ['127.0.0.1'], resources: [{{names: [client]}}]}}]\n\
              database: {{name: sqlite3, args: {{database: {dir}/homeserver.db}}}}\n\
              log_config: {dir}/log.config\nmedia_store_path: {dir}/media\nsigning_key_path: {dir}/signing.key\n\
-             registration_shared_secret: r\nmacaroon_secret_key: m\nform_secret: f\nreport_stats: false\n\
+             registration_shared_secret: r\nmacaroon_secret_key: m\nform_secret: f\nreport_stats: false\nmax_upload_size: 1G\n\
              trusted_key_servers: []\nfederation_domain_whitelist: []\nsuppress_key_server_warning: true\n\
              enable_registration: true\nenable_registration_without_verification: true\n\
              app_service_config_files: ['{}']\n\
