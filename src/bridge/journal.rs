@@ -136,6 +136,11 @@ impl Cursors {
         self.tail = self.tail.max(passed);
     }
 
+    /// Whether every leg that the entry is for is done with it.
+    pub(super) fn is_done(&self, sequence: u64, entry: &Entry) -> bool {
+        entry.legs.iter().all(|leg| self.done(*leg) >= sequence)
+    }
+
     fn store(&self, leg: Leg, batch: &mut Batch) {
         batch.put(Table::Cursors, cursor_key(&self.portal, leg), self.done(leg).to_be_bytes());
     }

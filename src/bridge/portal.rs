@@ -19,6 +19,7 @@ use super::body::Body;
 use super::event::Author;
 use super::ids::{EntryId, Leg, PortalKey};
 use super::journal::{Cursors, DeadLetter, Entry, Next, trim_dead_letters};
+use super::media::Media;
 use super::ports::{Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency};
 use super::router::Reports;
 use leg::LegQueue;
@@ -65,6 +66,7 @@ pub(super) struct Surroundings {
     pub(super) cancel: CancellationToken,
     /// Told that the loop turns, for the watchdog.
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
+    pub(super) media: Arc<dyn Media>,
 }
 
 pub(super) struct Portal {
@@ -301,10 +303,21 @@ impl Portal {
     async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
         self.cursors.strike(leg, attempt.sequence, &mut batch);
         self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
+        let file = match &attempt.entry.content {
+            Content::Said { body: Body::File(file) } => Some(file),
+            _ => None,
+        };
         let asked_twice = matches!(leg, Leg::Remote | Leg::Files);
-        let urgency = if asked_twice { Urgency::Now } else { Urgency::Soon };
+        let urgency = if asked_twice || file.is_some() { Urgency::Now } else { Urgency::Soon };
         let synced = self.around.storage.commit(batch, urgency);
-        if urgency == Urgency::Now { Ok(synced.await?) } else { Ok(()) }
+        if urgency == Urgency::Now {
+            synced.await?;
+        }
+        // Nothing speaks of it any more: its room is for others.
+        if let Some(file) = file.filter(|_| self.cursors.is_done(attempt.sequence, &attempt.entry)) {
+            self.around.media.discard(&file.media);
+        }
+        Ok(())
     }
 
     /// The entry can never be delivered: it is set aside, its sender and the owner are told, and the next one goes.

@@ -24,6 +24,7 @@ use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
 use super::login::Login;
+use super::media::Media;
 use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
 use super::ports::{Batch, Content, Frontend, Network, Permissions, Storage, Table};
 use super::presence::Presences;
@@ -51,6 +52,7 @@ pub struct Setup {
     pub names: Arc<dyn Fn() -> String + Send + Sync>,
     /// Called when a loop turns, for the watchdog.
     pub heartbeat: Arc<dyn Fn() + Send + Sync>,
+    pub media: Arc<dyn Media>,
     pub cancel: CancellationToken,
     /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
     pub broken: CancellationToken,
@@ -177,6 +179,7 @@ impl Router {
             clock: setup.clock.clone(),
             cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
+            media: setup.media.clone(),
         };
         let mut logins = Login::load_all(&*setup.storage)?;
         // Their owners have not been seen yet.

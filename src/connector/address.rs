@@ -81,8 +81,8 @@ impl DirectConfig {
         Err(last)
     }
 
-    /// Listens at a free port of those that are set aside.
-    pub(super) async fn listen(&self) -> io::Result<(TcpListener, u16)> {
+    /// Listens at a free port of those that are set aside; gives where contacts are to go.
+    pub(super) async fn listen(&self) -> io::Result<(TcpListener, SocketAddr)> {
         let mut last = io::Error::new(io::ErrorKind::Unsupported, "no address is announced");
         let Some(announced) = self.announce.first().copied() else { return Err(last) };
         let anywhere = match announced {
@@ -95,7 +95,7 @@ impl DirectConfig {
                 match TcpListener::bind((address, port)).await {
                     Ok(listener) => {
                         let port = listener.local_addr()?.port();
-                        return Ok((listener, port));
+                        return Ok((listener, SocketAddr::new(announced, port)));
                     }
                     Err(error) => last = error,
                 }
@@ -164,8 +164,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_not_be_dialled_is_not_even_tried() {
-        let (listener, port) = config(&[]).listen().await.unwrap();
-        let here = [SocketAddr::from(([127, 0, 0, 1], port))];
+        let (listener, here) = config(&[]).listen().await.unwrap();
+        let here = [here];
         let refused = config(&[]).dial(&here).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         let allowed = config(&["127.0.0.0/8"]);

@@ -13,6 +13,7 @@ use super::dial::Stream;
 use super::direct::{self, Direct};
 use super::give::Gifts;
 use super::invitation::Declined;
+use super::msnftp::Streams;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, convert, group};
@@ -70,6 +71,7 @@ pub(super) struct Call {
     pub(super) transfers: Transfers,
     pub(super) gifts: Gifts,
     pub(super) direct: Option<Direct>,
+    pub(super) streams: Streams,
 }
 
 /// Starts a call for `conversation`.
@@ -99,6 +101,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         transfers: Transfers::default(),
         gifts: Gifts::default(),
         direct: None,
+        streams: Streams::default(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -150,6 +153,7 @@ impl Call {
         let cancel = self.of.cancel.clone();
         loop {
             let idle_at = self.last_said + IDLE;
+            let deadline = [self.transfers.deadline(), self.streams.deadline()].into_iter().flatten().min();
             tokio::select! {
                 event = pump.next() => match event {
                     Ok(CallEvent::Received { email, name, content: Content::Invitation(read) }) => {
@@ -163,7 +167,10 @@ impl Call {
                     }
                     Ok(event) => {
                         let joined = match &event {
-                            CallEvent::Joined { email, .. } => Some(email.clone()),
+                            CallEvent::Joined { email, capabilities, .. } => {
+                                self.note_capabilities(email, *capabilities);
+                                Some(email.clone())
+                            }
                             _ => None,
                         };
                         self.happened(event).await;
@@ -183,7 +190,11 @@ impl Call {
                     None => break,
                 },
                 happened = direct::next(&mut self.direct) => self.direct_happened(&mut pump, happened).await,
-                () = late(self.transfers.deadline()) => self.transfers_are_late(&mut pump).await,
+                end = self.streams.ended() => self.stream_ended(&mut pump, &end),
+                () = late(deadline) => {
+                    self.transfers_are_late(&mut pump).await;
+                    self.streams_are_late(&mut pump).await;
+                }
                 () = tokio::time::sleep_until(idle_at), if self.is_quiet() => {
                     pump.machine.leave();
                     break;
@@ -205,6 +216,7 @@ impl Call {
             self.happened(event).await;
         }
         self.close_direct().await;
+        self.streams_are_lost().await;
         self.transfers_are_lost(None).await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
@@ -216,7 +228,7 @@ impl Call {
 
     /// Nothing is under way that would be lost with the call.
     fn is_quiet(&self) -> bool {
-        self.sendings.is_empty() && self.transfers.is_idle() && self.gifts.is_idle()
+        self.sendings.is_empty() && self.transfers.is_idle() && self.gifts.is_idle() && self.streams.is_idle()
     }
 
     /// Everybody has gone, and nothing that was begun is under way.

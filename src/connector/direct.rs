@@ -103,7 +103,7 @@ impl Call {
             None => config.direct.listen().await,
         };
         let Some(peer) = self.transfers.known(email) else { return };
-        let (listener, port) = match opened {
+        let (listener, here) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::info!(%error, "no direct connection can be taken");
@@ -111,8 +111,9 @@ impl Call {
             }
         };
         let nonce = peer.door_nonce();
-        peer.listening(now(), Some(&Door { addresses: config.direct.announce.clone(), port }));
-        tracing::info!(%email, port, "waiting for a direct connection");
+        let addresses = config.direct.announce.clone();
+        peer.listening(now(), Some(&Door { addresses, port: here.port() }));
+        tracing::info!(%email, %here, "waiting for a direct connection");
         let opened = AbortOnDropHandle::new(tokio::spawn(address::accept(listener)));
         let way = Way::Opening { opened, nonce, we_dialled: false };
         self.direct = Some(Direct { email: email.clone(), way });

@@ -81,6 +81,10 @@ impl Call {
     pub(super) async fn offer_waiting(&mut self, pump: &mut Pump<SwitchboardSession>) {
         let Some(email) = self.members.first().cloned() else { return };
         for Waiting { file, reply } in std::mem::take(&mut self.gifts.waiting) {
+            if self.takes_streams_only(&email) {
+                self.offer_stream(pump, &email, file, reply);
+                continue;
+            }
             let disk = match Disk::open(self.of.shared.media.path(&file.media)).await {
                 Ok(disk) => disk,
                 Err(error) => {

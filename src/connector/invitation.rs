@@ -1,4 +1,5 @@
-//! Invitations to applications that a bridge has not: shown, and declined at once, so that nobody waits (§8).
+//! Invitations: to applications that a bridge has not, shown and declined at once, so that nobody waits (§8); those to
+//! files go on in `msnftp`.
 
 use std::collections::VecDeque;
 
@@ -46,7 +47,7 @@ impl Call {
     ) {
         self.last_said = Instant::now();
         let shown = match read {
-            Ok(invitation) => self.answer(pump, email, &invitation),
+            Ok(invitation) => self.answer(pump, email, &invitation).await,
             Err(error) => {
                 tracing::info!(%error, "an invitation cannot be read");
                 Some("sent an invitation that cannot be read here".to_owned())
@@ -59,7 +60,7 @@ impl Call {
     }
 
     /// Ends what was begun; gives what is shown of it.
-    fn answer(
+    async fn answer(
         &mut self,
         pump: &mut Pump<SwitchboardSession>,
         email: &Email,
@@ -67,6 +68,11 @@ impl Call {
     ) -> Option<String> {
         let cookie = invitation.cookie;
         match invitation.command {
+            InvitationCommand::Invite if invitation.application() == Application::File => {
+                self.stream_offered(pump, email, invitation).await
+            }
+            InvitationCommand::Accept if self.stream_accepted(pump, email, invitation).await => None,
+            InvitationCommand::Cancel if self.stream_cancelled(email, invitation).await => None,
             InvitationCommand::Invite => {
                 self.declined.remember(email, cookie);
                 decline(pump, cookie, &CancelCode::RejectNotInstalled);
@@ -90,16 +96,8 @@ impl Call {
 }
 
 fn invited(invitation: &Invitation) -> String {
-    match (invitation.application(), invitation.file()) {
-        (Application::File, Some((name, size))) => {
-            let size = size.map(|size| format!(" ({size} bytes)")).unwrap_or_default();
-            let name: String = name.chars().filter(|c| !c.is_control()).take(120).collect();
-            format!("offers the file «{name}»{size}; it was declined, since files are not carried here yet")
-        }
-        (application, _) => {
-            format!("invites you to {application}; it was declined, since there is no program for it here")
-        }
-    }
+    let application = invitation.application();
+    format!("invites you to {application}; it was declined, since there is no program for it here")
 }
 
 fn decline(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {

@@ -16,6 +16,7 @@ mod group;
 mod health;
 mod invitation;
 mod login;
+mod msnftp;
 mod picture;
 mod pump;
 mod request;

@@ -322,6 +322,12 @@ impl LoginTask {
                 .contacts()
                 .filter_map(|c| Some((c.email.clone(), picture::announced(c)?)))
                 .collect(),
+            capabilities: members
+                .iter()
+                .filter_map(|email| roster.contact(email))
+                .filter(|contact| contact.status != Status::Offline)
+                .map(|contact| (contact.email.clone(), contact.capabilities))
+                .collect(),
             multi_packet: members.iter().all(able),
             moved: self.moves.clone(),
             cancel: self.cancel.clone(),

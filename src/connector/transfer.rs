@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::Shared;
 use super::call::{Call, time_of_day};
 use super::picture;
 use super::pump::{Pump, now};
@@ -220,16 +221,11 @@ impl Call {
 
     async fn offered(&mut self, email: &Email, transfer: TransferId, file: FileContext) {
         let (name, size) = (safe_name(&file.name), file.size);
-        let limit = self.of.shared.media.limit();
         let mine = |(key, _): &&(String, TransferId)| *key == email.to_key();
         let crowded = self.transfers.files.keys().filter(mine).count() >= MAX_AT_ONCE;
-        let begun = match size <= limit {
-            true if crowded => Err("too many are on their way already".to_owned()),
-            true => self.of.shared.media.begin(size).await.map_err(|error| {
-                tracing::warn!(%error, "a file cannot be kept");
-                "there is no room for it on the bridge's disk now".to_owned()
-            }),
-            false => Err(format!("only files of up to {} are taken", bytes(limit))),
+        let begun = match crowded {
+            true => Err("too many are on their way already".to_owned()),
+            false => room_for(&self.of.shared, size).await,
         };
         match begun {
             Ok(file) => {
@@ -357,11 +353,23 @@ impl Call {
         }
     }
 
-    async fn show(&mut self, email: &Email, text: &str) {
+    pub(super) async fn show(&self, email: &Email, text: &str) {
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
         let body = Body::Emote(RichText::plain(text));
         self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
     }
+}
+
+/// Room for a file of this size, or why there is none.
+pub(super) async fn room_for(shared: &Shared, size: u64) -> Result<Box<dyn Incoming>, String> {
+    let limit = shared.media.limit();
+    if size > limit {
+        return Err(format!("only files of up to {} are taken", bytes(limit)));
+    }
+    shared.media.begin(size).await.map_err(|error| {
+        tracing::warn!(%error, "a file cannot be kept");
+        "there is no room for it on the bridge's disk now".to_owned()
+    })
 }
 
 /// A size as people say it.

@@ -129,6 +129,7 @@ pub(super) async fn start(
         ghost_per_login: checked.matrix.ghost_per_login,
         names: Arc::new(|| format!("{:032x}", rand::random::<u128>())),
         heartbeat: heartbeat.beat(),
+        media: media.clone(),
         cancel: core.clone(),
         broken: broken.clone(),
         tasks: core_tasks.clone(),

@@ -12,8 +12,10 @@ use msnbridge::msn::ids::{Capabilities, Cookie, Email, Ticket};
 use msnbridge::msn::message::{
     Assembler, Content, Envelope, Invitation, PersonalMessage, ServerNotice, TextStyle, alert_text, page_text,
 };
+use msnbridge::msn::msnftp::{FileReceiver, FileSender, ReceiverEvent};
 use msnbridge::msn::p2p::{
-    FileContext, Guid, MsnObject, Names, ObjectKind, Packet, Peer, PeerEvent, Slp, safe_name,
+    DirectEvent, DirectSession, Door, FileContext, Guid, Means, MsnObject, Names, Nonce, ObjectKind, Packet,
+    Peer, PeerEvent, Slp, safe_name,
 };
 use msnbridge::msn::session::{
     Change, Identity, Machine, NotificationEvent, NotificationSession, Roster, Start, SwitchboardSession,
@@ -23,7 +25,7 @@ use msnbridge::msn::wire::{Direction, Frame, Framer, Limits};
 type Body = fn(&[u8]);
 
 /// Every body by its name.
-pub(crate) const BODIES: [(&str, Body); 15] = [
+pub(crate) const BODIES: [(&str, Body); 17] = [
     ("framer", framer),
     ("commands", commands),
     ("message", message),
@@ -39,6 +41,8 @@ pub(crate) const BODIES: [(&str, Body); 15] = [
     ("file_context", file_context),
     ("object", object),
     ("peer", peer),
+    ("msnftp", msnftp),
+    ("direct", direct),
 ];
 
 const LIMITS: Limits = Limits { line: 256, payload: 512 };
@@ -310,12 +314,13 @@ pub(crate) fn object(data: &[u8]) {
 /// A peer who has offered and asked, and is told anything: it neither panics nor says more than it is told.
 pub(crate) fn peer(data: &[u8]) {
     let account = |name: &str| Email::parse(&format!("{name}@example.com")).expect("an account");
-    let mut peer = Peer::new(&account("own"), &account("peer"), u32::MAX - 3);
+    let (choice, bytes) = split(data);
+    let means = Means { dial: choice & 1 != 0, listen: choice & 2 != 0, nonce: Guid(7) };
+    let mut peer = Peer::new(&account("own"), &account("peer"), u32::MAX - 3).with_means(means);
     let names = |n| Names { call: Guid(n), branch: Guid(n), session: 4711 };
     let mut now = Instant::now();
     peer.offer(now, &FileContext { name: "a".into(), size: 3000, preview: None }, names(1));
     peer.want(now, &MsnObject::new("x@y.z", ObjectKind::DisplayPicture, "0", &[0; 4000]), names(2));
-    let (choice, bytes) = split(data);
     let mut said = 0;
     let size = usize::from(choice).max(52);
     for piece in bytes.chunks(size) {
@@ -326,6 +331,14 @@ pub(crate) fn peer(data: &[u8]) {
             match event {
                 PeerEvent::FileOffered { transfer, .. } => peer.accept(now, transfer),
                 PeerEvent::ObjectWanted { transfer, .. } => peer.end(now, transfer),
+                PeerEvent::ListenWanted => {
+                    let door = Door { addresses: vec![[192, 0, 2, 1].into()], port: 1 };
+                    peer.listening(now, Some(&door).filter(|_| choice & 4 == 0));
+                }
+                PeerEvent::DialWanted { addresses, .. } => {
+                    assert!(!addresses.is_empty() && addresses.len() <= 16);
+                    if choice & 8 == 0 { peer.direct_up(now) } else { peer.direct_down(now) }
+                }
                 _ => {}
             }
         }
@@ -335,7 +348,78 @@ pub(crate) fn peer(data: &[u8]) {
         said += std::iter::from_fn(|| peer.poll_packet()).count();
         now += Duration::from_secs(u64::from(choice));
         peer.handle_timeout(now);
+        if choice & 16 != 0 {
+            peer.direct_down(now);
+        }
     }
     assert!(said <= 40 + 16 * (bytes.len() / size + 1), "{said} packets");
     peer.lose();
+}
+
+/// Either end of a stream, by the first byte; pieces of its size.
+pub(crate) fn msnftp(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let peer = Email::parse("bob@example.com").expect("an account");
+    let mut now = Instant::now();
+    let (mut receiver, mut sender) =
+        (FileReceiver::new(now, peer.clone(), 1, 3000), FileSender::new(now, peer, 1, 3000));
+    let (mut got, mut given) = (0, 0);
+    for piece in bytes.chunks(usize::from(choice / 2).max(1)) {
+        now += Duration::from_millis(u64::from(choice) * 10);
+        if choice % 2 == 0 {
+            assert!(receiver.handle_input(now, piece).is_ok() && receiver.handle_timeout(now).is_ok());
+            while let Some(event) = receiver.poll_event() {
+                match event {
+                    ReceiverEvent::Data(bytes) => got += bytes.len(),
+                    ReceiverEvent::Whole => {
+                        assert_eq!(got, 3000);
+                        receiver.confirm();
+                    }
+                    ReceiverEvent::Failed(failure) => assert!(!failure.meaning().is_empty()),
+                }
+            }
+        } else {
+            assert!(sender.handle_input(now, piece).is_ok() && sender.handle_timeout(now).is_ok());
+            while let Some((offset, length)) = sender.wants_data() {
+                assert_eq!(offset, given);
+                sender.provide(now, &vec![1; length]);
+                given += length as u64;
+            }
+            let _ = std::iter::from_fn(|| sender.poll_event()).count();
+        }
+    }
+    assert!(got <= 3000 && given <= 3000);
+    let said = std::iter::from_fn(|| receiver.poll_output()).flatten().count();
+    assert!(said < 200, "{said} bytes");
+}
+
+/// Either end of a direct connection, by the first byte; pieces of its size.
+pub(crate) fn direct(data: &[u8]) {
+    let (choice, bytes) = split(data);
+    let mut now = Instant::now();
+    let nonce = if choice % 2 == 0 {
+        Nonce::Plain(Guid(7))
+    } else {
+        Nonce::Hashed { own: Guid(7), theirs: Guid(8).hashed() }
+    };
+    let begin = if choice % 4 < 2 { DirectSession::connected } else { DirectSession::accepted };
+    let mut session = begin(now, nonce, 5);
+    let mut ready = false;
+    for piece in bytes.chunks(usize::from(choice / 4).max(1)) {
+        now += Duration::from_millis(u64::from(choice));
+        assert!(session.handle_input(now, piece).is_ok() && session.handle_timeout(now).is_ok());
+        while let Some(event) = session.poll_event() {
+            match event {
+                DirectEvent::Ready => {
+                    assert!(!ready);
+                    ready = true;
+                }
+                DirectEvent::Packet(packet) => {
+                    assert!(ready, "nothing passes before the nonce");
+                    session.send(now, &packet);
+                }
+                DirectEvent::Failed(_) => {}
+            }
+        }
+    }
 }

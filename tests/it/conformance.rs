@@ -3,10 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The rules of the wire reference's checklist that are later work, and whose.
-const LATER: [(std::ops::RangeInclusive<u32>, &str); 2] =
-    [(82..=84, "files of clients without peer-to-peer; of 80 the fetching"), (98..=98, "direct connections")];
-
 fn sources(directory: &Path, out: &mut Vec<String>) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -32,13 +28,9 @@ fn every_rule_has_a_test() {
             tests.entry(number).or_default().push(format!("conf_{name}"));
         }
     }
-    let is_later = |number: u32| LATER.iter().any(|(range, _)| range.contains(&number));
     for (number, names) in &tests {
         println!("{number:3}  {}", names.join(", "));
     }
-    for (range, what) in &LATER {
-        println!("{}-{}  later: {what}", range.start(), range.end());
-    }
-    let missing: Vec<u32> = (1..=103).filter(|n| !is_later(*n) && !tests.contains_key(n)).collect();
+    let missing: Vec<u32> = (1..=103).filter(|n| !tests.contains_key(n)).collect();
     assert!(missing.is_empty(), "no test for {missing:?}");
 }

@@ -336,11 +336,6 @@ async fn conf_085_invitations_are_shown_and_declined_and_never_left_open() {
             "Invitation-Cookie: 12\r\nInvitation-Command: INVITE\r\nApplication-Name: Chess\r\nApplication-GUID: {1}\r\n",
             "invites you to «Chess»; it was declined",
         ),
-        (
-            "Application-GUID: {5D3E02AB-6190-11d3-BBBB-00C04F795683}\r\nInvitation-Command: INVITE\r\n\
-             Invitation-Cookie: 13\r\nApplication-File: me.txt\r\nApplication-FileSize: 60904\r\n",
-            "offers the file «me.txt» (60904 bytes); it was declined",
-        ),
     ] {
         call.say(&invitation(fields)).await;
         world.user.message_with(shown).await;

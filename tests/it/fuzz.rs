@@ -46,6 +46,21 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                         .into_iter()
                         .map(|line| line[17..].split(|b| *b == b'\r').next().unwrap_or_default().to_vec()),
                 ),
+                "msnftp" => seeds.extend([
+                    b"\x10VER MSNFTP\r\nFIL 3000\r\n\x00\x05\x00hello\x00\x02\x00ab\x01\x00\x00".to_vec(),
+                    b"\x11VER MSNFTP\r\nUSR bob@example.com 1\r\nTFR\r\nBYE 16777989\r\n".to_vec(),
+                ]),
+                "direct" => {
+                    let nonce = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x07";
+                    let shown = [&[0; 28][..], &[0, 1, 0, 0], nonce].concat();
+                    let packets = after(&bytes, b"P2P-Dest: ").into_iter().filter_map(|piece| {
+                        let at = piece.windows(4).position(|window| window == b"\r\n\r\n")?;
+                        let packet = &piece[at + 4..];
+                        let length = u32::try_from(packet.len()).ok()?.to_le_bytes();
+                        Some([b"\xF0\x30\0\0\0", &shown[..], &length, packet].concat())
+                    });
+                    seeds.extend(packets);
+                }
                 "challenge" => seeds.push(b"22210219642164014968\nPROD0090YUAUV{2B".to_vec()),
                 _ => seeds.push(
                     b"SessionID=954547325.13160; GW-IP=192.0.2.1; Session=close\nAction=open&Server=NS&IP=x"

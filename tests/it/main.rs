@@ -17,6 +17,7 @@ mod independent;
 mod irc;
 mod kills;
 mod layering;
+mod msnftp;
 mod old_clients;
 mod outage;
 mod recorded_peers;

@@ -6,7 +6,7 @@ use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::{Cookie, Email, HostPort, SessionId};
+use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
 use crate::msn::message::TextStyle;
 use crate::msn::p2p::MsnObject;
 
@@ -98,6 +98,8 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) dialect: Dialect,
     /// What those whom it is about announce as their pictures.
     pub(in crate::connector) pictures: Vec<(Email, MsnObject)>,
+    /// What is known of the programs of those whom it is about.
+    pub(in crate::connector) capabilities: Vec<(Email, Capabilities)>,
     /// Whether everybody called can put messages in several parts together.
     pub(in crate::connector) multi_packet: bool,
     pub(in crate::connector) moved: mpsc::Sender<Moved>,

@@ -12,6 +12,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderEvent {
+    /// Data are wanted.
+    Begun,
     /// The receiver has it all.
     Finished,
     Failed(StreamFailure),
@@ -132,6 +134,7 @@ impl FileSender {
             (Stage::Ready, ["TFR", ..]) => {
                 self.deadline = now + STALLED;
                 self.stage = if self.size == 0 { Stage::Sent } else { Stage::Data };
+                self.events.push_back(SenderEvent::Begun);
             }
             _ => self.fail(StreamFailure::Malformed),
         }

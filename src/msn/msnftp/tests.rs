@@ -74,7 +74,7 @@ fn conf_082_the_sender_gives_only_to_who_was_invited() {
     heard(&mut sender, b"USR bob@example.com 93301\r\n");
     assert_eq!(said(&mut sender), b"FIL 3000\r\n");
     assert_eq!(sender.wants_data(), None);
-    heard(&mut sender, b"TFR\r\n");
+    assert_eq!(heard(&mut sender, b"TFR\r\n"), [SenderEvent::Begun]);
     assert_eq!(sender.wants_data(), Some((0, 2045)));
     sender.provide(Instant::now(), &[7; 2045]);
     assert_eq!(sender.wants_data(), Some((2045, 955)));

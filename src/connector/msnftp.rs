@@ -1,0 +1,452 @@
+//! Files of clients without peer-to-peer transfers, both ways: agreed on by invitations in the call, carried by a stream
+//! between the two machines (§8.4).
+//!
+//! Knows who listens and who connects. The stream itself is in `stream`; it outlives the call.
+
+mod stream;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::call::Call;
+use super::give::Reply;
+use super::pump::{Pump, now};
+use super::transfer::{self, bytes};
+use super::{CallFailure, address};
+use crate::bridge::media::{File, Incoming};
+use crate::msn::command::Acknowledge;
+use crate::msn::ids::{Capabilities, Email};
+use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
+use crate::msn::p2p::safe_name;
+use crate::msn::session::SwitchboardSession;
+
+/// How long their address may take to come.
+const ADDRESS: Duration = Duration::from_secs(30);
+/// How long somebody may think about a file.
+const ANSWER: Duration = Duration::from_secs(300);
+/// Files under way by streams in one call.
+const MAX_STREAMS: usize = 8;
+const FILE: &str = "{5D3E02AB-6190-11d3-BBBB-00C04F795683}";
+
+/// The streams of one call.
+pub(super) struct Streams {
+    known: Vec<Stream>,
+    end: mpsc::Sender<End>,
+    ended: mpsc::Receiver<End>,
+}
+
+struct Stream {
+    with: Email,
+    cookie: u32,
+    /// When it has taken too long; a running one sees to that itself.
+    deadline: Option<Instant>,
+    step: Step,
+}
+
+enum Step {
+    /// They offer, and we have said yes.
+    Awaited(Arriving),
+    /// We offer.
+    Offered {
+        file: File,
+        reply: Reply,
+    },
+    Running(CancellationToken),
+}
+
+/// A file that is to come.
+struct Arriving {
+    name: String,
+    size: u64,
+    file: Box<dyn Incoming>,
+}
+
+/// A running stream has ended; what became of the file has been told.
+pub(super) struct End {
+    with: Email,
+    cookie: u32,
+    /// Nobody ever connected: the other side hears that here.
+    never_met: bool,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        let (end, ended) = mpsc::channel(MAX_STREAMS);
+        Self { known: Vec::new(), end, ended }
+    }
+}
+
+impl Streams {
+    pub(super) fn is_idle(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    pub(super) fn deadline(&self) -> Option<std::time::Instant> {
+        self.known.iter().filter_map(|stream| stream.deadline).min().map(Instant::into_std)
+    }
+
+    /// Cancelling this loses nothing.
+    pub(super) async fn ended(&mut self) -> End {
+        match self.ended.recv().await {
+            Some(end) => end,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self, with: &Email, cookie: u32) -> Option<Stream> {
+        let at = self.known.iter().position(|stream| stream.with == *with && stream.cookie == cookie)?;
+        Some(self.known.swap_remove(at))
+    }
+}
+
+fn say(pump: &mut Pump<SwitchboardSession>, invitation: &Invitation) {
+    pump.machine.send(now(), Acknowledge::OnFailure, invitation.encode().encode().into());
+}
+
+fn cancel(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
+    say(pump, &Invitation::cancel(cookie, code));
+}
+
+/// The answer of either side, so far as it is always the same.
+fn accept(cookie: u32) -> Invitation {
+    Invitation::new(InvitationCommand::Accept, cookie)
+        .with("Launch-Application", "FALSE")
+        .with("Request-Data", "IP-Address:")
+}
+
+/// The same, with where one listens.
+fn accept_at(cookie: u32, here: SocketAddr, secret: u32) -> Invitation {
+    Invitation::new(InvitationCommand::Accept, cookie)
+        .with("IP-Address", &here.ip().to_string())
+        .with("Port", &here.port().to_string())
+        .with("AuthCookie", &secret.to_string())
+        .with("Launch-Application", "FALSE")
+        .with("Request-Data", "IP-Address:")
+}
+
+/// Where they listen, and what is to be shown there.
+fn target(accepted: &Invitation) -> Option<(Vec<SocketAddr>, u32)> {
+    let number = |name: &str| accepted.field(name).and_then(|port| port.parse::<u16>().ok());
+    let secret = accepted.field("AuthCookie")?.parse().ok()?;
+    let mut addresses = Vec::new();
+    for (address, ports) in
+        [("IP-Address", ["Port", "PortX"]), ("IP-Address-Internal", ["Port", "PortX-Internal"])]
+    {
+        let Some(text) = accepted.field(address) else { continue };
+        if let Ok(whole) = text.parse::<SocketAddr>() {
+            addresses.push(whole);
+        } else if let Ok(ip) = text.parse::<IpAddr>() {
+            addresses.extend(ports.into_iter().filter_map(number).map(|port| SocketAddr::new(ip, port)));
+        }
+    }
+    addresses.dedup();
+    (!addresses.is_empty()).then_some((addresses, secret))
+}
+
+impl Call {
+    /// Whether somebody here is known to have a client that knows no other way.
+    pub(super) fn takes_streams_only(&self, email: &Email) -> bool {
+        let here = self.of.capabilities.iter().find(|(known, _)| known == email).map(|(_, c)| *c);
+        here.is_some_and(|capabilities| capabilities.msnc() == 0)
+    }
+
+    pub(super) fn note_capabilities(&mut self, email: &Email, capabilities: Option<Capabilities>) {
+        let Some(capabilities) = capabilities else { return };
+        self.of.capabilities.retain(|(known, _)| known != email);
+        self.of.capabilities.push((email.clone(), capabilities));
+    }
+
+    /// They offer a file; gives what is shown of it where it is declined.
+    pub(super) async fn stream_offered(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        offer: &Invitation,
+    ) -> Option<String> {
+        let Some((name, Some(size))) = offer.file() else {
+            cancel(pump, offer.cookie, &CancelCode::Fail);
+            return Some("offers a file in a way that is not understood here; it was declined".into());
+        };
+        let name = safe_name(name);
+        let taken = self.take_offer(email, offer, size).await;
+        let (file, door) = match taken {
+            Ok(taken) => taken,
+            Err(reason) => {
+                cancel(pump, offer.cookie, &CancelCode::Reject);
+                return Some(format!(
+                    "offers the file «{name}» ({}); it was declined: {reason}",
+                    bytes(size)
+                ));
+            }
+        };
+        let arriving = Arriving { name, size, file };
+        let (with, cookie) = (email.clone(), offer.cookie);
+        let Some((listener, here)) = door else {
+            say(pump, &accept(cookie));
+            let deadline = Some(Instant::now() + ADDRESS);
+            self.streams.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
+            return None;
+        };
+        let secret = rand::random();
+        say(pump, &accept_at(cookie, here, secret).with("Sender-Connect", "TRUE"));
+        self.run_stream(email, cookie, |run| run.receive(address::accept(listener), secret, arriving));
+        None
+    }
+
+    /// Room for an offered file, and where its sender is to connect to if we cannot.
+    async fn take_offer(
+        &mut self,
+        email: &Email,
+        offer: &Invitation,
+        size: u64,
+    ) -> Result<(Box<dyn Incoming>, Option<(TcpListener, SocketAddr)>), String> {
+        let config = self.of.shared.config.clone();
+        if self.members.len() > 1
+            || self.streams.known.iter().any(|s| s.with == *email && s.cookie == offer.cookie)
+        {
+            return Err("it cannot be told whom it is for".into());
+        }
+        if self.streams.known.len() >= MAX_STREAMS {
+            return Err("too many are on their way already".into());
+        }
+        let they_cannot = offer.field("Connectivity").is_some_and(|word| word.eq_ignore_ascii_case("N"));
+        let direct = config.proxy.is_none();
+        if they_cannot && !(direct && config.direct.listens()) {
+            return Err("neither their computer nor this bridge can be connected to".into());
+        }
+        if !(they_cannot || direct && config.direct.dial) {
+            return Err("the bridge does not connect to contacts' computers".into());
+        }
+        let file = transfer::room_for(&self.of.shared, size).await?;
+        let door = match they_cannot {
+            true => Some(config.direct.listen().await.map_err(|error| {
+                tracing::warn!(%error, "no port is free for a file");
+                "the bridge cannot be connected to now".to_owned()
+            })?),
+            false => None,
+        };
+        Ok((file, door))
+    }
+
+    /// Offers a file to somebody whose client is that old.
+    pub(super) fn offer_stream(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        file: File,
+        reply: Reply,
+    ) {
+        let config = &self.of.shared.config;
+        let refuse = |reply: Reply, why: &str| drop(reply.send(Err(CallFailure::File(why.into()))));
+        if file.size > u64::from(u32::MAX) {
+            return refuse(reply, "their client takes no files of this size");
+        }
+        if config.proxy.is_some() || !(config.direct.dial || config.direct.listens()) {
+            return refuse(
+                reply,
+                "their client takes files only by a direct connection, which this bridge does not make",
+            );
+        }
+        let cookie = rand::random_range(1..u32::MAX);
+        let mut offer = Invitation::new(InvitationCommand::Invite, cookie)
+            .with("Application-Name", "File Transfer")
+            .with("Application-GUID", FILE)
+            .with("Application-File", &safe_name(&file.name))
+            .with("Application-FileSize", &file.size.to_string());
+        if !config.direct.listens() {
+            offer = offer.with("Connectivity", "N");
+        }
+        say(pump, &offer);
+        tracing::info!(to = %email, bytes = file.size, "offering a file to an old client");
+        let deadline = Some(Instant::now() + ANSWER);
+        let step = Step::Offered { file, reply };
+        self.streams.known.push(Stream { with: email.clone(), cookie, deadline, step });
+    }
+
+    /// An answer to an invitation about a file; false when it is about none that is known.
+    pub(super) async fn stream_accepted(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        accepted: &Invitation,
+    ) -> bool {
+        let cookie = accepted.cookie;
+        let Some(stream) = self.streams.take(email, cookie) else { return false };
+        match stream.step {
+            // Said twice.
+            Step::Running(_) => self.streams.known.push(stream),
+            Step::Awaited(arriving) => self.go_and_fetch(pump, email, accepted, arriving).await,
+            Step::Offered { file, reply } => self.meet_to_give(pump, email, accepted, file, reply).await,
+        }
+        true
+    }
+
+    async fn go_and_fetch(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        accepted: &Invitation,
+        arriving: Arriving,
+    ) {
+        let config = self.of.shared.config.clone();
+        let allowed = |(addresses, secret): (Vec<SocketAddr>, u32)| {
+            addresses.iter().any(|a| config.direct.may_dial(a.ip())).then_some((addresses, secret))
+        };
+        let Some((addresses, secret)) = target(accepted).and_then(allowed) else {
+            cancel(pump, accepted.cookie, &CancelCode::FileTimeout);
+            let text =
+                stream::lost(&arriving.name, arriving.size, "the bridge may not connect to their computer");
+            return self.show(email, &text).await;
+        };
+        let dialling = async move { config.direct.dial(&addresses).await };
+        self.run_stream(email, accepted.cookie, |run| run.receive(dialling, secret, arriving));
+    }
+
+    async fn meet_to_give(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        accepted: &Invitation,
+        file: File,
+        reply: Reply,
+    ) {
+        let config = self.of.shared.config.clone();
+        let they_listen = accepted.field("Sender-Connect").is_some_and(|w| w.eq_ignore_ascii_case("TRUE"));
+        if they_listen && let Some((addresses, secret)) = target(accepted) {
+            let dialling = async move { config.direct.dial(&addresses).await };
+            return self.run_stream(email, accepted.cookie, |run| run.give(dialling, secret, file, reply));
+        }
+        match config.direct.listen().await {
+            Ok((listener, here)) if !they_listen => {
+                let secret = rand::random();
+                say(pump, &accept_at(accepted.cookie, here, secret));
+                let accepting = address::accept(listener);
+                self.run_stream(email, accepted.cookie, |run| run.give(accepting, secret, file, reply));
+            }
+            _ => {
+                cancel(pump, accepted.cookie, &CancelCode::FileTimeout);
+                let why = "their client and this bridge cannot connect to each other";
+                let _ = reply.send(Err(CallFailure::File(why.into()))); // whoever asked may have gone
+            }
+        }
+    }
+
+    fn run_stream<F>(&mut self, email: &Email, cookie: u32, begin: impl FnOnce(stream::Run) -> F)
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let cancel = self.of.cancel.child_token();
+        let run = stream::Run {
+            shared: self.of.shared.clone(),
+            login: self.of.login.clone(),
+            own: self.of.email.clone(),
+            with: email.clone(),
+            conversation: self.conversation.clone(),
+            ghost: self.ghost(email),
+            cancel: cancel.clone(),
+        };
+        let running = begin(run);
+        let (end, with) = (self.streams.end.clone(), email.clone());
+        self.of.shared.tasks.spawn(async move {
+            let met = running.await;
+            let _ = end.send(End { with, cookie, never_met: !met }).await; // the call may be over
+        });
+        let step = Step::Running(cancel);
+        self.streams.known.push(Stream { with: email.clone(), cookie, deadline: None, step });
+    }
+
+    pub(super) fn stream_ended(&mut self, pump: &mut Pump<SwitchboardSession>, end: &End) {
+        self.last_said = Instant::now();
+        if self.streams.take(&end.with, end.cookie).is_some() && end.never_met {
+            cancel(pump, end.cookie, &CancelCode::FileTimeout);
+        }
+    }
+
+    /// They took an invitation about a file back, or declined ours; false when it is about none that is known.
+    pub(super) async fn stream_cancelled(&mut self, email: &Email, cancelled: &Invitation) -> bool {
+        let Some(stream) = self.streams.take(email, cancelled.cookie) else { return false };
+        let code = cancelled.cancel_code().unwrap_or(CancelCode::Other(String::new()));
+        match stream.step {
+            Step::Running(token) => token.cancel(),
+            Step::Awaited(arriving) => {
+                let text = stream::lost(&arriving.name, arriving.size, code.meaning());
+                self.show(email, &text).await;
+            }
+            Step::Offered { reply, .. } => {
+                let failure = CallFailure::File(code.meaning().into());
+                let _ = reply.send(Err(failure)); // whoever asked may have gone
+            }
+        }
+        true
+    }
+
+    /// Who does not answer in time is not waited for.
+    pub(super) async fn streams_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let is_late = |stream: &mut Stream| stream.deadline.is_some_and(|at| at <= Instant::now());
+        let late: Vec<Stream> = self.streams.known.extract_if(.., is_late).collect();
+        for stream in late {
+            match stream.step {
+                Step::Awaited(arriving) => {
+                    cancel(pump, stream.cookie, &CancelCode::FileTimeout);
+                    let why = "their client did not say how to get it";
+                    self.show(&stream.with, &stream::lost(&arriving.name, arriving.size, why)).await;
+                }
+                Step::Offered { reply, .. } => {
+                    cancel(pump, stream.cookie, &CancelCode::Timeout);
+                    let failure = CallFailure::File("they did not answer".into());
+                    let _ = reply.send(Err(failure)); // whoever asked may have gone
+                }
+                Step::Running(_) => {}
+            }
+        }
+    }
+
+    /// The call is over: what runs goes on, what was only spoken of does not.
+    pub(super) async fn streams_are_lost(&mut self) {
+        for stream in std::mem::take(&mut self.streams.known) {
+            match stream.step {
+                Step::Awaited(arriving) => {
+                    let why = "the conversation was closed";
+                    self.show(&stream.with, &stream::lost(&arriving.name, arriving.size, why)).await;
+                }
+                Step::Offered { reply, .. } => drop(reply.send(Err(CallFailure::Lost))),
+                Step::Running(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(fields: &[(&str, &str)]) -> Option<(Vec<SocketAddr>, u32)> {
+        let begun = Invitation::new(InvitationCommand::Accept, 1);
+        target(&fields.iter().fold(begun, |invitation, (name, value)| invitation.with(name, value)))
+    }
+
+    #[test]
+    fn conf_083_every_address_that_is_told_is_known() {
+        let all = read(&[
+            ("IP-Address", "192.0.2.1"),
+            ("IP-Address-Internal", "10.0.0.1"),
+            ("Port", "6891"),
+            ("PortX", "11178"),
+            ("PortX-Internal", "7"),
+            ("AuthCookie", "93301"),
+        ]);
+        let addresses = ["192.0.2.1:6891", "192.0.2.1:11178", "10.0.0.1:6891", "10.0.0.1:7"];
+        let addresses = addresses.map(|a| a.parse().unwrap()).to_vec();
+        assert_eq!(all, Some((addresses, 93301)));
+        let whole = read(&[("IP-Address", "192.0.2.1:5"), ("AuthCookie", "1")]);
+        assert_eq!(whole, Some((vec!["192.0.2.1:5".parse().unwrap()], 1)));
+        // Without a port, or without what is to be shown there, nobody can go.
+        assert_eq!(read(&[("IP-Address", "192.0.2.1"), ("AuthCookie", "1")]), None);
+        assert_eq!(read(&[("IP-Address", "192.0.2.1"), ("Port", "6891")]), None);
+    }
+}

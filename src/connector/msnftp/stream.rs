@@ -1,0 +1,189 @@
+//! One file on its way by a stream: the task that carries it, and tells what became of it.
+
+use std::io;
+
+use tokio::fs::File as Disk;
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::Arriving;
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::media::File;
+use crate::connector::call::time_of_day;
+use crate::connector::give::Reply;
+use crate::connector::pump::{Pump, now};
+use crate::connector::transfer::bytes;
+use crate::connector::{CallFailure, Shared};
+use crate::msn::ids::Email;
+use crate::msn::msnftp::{Bye, FileReceiver, FileSender, ReceiverEvent, SenderEvent};
+
+/// Bytes that may wait for the other side to read.
+const MAX_WAITING: usize = 256 * 1024;
+const READ: usize = 64 * 1024;
+
+/// What a stream needs to know of its call, which it outlives.
+pub(super) struct Run {
+    pub(super) shared: Shared,
+    pub(super) login: LoginId,
+    pub(super) own: Email,
+    pub(super) with: Email,
+    pub(super) conversation: ConversationId,
+    pub(super) ghost: Ghost,
+    pub(super) cancel: CancellationToken,
+}
+
+/// What is shown of a file that did not come.
+pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
+    let size = bytes(size);
+    format!("sent the file «{name}» ({size}), which did not arrive: {why}. Ask them to send it again.")
+}
+
+const NOT_MET: &str = "their computer and this bridge could not connect to each other";
+const LOST: &str = "the connection was lost";
+const CANCELLED: &str = "they cancelled it";
+
+impl Run {
+    /// Gets a file; says whether the two ever met.
+    pub(super) async fn receive(
+        self,
+        meeting: impl Future<Output = io::Result<TcpStream>>,
+        secret: u32,
+        arriving: Arriving,
+    ) -> bool {
+        let Arriving { name, size, mut file } = arriving;
+        let Some(stream) = self.meet(meeting).await else {
+            self.tell(Body::Emote(RichText::plain(lost(&name, size, NOT_MET)))).await;
+            return false;
+        };
+        let machine = FileReceiver::new(now(), self.own.clone(), secret, size);
+        let mut pump = Pump::wide(machine, Box::new(stream));
+        let failure = loop {
+            let event = tokio::select! {
+                event = pump.next() => event,
+                () = self.cancel.cancelled() => break CANCELLED.to_owned(),
+            };
+            match event {
+                Ok(ReceiverEvent::Data(bytes)) => {
+                    if let Err(error) = file.write(bytes).await {
+                        tracing::error!(%error, "a file cannot be kept");
+                        pump.machine.cancel(Bye::NoSpace);
+                        break "it could not be kept on the bridge's disk".to_owned();
+                    }
+                }
+                Ok(ReceiverEvent::Whole) => match file.finish().await {
+                    Ok(media) => {
+                        // They hear that it has arrived when it is said, not before.
+                        self.tell(Body::File(File { media, name, size })).await;
+                        pump.machine.confirm();
+                        pump.close().await;
+                        return true;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a file cannot be kept");
+                        pump.machine.cancel(Bye::NoSpace);
+                        self.give_up(pump, &lost(&name, size, "it could not be kept on the bridge's disk"))
+                            .await;
+                        return true;
+                    }
+                },
+                Ok(ReceiverEvent::Failed(failure)) => break failure.meaning(),
+                Err(error) => {
+                    tracing::info!(%error, "the stream of a file ended");
+                    break LOST.to_owned();
+                }
+            }
+        };
+        pump.machine.cancel(Bye::ReceiverCancelled);
+        drop(file);
+        self.give_up(pump, &lost(&name, size, &failure)).await;
+        true
+    }
+
+    async fn give_up(&self, pump: Pump<FileReceiver>, text: &str) {
+        pump.close().await;
+        self.tell(Body::Emote(RichText::plain(text))).await;
+    }
+
+    /// Gives a file; says whether the two ever met.
+    pub(super) async fn give(
+        self,
+        meeting: impl Future<Output = io::Result<TcpStream>>,
+        secret: u32,
+        file: File,
+        reply: Reply,
+    ) -> bool {
+        let Some(stream) = self.meet(meeting).await else {
+            let _ = reply.send(Err(CallFailure::File(NOT_MET.into()))); // whoever asked may have gone
+            return false;
+        };
+        let given = match Disk::open(self.shared.media.path(&file.media)).await {
+            Ok(disk) => self.pour(stream, secret, &file, BufReader::with_capacity(READ, disk)).await,
+            Err(error) => {
+                tracing::error!(%error, "a file cannot be read");
+                Err("it is not on the bridge's disk any more".to_owned())
+            }
+        };
+        let _ = reply.send(given.map_err(CallFailure::File)); // whoever asked may have gone
+        true
+    }
+
+    async fn pour(
+        &self,
+        stream: TcpStream,
+        secret: u32,
+        file: &File,
+        mut disk: BufReader<Disk>,
+    ) -> Result<(), String> {
+        let machine = FileSender::new(now(), self.with.clone(), secret, file.size);
+        let mut pump = Pump::wide(machine, Box::new(stream));
+        let poured = loop {
+            while pump.backlog() < MAX_WAITING {
+                let Some((_, length)) = pump.machine.wants_data() else { break };
+                let mut bytes = vec![0; length];
+                if let Err(error) = disk.read_exact(&mut bytes).await {
+                    tracing::error!(%error, "a file cannot be read");
+                    pump.machine.cancel();
+                    pump.close().await;
+                    return Err("it cannot be read on the bridge's disk".into());
+                }
+                pump.machine.provide(now(), &bytes);
+            }
+            let event = tokio::select! {
+                event = pump.next_or_room(MAX_WAITING) => event,
+                () = self.cancel.cancelled() => break Err(CANCELLED.to_owned()),
+            };
+            match event {
+                Ok(None | Some(SenderEvent::Begun)) => {}
+                Ok(Some(SenderEvent::Finished)) => break Ok(()),
+                Ok(Some(SenderEvent::Failed(failure))) => break Err(failure.meaning()),
+                Err(error) => {
+                    tracing::info!(%error, "the stream of a file ended");
+                    break Err(LOST.to_owned());
+                }
+            }
+        };
+        pump.machine.cancel();
+        pump.close().await;
+        poured
+    }
+
+    async fn meet(&self, meeting: impl Future<Output = io::Result<TcpStream>>) -> Option<TcpStream> {
+        let met = tokio::select! {
+            met = meeting => met,
+            () = self.cancel.cancelled() => return None,
+        };
+        met.inspect_err(|error| tracing::info!(with = %self.with, %error, "no connection for a file")).ok()
+    }
+
+    async fn tell(&self, body: Body) {
+        let (conversation, sender) = (self.conversation.clone(), self.ghost.clone());
+        let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
+        let event = RemoteEvent { login: self.login.clone(), kind };
+        if self.shared.bridge.remote(event).await.is_err() {
+            tracing::error!("the bridge has stopped, a file was not taken");
+        }
+    }
+}
