@@ -191,6 +191,10 @@ pub enum LocalEvent {
         availability: Availability,
         text: String,
     },
+    /// One of the users looks different now.
+    Portrait {
+        user: UserId,
+    },
     /// The owner of a conversation left it.
     OwnerLeft {
         portal: PortalKey,

@@ -122,6 +122,11 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
     }
 
+    /// Brings what a user looks like to the disk; `None` for nothing.
+    fn portrait<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Removes what somebody should not have left lying about, a password. False when that was not possible.
     fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool>;
 }
@@ -147,6 +152,8 @@ pub enum Request {
     Contacts(ContactChange),
     /// What the login's owner is called.
     OwnName(String),
+    /// What the login's owner looks like: a picture on the disk, which is the network's from now on.
+    Picture(Option<File>),
     /// A page to somebody's phone.
     Page {
         ghost: GhostId,

@@ -13,7 +13,7 @@ use crate::bridge::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
-use crate::msn::p2p::{FileContext, Guid, Names, TransferFailure, TransferId, safe_name};
+use crate::msn::p2p::{FileContext, Guid, MsnObject, Names, TransferFailure, TransferId, safe_name};
 use crate::msn::session::{MessageHandle, SwitchboardSession};
 
 /// Fragments that the switchboard has not confirmed yet: what is said waits behind no more than these.
@@ -36,7 +36,8 @@ pub(super) struct Giving {
     disk: BufReader<Disk>,
     /// Where the next read begins.
     at: u64,
-    reply: Reply,
+    /// Nobody waits for a picture to be taken.
+    reply: Option<Reply>,
 }
 
 /// What one call gives.
@@ -108,9 +109,31 @@ impl Call {
             let transfer = peer.offer(now(), &context, names);
             tracing::info!(to = %email, bytes = file.size, "offering a file");
             let disk = BufReader::with_capacity(READ, disk);
-            self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply });
+            self.gifts.under_way.push(Giving {
+                to: email.clone(),
+                transfer,
+                disk,
+                at: 0,
+                reply: Some(reply),
+            });
         }
         self.go_on(pump, &email).await;
+    }
+
+    /// Somebody asks for what our side has announced: nothing else is given.
+    pub(super) async fn object_wanted(&mut self, email: &Email, transfer: TransferId, object: &MsnObject) {
+        let face = self.of.face.borrow().clone().filter(|face| face.object.digest == object.digest);
+        let disk = match face {
+            Some(face) => Disk::open(self.of.shared.media.path(&face.media)).await.ok(),
+            None => None,
+        };
+        let Some(disk) = disk else { return self.end_transfer(email, transfer) };
+        tracing::info!(to = %email, "giving the own picture");
+        let disk = BufReader::with_capacity(READ, disk);
+        self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply: None });
+        if let Some(peer) = self.transfers.known(email) {
+            peer.accept(now(), transfer);
+        }
     }
 
     /// Sends what may be sent now.
@@ -180,7 +203,8 @@ impl Call {
     pub(super) fn given(&mut self, email: &Email, transfer: TransferId, result: Result<(), CallFailure>) {
         let found = self.gifts.under_way.iter().position(|g| g.to == *email && g.transfer == transfer);
         if let Some(at) = found {
-            let _ = self.gifts.under_way.swap_remove(at).reply.send(result); // whoever asked may have gone
+            let reply = self.gifts.under_way.swap_remove(at).reply;
+            let _ = reply.map(|reply| reply.send(result)); // whoever asked may have gone
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::call::{CallHandle, Moved};
+use super::face::{self, Face};
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -26,6 +27,8 @@ const MAX_RINGS: usize = 64;
 
 /// What a login is asked.
 pub(super) enum Ask {
+    /// What the owner looks like, or nothing.
+    Face(Option<Arc<Face>>),
     /// Connect now, with these.
     Connect(Credentials),
     /// A call that serves this conversation, or why there can be none.
@@ -63,6 +66,8 @@ pub(super) struct LoginTask {
     pub(super) rings: Arc<Semaphore>,
     pub(super) moved: mpsc::Receiver<Moved>,
     pub(super) moves: mpsc::Sender<Moved>,
+    /// What is shown of the owner.
+    pub(super) face: watch::Sender<Option<Arc<Face>>>,
     /// Why there is no session now.
     why_down: String,
 }
@@ -83,7 +88,9 @@ impl LoginTask {
         let (moves, moved) = mpsc::channel(16);
         let why_down = "signing in to MSN".to_owned();
         let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
-        Self { shared, login, credentials, asks, cancel, calls, rings, moved, moves, why_down }
+        let email = crate::msn::ids::Email::parse(login.as_str()).ok();
+        let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
+        Self { shared, login, credentials, asks, cancel, calls, rings, moved, moves, face, why_down }
     }
 
     #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]
@@ -156,6 +163,7 @@ impl LoginTask {
         let why = self.why_down.clone();
         match ask {
             Ask::Connect(credentials) => self.credentials = credentials,
+            Ask::Face(face) => drop(self.face.send_replace(face)),
             Ask::Call { conversation, reply } => {
                 let open = self.open_call(&conversation).ok_or(why);
                 let _ = reply.send(open); // whoever asked may have gone

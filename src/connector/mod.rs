@@ -10,6 +10,7 @@ mod convert;
 mod dial;
 mod direct;
 mod error;
+mod face;
 mod gateway;
 mod give;
 mod group;
@@ -168,6 +169,18 @@ impl MsnConnector {
         })
     }
 
+    /// Makes what a login shows of its owner, and has it announced.
+    async fn set_face(&self, login: &LoginId, file: Option<&File>) -> Result<(), String> {
+        let email = Email::parse(login.as_str()).map_err(|error| error.to_string())?;
+        let face = face::make(&self.shared, login, &email, file).await;
+        file.inspect(|file| self.shared.media.discard(&file.media));
+        // Without a task it is announced with the next one.
+        if let Some(mailbox) = self.mailbox(login) {
+            let _ = mailbox.send(Ask::Face(face?)).await; // it may just have ended
+        }
+        Ok(())
+    }
+
     async fn attempt(&self, delivery: &Delivery, message: call::Message) -> Result<(), Attempt> {
         let down = || Attempt::LegDown("not signed in to MSN".into());
         let conversation = delivery.portal.conversation.clone();
@@ -227,6 +240,9 @@ impl Network for MsnConnector {
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
+            if let Request::Picture(file) = request {
+                return self.set_face(login, file.as_ref()).await;
+            }
             let answer = self.ask(login, |reply| Ask::Request { request, reply }).await;
             answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
         })

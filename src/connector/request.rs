@@ -44,6 +44,8 @@ impl LoginTask {
             Request::Invite { conversation, ghost } => {
                 return self.invite(pump, under_way, &conversation, ghost.as_str(), reply);
             }
+            // Done before it comes here: it takes time.
+            Request::Picture(_) => Ok(()),
             Request::Page { ghost, text } => page(pump, &ghost, &text),
             Request::OwnName(name) => return change(pump, under_way, Ok(Change::OwnName(name)), reply),
             Request::Contacts(asked) => {

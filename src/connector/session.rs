@@ -20,6 +20,7 @@ use crate::msn::session::{
     ChangeHandle, Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster,
     SessionError, Start,
 };
+use crate::msn::wire::UrlText;
 
 /// Servers that may send us on before it is a circle.
 const MAX_HOPS: u32 = 5;
@@ -133,10 +134,15 @@ impl LoginTask {
             status: convert::parse_status(&self.credentials.presence).unwrap_or(Status::Online),
             capabilities: CAPABILITIES,
             personal: self.personal_message(),
+            object: self.announced_face(),
             roster: Roster::default(),
             pings: !is_http,
         };
         Ok(NotificationSession::new(now(), identity, start))
+    }
+
+    fn announced_face(&self) -> Option<UrlText> {
+        self.face.borrow().as_ref().map(|face| UrlText::encode(face.object.as_xml()))
     }
 
     pub(super) fn personal_message(&self) -> PersonalMessage {
@@ -329,6 +335,7 @@ impl LoginTask {
                 .map(|contact| (contact.email.clone(), contact.capabilities))
                 .collect(),
             multi_packet: members.iter().all(able),
+            face: self.face.subscribe(),
             moved: self.moves.clone(),
             cancel: self.cancel.clone(),
         })
@@ -340,6 +347,11 @@ impl LoginTask {
         }
         match ask {
             Ask::Connect(credentials) => self.credentials = credentials,
+            Ask::Face(face) => {
+                if self.face.send_replace(face.clone()) != face {
+                    pump.machine.set_object(now(), self.announced_face());
+                }
+            }
             Ask::Call { conversation, reply } => {
                 let call = self.call(pump, under_way, &conversation);
                 let _ = reply.send(call); // whoever asked may have gone

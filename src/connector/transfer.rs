@@ -180,7 +180,9 @@ impl Call {
             PeerEvent::Failed { transfer, failure } => {
                 self.did_not_arrive(email, transfer, &failure).await;
             }
-            PeerEvent::ObjectWanted { transfer, .. } => self.end_transfer(email, transfer),
+            PeerEvent::ObjectWanted { transfer, object } => {
+                self.object_wanted(email, transfer, &object).await;
+            }
             PeerEvent::Declined { what } => self.declined(email, what).await,
             PeerEvent::ListenWanted => self.open_door(email).await,
             PeerEvent::DialWanted { addresses, nonce } => self.knock(email, addresses, nonce),

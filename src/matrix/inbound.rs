@@ -91,6 +91,9 @@ impl MatrixFrontend {
             let left = self.owner_left(event).await;
             return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
         }
+        if let Some(user) = self.looks_different(event) {
+            return Ok(LocalEvent::Portrait { user });
+        }
         let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
         let Some(invited) =
             invited.filter(|user| self.is_ours(user) && event.text("membership") == Some("invite"))
@@ -129,6 +132,18 @@ impl MatrixFrontend {
             self.remember_room(&management, &event.room_id).await?;
         }
         Ok(self.as_command(event, management, "help".into()))
+    }
+
+    /// Whoever has another picture than when they were seen last: told once, not for each of their rooms.
+    fn looks_different(&self, event: &Event) -> Option<BridgeUser> {
+        let joined = event.text("membership") == Some("join");
+        let is_own = event.state_key.as_deref() == Some(event.sender.as_str());
+        if !joined || !is_own || !self.may_use(&event.sender) {
+            return None;
+        }
+        let picture = event.text("avatar_url").unwrap_or_default().to_owned();
+        let before = self.known().portraits.insert(event.sender.clone(), picture.clone());
+        (before? != picture).then(|| BridgeUser::new(event.sender.as_str()))
     }
 
     /// Somebody who leaves their room is asked into another with the next message, so that nothing is said to nobody.

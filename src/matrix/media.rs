@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ruma::api::client::profile::set_profile_field;
-use ruma::profile::ProfileFieldValue;
+use ruma::api::client::profile::{get_profile_field, set_profile_field};
+use ruma::profile::{ProfileFieldName, ProfileFieldValue};
 use ruma::{OwnedMxcUri, UserId};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -15,8 +15,8 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::body::Attachment;
 use crate::bridge::event::{Ghost, Picture};
-use crate::bridge::ids::LoginId;
-use crate::bridge::media::{File, MediaId};
+use crate::bridge::ids::{LoginId, UserId as BridgeUser};
+use crate::bridge::media::File;
 use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
 
 /// How long a homeserver may think about an upload, besides the time that the bytes need.
@@ -75,6 +75,7 @@ impl MatrixFrontend {
             _ => DeliveryError::transient(format!("the file cannot be read: {error}")),
         };
         let disk = Disk::open(path).await.map_err(gone)?;
+        let trouble = format!("upload {}", file.media);
         // Not what somebody says it has: a body that is too short or too long would never be taken.
         let length = disk.metadata().await.map_err(gone)?.len();
         let url = format!("{}/_matrix/media/v3/upload", self.config.homeserver);
@@ -90,7 +91,7 @@ impl MatrixFrontend {
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => return Err(unavailable(error).into()),
-            Err(error) => return Err(self.upload_failed(&file.media, &error.to_string())),
+            Err(error) => return Err(self.troubled(&trouble, &error.to_string()).await),
         };
         let status = answer.status().as_u16();
         // A proxy in front of the homeserver answers what it likes.
@@ -98,16 +99,13 @@ impl MatrixFrontend {
         let text: Value = serde_json::from_str(&text).unwrap_or_default();
         match (status, text["content_uri"].as_str()) {
             (200, Some(uri)) => {
-                self.known().uploads.remove(&file.media);
+                self.known().troubles.remove(&trouble);
                 Ok(uri.to_owned())
             }
             (401, _) => Err(MatrixError::Token.into()),
             (413, _) => Err(DeliveryError::permanent("the homeserver takes no files of this size")),
-            // It is busy, or a proxy stands in front of one that is down: that is waited for, however long.
-            (429 | 502..=504, _) => Err(unavailable(format!("it answers an upload with {status}")).into()),
-            (500.., _) => {
-                Err(self.upload_failed(&file.media, &format!("it answers an upload with {status}")))
-            }
+            (429, _) => Err(unavailable("it asks for a pause").into()),
+            (500.., _) => Err(self.troubled(&trouble, &format!("it answers an upload with {status}")).await),
             (status, _) => Err(MatrixError::Refused {
                 code: text["errcode"].as_str().unwrap_or("M_UNKNOWN").to_owned(),
                 status,
@@ -117,16 +115,20 @@ impl MatrixFrontend {
         }
     }
 
-    /// A homeserver that is there and takes everything but this file must not hold up what comes after it.
-    fn upload_failed(&self, media: &MediaId, reason: &str) -> DeliveryError {
-        let mut known = self.known();
-        let attempts = known.uploads.entry(media.clone()).or_default();
-        *attempts += 1;
-        if *attempts < MAX_ATTEMPTS {
+    /// A homeserver that is there and does everything but this must not hold up what comes after it. One that is not
+    /// there, or whose proxy says so, is waited for, however long.
+    async fn troubled(&self, trouble: &str, reason: &str) -> DeliveryError {
+        let attempts = {
+            let mut known = self.known();
+            let attempts = known.troubles.entry(trouble.to_owned()).or_default();
+            *attempts += 1;
+            *attempts
+        };
+        if attempts < MAX_ATTEMPTS || self.homeserver.whoami(None).await.is_err() {
             return unavailable(reason).into();
         }
-        known.uploads.remove(media);
-        DeliveryError::permanent(format!("the file could not be uploaded: {reason}"))
+        self.known().troubles.remove(trouble);
+        DeliveryError::permanent(format!("the homeserver does not carry the file: {reason}"))
     }
 }
 
@@ -139,14 +141,20 @@ impl MatrixFrontend {
         let base = &self.config.homeserver;
         let url = format!("{base}/_matrix/client/v1/media/download/{server}/{id}");
         let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
-        let late = |_| unavailable("it did not answer a download");
-        let answer = tokio::time::timeout(STALLED, request.send()).await.map_err(late)?;
-        let mut answer = answer.map_err(unavailable)?;
+        let trouble = format!("download {}", attachment.source);
+        let mut answer = match tokio::time::timeout(STALLED, request.send()).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_connect() => return Err(unavailable(error).into()),
+            Ok(Err(error)) => return Err(self.troubled(&trouble, &error.to_string()).await),
+            Err(_) => return Err(self.troubled(&trouble, "it did not answer a download").await),
+        };
         match answer.status().as_u16() {
             200 => {}
             401 => return Err(MatrixError::Token.into()),
-            status @ (429 | 500..) => {
-                return Err(unavailable(format!("it answers a download with {status}")).into());
+            429 => return Err(unavailable("it asks for a pause").into()),
+            // A medium of another server that is gone is answered so for ever.
+            status @ 500.. => {
+                return Err(self.troubled(&trouble, &format!("it answers a download with {status}")).await);
             }
             _ => return Err(gone()),
         }
@@ -154,10 +162,14 @@ impl MatrixFrontend {
         let expected = answer.content_length().unwrap_or(0);
         let mut incoming = self.media.begin(expected).await.map_err(failed)?;
         let mut size = 0;
-        let stalled = |_| unavailable("it stopped sending a file");
-        while let Some(bytes) =
-            tokio::time::timeout(STALLED, answer.chunk()).await.map_err(stalled)?.map_err(unavailable)?
-        {
+        loop {
+            let bytes = match tokio::time::timeout(STALLED, answer.chunk()).await {
+                Ok(Ok(Some(bytes))) => bytes,
+                Ok(Ok(None)) => break,
+                Ok(Err(_)) | Err(_) => {
+                    return Err(self.troubled(&trouble, "it stopped in the middle of a file").await);
+                }
+            };
             size += bytes.len() as u64;
             if size > self.media.limit() {
                 return Err(DeliveryError::permanent("it is larger than what is carried here"));
@@ -165,7 +177,31 @@ impl MatrixFrontend {
             incoming.write(bytes).await.map_err(failed)?;
         }
         let media = incoming.finish().await.map_err(failed)?;
+        self.known().troubles.remove(&trouble);
         Ok(File { media, name: attachment.name.clone(), size })
+    }
+
+    /// What a user looks like.
+    pub(super) async fn picture_of(&self, user: &BridgeUser) -> Result<Option<File>, DeliveryError> {
+        let Ok(user) = UserId::parse(user.as_str()) else { return Ok(None) };
+        let request = get_profile_field::v3::Request::new(user.clone(), ProfileFieldName::AvatarUrl);
+        let bot = self.config.bot.clone();
+        let found = match send_as!(self.homeserver, &bot, request) {
+            Ok(answer) => answer.value,
+            // No profile, or none that is shown.
+            Err(MatrixError::Refused { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let source = match found {
+            Some(ProfileFieldValue::AvatarUrl(uri)) => uri.to_string(),
+            _ => String::new(),
+        };
+        self.known().portraits.insert(user, source.clone());
+        if source.is_empty() {
+            return Ok(None);
+        }
+        let attachment = Attachment { source, name: "picture".into(), caption: None };
+        self.download(&attachment).await.map(Some)
     }
 
     /// Gives a ghost the face that its contact has, once for each picture.

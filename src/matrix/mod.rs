@@ -34,7 +34,7 @@ pub use spaces::run as file_rooms;
 
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
-use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey};
+use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
 
@@ -68,8 +68,10 @@ struct Known {
     names: HashMap<(ruma::OwnedRoomId, OwnedUserId), String>,
     /// Whether the homeserver lets us act as a person.
     puppets: HashMap<OwnedUserId, bool>,
-    /// Uploads that failed, and how often.
-    uploads: HashMap<crate::bridge::media::MediaId, u32>,
+    /// Uploads and downloads that failed, and how often.
+    troubles: HashMap<String, u32>,
+    /// The pictures of owners that were told of last.
+    portraits: HashMap<OwnedUserId, String>,
 }
 
 impl MatrixFrontend {
@@ -185,6 +187,10 @@ impl Frontend for MatrixFrontend {
 
     fn fetch<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
         Box::pin(self.download(attachment))
+    }
+
+    fn portrait<'a>(&'a self, user: &'a BridgeUser) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
+        Box::pin(self.picture_of(user))
     }
 
     fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool> {

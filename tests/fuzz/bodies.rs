@@ -229,6 +229,7 @@ pub(crate) fn notification(data: &[u8]) {
         status: Status::Online,
         capabilities: Capabilities(0x20),
         personal: PersonalMessage::default(),
+        object: None,
         roster: Roster::default(),
         pings: true,
     };

@@ -2,11 +2,15 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use msnp11_sdk::{Event, MsnpStatus};
+use reqwest::Method;
 use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
 
 use crate::chat::World;
-use crate::independent::{Other, plain, until};
+use crate::independent::{Other, befriend, plain, until};
 use crate::support::files::{self, Gift, packet, send};
 use crate::support::msn::{Peer, text};
 use crate::support::synapse::SERVER_NAME;
@@ -164,4 +168,58 @@ async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
     drop(bob);
     world.user.send_content(&room, content).await;
     world.user.message_with("Your file was not delivered: ").await;
+}
+
+/// A picture of one colour, as a photograph would be stored.
+fn photograph(red: u8) -> Vec<u8> {
+    let picture = image::RgbImage::from_pixel(300, 200, image::Rgb([red, 20, 40]));
+    let mut data = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut data, image::ImageFormat::Jpeg).unwrap();
+    data.into_inner()
+}
+
+#[tokio::test]
+async fn contacts_see_what_the_owner_looks_like_on_matrix() {
+    let mut world = World::start().await;
+    let mut bob = Other::sign_in(&world.service).await;
+    befriend(&mut world, &mut bob).await;
+    let mut digests = Vec::new();
+    for red in [200, 90] {
+        let uri = world.user.upload(&photograph(red)).await;
+        let path = format!("profile/{}/avatar_url", world.user.id);
+        world.user.call(Method::PUT, &path, Some(json!({"avatar_url": uri}))).await;
+        let known = digests.clone();
+        let shows = |event: &Event| match event {
+            Event::PresenceUpdate { email, presence, .. } if email == "alice@example.com" => {
+                presence.msn_object.as_ref().is_some_and(|object| !known.contains(&object.sha1d))
+            }
+            _ => false,
+        };
+        let Event::PresenceUpdate { presence, .. } = bob.sees("Alice's picture", shows).await else {
+            panic!()
+        };
+        let object = presence.msn_object.expect("an object");
+        let (call, mut heard) = bob.call().await;
+        let words = presence.msn_object_string.expect("an object");
+        call.request_contact_display_picture("alice@example.com", &words).await.expect("given");
+        let is_picture = |event: &Event| matches!(event, Event::DisplayPicture { .. });
+        let Event::DisplayPicture { data, .. } = until(&mut heard, "the picture", is_picture).await else {
+            panic!()
+        };
+        // It counts the footer among the data.
+        let data = &data[..usize::try_from(object.size).unwrap()];
+        assert_eq!(object.sha1d, STANDARD.encode(Sha1::digest(data)));
+        let small =
+            image::load_from_memory_with_format(data, image::ImageFormat::Png).expect("a PNG").to_rgb8();
+        assert_eq!(small.dimensions(), (96, 96));
+        assert!(small.get_pixel(48, 48)[0].abs_diff(red) < 8, "{:?}", small.get_pixel(48, 48));
+        digests.push(object.sha1d);
+    }
+    let path = format!("profile/{}/avatar_url", world.user.id);
+    world.user.call(Method::PUT, &path, Some(json!({"avatar_url": ""}))).await;
+    let shows_none = |event: &Event| {
+        matches!(event, Event::PresenceUpdate { email, presence, .. }
+            if email == "alice@example.com" && presence.msn_object.is_none())
+    };
+    bob.sees("that Alice has no picture any more", shows_none).await;
 }

@@ -45,7 +45,7 @@ impl Other {
         (call, heard)
     }
 
-    async fn sees(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) async fn sees(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
         until(&mut self.events, what, wanted).await
     }
 }
@@ -94,7 +94,7 @@ async fn shown(world: &mut World, presence: &str, says: Option<&str>) {
 }
 
 /// Bob and Alice list each other; the id that Bob's list has for her.
-async fn befriend(world: &mut World, bob: &mut Other) -> String {
+pub(crate) async fn befriend(world: &mut World, bob: &mut Other) -> String {
     let added = bob.client.add_contact("alice@example.com", "Alice", MsnpList::ForwardList).await;
     let Ok(Event::ContactInForwardList { guid, .. }) = added else { panic!("{added:?}") };
     bob.client.add_contact("alice@example.com", "Alice", MsnpList::AllowList).await.expect("allowed");

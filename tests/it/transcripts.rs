@@ -235,6 +235,7 @@ mod replay {
             status: Status::Online,
             capabilities: Capabilities(0x5000_0014),
             personal: PersonalMessage::default(),
+            object: None,
             roster: Roster::default(),
             pings: true,
         };

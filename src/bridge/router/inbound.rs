@@ -97,6 +97,11 @@ impl Router {
                 self.owner_presence(&user, availability, &text);
                 Ok(())
             }
+            LocalEvent::Portrait { user } => {
+                self.show_owner(&user, None);
+                drop(self.setup.storage.commit(with, Urgency::Soon));
+                Ok(())
+            }
             LocalEvent::OwnerLeft { portal } => {
                 let (network, login) = (self.setup.network.clone(), portal.receiver);
                 self.setup.tasks.spawn(async move {

@@ -73,6 +73,7 @@ impl Router {
         if news {
             self.store_login(id).await?;
         }
+        self.show_owner(&owner, Some(id));
         let receiver = id.clone();
         self.release(Leg::Remote, |key| key.receiver == receiver).await?;
         self.release(Leg::Files, |key| key.receiver == receiver).await?;

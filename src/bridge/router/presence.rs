@@ -2,7 +2,8 @@
 
 use super::Router;
 use crate::bridge::event::Availability;
-use crate::bridge::ids::UserId;
+use crate::bridge::ids::{Leg, LoginId, UserId};
+use crate::bridge::login::Login;
 use crate::bridge::ports::{Batch, Request, Urgency};
 
 /// What the network is told of an owner. Somebody whose client is closed can still be written to: they are away.
@@ -15,6 +16,26 @@ fn word(availability: Availability) -> &'static str {
 }
 
 impl Router {
+    /// What an owner looks like is brought to the network, for all logins of theirs or for one.
+    pub(super) fn show_owner(&self, user: &UserId, only: Option<&LoginId>) {
+        let own = |login: &&Login| login.owner == *user && only.is_none_or(|only| *only == login.id);
+        for login in self.logins.values().filter(own) {
+            let (login, user) = (login.id.clone(), user.clone());
+            let (network, frontends) = (self.setup.network.clone(), self.setup.frontends.clone());
+            self.setup.tasks.spawn(async move {
+                for frontend in frontends.iter().filter(|frontend| frontend.leg() == Leg::Matrix) {
+                    let shown = async {
+                        let portrait = frontend.portrait(&user).await.map_err(|error| error.to_string())?;
+                        network.request(&login, Request::Picture(portrait)).await
+                    };
+                    if let Err(reason) = shown.await {
+                        tracing::info!(%login, reason, "the owner's picture is not shown");
+                    }
+                }
+            });
+        }
+    }
+
     /// One of the users came, went, or says something else of themselves.
     pub(super) fn owner_presence(&mut self, user: &UserId, availability: Availability, text: &str) {
         let word = word(availability);

@@ -1,9 +1,12 @@
 //! How others reach a call, and what it is told of its login.
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
+use crate::connector::face::Face;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
@@ -102,6 +105,8 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) capabilities: Vec<(Email, Capabilities)>,
     /// Whether everybody called can put messages in several parts together.
     pub(in crate::connector) multi_packet: bool,
+    /// What is shown of the owner now.
+    pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
     pub(in crate::connector) moved: mpsc::Sender<Moved>,
     /// The login's own: its calls end with it.
     pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,

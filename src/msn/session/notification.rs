@@ -148,6 +148,7 @@ pub struct NotificationSession {
     roster: Roster,
     name: String,
     status: Status,
+    object: Option<UrlText>,
     capabilities: Capabilities,
     personal: PersonalMessage,
     announced: bool,
@@ -167,6 +168,8 @@ pub struct Start {
     pub status: Status,
     pub capabilities: Capabilities,
     pub personal: PersonalMessage,
+    /// The picture that is announced, in the wire form of its object.
+    pub object: Option<UrlText>,
     /// A copy of the lists from an earlier session, empty for none.
     pub roster: Roster,
     /// Whether the session keeps itself alive; over HTTP it must not (§10).
@@ -190,6 +193,7 @@ impl NotificationSession {
             state: State::SigningIn(login),
             roster: start.roster,
             status: start.status,
+            object: start.object,
             capabilities: start.capabilities,
             personal: start.personal,
             announced: false,

@@ -35,6 +35,7 @@ fn signing_in(now: Instant, dialects: &[Dialect], roster: Roster, pings: bool) -
         status: Status::Online,
         capabilities: Capabilities(Capabilities::MULTI_PACKET),
         personal: PersonalMessage::default(),
+        object: None,
         roster,
         pings,
     };

@@ -6,7 +6,7 @@ use super::{NotificationSession, Request};
 use crate::msn::command::{ClientCommand, Status};
 use crate::msn::ids::{Email, TrId};
 use crate::msn::message::PersonalMessage;
-use crate::msn::wire::Verb;
+use crate::msn::wire::{UrlText, Verb};
 
 impl NotificationSession {
     /// Asks for a switchboard; [`super::NotificationEvent::SwitchboardReady`] carries the number given here.
@@ -25,12 +25,21 @@ impl NotificationSession {
         }
     }
 
+    /// Changes the picture that is announced.
+    pub fn set_object(&mut self, now: Instant, object: Option<UrlText>) {
+        self.object = object;
+        if self.announced && self.dialect().has_msn_objects() {
+            let trid = self.pending.expect(now, Request::Quiet("CHG"));
+            self.send_status(trid);
+        }
+    }
+
     pub(super) fn send_status(&mut self, trid: TrId) {
         self.wire.send(&ClientCommand::Chg {
             trid,
             status: self.status,
             capabilities: Some(self.capabilities),
-            object: None,
+            object: self.object.clone().filter(|_| self.dialect().has_msn_objects()),
         });
     }
 
