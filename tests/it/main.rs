@@ -16,6 +16,7 @@ mod hostile;
 mod independent;
 mod irc;
 mod kills;
+mod large;
 mod layering;
 mod msnftp;
 mod old_clients;

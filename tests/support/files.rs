@@ -25,11 +25,18 @@ pub(crate) const NONCE_WIRE: [u8; 16] =
 
 /// Bytes that look like nothing, the same at each call.
 pub(crate) fn noise(offset: u64, length: usize) -> Vec<u8> {
-    let byte = |at: u64| {
-        let mixed = (at / 8).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        (mixed ^ (mixed >> 29)).to_le_bytes()[usize::try_from(at % 8).unwrap()]
+    let word = |at: u64| {
+        let mixed = at.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed ^ (mixed >> 29)).to_le_bytes()
     };
-    (offset..offset + length as u64).map(byte).collect()
+    let (first, skipped) = (offset / 8, usize::try_from(offset % 8).unwrap());
+    let mut bytes = Vec::with_capacity(length + 16);
+    for at in first..=first + (length as u64).div_ceil(8) {
+        bytes.extend_from_slice(&word(at));
+    }
+    bytes.drain(..skipped);
+    bytes.truncate(length);
+    bytes
 }
 
 pub(crate) fn noise_digest(size: u64) -> String {
@@ -245,18 +252,17 @@ impl Offer {
 
     /// Takes it, but breaks off behind so many bytes: then `None`.
     pub(crate) async fn take_until(mut self, call: &mut Wire, way: Way, stop: u64) -> Option<String> {
+        if way == Way::Direct {
+            return self.begin_direct(call).await.take(stop).await;
+        }
         self.say_yes(call).await;
         let mut digest = Sha256::new();
         let mut done = 0;
-        let mut direct = None;
         while done < self.size {
             if done >= stop {
                 return None;
             }
-            let packet = match &mut direct {
-                Some(stream) => read_frame(stream).await,
-                None => next_packet(call).await,
-            };
+            let packet = next_packet(call).await;
             if packet.is_data() && packet.session == self.session() {
                 assert_eq!(packet.offset, done, "in order");
                 digest.update(&packet.content);
@@ -264,13 +270,13 @@ impl Offer {
                 if done == self.size {
                     let came = self.shunned.as_ref().and_then(|listener| listener.accept().now_or_never());
                     assert!(came.is_none(), "somebody came: {came:?}");
-                    self.say_goodbye(call, &packet, direct).await;
+                    self.say_goodbye(call, &packet).await;
                     return Some(hex(&digest.finalize()));
                 }
             } else if packet.session == 0 && packet.flags & ACK == 0 {
                 send(call, &packet.acknowledgement()).await;
                 if packet.text().contains("-transreqbody") {
-                    direct = self.open(call, &packet.text(), way).await;
+                    assert!(self.open(call, &packet.text(), way).await.is_none());
                 }
             }
         }
@@ -308,26 +314,69 @@ impl Offer {
         Some(stream)
     }
 
-    async fn say_goodbye(&self, call: &mut Wire, last: &Packet, direct: Option<BufReader<TcpStream>>) {
-        let id = field(&self.invitation, "Call-ID");
-        let bye = message(
+    fn goodbye(&self) -> String {
+        message(
             "BYE MSNMSGR:alice@example.com MSNSLP/1.0",
             "{00000000-0000-0000-0000-000000000001}",
             0,
-            &id,
+            &field(&self.invitation, "Call-ID"),
             "sessionclosebody",
             "",
-        );
-        match direct {
-            Some(mut stream) => {
-                write_frame(&mut stream, &last.acknowledgement()).await;
-                write_frame(&mut stream, &packet(0, 700, 0, bye.len() as u64, 0, bye.as_bytes())).await;
+        )
+    }
+
+    async fn say_goodbye(&self, call: &mut Wire, last: &Packet) {
+        send(call, &last.acknowledgement()).await;
+        signal(call, 700, &self.goodbye()).await;
+    }
+
+    async fn say_goodbye_there(&self, stream: &mut BufReader<TcpStream>, last: &Packet) {
+        let bye = self.goodbye();
+        write_frame(stream, &last.acknowledgement()).await;
+        write_frame(stream, &packet(0, 700, 0, bye.len() as u64, 0, bye.as_bytes())).await;
+    }
+
+    /// Says yes, and waits for the direct connection on which it comes.
+    pub(crate) async fn begin_direct(mut self, call: &mut Wire) -> Coming {
+        self.say_yes(call).await;
+        loop {
+            let packet = next_packet(call).await;
+            if packet.session != 0 || packet.flags & ACK != 0 {
+                continue;
             }
-            None => {
-                send(call, &last.acknowledgement()).await;
-                signal(call, 700, &bye).await;
+            send(call, &packet.acknowledgement()).await;
+            if packet.text().contains("-transreqbody") {
+                let stream = self.open(call, &packet.text(), Way::Direct).await.expect("a direct connection");
+                return Coming { offer: self, stream };
             }
         }
+    }
+}
+
+/// A file on its way by a direct connection: the call is free for words.
+pub(crate) struct Coming {
+    offer: Offer,
+    stream: BufReader<TcpStream>,
+}
+
+impl Coming {
+    /// The SHA-256 of what came before the end, or before so many bytes: then `None`.
+    pub(crate) async fn take(mut self, stop: u64) -> Option<String> {
+        let (mut digest, mut done) = (Sha256::new(), 0);
+        while done < stop {
+            let packet = read_frame(&mut self.stream).await;
+            if !packet.is_data() || packet.session != self.offer.session() {
+                continue;
+            }
+            assert_eq!(packet.offset, done, "in order");
+            digest.update(&packet.content);
+            done += packet.content.len() as u64;
+            if done == self.offer.size {
+                self.offer.say_goodbye_there(&mut self.stream, &packet).await;
+                return Some(hex(&digest.finalize()));
+            }
+        }
+        None
     }
 }
 
@@ -393,7 +442,11 @@ impl Gift {
 
     /// Sends the first bytes of it over the switchboard, as fast as that confirms them.
     pub(crate) async fn send(&self, call: &mut Wire, until: u64) {
-        let mut at = 0;
+        self.send_from(call, 0, until).await;
+    }
+
+    /// The same from a place on; gives where the next begins.
+    pub(crate) async fn send_from(&self, call: &mut Wire, mut at: u64, until: u64) -> u64 {
         let mut sent = Vec::new();
         while at < until.min(self.size) {
             let (next, packet) = self.data(2000, at, 1202);
@@ -404,6 +457,7 @@ impl Gift {
                 call.until(&oldest, |unit| unit.line == oldest).await;
             }
         }
+        at
     }
 
     /// Asks for a direct connection, and opens the one that is offered.

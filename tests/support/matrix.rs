@@ -2,6 +2,7 @@
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::within;
 
@@ -56,6 +57,28 @@ impl MatrixUser {
         answer["content_uri"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
+    /// Uploads a body of a stream of this size; gives its `mxc://`.
+    pub(crate) async fn upload_stream(&self, size: u64, body: reqwest::Body) -> String {
+        let url = format!("{}/_matrix/media/v3/upload", self.base);
+        let request = self.http.post(url).bearer_auth(&self.token).header("Content-Length", size).body(body);
+        let answer: Value = request.send().await.expect("the homeserver answers").json().await.expect("JSON");
+        answer["content_uri"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    }
+
+    /// The SHA-256 of what is behind an `mxc://`, and how many bytes that are.
+    pub(crate) async fn download_digest(&self, uri: &str) -> (String, u64) {
+        let media = uri.strip_prefix("mxc://").expect("a media URI");
+        let url = format!("{}/_matrix/client/v1/media/download/{media}", self.base);
+        let mut answer =
+            self.http.get(url).bearer_auth(&self.token).send().await.expect("the homeserver answers");
+        let (mut digest, mut size) = (Sha256::new(), 0);
+        while let Some(bytes) = answer.chunk().await.expect("a file") {
+            digest.update(&bytes);
+            size += bytes.len() as u64;
+        }
+        (super::files::hex(&digest.finalize()), size)
+    }
+
     /// The bytes behind an `mxc://`.
     pub(crate) async fn download(&self, uri: &str) -> Vec<u8> {
         let media = uri.strip_prefix("mxc://").expect("a media URI");
@@ -100,7 +123,12 @@ impl MatrixUser {
 
     /// The first event that `wanted` accepts, among those not asked for before; earlier ones stay.
     pub(crate) async fn event(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        within(what, async {
+        within(what, self.event_at_last(wanted)).await
+    }
+
+    /// The same, however long it takes.
+    pub(crate) async fn event_at_last(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        {
             loop {
                 if let Some(at) = self.seen.iter().position(&wanted) {
                     self.found_at = at;
@@ -108,8 +136,7 @@ impl MatrixUser {
                 }
                 self.sync().await;
             }
-        })
-        .await
+        }
     }
 
     /// The same, and what `stale` accepts among the earlier ones is forgotten: the next is one that came later.

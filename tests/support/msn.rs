@@ -1,5 +1,7 @@
 //! An MSN client of plain text lines: what a contact sees and says. Knows nothing of the code under test.
 
+use std::time::Instant;
+
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -14,6 +16,8 @@ pub(crate) struct Unit {
     pub(crate) payload: String,
     /// The payload as it came.
     pub(crate) bytes: Vec<u8>,
+    /// When it was read.
+    pub(crate) at: Instant,
 }
 
 /// One connection.
@@ -63,7 +67,8 @@ impl Wire {
             bytes = vec![0; length];
             self.reader.read_exact(&mut bytes).await.ok()?;
         }
-        Some(Unit { line, payload: String::from_utf8_lossy(&bytes).into_owned(), bytes })
+        let payload = String::from_utf8_lossy(&bytes).into_owned();
+        Some(Unit { line, payload, bytes, at: Instant::now() })
     }
 
     /// The next unit that `wanted` accepts; the others are kept.
