@@ -7,6 +7,7 @@ mod chat;
 mod check;
 mod conformance;
 mod contacts;
+mod cuts;
 mod direct;
 mod features;
 mod files;

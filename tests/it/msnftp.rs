@@ -25,14 +25,14 @@ async fn world() -> World {
     World::start_with_friends_in(tempfile::tempdir().unwrap(), DIRECT).await
 }
 
-async fn invite(call: &mut Wire, fields: &str) {
+pub(crate) async fn invite(call: &mut Wire, fields: &str) {
     let payload = format!(
         "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsinvite; charset=UTF-8\r\n\r\n{fields}\r\n\r\n"
     );
     call.payload("N", payload.as_bytes()).await;
 }
 
-async fn offer(call: &mut Wire, name: &str, size: usize, more: &str) {
+pub(crate) async fn offer(call: &mut Wire, name: &str, size: usize, more: &str) {
     let fields = format!(
         "Application-Name: File Transfer\r\nApplication-GUID: {{5D3E02AB-6190-11d3-BBBB-00C04F795683}}\r\n\
          Invitation-Command: INVITE\r\nInvitation-Cookie: 33267\r\nApplication-File: {name}\r\nApplication-FileSize: {size}{more}"
@@ -40,35 +40,35 @@ async fn offer(call: &mut Wire, name: &str, size: usize, more: &str) {
     invite(call, &fields).await;
 }
 
-fn field(text: &str, name: &str) -> String {
+pub(crate) fn field(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().to_owned()
 }
 
 /// A connection on which lines and frames are read.
-struct Stream(BufReader<TcpStream>);
+pub(crate) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    async fn accepted(listener: &TcpListener) -> Self {
+    pub(crate) async fn accepted(listener: &TcpListener) -> Self {
         let (stream, _) = within("the bridge to connect", listener.accept()).await.expect("accepted");
         Self(BufReader::new(stream))
     }
 
-    async fn connect(address: &str) -> Self {
+    pub(crate) async fn connect(address: &str) -> Self {
         Self(BufReader::new(TcpStream::connect(address).await.expect("the bridge listens")))
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         let mut line = String::new();
         within("a line", self.0.read_line(&mut line)).await.expect("a line");
         line.trim_end().to_owned()
     }
 
-    async fn say(&mut self, line: &str) {
+    pub(crate) async fn say(&mut self, line: &str) {
         self.0.write_all(format!("{line}\r\n").as_bytes()).await.expect("written");
     }
 
-    async fn frames(&mut self, bytes: &[u8], size: usize) {
+    pub(crate) async fn frames(&mut self, bytes: &[u8], size: usize) {
         for part in bytes.chunks(size) {
             let head = [0, u8::try_from(part.len() % 256).unwrap(), u8::try_from(part.len() / 256).unwrap()];
             self.0.write_all(&[&head[..], part].concat()).await.expect("written");
@@ -76,7 +76,7 @@ impl Stream {
     }
 
     /// The sender's part up to the data.
-    async fn begin_sending(&mut self, size: usize, cookie: &str) {
+    pub(crate) async fn begin_sending(&mut self, size: usize, cookie: &str) {
         assert_eq!(self.line().await, "VER MSNFTP");
         self.say("VER MSNFTP").await;
         assert_eq!(self.line().await, format!("USR alice@example.com {cookie}"));
@@ -84,7 +84,7 @@ impl Stream {
         assert_eq!(self.line().await, "TFR");
     }
 
-    async fn take(&mut self, size: usize) -> Vec<u8> {
+    pub(crate) async fn take(&mut self, size: usize) -> Vec<u8> {
         let mut file = Vec::new();
         while file.len() < size {
             let mut head = [0; 3];
@@ -103,7 +103,7 @@ impl Stream {
 }
 
 /// Says where Bob listens.
-async fn here(call: &mut Wire, listener: &TcpListener) {
+pub(crate) async fn here(call: &mut Wire, listener: &TcpListener) {
     let port = listener.local_addr().unwrap().port();
     let fields = format!(
         "Invitation-Command: ACCEPT\r\nInvitation-Cookie: 33267\r\nIP-Address: 127.0.0.1\r\nPort: {port}\r\n\
