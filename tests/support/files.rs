@@ -277,6 +277,9 @@ impl Offer {
                 send(call, &packet.acknowledgement()).await;
                 if packet.text().contains("-transreqbody") {
                     assert!(self.open(call, &packet.text(), way).await.is_none());
+                } else if packet.text().contains("-transrespbody") && packet.text().starts_with("INVITE") {
+                    // They listen, and we cannot come.
+                    signal(call, 650, &answer("603 Decline", &packet.text(), "transrespbody", "")).await;
                 }
             }
         }

@@ -92,6 +92,9 @@ impl Peer {
                 }
             }
             (None, Some(door)) => {
+                // A question of its own, in the same call.
+                let branch = negotiation.invitation.branch.parse::<Guid>().unwrap_or_default();
+                negotiation.invitation.branch = Guid(branch.0.wrapping_add(1)).to_string();
                 let mut offer = negotiation.invitation.clone();
                 offer.content_type = content_type::TRANSPORT_RESPONSE.to_owned();
                 offer.body = self.described(Some(door), hashed);
@@ -103,14 +106,18 @@ impl Peer {
 
     /// A direct connection is there, and both have shown who they are.
     pub fn direct_up(&mut self, now: Instant) {
-        self.direct = true;
+        // What is under way by the switchboard stays there: two ways keep no order.
+        let begun = |t: &super::Transfer| t.gives && t.stage == Stage::Sending && t.done > 0;
+        self.direct = !self.transfers.iter().any(begun);
         self.fall_back(now);
     }
 
-    /// The direct connection did not come about, or is gone.
+    /// The direct connection did not come about, or is gone. One that could not be made is not tried again.
     pub fn direct_down(&mut self, now: Instant) {
         if std::mem::take(&mut self.direct) {
             self.transfers_broke(now);
+        } else {
+            self.means = Means { nonce: self.means.nonce, ..Means::default() };
         }
         self.fall_back(now);
     }
@@ -214,15 +221,17 @@ impl Peer {
     /// Whether this answers our question about a transport.
     pub(super) fn is_about_transport(&self, answer: &Slp) -> bool {
         let ours = self.negotiation.as_ref().is_some_and(|n| {
-            matches!(n.step, Step::Asked) && n.invitation.branch.eq_ignore_ascii_case(&answer.branch)
+            !matches!(n.step, Step::Opening(_)) && n.invitation.branch.eq_ignore_ascii_case(&answer.branch)
         });
         ours || answer.content_type.starts_with("application/x-msnmsgr-trans")
     }
 
     pub(super) fn transport_answered(&mut self, now: Instant, code: u16, answer: &Slp) {
-        let asked = self.negotiation.as_ref().is_some_and(|n| matches!(n.step, Step::Asked));
-        if !asked {
-            return;
+        match self.negotiation.as_ref().map(|negotiation| &negotiation.step) {
+            Some(Step::Asked) => {}
+            // They do not want to come to our door.
+            Some(Step::Connecting) if code != 200 => return self.fall_back(now),
+            _ => return,
         }
         let target = self.target(answer).filter(|_| code == 200);
         let Some(negotiation) = &mut self.negotiation else { return };
