@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 
 use crate::chat::World;
 use crate::independent::{Other, befriend, plain, until};
-use crate::support::files::{self, Gift, packet, send};
+use crate::support::files::{self, Gift, Way, noise, noise_digest, packet, send};
 use crate::support::msn::{Peer, text};
 use crate::support::synapse::SERVER_NAME;
 use crate::support::within;
@@ -222,4 +222,52 @@ async fn contacts_see_what_the_owner_looks_like_on_matrix() {
             if email == "alice@example.com" && presence.msn_object.is_none())
     };
     bob.sees("that Alice has no picture any more", shows_none).await;
+}
+
+#[tokio::test]
+async fn a_call_without_a_word_shows_nothing_and_the_next_words_arrive() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    // Old clients open boards only to look at a picture.
+    for _ in 0..3 {
+        let mut call = bob.call("alice@example.com").await;
+        call.raw(b"OUT\r\n").await;
+    }
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("now then")).await;
+    let room = world.user.message("now then").await["room_id"].as_str().unwrap().to_owned();
+    world.user.send(&room, "hello").await;
+    call.message("hello").await;
+    let shown = |event: &Value| {
+        event["type"] == "m.room.message"
+            && event["sender"] == format!("@msn_bob=40example.com:{SERVER_NAME}")
+    };
+    assert_eq!(world.user.seen_so_far(shown), 0, "something else was shown of Bob");
+}
+
+#[tokio::test]
+async fn whoever_takes_or_gives_a_file_and_is_gone_at_once_has_taken_or_given_it() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("take it")).await;
+    let room = world.user.message("take it").await["room_id"].as_str().unwrap().to_owned();
+    let file = noise(0, 5000);
+    let content = json!({"msgtype": "m.file", "body": "a.bin", "url": world.user.upload(&file).await});
+    let sent = world.user.send_content(&room, content).await;
+    assert_eq!(files::offered(&mut call).await.take(&mut call, Way::Board).await, noise_digest(5000));
+    drop(call);
+    let confirmed = |event: &Value| {
+        event["type"] == "com.beeper.message_send_status"
+            && event["content"]["m.relates_to"]["event_id"] == sent
+            && event["content"]["status"] == "SUCCESS"
+    };
+    world.user.event("the confirmation", confirmed).await;
+    let mut call = bob.call("alice@example.com").await;
+    Gift::offer(&mut call, "b.bin", 5000, "200 OK").await.send(&mut call, 5000).await;
+    // The service has it all.
+    call.say(&text("bye")).await;
+    drop(call);
+    let shown = world.user.message("b.bin").await;
+    assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, file);
 }

@@ -21,6 +21,8 @@ struct End {
     client: Framer,
     server: Framer,
     peer: Peer,
+    /// Whether the peer has the accounts of the recording.
+    is_named: bool,
     /// Signalling of the client that is not complete.
     text: Vec<u8>,
     ours: Said,
@@ -36,11 +38,14 @@ struct Said {
     outline: Vec<String>,
     /// By kind, in their order.
     messages: BTreeMap<String, Vec<u32>>,
+    /// All packets of a kind, in their order.
+    packets: BTreeMap<String, Vec<Packet>>,
 }
 
 impl Said {
     fn add(&mut self, packet: &Packet) {
         let Some(kind) = kind(packet) else { return };
+        self.packets.entry(kind.clone()).or_default().push(packet.clone());
         if kind != "data" {
             self.outline.push(kind.clone());
         }
@@ -98,14 +103,18 @@ fn packets(framer: &mut Framer, bytes: &[u8]) -> Vec<Packet> {
     found
 }
 
+fn peer(own: &str, other: &str) -> Peer {
+    Peer::new(&Email::parse(own).unwrap(), &Email::parse(other).unwrap(), 1_000_000)
+}
+
 impl End {
     fn new() -> Self {
-        let account = |name: &str| Email::parse(&format!("{name}@example.com")).unwrap();
         let framer = |direction| Framer::new(direction, Limits::default());
         Self {
             client: framer(Direction::FromClient),
             server: framer(Direction::FromServer),
-            peer: Peer::new(&account("own"), &account("peer"), 1_000_000),
+            peer: peer("own@example.com", "peer@example.com"),
+            is_named: false,
             text: Vec::new(),
             ours: Said::default(),
             theirs: Said::default(),
@@ -115,8 +124,22 @@ impl End {
         }
     }
 
+    /// Takes the accounts of the recording from the first message that names them.
+    fn name(&mut self, packet: &Packet, from_client: bool) {
+        let text = String::from_utf8_lossy(&packet.content).into_owned();
+        let account = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: <msnmsgr:")))?;
+            Some(line.trim_end_matches('>').to_owned())
+        };
+        let (Some(to), Some(from), false) = (account("To"), account("From"), self.is_named) else { return };
+        let (own, other) = if from_client { (from, to) } else { (to, from) };
+        self.peer = peer(&own, &other);
+        self.is_named = true;
+    }
+
     /// What the client began we begin too, under the same names.
     fn client_said(&mut self, now: Instant, packet: &Packet) {
+        self.name(packet, true);
         self.theirs.add(packet);
         if packet.purpose() != Purpose::Signalling {
             return;
@@ -148,6 +171,7 @@ impl End {
     }
 
     fn server_said(&mut self, now: Instant, packet: &Packet) {
+        self.name(packet, false);
         let mut packet = packet.clone();
         if matches!(packet.purpose(), Purpose::Ack | Purpose::Nak) {
             packet.ack_id = self.translate(packet.ack_id);
@@ -324,4 +348,79 @@ fn every_recorded_transfer_is_rebuilt_and_answered_as_the_client_did() {
     for (kind, why) in EXCUSES {
         assert!(used.iter().any(|known| known == kind), "nobody needs this excuse: {kind}: {why}");
     }
+}
+
+/// Everything that a connection carried, one direction.
+fn streams(file: &str) -> BTreeMap<(String, bool), Vec<u8>> {
+    let mut streams: BTreeMap<(String, bool), Vec<u8>> = BTreeMap::new();
+    for step in steps(file) {
+        match step {
+            Step::Client(tag, bytes) => streams.entry((tag, true)).or_default().extend_from_slice(&bytes),
+            Step::Server(tag, bytes) => streams.entry((tag, false)).or_default().extend_from_slice(&bytes),
+            _ => {}
+        }
+    }
+    streams
+}
+
+#[test]
+fn every_recorded_packet_is_written_as_it_was_read() {
+    for (file, least) in [("sdk-msnp11", 20), ("sdk-sendfile-alice", 28)] {
+        let mut count = 0;
+        for ((_, from_client), bytes) in streams(file) {
+            let direction = if from_client { Direction::FromClient } else { Direction::FromServer };
+            let mut framer = Framer::new(direction, Limits::default());
+            framer.push(&bytes);
+            while let Ok(Some(frame)) = framer.next_frame() {
+                let Some(payload) = frame.payload.filter(|_| frame.verb.as_str() == "MSG") else { continue };
+                let envelope = Envelope::parse(&payload).expect("an envelope");
+                let Ok(Content::Peer { packet, .. }) = Content::parse(&envelope) else { continue };
+                let read = Packet::decode(&packet).expect("a packet");
+                assert_eq!(read.encode(), packet, "{file}");
+                count += 1;
+                // Signalling that is whole in one packet.
+                if read.purpose() == Purpose::Signalling && read.offset == 0 && read.is_last() {
+                    let text = Slp::parse(&read.content).expect("a message").encode();
+                    assert_eq!(
+                        String::from_utf8_lossy(&text),
+                        String::from_utf8_lossy(&read.content),
+                        "{file}"
+                    );
+                }
+            }
+        }
+        assert!(count >= least, "{file}: {count}");
+    }
+}
+
+/// The same without what each says by chance: the branch of a request.
+fn masked(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content).into_owned();
+    match text.split_once("branch={") {
+        Some((before, rest)) if text.starts_with("BYE") => {
+            format!("{before}{}", rest.split_once('}').map_or("", |(_, after)| after))
+        }
+        _ => text,
+    }
+}
+
+#[test]
+fn in_the_place_of_the_independent_client_ours_says_the_same_bytes() {
+    let mut compared = 0;
+    for file in ["sdk-msnp11", "sdk-sendfile-alice"] {
+        for (tag, end) in play(file) {
+            for (kind, theirs) in &end.theirs.packets {
+                let Some(ours) = end.ours.packets.get(kind) else { continue };
+                for (ours, theirs) in ours.iter().zip(theirs) {
+                    let head = |p: &Packet| (p.session, p.offset, p.total, p.flags, p.content.len());
+                    assert_eq!(head(ours), head(theirs), "{file} {tag} {kind}");
+                    if kind != "data" {
+                        assert_eq!(masked(&ours.content), masked(&theirs.content), "{file} {tag} {kind}");
+                    }
+                    compared += 1;
+                }
+            }
+        }
+    }
+    assert!(compared > 30, "{compared}");
 }

@@ -159,6 +159,11 @@ impl MatrixUser {
         self.event(&format!("the message {body:?}"), |event| event["content"]["body"] == body).await
     }
 
+    /// How many events synced so far, and not asked for, are like this.
+    pub(crate) fn seen_so_far(&self, wanted: impl Fn(&Value) -> bool) -> usize {
+        self.seen.iter().filter(|event| wanted(event)).count()
+    }
+
     /// A message whose body contains this.
     pub(crate) async fn message_with(&mut self, part: &str) -> Value {
         let has = |event: &Value| event["content"]["body"].as_str().is_some_and(|body| body.contains(part));
