@@ -60,6 +60,18 @@ async fn main() -> std::process::ExitCode {
     }
 }
 
+/// Bytes of this run.
+fn some_bytes(run: u32, count: u32) -> Vec<u8> {
+    (0..count).map(|at| (run.wrapping_add(at).wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+fn same(what: &str, got: &[u8], sent: &[u8]) -> anyhow::Result<()> {
+    if got != sent {
+        bail!("{what}: {} bytes came, and not those that were sent", got.len());
+    }
+    Ok(())
+}
+
 async fn converse(args: Args) -> anyhow::Result<()> {
     let run: u32 = rand::random();
     let mut irc =
@@ -93,5 +105,22 @@ async fn converse(args: Args) -> anyhow::Result<()> {
     println!("  MSN     seen");
     let (_, sender) = within("the line from IRC in Matrix", matrix.see(&words)).await?;
     println!("  Matrix  seen, said by {sender}");
+
+    let (name, file) = (format!("from MSN {run:08x}.bin"), some_bytes(run, 20_000));
+    println!("  MSN     {} sends the file «{name}», {} bytes", args.account, file.len());
+    // It comes to an end only when the file is taken.
+    let (given, taken) = tokio::join!(
+        within("sending a file on MSN", msn.give(&args.peer, &name, &file)),
+        within("the file from MSN in Matrix", matrix.take(&name))
+    );
+    given?;
+    same("the file from MSN", &taken?, &file)?;
+    println!("  Matrix  the same bytes");
+
+    let (name, file) = (format!("from Matrix {run:08x}.bin"), some_bytes(!run, 20_000));
+    println!("  Matrix  {} sends the file «{name}», {} bytes", args.user, file.len());
+    within("sending a file on Matrix", matrix.give(&room, &name, &file)).await?;
+    same("the file from Matrix", &within("the file from Matrix on MSN", msn.take()).await?, &file)?;
+    println!("  MSN     the same bytes");
     Ok(())
 }

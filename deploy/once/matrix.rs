@@ -47,6 +47,11 @@ impl Watcher {
 
     /// Waits for these words; gives the room and who said them.
     pub(crate) async fn see(&mut self, words: &str) -> anyhow::Result<(String, String)> {
+        let (room, sender, _) = self.find(words).await?;
+        Ok((room, sender))
+    }
+
+    async fn find(&mut self, words: &str) -> anyhow::Result<(String, String, Value)> {
         loop {
             let answer = self.call(Method::GET, &format!("sync?timeout=5000{}", self.since), None).await?;
             self.since = format!("&since={}", answer["next_batch"].as_str().context("no batch")?);
@@ -54,17 +59,44 @@ impl Watcher {
                 for event in update["timeline"]["events"].as_array().into_iter().flatten() {
                     let body = event["content"]["body"].as_str().unwrap_or_default();
                     if body.contains(words) {
-                        return Ok((room.clone(), event["sender"].as_str().unwrap_or_default().to_owned()));
+                        let sender = event["sender"].as_str().unwrap_or_default().to_owned();
+                        return Ok((room.clone(), sender, event.clone()));
                     }
                 }
             }
         }
     }
 
+    /// Waits for a file of this name; gives its bytes.
+    pub(crate) async fn take(&mut self, name: &str) -> anyhow::Result<Vec<u8>> {
+        let event = self.find(name).await?.2;
+        let uri = event["content"]["url"].as_str().context("no file")?;
+        let media = uri.strip_prefix("mxc://").context("no medium")?;
+        let url = format!("{}/media/download/{media}", self.base.replace("client/v3", "client/v1"));
+        let answer = self.http.get(url).bearer_auth(&self.token).send().await?.error_for_status()?;
+        Ok(answer.bytes().await?.to_vec())
+    }
+
+    pub(crate) async fn give(&mut self, room: &str, name: &str, file: &[u8]) -> anyhow::Result<()> {
+        let url = format!("{}/upload", self.base.replace("client/v3", "media/v3"));
+        let request = self.http.post(url).bearer_auth(&self.token).body(file.to_vec());
+        let answer: Value = request.send().await?.error_for_status()?.json().await?;
+        let info = json!({"size": file.len()});
+        self.send(
+            room,
+            json!({"msgtype": "m.file", "body": name, "url": answer["content_uri"], "info": info}),
+        )
+        .await
+    }
+
     pub(crate) async fn say(&mut self, room: &str, words: &str) -> anyhow::Result<()> {
+        self.send(room, json!({"msgtype": "m.text", "body": words})).await
+    }
+
+    async fn send(&mut self, room: &str, content: Value) -> anyhow::Result<()> {
         self.sent += 1;
         let path = format!("rooms/{room}/send/m.room.message/{:x}-{}", rand::random::<u64>(), self.sent);
-        self.call(Method::PUT, &path, Some(json!({"msgtype": "m.text", "body": words}))).await?;
+        self.call(Method::PUT, &path, Some(content)).await?;
         Ok(())
     }
 }

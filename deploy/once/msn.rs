@@ -16,6 +16,8 @@ pub(crate) struct Contact {
     hears: mpsc::Sender<String>,
     joined: mpsc::Receiver<()>,
     joins: mpsc::Sender<()>,
+    offered: mpsc::Receiver<Event>,
+    offers: mpsc::Sender<Event>,
 }
 
 impl Contact {
@@ -35,7 +37,8 @@ impl Contact {
         client.set_presence(MsnpStatus::Online).await.map_err(|error| anyhow!("{error}"))?;
         let (hears, heard) = mpsc::channel(WAITING);
         let (joins, joined) = mpsc::channel(WAITING);
-        Ok(Self { client, call: None, heard, hears, joined, joins })
+        let (offers, offered) = mpsc::channel(WAITING);
+        Ok(Self { client, call: None, heard, hears, joined, joins, offered, offers })
     }
 
     /// Calls somebody and says this once they are there.
@@ -47,12 +50,13 @@ impl Contact {
                 Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
             }
         };
-        let (hears, joins) = (self.hears.clone(), self.joins.clone());
+        let (hears, joins, offers) = (self.hears.clone(), self.joins.clone(), self.offers.clone());
         call.add_event_handler_closure(move |event| {
-            let (hears, joins) = (hears.clone(), joins.clone());
+            let (hears, joins, offers) = (hears.clone(), joins.clone(), offers.clone());
             async move {
                 match event {
                     Event::TextMessage { message, .. } => drop(hears.send(message.text).await),
+                    offer @ Event::FileTransferRequest { .. } => drop(offers.send(offer).await),
                     Event::ParticipantInSwitchboard { .. } => drop(joins.send(()).await),
                     _ => {}
                 }
@@ -70,6 +74,22 @@ impl Contact {
         call.send_text_message(&text).await.map_err(|error| anyhow!("{error:?}"))?;
         self.call = Some(call);
         Ok(())
+    }
+
+    /// Sends a file to whoever is in the call.
+    pub(crate) async fn give(&self, peer: &str, name: &str, file: &[u8]) -> anyhow::Result<()> {
+        let call = self.call.as_ref().context("no call")?;
+        // It takes the receiver's goodbye for a cancellation: whether it arrived is seen where it arrives.
+        let _ = call.send_file(peer, name, file).await;
+        Ok(())
+    }
+
+    /// Takes the next file that is offered.
+    pub(crate) async fn take(&mut self) -> anyhow::Result<Vec<u8>> {
+        let offer = self.offered.recv().await.context("the conversation ended")?;
+        let Event::FileTransferRequest { request, .. } = offer else { bail!("no offer: {offer:?}") };
+        let call = self.call.as_ref().context("no call")?;
+        call.accept_file_request(request).await.map_err(|error| anyhow!("taking the file: {error:?}"))
     }
 
     pub(crate) async fn see(&mut self, words: &str) -> anyhow::Result<()> {

@@ -1,6 +1,8 @@
 //! Contacts that answer by themselves: company for the demo. They speak the same commands as anybody, only without a
 //! socket, and list each other and everybody who lists them.
 
+mod files;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -15,6 +17,9 @@ use crate::msn::command::{Acknowledge, ClientCommand, ClientInfo, ListKind, Serv
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, Ticket, TrId};
 use crate::msn::message::{Content, Envelope, PersonalMessage, TextStyle};
+use crate::msn::p2p::is_for;
+use crate::msn::wire::UrlText;
+use files::{Album, Exchange};
 
 /// Received units that wait for a robot; more mean that it is stuck, and the service drops it like anybody.
 const OUTBOX: usize = 512;
@@ -36,12 +41,17 @@ struct Robot {
     greeted: Vec<Email>,
     greet: Vec<Email>,
     numbers: u32,
+    album: Album,
+    exchanges: HashMap<ConnId, Exchange>,
 }
 
 /// Signs in and answers until the service stops.
 pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: CancellationToken) {
     let (heard, mut ears) = mpsc::channel(OUTBOX);
+    let album = Album::new(&line.email);
     let mut robot = Robot {
+        album,
+        exchanges: HashMap::new(),
         line,
         inputs,
         heard,
@@ -122,8 +132,8 @@ impl Robot {
         self.say(conn, ClientCommand::UsrTicket { trid, ticket }).await?;
         let trid = self.number();
         let capabilities = Some(Capabilities(0x4000_0020));
-        self.say(conn, ClientCommand::Chg { trid, status: Status::Online, capabilities, object: None })
-            .await?;
+        let object = Some(UrlText::encode(self.album.face.as_xml()));
+        self.say(conn, ClientCommand::Chg { trid, status: Status::Online, capabilities, object }).await?;
         let trid = self.number();
         let personal = PersonalMessage { text: "write to me, I answer".into(), media: None };
         self.say(conn, ClientCommand::Uux { trid, data: personal.encode().into() }).await
@@ -146,8 +156,13 @@ impl Robot {
             }
             ServerCommand::Joi { email, .. } => self.joined(conn, &email).await,
             ServerCommand::Rng { session, cookie, .. } => self.answer(cookie, session).await,
-            ServerCommand::Msg { payload, .. } if Some(conn) != self.session => {
-                self.reply(conn, &payload).await
+            ServerCommand::Msg { sender, payload, .. } if Some(conn) != self.session => {
+                self.reply(conn, &Email::parse(&sender).ok()?, &payload).await
+            }
+            ServerCommand::Ack { .. } => self.confirmed(conn).await,
+            ServerCommand::Bye { .. } => {
+                self.exchanges.remove(&conn);
+                Some(())
             }
             _ => Some(()),
         }
@@ -199,13 +214,21 @@ impl Robot {
         }
         *slot = None;
         let name = &self.line.name;
-        let text = format!("Hi! I am {name}. Write something, or send me a nudge.");
+        let text =
+            format!("Hi! I am {name}. Write something, send me a nudge or a file, or ask for a picture.");
         self.text(conn, &text, TextStyle { color: 0x00_80_00, ..style() }).await
     }
 
-    async fn reply(&mut self, conn: ConnId, payload: &bytes::Bytes) -> Option<()> {
+    async fn reply(&mut self, conn: ConnId, from: &Email, payload: &bytes::Bytes) -> Option<()> {
         let content = Content::parse(&Envelope::parse(payload).ok()?).ok()?;
         match content {
+            Content::Peer { destination, packet } if is_for(destination.as_ref(), &self.line.email) => {
+                self.packet(conn, from, &packet).await
+            }
+            Content::Text { text, .. } if text.to_lowercase().contains("picture") => {
+                self.text(conn, "Here is one:", style()).await?;
+                self.offer_postcard(conn, from).await
+            }
             Content::Text { text, .. } => {
                 let typing = Content::typing(&self.line.email);
                 self.message(conn, Acknowledge::Never, &typing).await?;

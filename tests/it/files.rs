@@ -271,3 +271,34 @@ async fn whoever_takes_or_gives_a_file_and_is_gone_at_once_has_taken_or_given_it
     let shown = world.user.message("b.bin").await;
     assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, file);
 }
+
+#[tokio::test]
+async fn the_demo_s_contacts_take_and_give_files_and_have_faces() {
+    let directory = tempfile::tempdir().unwrap();
+    let robots = directory.path().join("robots.txt");
+    std::fs::write(&robots, "rob@example.com,rob-pw,Rob\n").unwrap();
+    let mut world = World::start_with_friends_at(directory, &["--robots", robots.to_str().unwrap()]).await;
+    let management = world.management.clone();
+    world.user.send(&management, "add rob@example.com").await;
+    let hello = world.user.message_with("Hi! I am Rob.").await;
+    let room = hello["room_id"].as_str().unwrap().to_owned();
+    let is_face = |event: &Value| {
+        event["type"] == "m.room.member"
+            && event["sender"] == format!("@msn_rob=40example.com:{SERVER_NAME}")
+            && event["content"]["avatar_url"].is_string()
+    };
+    let face = world.user.event("Rob's face", is_face).await;
+    let face = world.user.download(face["content"]["avatar_url"].as_str().unwrap()).await;
+    assert_eq!(image::load_from_memory(&face).expect("a picture").width(), 96);
+
+    let content =
+        json!({"msgtype": "m.file", "body": "a.bin", "url": world.user.upload(&noise(0, 30_000)).await});
+    world.user.send_content(&room, content).await;
+    let thanks = format!("Thank you! I got «a.bin»: 30000 bytes, SHA-256 {}", noise_digest(30_000));
+    world.user.message(&thanks).await;
+    world.user.send(&room, "a picture, please").await;
+    let picture = world.user.message("a sunset from Rob.png").await;
+    assert_eq!(picture["content"]["msgtype"], "m.image");
+    let picture = world.user.download(picture["content"]["url"].as_str().unwrap()).await;
+    assert_eq!(image::load_from_memory(&picture).expect("a picture").width(), 480);
+}
