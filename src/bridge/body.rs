@@ -44,16 +44,40 @@ pub struct Run {
 pub struct RichText {
     pub runs: Vec<Run>,
     pub format: Option<Format>,
+    /// Pictures that stand for some of its characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub emoticons: Vec<Emoticon>,
+}
+
+/// A small picture in a text, in the place of its shortcut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emoticon {
+    pub shortcut: String,
+    pub image: Image,
+}
+
+/// Where a small picture is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Image {
+    /// The network brings it, or has brought it: it is kept under this digest.
+    Kept { digest: String },
+    /// On the frontend, by its own name of it.
+    Source { source: String },
 }
 
 impl RichText {
     pub fn plain(text: impl Into<String>) -> Self {
-        Self { runs: vec![Run { text: text.into(), style: Style::default() }], format: None }
+        Self { runs: vec![Run { text: text.into(), style: Style::default() }], ..Self::default() }
     }
 
     /// A text that looks the same all over.
     pub fn formatted(text: impl Into<String>, format: Format) -> Self {
-        Self { runs: vec![Run { text: text.into(), style: format.style }], format: Some(format) }
+        Self {
+            runs: vec![Run { text: text.into(), style: format.style }],
+            format: Some(format),
+            ..Self::default()
+        }
     }
 
     /// The words alone.

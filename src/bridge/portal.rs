@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::BridgeError;
-use super::body::Body;
+use super::body::{Attachment, Body, Emoticon, Image};
 use super::event::Author;
 use super::ids::{EntryId, Leg, PortalKey};
 use super::journal::{Cursors, DeadLetter, Entry, Next, trim_dead_letters};
@@ -33,6 +33,9 @@ const MAX_BACKLOG: u64 = 100;
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long words wait for the small pictures in them, and for how many.
+const EMOTICON_TIME: Duration = Duration::from_secs(4);
+const MAX_EMOTICONS: usize = 5;
 
 /// What a portal's task is told.
 #[derive(Debug)]
@@ -246,6 +249,7 @@ impl Portal {
             content: attempt.entry.content.clone(),
             at: attempt.entry.at,
             unconfirmed,
+            emoticons: Vec::new(),
             missed: queue.missed,
         };
         let network = self.around.network.clone();
@@ -255,7 +259,9 @@ impl Portal {
             let delivered = async {
                 match frontend {
                     Some(frontend) => frontend.deliver(delivery).await,
-                    None if leg == Leg::Remote => network.deliver(delivery).await,
+                    None if leg == Leg::Remote => {
+                        network.deliver(with_emoticons(source, delivery).await).await
+                    }
                     None if leg == Leg::Files => deliver_file(source, &*network, delivery).await,
                     None => Err(DeliveryError::permanent("this side is not configured any more")),
                 }
@@ -393,6 +399,26 @@ fn confirming(entry: &Entry) -> Leg {
         Content::Said { body: Body::Attachment(_) } => Leg::Files,
         _ => Leg::Remote,
     }
+}
+
+/// Brings the small pictures of a text to the disk: as many, and as fast, as nobody minds waiting for.
+async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Delivery) -> Delivery {
+    let Content::Said { body: Body::Text(text) } = &delivery.content else { return delivery };
+    let Some(frontend) = source.filter(|_| !text.emoticons.is_empty()) else { return delivery };
+    let until = Instant::now() + EMOTICON_TIME;
+    let mut brought = Vec::new();
+    for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
+        let Image::Source { source } = image else { continue };
+        let attachment = Attachment { source: source.clone(), name: shortcut.clone(), caption: None };
+        match tokio::time::timeout_at(until, frontend.fetch(&attachment)).await {
+            Ok(Ok(file)) => brought.push((shortcut.clone(), file)),
+            // Its shortcut says what it was.
+            Ok(Err(error)) => tracing::info!(%error, "an emoticon was not fetched"),
+            Err(_) => tracing::info!("an emoticon was not fetched in time"),
+        }
+    }
+    delivery.emoticons = brought;
+    delivery
 }
 
 /// Fetches an attachment from where it was sent, and gives it to the network.

@@ -25,6 +25,8 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Whether an earlier attempt may have arrived: look before sending.
     pub unconfirmed: bool,
+    /// The small pictures that a text for the network uses, with what stands for each.
+    pub emoticons: Vec<(String, File)>,
     /// Entries before this one that were passed over, because they had become too old or too many.
     pub missed: u64,
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::dial::Stream;
 use super::direct::{self, Direct};
+use super::emoticon::{Emoticons, Offered};
 use super::give::Gifts;
 use super::invitation::Declined;
 use super::msnftp::Streams;
@@ -72,6 +73,7 @@ pub(super) struct Call {
     pub(super) gifts: Gifts,
     pub(super) direct: Option<Direct>,
     pub(super) streams: Streams,
+    pub(super) emoticons: Emoticons,
 }
 
 /// Starts a call for `conversation`.
@@ -102,6 +104,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         gifts: Gifts::default(),
         direct: None,
         streams: Streams::default(),
+        emoticons: Emoticons::default(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -165,7 +168,11 @@ impl Call {
                             self.packet(&mut pump, &email, &packet).await;
                         }
                     }
+                    Ok(CallEvent::Received { email, content: Content::Emoticons(list), .. }) => {
+                        self.announced(&mut pump, &email, list).await;
+                    }
                     Ok(event) => {
+                        let clip = clip_of(&event);
                         let joined = match &event {
                             CallEvent::Joined { email, capabilities, .. } => {
                                 self.note_capabilities(email, *capabilities);
@@ -174,6 +181,9 @@ impl Call {
                             _ => None,
                         };
                         self.happened(event).await;
+                        if let Some((email, data)) = clip {
+                            self.clip_announced(&mut pump, &email, &data).await;
+                        }
                         if let Some(email) = joined {
                             self.look_at(&mut pump, &email).await;
                             self.offer_waiting(&mut pump).await;
@@ -268,7 +278,10 @@ impl Call {
         let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
         let payloads = match message {
-            Message::Text { text, style } => text_payloads(text, Some(style), id.as_deref()),
+            Message::Text { text, style, emoticons } => {
+                self.offer_emoticons(pump, emoticons);
+                text_payloads(text, Some(style), id.as_deref())
+            }
             Message::Nudge => vec![Content::nudge().encode()],
         };
         let number = self.next_sending;
@@ -279,6 +292,16 @@ impl Call {
             self.parts.insert(part, number);
         }
         self.last_typing = None;
+    }
+
+    fn offer_emoticons(&mut self, pump: &mut Pump<SwitchboardSession>, emoticons: &[Offered]) {
+        if emoticons.is_empty() {
+            return;
+        }
+        self.emoticons.offer(emoticons);
+        let pairs = emoticons.iter().map(|e| (e.shortcut.as_str(), e.face.object.as_xml()));
+        let payload = Content::emoticons(pairs).encode().into();
+        pump.machine.send(now(), Acknowledge::OnFailure, payload);
     }
 
     async fn happened(&mut self, event: CallEvent) {
@@ -426,8 +449,14 @@ impl Call {
             return self.tell(RemoteKind::Typing { conversation, sender }).await;
         }
         self.last_said = Instant::now();
+        if let Content::Ink(ink) = &content
+            && let Some(file) = self.handwriting(ink).await
+        {
+            return self.show_file(email, file).await;
+        }
         let sender = convert::ghost(email, convert::shown_name(&content, name));
         if let Some(body) = convert::body(content) {
+            let body = self.with_emoticons(email, body);
             self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
         }
     }
@@ -447,6 +476,16 @@ impl Call {
         if self.of.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, something said on MSN was not taken");
         }
+    }
+}
+
+/// A wink or a voice clip: who sent it, and what it is called.
+fn clip_of(event: &CallEvent) -> Option<(Email, String)> {
+    match event {
+        CallEvent::Received { email, content: Content::Datacast { id: 2 | 3, data }, .. } => {
+            Some((email.clone(), data.clone()))
+        }
+        _ => None,
     }
 }
 

@@ -76,20 +76,22 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message> {
         _ => String::new(),
     };
     match body {
-        Body::Text(text) => {
-            Some(Message::Text { text: format!("{prefix}{}", text.text()), style: style_of(text) })
-        }
+        Body::Text(text) => Some(plain(format!("{prefix}{}", text.text()), style_of(text))),
         Body::Emote(text) => {
             let text = format!("* {prefix}{}", text.text());
-            Some(Message::Text { text, style: TextStyle::default() })
+            Some(plain(text, TextStyle::default()))
         }
         Body::Nudge => Some(Message::Nudge),
         Body::Attachment(attachment) => {
             let caption = attachment.caption.as_ref()?;
-            Some(Message::Text { text: format!("{prefix}{}", caption.text()), style: style_of(caption) })
+            Some(plain(format!("{prefix}{}", caption.text()), style_of(caption)))
         }
         Body::File(_) | Body::Notice { .. } | Body::Question { .. } => None,
     }
+}
+
+fn plain(text: String, style: TextStyle) -> Message {
+    Message::Text { text, style, emoticons: Vec::new() }
 }
 
 /// MSN formats whole messages only: what the whole text looks like, in the font it came with.
@@ -115,9 +117,9 @@ pub(super) fn body(content: MsnContent) -> Option<Body> {
         MsnContent::Text { text, style: None, .. } => Some(Body::Text(RichText::plain(text))),
         MsnContent::Nudge => Some(Body::Nudge),
         MsnContent::Datacast { id: 4, data } => emote(&data),
-        MsnContent::Datacast { id: 2, .. } => emote("sent a wink, which cannot be shown here yet"),
-        MsnContent::Datacast { id: 3, .. } => emote("sent a voice clip, which cannot be played here yet"),
-        MsnContent::Ink(_) => emote("sent a handwritten message, which cannot be shown here yet"),
+        MsnContent::Datacast { id: 2, .. } => emote("sent a wink"),
+        MsnContent::Datacast { id: 3, .. } => emote("sent a voice clip"),
+        MsnContent::Ink(_) => emote("sent a handwritten message in a form that cannot be shown here"),
         MsnContent::Datacast { .. }
         | MsnContent::Typing { .. }
         | MsnContent::Emoticons(_)
@@ -240,9 +242,12 @@ mod tests {
     #[test]
     fn html_that_is_bold_all_over_is_bold_on_msn_and_a_bold_word_is_not() {
         let run = |text: &str, bold| Run { text: text.into(), style: Style { bold, ..Style::default() } };
-        let all = RichText { runs: vec![run("one", true), run(" ", false), run("two", true)], format: None };
+        let all = RichText {
+            runs: vec![run("one", true), run(" ", false), run("two", true)],
+            ..RichText::default()
+        };
         assert!(style_of(&all).bold);
-        let some = RichText { runs: vec![run("one", true), run(" two", false)], format: None };
+        let some = RichText { runs: vec![run("one", true), run(" two", false)], ..RichText::default() };
         assert!(!style_of(&some).bold);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
-use super::Shared;
+use super::{Shared, picture};
 use crate::bridge::ids::LoginId;
 use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
@@ -18,6 +18,8 @@ use crate::msn::p2p::{MsnObject, ObjectKind};
 /// Pixels of a side, the best first: official clients show 96.
 const SIDES: [u32; 3] = [96, 64, 48];
 /// Bytes that official clients take for a picture.
+/// Pixels of an emoticon's longer side.
+const EMOTICON: u32 = 50;
 const MAX_BYTES: usize = 24 * 1024;
 /// Bytes of a file that is looked at.
 const MAX_FILE: u64 = 20 << 20;
@@ -84,8 +86,41 @@ pub(super) async fn make(
     Ok(face)
 }
 
+/// A small picture for a text, kept under its digest like those of contacts.
+pub(super) async fn emoticon(shared: &Shared, email: &Email, file: &File) -> Result<Arc<Face>, String> {
+    let failed = |error: StorageError| error.to_string();
+    let path = shared.media.path(&file.media);
+    let small = tokio::task::spawn_blocking(move || {
+        let picture = decode(&path)?;
+        png(&picture.resize(EMOTICON, EMOTICON, FilterType::CatmullRom))
+    });
+    let data = small.await.map_err(|error| error.to_string())??;
+    let object = MsnObject::new(email.as_str(), ObjectKind::Emoticon, "TFR2D.tmp", &data);
+    let digest = picture::digest(&object);
+    if let Some(media) = picture::kept(shared, &digest) {
+        return Ok(Arc::new(Face { object, media }));
+    }
+    let mut part = shared.media.begin(data.len() as u64).await.map_err(failed)?;
+    part.write(data.into()).await.map_err(failed)?;
+    let media = part.finish().await.map_err(failed)?;
+    picture::keep(shared, &digest, &media).await.map_err(failed)?;
+    Ok(Arc::new(Face { object, media }))
+}
+
 /// A PNG that an MSN client shows, or why there can be none. Nothing is decoded before its size is known to be bearable.
 pub(super) fn shrink(path: &Path) -> Result<Vec<u8>, String> {
+    let picture = decode(path)?;
+    let mut last = Err("the picture cannot be made small enough".to_owned());
+    for side in SIDES {
+        last = png(&picture.resize_to_fill(side, side, FilterType::CatmullRom));
+        if last.as_ref().is_ok_and(|data| data.len() <= MAX_BYTES) {
+            break;
+        }
+    }
+    last
+}
+
+fn decode(path: &Path) -> Result<DynamicImage, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE {
         return Err(format!("a picture of {length} bytes is too large"));
@@ -97,15 +132,7 @@ pub(super) fn shrink(path: &Path) -> Result<Vec<u8>, String> {
     let mut reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let decoded = reader.as_mut().map_err(|error| error.to_string()).map(|reader| reader.limits(limits));
     decoded?;
-    let picture = reader.map_err(|error| error.to_string())?.decode().map_err(|error| error.to_string())?;
-    let mut last = Err("the picture cannot be made small enough".to_owned());
-    for side in SIDES {
-        last = png(&picture.resize_to_fill(side, side, FilterType::CatmullRom));
-        if last.as_ref().is_ok_and(|data| data.len() <= MAX_BYTES) {
-            break;
-        }
-    }
-    last
+    reader.map_err(|error| error.to_string())?.decode().map_err(|error| error.to_string())
 }
 
 fn png(picture: &DynamicImage) -> Result<Vec<u8>, String> {

@@ -8,12 +8,12 @@ use tokio::sync::oneshot;
 
 use super::call::Call;
 use super::pump::{Pump, now};
-use super::{CallFailure, group};
+use super::{CallFailure, group, picture};
 use crate::bridge::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
-use crate::msn::p2p::{FileContext, Guid, MsnObject, Names, TransferFailure, TransferId, safe_name};
+use crate::msn::p2p::{FileContext, MsnObject, TransferFailure, TransferId, safe_name};
 use crate::msn::session::{MessageHandle, SwitchboardSession};
 
 /// Fragments that the switchboard has not confirmed yet: what is said waits behind no more than these.
@@ -95,11 +95,7 @@ impl Call {
                     continue;
                 }
             };
-            let names = Names {
-                call: Guid(rand::random()),
-                branch: Guid(rand::random()),
-                session: rand::random_range(1000..u32::MAX),
-            };
+            let names = picture::names();
             let (own, means) = (self.of.email.clone(), self.means());
             let Some(peer) = self.transfers.peer(&own, &email, means) else {
                 let _ = reply.send(Err(CallFailure::Lost)); // whoever asked may have gone
@@ -122,13 +118,15 @@ impl Call {
 
     /// Somebody asks for what our side has announced: nothing else is given.
     pub(super) async fn object_wanted(&mut self, email: &Email, transfer: TransferId, object: &MsnObject) {
-        let face = self.of.face.borrow().clone().filter(|face| face.object.digest == object.digest);
+        let face = self.of.face.borrow().clone();
+        let mut announced = face.iter().chain(&self.emoticons.offered);
+        let face = announced.find(|face| face.object.digest == object.digest).cloned();
         let disk = match face {
             Some(face) => Disk::open(self.of.shared.media.path(&face.media)).await.ok(),
             None => None,
         };
         let Some(disk) = disk else { return self.end_transfer(email, transfer) };
-        tracing::info!(to = %email, "giving the own picture");
+        tracing::info!(to = %email, "giving a picture");
         let disk = BufReader::with_capacity(READ, disk);
         self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply: None });
         if let Some(peer) = self.transfers.known(email) {

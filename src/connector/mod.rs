@@ -9,6 +9,7 @@ mod config;
 mod convert;
 mod dial;
 mod direct;
+mod emoticon;
 mod error;
 mod face;
 mod gateway;
@@ -129,7 +130,12 @@ impl MsnConnector {
                 error => error,
             });
         }
-        let Some(message) = convert::message(&delivery) else { return Ok(()) };
+        let Some(mut message) = convert::message(&delivery) else { return Ok(()) };
+        if let call::Message::Text { text, emoticons, .. } = &mut message
+            && let Ok(email) = Email::parse(delivery.portal.receiver.as_str())
+        {
+            *emoticons = emoticon::prepare(&self.shared, &email, &delivery.emoticons, text).await;
+        }
         let begun = Instant::now();
         let until = begun + DELIVERY_TIME;
         loop {

@@ -28,7 +28,7 @@ pub(super) fn digest(object: &MsnObject) -> String {
 }
 
 /// The kept data of an object.
-fn kept(shared: &Shared, digest: &str) -> Option<MediaId> {
+pub(super) fn kept(shared: &Shared, digest: &str) -> Option<MediaId> {
     let row = shared.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
     let media = MediaId::new(String::from_utf8(row).ok()?)?;
     shared.media.path(&media).exists().then_some(media)
@@ -45,6 +45,15 @@ pub(super) async fn keep(shared: &Shared, digest: &str, media: &MediaId) -> Resu
     shared.storage.commit(batch, Urgency::Now).await
 }
 
+/// What a new session is called.
+pub(super) fn names() -> Names {
+    Names {
+        call: Guid(rand::random()),
+        branch: Guid(rand::random()),
+        session: rand::random_range(1000..u32::MAX),
+    }
+}
+
 impl Call {
     /// Somebody is in the call who has announced a picture: it is shown, or fetched first.
     pub(super) async fn look_at(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
@@ -56,12 +65,7 @@ impl Call {
         match kept(&self.of.shared, &digest) {
             Some(media) => self.show_picture(email, Picture { media, digest, size: object.size }).await,
             None => {
-                let names = Names {
-                    call: Guid(rand::random()),
-                    branch: Guid(rand::random()),
-                    session: rand::random_range(1000..u32::MAX),
-                };
-                self.want(pump, email, object, now(), names).await;
+                self.want(pump, email, object, now(), names(), String::new()).await;
             }
         }
     }

@@ -21,8 +21,8 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, Means, MsnObject, Names, Offered, Packet, Peer, PeerEvent, TransferFailure, TransferId,
-    safe_name,
+    FileContext, Means, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, TransferFailure,
+    TransferId, safe_name,
 };
 use crate::msn::session::SwitchboardSession;
 
@@ -48,7 +48,7 @@ pub(super) struct Transfers {
 
 /// A file, or a picture, that is coming in.
 struct Arriving {
-    /// A picture is nothing that anybody sent: it is not spoken of.
+    /// A picture is nothing that anybody sent: it has no name, and is not spoken of.
     object: Option<MsnObject>,
     name: String,
     size: u64,
@@ -89,6 +89,17 @@ impl Transfers {
     /// The peer of somebody with whom there was something already.
     pub(super) fn known(&mut self, email: &Email) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|(known, _)| known == email).map(|(_, peer)| peer)
+    }
+
+    /// Whether an object is on its way already.
+    pub(super) fn is_fetching(&self, object: &MsnObject) -> bool {
+        let same = |arriving: &Arriving| arriving.object.as_ref().is_some_and(|o| o.digest == object.digest);
+        self.files.values().any(same)
+    }
+
+    /// What is coming from one contact.
+    pub(super) fn count(&self, email: &Email) -> usize {
+        self.files.keys().filter(|(key, _)| *key == email.to_key()).count()
     }
 
     pub(super) fn peer(&mut self, own: &Email, email: &Email, means: Means) -> Option<&mut Peer> {
@@ -223,8 +234,7 @@ impl Call {
 
     async fn offered(&mut self, email: &Email, transfer: TransferId, file: FileContext) {
         let (name, size) = (safe_name(&file.name), file.size);
-        let mine = |(key, _): &&(String, TransferId)| *key == email.to_key();
-        let crowded = self.transfers.files.keys().filter(mine).count() >= MAX_AT_ONCE;
+        let crowded = self.transfers.count(email) >= MAX_AT_ONCE;
         let begun = match crowded {
             true => Err("too many are on their way already".to_owned()),
             false => room_for(&self.of.shared, size).await,
@@ -262,14 +272,17 @@ impl Call {
         };
         let Arriving { object, name, size, file } = arriving;
         let Some(file) = file else { return };
-        if let Some(object) = object {
-            return self.picture_is_whole(email, &object, file).await;
-        }
+        let object = match object {
+            Some(object) if name.is_empty() => return self.picture_is_whole(email, &object, file).await,
+            object => object,
+        };
         match file.finish().await {
             Ok(media) => {
-                let body = Body::File(File { media, name, size });
-                let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
-                self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+                let file = File { media, name, size };
+                match object {
+                    Some(object) => self.clip_is_whole(email, &object, file).await,
+                    None => self.show_file(email, file).await,
+                }
             }
             Err(error) => {
                 tracing::error!(%error, "a file cannot be kept");
@@ -283,7 +296,7 @@ impl Call {
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
             return self.not_given(email, transfer, failure);
         };
-        if arriving.object.is_some() {
+        if arriving.object.is_some() && arriving.name.is_empty() {
             return tracing::debug!(?failure, "a picture did not come");
         }
         let why = match failure {
@@ -308,6 +321,7 @@ impl Call {
         object: MsnObject,
         at: Instant,
         names: Names,
+        name: String,
     ) {
         if self.transfers.wrong.contains(&object.digest) {
             return;
@@ -320,7 +334,7 @@ impl Call {
         let Some(peer) = self.transfers.peer(&own, email, means) else { return };
         tracing::info!(%email, bytes = object.size, "fetching a picture");
         let transfer = peer.want(at, &object, names);
-        let (name, size) = (String::new(), object.size);
+        let size = object.size;
         let arriving = Arriving { object: Some(object), name, size, file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
         self.go_on(pump, email).await;
@@ -341,6 +355,7 @@ impl Call {
             Ok::<_, StorageError>(Some(media))
         };
         match kept.await {
+            Ok(Some(_)) if object.kind == ObjectKind::Emoticon => {}
             Ok(Some(media)) => {
                 let picture = Picture { media, digest: picture::digest(object), size: object.size };
                 self.show_picture(email, picture).await;

@@ -84,7 +84,7 @@ pub(super) fn parse(line: &str) -> RichText {
             },
         }
     }
-    RichText { runs, format: None }
+    RichText { runs, ..RichText::default() }
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -130,8 +130,10 @@ mod tests {
     #[test]
     fn styles_become_codes_line_by_line() {
         let style = Style { bold: true, italic: true, underline: true, strike: true, color: Some(0xFF_0000) };
-        let text =
-            RichText { runs: vec![run("one\n2", style), run(" plain", Style::default())], format: None };
+        let text = RichText {
+            runs: vec![run("one\n2", style), run(" plain", Style::default())],
+            ..RichText::default()
+        };
         assert_eq!(lines(&text), ["\x02\x1D\x1F\x1E\x0304one\x0F", "\x02\x1D\x1F\x1E\x03042\x0F plain",]);
     }
 
@@ -151,7 +153,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(text in "[ -~]{1,40}", bold: bool, italic: bool, index in 0usize..16) {
             let style = Style { bold, italic, color: Some(PALETTE[index]), ..Style::default() };
-            let rich = RichText { runs: vec![run(&format!("x{text}"), style)], format: None };
+            let rich = RichText { runs: vec![run(&format!("x{text}"), style)], ..RichText::default() };
             prop_assert_eq!(parse(&lines(&rich)[0]), rich);
         }
 

@@ -73,8 +73,12 @@ impl MatrixFrontend {
 
     async fn say(&self, delivery: &Delivery, room: &RoomId, body: &Body) -> Result<(), DeliveryError> {
         let (speaker, by_bot) = self.speaker(delivery, room).await?;
+        let pictures = match body {
+            Body::Text(text) => self.emoticons(&speaker, &text.emoticons).await?,
+            _ => Vec::new(),
+        };
         let mut contents =
-            outbound::contents(body, &delivery.author, by_bot, &delivery.id, delivery.sequence);
+            outbound::contents(body, &delivery.author, by_bot, &delivery.id, delivery.sequence, &pictures);
         if !self.is_ours(&speaker) {
             // It will be brought to us as if they had said it here.
             contents.iter_mut().for_each(|content| content[ECHO_KEY] = json!(room));

@@ -1,9 +1,9 @@
 //! Formatted text to Matrix's HTML and back. What comes in is cut to Matrix's allowed list; what goes out is only ever
 //! made of escaped text and the few elements written here.
 
-use ruma::html::{Html, NodeRef, SanitizerConfig};
+use ruma::html::{Html, ListBehavior, NodeRef, PropertiesNames, SanitizerConfig};
 
-use crate::bridge::body::{RichText, Run, Style};
+use crate::bridge::body::{Emoticon, Image, RichText, Run, Style};
 
 /// Escapes text for HTML.
 fn escape(text: &str, out: &mut String) {
@@ -26,27 +26,54 @@ pub(super) fn escaped(text: &str) -> String {
     out
 }
 
+/// A small picture that is on the homeserver: its shortcut, and where it is.
+pub(super) type Picture = (String, String);
+
 /// The HTML of a text; `None` when plain words say as much.
-pub(super) fn from_rich(text: &RichText) -> Option<String> {
+pub(super) fn from_rich(text: &RichText, pictures: &[Picture]) -> Option<String> {
     let right_to_left = text.format.as_ref().is_some_and(|format| format.right_to_left);
-    if !right_to_left && text.runs.iter().all(|run| run.style.is_plain()) {
+    if !right_to_left && pictures.is_empty() && text.runs.iter().all(|run| run.style.is_plain()) {
         return None;
     }
     let mut html = String::new();
     for run in &text.runs {
-        write_run(run, &mut html);
+        write_run(run, pictures, &mut html);
     }
     Some(if right_to_left { format!("<div dir=\"rtl\">{html}</div>") } else { html })
 }
 
-fn write_run(run: &Run, out: &mut String) {
+/// Words, and pictures in the place of their shortcuts.
+fn write_words(text: &str, pictures: &[Picture], out: &mut String) {
+    let mut rest = text;
+    loop {
+        let next = pictures.iter().filter(|(shortcut, _)| !shortcut.is_empty());
+        let next = next.filter_map(|(shortcut, uri)| Some((rest.find(shortcut.as_str())?, shortcut, uri)));
+        // The longest of those that begin at one place.
+        let Some((at, shortcut, uri)) =
+            next.min_by_key(|(at, shortcut, _)| (*at, usize::MAX - shortcut.len()))
+        else {
+            return escape(rest, out);
+        };
+        escape(&rest[..at], out);
+        out.push_str("<img data-mx-emoticon height=\"32\" src=\"");
+        escape(uri, out);
+        out.push_str("\" alt=\"");
+        escape(shortcut, out);
+        out.push_str("\" title=\"");
+        escape(shortcut, out);
+        out.push_str("\">");
+        rest = &rest[at + shortcut.len()..];
+    }
+}
+
+fn write_run(run: &Run, pictures: &[Picture], out: &mut String) {
     let Style { bold, italic, underline, strike, color } = run.style;
     let tags = [(bold, "strong"), (italic, "em"), (underline, "u"), (strike, "del")];
     if let Some(color) = color {
         out.push_str(&format!("<span data-mx-color=\"#{color:06x}\">"));
     }
     tags.iter().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("<{tag}>")));
-    escape(&run.text, out);
+    write_words(&run.text, pictures, out);
     tags.iter().rev().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("</{tag}>")));
     if color.is_some() {
         out.push_str("</span>");
@@ -74,15 +101,19 @@ fn read(html: &str) -> RichText {
 
 /// Matrix's own list; of elements that hold no words for people, the content goes too.
 fn sanitizer() -> SanitizerConfig {
+    let emoticon = PropertiesNames { parent: "img", properties: &["data-mx-emoticon"] };
     SanitizerConfig::compat()
         .remove_reply_fallback()
         .remove_elements(["script", "style", "title", "template"])
+        // What tells a custom emoticon from any other picture (MSC2545).
+        .allow_attributes([emoticon], ListBehavior::Add)
 }
 
 /// Collects runs while walking the tree.
 #[derive(Default)]
 struct Writer {
     runs: Vec<Run>,
+    emoticons: Vec<Emoticon>,
     /// A block ended: a line break goes before what follows, if anything does.
     break_before: bool,
 }
@@ -102,8 +133,12 @@ impl Writer {
             "br" => return self.text("\n", style),
             "hr" => return self.block(|writer| writer.text("———", style)),
             "img" => {
-                return self
-                    .text(&attribute("alt").or_else(|| attribute("title")).unwrap_or_default(), style);
+                let words = attribute("alt").or_else(|| attribute("title")).unwrap_or_default();
+                let source = attribute("src").filter(|source| source.starts_with("mxc://"));
+                if let Some(source) = source.filter(|_| attribute("data-mx-emoticon").is_some()) {
+                    return self.emoticon(&words, source, style);
+                }
+                return self.text(&words, style);
             }
             _ => {}
         }
@@ -138,6 +173,16 @@ impl Writer {
         }
     }
 
+    /// The same shortcut is the same picture.
+    fn emoticon(&mut self, words: &str, source: String, style: Style) {
+        let shortcut = if words.trim().is_empty() { ":-o" } else { words.trim() };
+        self.text(shortcut, style);
+        if self.emoticons.iter().all(|known| known.shortcut != shortcut) {
+            let image = Image::Source { source };
+            self.emoticons.push(Emoticon { shortcut: shortcut.to_owned(), image });
+        }
+    }
+
     fn block(&mut self, inside: impl FnOnce(&mut Self)) {
         self.break_before |= !self.runs.is_empty();
         inside(self);
@@ -161,7 +206,7 @@ impl Writer {
     }
 
     fn finish(self) -> RichText {
-        RichText { runs: self.runs, format: None }
+        RichText { runs: self.runs, emoticons: self.emoticons, format: None }
     }
 }
 
@@ -195,13 +240,13 @@ mod tests {
     #[test]
     fn styles_become_elements_and_text_never_does() {
         let style = Style { bold: true, color: Some(0xFF_0080), ..Style::default() };
-        let text = RichText { runs: vec![Run { text: "<b>&\"\nx".into(), style }], format: None };
-        let html = from_rich(&text).unwrap();
+        let text = RichText { runs: vec![Run { text: "<b>&\"\nx".into(), style }], ..RichText::default() };
+        let html = from_rich(&text, &[]).unwrap();
         assert_eq!(html, "<span data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></span>");
         assert_eq!(to_rich(&html), Some(text));
-        assert_eq!(from_rich(&RichText::plain("a < b")), None);
+        assert_eq!(from_rich(&RichText::plain("a < b"), &[]), None);
         let rtl = Format { right_to_left: true, ..Format::default() };
-        assert_eq!(from_rich(&RichText::formatted("x", rtl)).unwrap(), "<div dir=\"rtl\">x</div>");
+        assert_eq!(from_rich(&RichText::formatted("x", rtl), &[]).unwrap(), "<div dir=\"rtl\">x</div>");
     }
 
     #[test]
@@ -238,8 +283,27 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(text in "[ -~]{0,40}", bold: bool, italic: bool, strike: bool) {
             let style = Style { bold, italic, strike, underline: true, color: None };
-            let rich = RichText { runs: vec![Run { text: format!("x{text}"), style }], format: None };
-            prop_assert_eq!(to_rich(&from_rich(&rich).unwrap()), Some(rich));
+            let rich = RichText { runs: vec![Run { text: format!("x{text}"), style }], ..RichText::default() };
+            prop_assert_eq!(to_rich(&from_rich(&rich, &[]).unwrap()), Some(rich));
         }
+    }
+
+    #[test]
+    fn pictures_stand_where_their_shortcuts_do_and_come_back() {
+        let pictures =
+            [(":a".to_owned(), "mxc://x/1".to_owned()), (":a:".to_owned(), "mxc://x/2\"".to_owned())];
+        let text = RichText::plain("<:a: and :a");
+        let html = from_rich(&text, &pictures).unwrap();
+        let long = "<img data-mx-emoticon height=\"32\" src=\"mxc://x/2&quot;\" alt=\":a:\" title=\":a:\">";
+        let short = "<img data-mx-emoticon height=\"32\" src=\"mxc://x/1\" alt=\":a\" title=\":a\">";
+        assert_eq!(html, format!("&lt;{long} and {short}"));
+        let back = to_rich(&html).unwrap();
+        assert_eq!(back.text(), text.text());
+        let sources: Vec<&str> = back.emoticons.iter().map(|e| e.shortcut.as_str()).collect();
+        assert_eq!(sources, [":a:", ":a"]);
+        // A picture that is no emoticon, or is not on a homeserver, is only its words.
+        let other =
+            to_rich("<img src=\"mxc://x/1\" alt=\"a\"><img data-mx-emoticon src=\"https://x/1\" alt=\"b\">");
+        assert_eq!(other.unwrap().emoticons, []);
     }
 }

@@ -12,11 +12,11 @@ use tokio::fs::File as Disk;
 use tokio_util::io::ReaderStream;
 
 use super::intent::send_as;
-use super::{MatrixError, MatrixFrontend};
-use crate::bridge::body::Attachment;
+use super::{MatrixError, MatrixFrontend, html};
+use crate::bridge::body::{Attachment, Emoticon, Image};
 use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::{LoginId, UserId as BridgeUser};
-use crate::bridge::media::File;
+use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
 
 /// How long a homeserver may think about an upload, besides the time that the bytes need.
@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SLOWEST: u64 = 20_000;
 /// Attempts to upload a file to a homeserver that is there.
 const MAX_ATTEMPTS: u32 = 8;
+/// How long words wait for a small picture in them.
+const EMOTICON_TIME: Duration = Duration::from_secs(5);
 /// A download that brings nothing for so long has failed.
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -179,6 +181,70 @@ impl MatrixFrontend {
         let media = incoming.finish().await.map_err(failed)?;
         self.known().troubles.remove(&trouble);
         Ok(File { media, name: attachment.name.clone(), size })
+    }
+
+    /// The small pictures of a text, on the homeserver. One that has not come yet is waited for a moment: its shortcut says
+    /// what it was.
+    pub(super) async fn emoticons(
+        &self,
+        speaker: &UserId,
+        emoticons: &[Emoticon],
+    ) -> Result<Vec<html::Picture>, DeliveryError> {
+        let until = tokio::time::Instant::now() + EMOTICON_TIME;
+        let mut pictures = Vec::new();
+        for Emoticon { shortcut, image } in emoticons {
+            let uri = match image {
+                Image::Source { source } => Some(source.clone()),
+                Image::Kept { digest } => self.emoticon(speaker, digest, until).await?,
+            };
+            pictures.extend(uri.map(|uri| (shortcut.clone(), uri)));
+        }
+        Ok(pictures)
+    }
+
+    async fn emoticon(
+        &self,
+        speaker: &UserId,
+        digest: &str,
+        until: tokio::time::Instant,
+    ) -> Result<Option<String>, DeliveryError> {
+        let failed = |error: StorageError| DeliveryError::transient(error.to_string());
+        let row = [b"e", digest.as_bytes()].concat();
+        if let Some(known) = self.storage.read(Table::Rooms, &row).map_err(failed)? {
+            return Ok(String::from_utf8(known).ok());
+        }
+        let kept = loop {
+            let kept = self.storage.read(Table::Pictures, digest.as_bytes()).map_err(failed)?;
+            if kept.is_some() || tokio::time::Instant::now() >= until {
+                break kept;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let Some(media) = kept.and_then(|kept| MediaId::new(String::from_utf8(kept).ok()?)) else {
+            return Ok(None);
+        };
+        let path = self.media.path(&media);
+        let kind = tokio::task::spawn_blocking(move || infer::get_from_path(path)).await;
+        let kind = kind.ok().and_then(Result::ok).flatten();
+        let Some(kind) = kind.filter(|kind| kind.matcher_type() == infer::MatcherType::Image) else {
+            return Ok(None);
+        };
+        let name = format!("emoticon.{}", kind.extension());
+        let path = self.media.path(&media);
+        let uploaded = self.upload(speaker, &File { media, name, size: 0 }, kind.mime_type(), &path).await;
+        let uri = match uploaded {
+            Ok(uri) => uri,
+            // The words go without it.
+            Err(DeliveryError::Permanent { reason }) => {
+                tracing::info!(reason, "an emoticon was not uploaded");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut batch = Batch::default();
+        batch.put(Table::Rooms, row, uri.as_str());
+        drop(self.storage.commit(batch, Urgency::Soon)); // losing it costs another upload
+        Ok(Some(uri))
     }
 
     /// What a user looks like.

@@ -28,27 +28,28 @@ pub(super) fn contents(
     by_bot: bool,
     id: &EntryId,
     sequence: u64,
+    pictures: &[html::Picture],
 ) -> Vec<Value> {
     let prefix = prefix(author, by_bot);
     let mut contents = match body {
-        Body::Text(text) => texts("m.text", prefix.as_deref(), text),
-        Body::Emote(text) => texts("m.emote", prefix.as_deref(), text),
-        Body::Nudge => texts("m.emote", prefix.as_deref(), &RichText::plain("sent a nudge")),
+        Body::Text(text) => texts("m.text", prefix.as_deref(), text, pictures),
+        Body::Emote(text) => texts("m.emote", prefix.as_deref(), text, pictures),
+        Body::Nudge => texts("m.emote", prefix.as_deref(), &RichText::plain("sent a nudge"), &[]),
         // What it shows is only known when the file has been uploaded.
         Body::File(_) => vec![json!({})],
         Body::Attachment(file) => {
             let text = format!("sent the file «{}»", file.name);
-            texts("m.emote", prefix.as_deref(), &RichText::plain(text))
+            texts("m.emote", prefix.as_deref(), &RichText::plain(text), &[])
         }
         Body::Notice { text, about } => {
-            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
+            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()), &[]);
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {
                 first["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
             }
             contents
         }
         Body::Question { text, answers } => {
-            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()));
+            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()), &[]);
             if let Some(first) = contents.first_mut() {
                 let signs = answers.iter().map(|a| (a.sign.clone(), json!(a.command)));
                 first[ANSWERS_KEY] = Value::Object(signs.collect());
@@ -84,17 +85,17 @@ fn prefix(author: &Author, by_bot: bool) -> Option<String> {
     name_of(author).filter(|_| by_bot).map(|name| format!("<{name}> "))
 }
 
-fn texts(kind: &str, prefix: Option<&str>, text: &RichText) -> Vec<Value> {
+fn texts(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Picture]) -> Vec<Value> {
     let words = text.text();
     if words.len() <= PART {
-        return vec![single(kind, prefix, text)];
+        return vec![single(kind, prefix, text, pictures)];
     }
     // Too long for one event: cut between characters; formatting of such a text is the whole message's.
     let style = text.uniform_style().unwrap_or_default();
     let parts = split(&words);
     let part = |part: &str| {
         let run = crate::bridge::body::Run { text: part.to_owned(), style };
-        single(kind, prefix, &RichText { runs: vec![run], format: text.format.clone() })
+        single(kind, prefix, &RichText { runs: vec![run], ..text.clone() }, pictures)
     };
     parts.into_iter().map(part).collect()
 }
@@ -112,10 +113,10 @@ fn split(text: &str) -> Vec<&str> {
     parts
 }
 
-fn single(kind: &str, prefix: Option<&str>, text: &RichText) -> Value {
+fn single(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Picture]) -> Value {
     let prefix = prefix.unwrap_or_default();
     let mut content = json!({"msgtype": kind, "body": format!("{prefix}{}", text.text())});
-    if let Some(html) = html::from_rich(text) {
+    if let Some(html) = html::from_rich(text, pictures) {
         content["format"] = json!("org.matrix.custom.html");
         content["formatted_body"] = json!(format!("{}{html}", html::escaped(prefix)));
     }
@@ -182,7 +183,7 @@ mod tests {
         #[test]
         fn a_format_rides_in_the_event_and_comes_back(format in any_format()) {
             let body = Body::Text(RichText::formatted("x", format.clone()));
-            let content = &contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1)[0];
+            let content = &contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1, &[])[0];
             let wire: Value = serde_json::from_str(&content.to_string()).unwrap();
             prop_assert_eq!(format_from_json(&wire[FORMAT_KEY]), Some(format));
         }
@@ -192,9 +193,11 @@ mod tests {
     fn relayed_words_carry_the_name_and_no_markup() {
         let author = Author::Relayed { name: "<b>eve".into() };
         let style = Style { bold: true, ..Style::default() };
-        let text =
-            RichText { runs: vec![crate::bridge::body::Run { text: "hi".into(), style }], format: None };
-        let content = &contents(&Body::Text(text), &author, true, &EntryId::new("e"), 7)[0];
+        let text = RichText {
+            runs: vec![crate::bridge::body::Run { text: "hi".into(), style }],
+            ..RichText::default()
+        };
+        let content = &contents(&Body::Text(text), &author, true, &EntryId::new("e"), 7, &[])[0];
         assert_eq!(content["body"], "<<b>eve> hi");
         assert_eq!(content["formatted_body"], "&lt;&lt;b&gt;eve&gt; <strong>hi</strong>");
         assert_eq!(content["msnbridge.id"], "e/0");
@@ -205,7 +208,7 @@ mod tests {
     fn a_very_long_text_is_several_events_and_loses_nothing() {
         let text = "é".repeat(35_000);
         let body = Body::Text(RichText::plain(text.clone()));
-        let parts = contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1);
+        let parts = contents(&body, &Author::Bridge, false, &EntryId::new("e"), 1, &[]);
         assert_eq!(parts.len(), 5);
         let joined: String = parts.iter().map(|part| part["body"].as_str().unwrap()).collect();
         assert_eq!(joined, text);
@@ -216,7 +219,7 @@ mod tests {
     #[test]
     fn a_notice_answers_the_message_it_is_about() {
         let body = Body::Notice { text: "no".into(), about: Some("$1".into()) };
-        let content = &contents(&body, &Author::Bridge, true, &EntryId::new("e"), 1)[0];
+        let content = &contents(&body, &Author::Bridge, true, &EntryId::new("e"), 1, &[])[0];
         assert_eq!(content["m.relates_to"]["m.in_reply_to"]["event_id"], "$1");
         assert_eq!(content["msgtype"], "m.notice");
     }

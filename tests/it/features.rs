@@ -153,12 +153,10 @@ async fn contacts_presence_becomes_matrix_presence() {
 /// What Bob's ghost shows to somebody who shares a room with it.
 async fn bobs_presence(user: &mut MatrixUser, wanted: &str) {
     let ghost = format!("@msn_bob=40example.com:{SERVER_NAME}");
-    let shown = |event: &Value| {
-        event["type"] == "m.presence"
-            && event["sender"] == ghost.as_str()
-            && event["content"]["presence"] == wanted
-    };
-    user.event(&format!("Bob {wanted}"), shown).await;
+    let is_bobs = |event: &Value| event["type"] == "m.presence" && event["sender"] == ghost.as_str();
+    let shown = |event: &Value| is_bobs(event) && event["content"]["presence"] == wanted;
+    // What came before it is old, and must not be taken for what comes next.
+    user.event_after(&format!("Bob {wanted}"), shown, is_bobs).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod conformance;
 mod contacts;
 mod cuts;
 mod direct;
+mod emoticons;
 mod features;
 mod files;
 mod fuzz;

@@ -141,7 +141,7 @@ pub(crate) async fn send(call: &mut Wire, packet: &[u8]) -> u32 {
 }
 
 /// Sends a message of signalling, in as many packets as it needs.
-async fn signal(call: &mut Wire, identifier: u32, text: &str) {
+pub(crate) async fn signal(call: &mut Wire, identifier: u32, text: &str) {
     for (at, part) in text.as_bytes().chunks(1202).enumerate() {
         send(call, &packet(0, identifier, 1202 * at as u64, text.len() as u64, 0, part)).await;
     }
@@ -159,7 +159,7 @@ pub(crate) async fn next_packet(call: &mut Wire) -> Packet {
 }
 
 /// The next message of signalling, put together and acknowledged.
-async fn next_signal(call: &mut Wire) -> String {
+pub(crate) async fn next_signal(call: &mut Wire) -> String {
     let mut bytes = Vec::new();
     loop {
         let packet = next_packet(call).await;
@@ -175,13 +175,20 @@ async fn next_signal(call: &mut Wire) -> String {
     }
 }
 
-fn field(text: &str, name: &str) -> String {
+pub(crate) fn field(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().to_owned()
 }
 
 /// A message of signalling from Bob to Alice.
-fn message(start: &str, branch: &str, sequence: u32, call: &str, kind: &str, body: &str) -> String {
+pub(crate) fn message(
+    start: &str,
+    branch: &str,
+    sequence: u32,
+    call: &str,
+    kind: &str,
+    body: &str,
+) -> String {
     format!(
         "{start}\r\nTo: <msnmsgr:alice@example.com>\r\nFrom: <msnmsgr:bob@example.com>\r\n\
          Via: MSNSLP/1.0/TLP ;branch={branch}\r\nCSeq: {sequence} \r\nCall-ID: {call}\r\nMax-Forwards: 0\r\n\
@@ -535,5 +542,25 @@ impl Gift {
         within("the confirmation", reader.read_exact(&mut bytes)).await.expect("a confirmation");
         let confirmed = Packet::read(&bytes[4..]);
         assert_eq!((confirmed.flags, confirmed.ack_id, confirmed.ack_size), (ACK, 2000, self.size));
+    }
+}
+
+/// Takes the data of a session, acknowledging what is to be; says goodbye to nobody.
+pub(crate) async fn receive(call: &mut Wire, session: u32) -> Vec<u8> {
+    let mut data = Vec::new();
+    loop {
+        let packet = next_packet(call).await;
+        if packet.flags & ACK != 0 {
+            continue;
+        }
+        if packet.is_data() && packet.session == session {
+            data.extend_from_slice(&packet.content);
+            if data.len() as u64 == packet.total {
+                send(call, &packet.acknowledgement()).await;
+                return data;
+            }
+        } else if packet.offset + packet.content.len() as u64 == packet.total {
+            send(call, &packet.acknowledgement()).await;
+        }
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
+use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::dialect::Dialect;
@@ -16,7 +17,7 @@ use crate::msn::p2p::MsnObject;
 /// Something to send.
 #[derive(Debug, Clone)]
 pub(in crate::connector) enum Message {
-    Text { text: String, style: TextStyle },
+    Text { text: String, style: TextStyle, emoticons: Vec<Offered> },
     Nudge,
 }
 

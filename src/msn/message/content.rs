@@ -74,6 +74,12 @@ impl Content {
     }
 
     /// A nudge, in the form that every recorded client reads.
+    /// The emoticons of the message that follows: shortcuts and objects.
+    pub fn emoticons<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Envelope {
+        let body: String = pairs.map(|(shortcut, object)| format!("{shortcut}\t{object}\t")).collect();
+        Envelope::new("text/x-mms-emoticon").with_body(body)
+    }
+
     pub fn nudge() -> Envelope {
         Envelope::new("text/x-msnmsgr-datacast").with_body(&b"ID: 1\r\n\r\n"[..])
     }
@@ -191,6 +197,9 @@ mod tests {
             assert_eq!(list.len(), count);
             assert_eq!(list[count - 1].shortcut, format!(":{}:", count - 1));
         }
+        let made = Content::emoticons([(":a:", "<msnobj Type=\"2\"/>"), (":b:", "<msnobj/>")].into_iter());
+        let Content::Emoticons(list) = parse(&made.encode()) else { panic!() };
+        assert_eq!((list.len(), list[0].shortcut.as_str(), list[1].object.as_str()), (2, ":a:", "<msnobj/>"));
         assert_eq!(table("no tabs at all"), []);
         assert_eq!(table(":a:\tnot an object\t"), []);
     }

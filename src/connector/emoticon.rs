@@ -1,0 +1,214 @@
+//! Small pictures in a text, winks, voice clips and handwriting: what comes with a message beside its words.
+//!
+//! An emoticon is fetched when it is announced and kept by its digest; the words that use it are told at once and name
+//! it. What our side uses is made small and offered before the words, and given to whoever asks.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::call::{Call, time_of_day};
+use super::face::{self, Face};
+use super::pump::{Pump, now};
+use super::{Shared, picture, transfer};
+use crate::bridge::body::{Body, Emoticon, Image};
+use crate::bridge::event::RemoteKind;
+use crate::bridge::media::File;
+use crate::bridge::ports::StorageError;
+use crate::msn::ids::Email;
+use crate::msn::message::Emoticon as Announced;
+use crate::msn::p2p::{MsnObject, ObjectKind, safe_name};
+use crate::msn::session::SwitchboardSession;
+
+/// Bytes of the largest emoticon, and of the largest clip or wink, that is fetched.
+const MAX_EMOTICON: u64 = 256 << 10;
+const MAX_CLIP: u64 = 2 << 20;
+/// Objects of one contact that are fetched at once.
+const MAX_AT_ONCE: usize = 24;
+/// Characters of a shortcut that every client takes.
+const MAX_SHORTCUT: usize = 7;
+/// Emoticons that are remembered as offered, in one call.
+const MAX_OFFERED: usize = 64;
+
+/// An emoticon that goes with a text.
+#[derive(Debug, Clone)]
+pub(super) struct Offered {
+    pub(super) shortcut: String,
+    pub(super) face: Arc<Face>,
+}
+
+/// The emoticons of one call.
+#[derive(Default)]
+pub(super) struct Emoticons {
+    /// What each sender has announced for the next words.
+    announced: Vec<(Email, Vec<Emoticon>)>,
+    /// What our side has announced.
+    pub(super) offered: Vec<Arc<Face>>,
+}
+
+impl Emoticons {
+    pub(super) fn offer(&mut self, emoticons: &[Offered]) {
+        for emoticon in emoticons {
+            self.offered.retain(|known| known.object.digest != emoticon.face.object.digest);
+            self.offered.push(emoticon.face.clone());
+        }
+        let excess = self.offered.len().saturating_sub(MAX_OFFERED);
+        self.offered.drain(..excess);
+    }
+}
+
+/// A shortcut that every client takes: the own one where that is short enough.
+fn short(shortcut: &str, at: usize) -> String {
+    let fits = shortcut.chars().count() <= MAX_SHORTCUT && !shortcut.chars().any(char::is_whitespace);
+    if fits && !shortcut.is_empty() { shortcut.to_owned() } else { format!("(e{})", at + 1) }
+}
+
+/// Makes what a text uses ready to be given; in the text it is called as it can be called there.
+pub(super) async fn prepare(
+    shared: &Shared,
+    email: &Email,
+    files: &[(String, File)],
+    text: &mut String,
+) -> Vec<Offered> {
+    let mut offered = Vec::new();
+    for (at, (shortcut, file)) in files.iter().enumerate() {
+        let face = face::emoticon(shared, email, file).await;
+        shared.media.discard(&file.media);
+        match face {
+            Ok(face) => {
+                let called = short(shortcut, at);
+                if called != *shortcut {
+                    *text = text.replace(shortcut.as_str(), &called);
+                }
+                offered.push(Offered { shortcut: called, face });
+            }
+            Err(reason) => tracing::info!(reason, "an emoticon cannot be shown on MSN"),
+        }
+    }
+    offered
+}
+
+impl Call {
+    /// What the next words of somebody will use.
+    pub(super) async fn announced(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        list: Vec<Announced>,
+    ) {
+        let mut known = Vec::new();
+        for Announced { shortcut, object } in list {
+            let Ok(object) = MsnObject::parse(&object) else { continue };
+            if object.kind != ObjectKind::Emoticon || !(1..=MAX_EMOTICON).contains(&object.size) {
+                continue;
+            }
+            let digest = picture::digest(&object);
+            self.fetch_once(pump, email, object, String::new()).await;
+            known.push(Emoticon { shortcut, image: Image::Kept { digest } });
+        }
+        self.emoticons.announced.retain(|(from, _)| from != email);
+        self.emoticons.announced.push((email.clone(), known));
+    }
+
+    async fn fetch_once(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        object: MsnObject,
+        name: String,
+    ) {
+        let is_kept = picture::kept(&self.of.shared, &picture::digest(&object)).is_some();
+        if !is_kept && !self.transfers.is_fetching(&object) && self.transfers.count(email) < MAX_AT_ONCE {
+            self.want(pump, email, object, now(), picture::names(), name).await;
+        }
+    }
+
+    /// The words, with what their sender announced for them.
+    pub(super) fn with_emoticons(&mut self, email: &Email, body: Body) -> Body {
+        let Body::Text(mut text) = body else { return body };
+        let at = self.emoticons.announced.iter().position(|(from, _)| from == email);
+        let announced = at.map(|at| self.emoticons.announced.swap_remove(at).1).unwrap_or_default();
+        let words = text.text();
+        text.emoticons = announced.into_iter().filter(|e| words.contains(&e.shortcut)).collect();
+        Body::Text(text)
+    }
+
+    /// A wink or a voice clip was announced: it is fetched, and shown as a file.
+    pub(super) async fn clip_announced(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        data: &str,
+    ) {
+        let Ok(object) = MsnObject::parse(data) else { return };
+        let name = match object.kind {
+            ObjectKind::VoiceClip => "voice clip.wav".to_owned(),
+            ObjectKind::Wink => safe_name(&format!("{}.mct", title(&object.friendly))),
+            _ => return,
+        };
+        if (1..=MAX_CLIP).contains(&object.size) {
+            self.fetch_once(pump, email, object, name).await;
+        }
+    }
+
+    /// A clip has come.
+    pub(super) async fn clip_is_whole(&mut self, email: &Email, object: &MsnObject, file: File) {
+        let data = tokio::fs::read(self.of.shared.media.path(&file.media)).await;
+        if data.is_ok_and(|data| object.describes(&data)) {
+            return self.show_file(email, file).await;
+        }
+        self.of.shared.media.discard(&file.media);
+        let text = format!("sent «{}», which is not what was announced", file.name);
+        self.show(email, &text).await;
+    }
+
+    pub(super) async fn show_file(&self, email: &Email, file: File) {
+        let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
+        let kind = RemoteKind::Message { conversation, sender, body: Body::File(file), at: time_of_day() };
+        self.tell(kind).await;
+    }
+
+    /// Handwriting as a picture, where it is one.
+    pub(super) async fn handwriting(&self, ink: &[u8]) -> Option<File> {
+        let text = std::str::from_utf8(ink).ok()?.trim();
+        let picture = STANDARD.decode(text.strip_prefix("base64:")?.trim_matches(['\0', '\r', '\n'])).ok()?;
+        if !picture.starts_with(b"GIF8") {
+            return None;
+        }
+        let size = picture.len() as u64;
+        let kept = async {
+            let mut part = transfer::room_for(&self.of.shared, size).await.map_err(StorageError)?;
+            part.write(picture.into()).await?;
+            part.finish().await
+        };
+        let media =
+            kept.await.inspect_err(|error| tracing::warn!(%error, "handwriting was not kept")).ok()?;
+        Some(File { media, name: "handwriting.gif".into(), size })
+    }
+}
+
+/// The title of an object: base64 of UTF-16, with a NUL.
+fn title(friendly: &str) -> String {
+    let bytes = STANDARD.decode(friendly.trim()).unwrap_or_default();
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect();
+    let title = String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned();
+    if title.trim().is_empty() { "wink".to_owned() } else { title }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortcuts_and_titles_are_ones_that_can_be_used() {
+        assert_eq!(short(":cat:", 0), ":cat:");
+        assert_eq!(short(":a_long_name:", 1), "(e2)");
+        assert_eq!(short("a b", 0), "(e1)");
+        assert_eq!(short("", 4), "(e5)");
+        assert_eq!(title("AAA="), "wink");
+        let laugh: Vec<u8> = "Laugh\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(title(&STANDARD.encode(laugh)), "Laugh");
+        assert_eq!(title("no base64 ü"), "wink");
+    }
+}

@@ -1,0 +1,149 @@
+//! Small pictures in a text, winks, voice clips and handwriting: played by hand against the bridge.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+
+use crate::chat::World;
+use crate::support::files::{field, message, next_signal, packet, receive, send, signal};
+use crate::support::msn::{Peer, Wire, text};
+
+fn picture(red: u8) -> Vec<u8> {
+    let picture = image::RgbImage::from_pixel(19, 19, image::Rgb([red, 90, 10]));
+    let mut data = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut data, image::ImageFormat::Png).unwrap();
+    data.into_inner()
+}
+
+fn object(kind: u32, data: &[u8]) -> String {
+    let digest = STANDARD.encode(Sha1::digest(data));
+    format!(
+        "<msnobj Creator=\"bob@example.com\" Size=\"{}\" Type=\"{kind}\" Location=\"TFR1.tmp\" Friendly=\"AAA=\" SHA1D=\"{digest}\"/>",
+        data.len()
+    )
+}
+
+async fn announce(call: &mut Wire, content_type: &str, body: &str) {
+    let payload = format!("MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n{body}");
+    call.payload("N", payload.as_bytes()).await;
+}
+
+/// Answers the next question for an object with these data.
+async fn give(call: &mut Wire, data: &[u8]) {
+    let wanted = loop {
+        let text = next_signal(call).await;
+        if text.contains("EUF-GUID: {A4268EEC") {
+            break text;
+        }
+    };
+    let context = STANDARD.decode(field(&wanted, "Context")).expect("base64");
+    let asked = String::from_utf8(context).expect("an object");
+    assert!(asked.contains(&STANDARD.encode(Sha1::digest(data))), "{asked}");
+    let session: u32 = field(&wanted, "SessionID").parse().unwrap();
+    let branch = field(&wanted, "Via").split("branch=").nth(1).expect("a branch").to_owned();
+    let body = format!("SessionID: {session}\r\n");
+    let yes = message("MSNSLP/1.0 200 OK", &branch, 1, &field(&wanted, "Call-ID"), "sessionreqbody", &body);
+    signal(call, 500 + session % 1000, &yes).await;
+    send(call, &packet(session, 2500 + session % 1000, 0, 4, 0, &[0; 4])).await;
+    for (at, part) in data.chunks(1202).enumerate() {
+        let offset = 1202 * at as u64;
+        send(call, &packet(session, 4000 + session % 1000, offset, data.len() as u64, 0x20, part)).await;
+    }
+}
+
+#[tokio::test]
+async fn emoticons_of_a_contact_stand_in_their_words_as_pictures() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    let (cat, dog) = (picture(200), picture(100));
+    let table = format!(":cat:\t{}\t:dog:\t{}\t", object(2, &cat), object(2, &dog));
+    announce(&mut call, "text/x-mms-emoticon", &table).await;
+    call.say(&text("a :cat: and a :dog: and a :cat:")).await;
+    give(&mut call, &cat).await;
+    give(&mut call, &dog).await;
+    let shown = world.user.message("a :cat: and a :dog: and a :cat:").await;
+    let html = shown["content"]["formatted_body"].as_str().expect("pictures").to_owned();
+    assert_eq!(html.matches("<img data-mx-emoticon").count(), 3, "{html}");
+    let sources: Vec<&str> =
+        html.split("src=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert_eq!(world.user.download(sources[0]).await, cat);
+    assert_eq!(world.user.download(sources[1]).await, dog);
+    assert_eq!(sources[2], sources[0]);
+    // Kept, and uploaded once; words that announce nothing have none.
+    announce(&mut call, "text/x-mms-emoticon", &format!(":cat:\t{}\t", object(2, &cat))).await;
+    call.say(&text("again :cat:")).await;
+    let again = world.user.message("again :cat:").await;
+    assert!(again["content"]["formatted_body"].as_str().unwrap().contains(sources[0]));
+    call.say(&text("only words :cat:")).await;
+    let words = world.user.message("only words :cat:").await;
+    assert!(words["content"]["formatted_body"].is_null());
+    // One that never comes: its shortcut says what it was.
+    announce(&mut call, "text/x-mms-emoticon", &format!(":owl:\t{}\t", object(2, &picture(7)))).await;
+    call.say(&text("where is the :owl:?")).await;
+    world.user.message("where is the :owl:?").await;
+}
+
+#[tokio::test]
+async fn emoticons_from_matrix_are_offered_before_the_words_and_given() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hello")).await;
+    let room = world.user.message("hello").await["room_id"].as_str().unwrap().to_owned();
+    let uri = world.user.upload(&picture(200)).await;
+    let html = format!("so <img data-mx-emoticon src=\"{uri}\" alt=\":happy_cat:\" height=\"32\"> am I");
+    let content = json!({
+        "msgtype": "m.text", "body": "so :happy_cat: am I",
+        "format": "org.matrix.custom.html", "formatted_body": html,
+    });
+    world.user.send_content(&room, content).await;
+    // The shortcut is longer than old clients take.
+    let table = call.message("text/x-mms-emoticon").await;
+    let words = call.message("so (e1) am I").await;
+    assert!(table.at <= words.at, "announced first");
+    let object = table.payload.split('\t').nth(1).expect("an object").to_owned();
+    let body = format!(
+        "EUF-GUID: {{A4268EEC-FEC5-49E5-95C3-F126696BDBF6}}\r\nSessionID: 4711\r\nAppID: 1\r\nContext: {}\r\n",
+        STANDARD.encode(format!("{object}\0"))
+    );
+    let start = "INVITE MSNMSGR:alice@example.com MSNSLP/1.0";
+    let (branch, id) = ("{14C34859-5987-2B67-BB27-D6DA11CE3370}", "{19C77CDB-04EE-5CA9-14E3-0DB6E55E2411}");
+    signal(&mut call, 1000, &message(start, branch, 0, id, "sessionreqbody", &body)).await;
+    let data = receive(&mut call, 4711).await;
+    assert!(object.contains(&STANDARD.encode(Sha1::digest(&data))), "{object}");
+    let small = image::load_from_memory_with_format(&data, image::ImageFormat::Png).expect("a PNG");
+    assert_eq!((small.width(), small.height()), (50, 50));
+}
+
+#[tokio::test]
+async fn winks_voice_clips_and_handwriting_are_files() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    for (id, kind, said, name) in
+        [(3, 11, "sent a voice clip", "voice clip.wav"), (2, 8, "sent a wink", "wink.mct")]
+    {
+        let data = [b"RIFF".to_vec(), vec![u8::try_from(kind).unwrap(); 3000]].concat();
+        let body = format!("ID: {id}\r\nData: {}\r\n\r\n", object(kind, &data));
+        announce(&mut call, "text/x-msnmsgr-datacast", &body).await;
+        world.user.message(said).await;
+        give(&mut call, &data).await;
+        let shown = world.user.message(name).await;
+        assert_eq!(shown["content"]["msgtype"], if id == 3 { "m.audio" } else { "m.file" });
+        assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, data);
+    }
+    let drawn = [&b"GIF89a"[..], &[7; 200]].concat();
+    announce(&mut call, "image/gif", &format!("base64:{}", STANDARD.encode(&drawn))).await;
+    let shown = world.user.message("handwriting.gif").await;
+    assert_eq!(shown["content"]["msgtype"], "m.image");
+    assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, drawn);
+    announce(&mut call, "application/x-ms-ink", "base64:AAAA").await;
+    let told = |event: &Value| {
+        event["content"]["body"]
+            .as_str()
+            .is_some_and(|body| body.contains("in a form that cannot be shown here"))
+    };
+    world.user.event("that it cannot be shown", told).await;
+}
