@@ -53,6 +53,15 @@ pub struct Picture {
     pub size: u64,
 }
 
+/// How far something is that takes long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The same for all that is said of one thing.
+    pub id: String,
+    /// For people; `None` when it is over, and what was said can go.
+    pub text: Option<String>,
+}
+
 /// How a login's connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
@@ -110,6 +119,11 @@ pub enum RemoteKind {
     Picture {
         ghost: Ghost,
         picture: Picture,
+    },
+    /// How far a file of a conversation is.
+    Progress {
+        conversation: ConversationId,
+        progress: Progress,
     },
     /// All groups of contacts there are now.
     Groups(Vec<ContactGroup>),

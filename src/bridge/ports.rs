@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use thiserror::Error;
 
 use super::body::{Attachment, Body};
-use super::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Timestamp};
+use super::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Progress, Timestamp};
 use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::login::Credentials;
 use super::media::File;
@@ -94,6 +94,11 @@ pub enum Signal {
         login: LoginId,
         ghost: Ghost,
         picture: Picture,
+    },
+    /// How far a file is. Shown in one place, not again and again.
+    Progress {
+        portal: PortalKey,
+        progress: Progress,
     },
     /// How a login's owner sorts their contacts.
     Groups {

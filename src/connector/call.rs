@@ -18,7 +18,7 @@ use super::msnftp::Streams;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, convert, group};
-use crate::bridge::event::{RemoteEvent, RemoteKind, Timestamp};
+use crate::bridge::event::{Progress, RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::Acknowledge;
 use crate::msn::gateway::Destination;
@@ -74,6 +74,8 @@ pub(super) struct Call {
     pub(super) direct: Option<Direct>,
     pub(super) streams: Streams,
     pub(super) emoticons: Emoticons,
+    /// How far files are, not said yet.
+    pub(super) unsaid: Vec<Progress>,
 }
 
 /// Starts a call for `conversation`.
@@ -105,6 +107,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         direct: None,
         streams: Streams::default(),
         emoticons: Emoticons::default(),
+        unsaid: Vec::new(),
     };
     tasks.spawn(call.run(begin, mailbox));
     handle
@@ -229,6 +232,7 @@ impl Call {
         self.streams_are_lost().await;
         self.transfers_are_lost(None).await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
+        self.say_progress().await;
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
         while let Some(ask) = mailbox.recv().await {
             refuse(ask, &CallFailure::Lost);

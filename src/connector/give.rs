@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, BufReader, SeekFrom};
 use tokio::sync::oneshot;
 
 use super::call::Call;
+use super::progress::Teller;
 use super::pump::{Pump, now};
 use super::{CallFailure, group, picture};
 use crate::bridge::media::File;
@@ -38,6 +39,7 @@ pub(super) struct Giving {
     at: u64,
     /// Nobody waits for a picture to be taken.
     reply: Option<Reply>,
+    teller: Option<Teller>,
 }
 
 /// What one call gives.
@@ -105,13 +107,9 @@ impl Call {
             let transfer = peer.offer(now(), &context, names);
             tracing::info!(to = %email, bytes = file.size, "offering a file");
             let disk = BufReader::with_capacity(READ, disk);
-            self.gifts.under_way.push(Giving {
-                to: email.clone(),
-                transfer,
-                disk,
-                at: 0,
-                reply: Some(reply),
-            });
+            let teller = Some(Teller::sending(&file.name, &self.ghost(&email).name, file.size));
+            let (to, reply) = (email.clone(), Some(reply));
+            self.gifts.under_way.push(Giving { to, transfer, disk, at: 0, reply, teller });
         }
         self.go_on(pump, &email).await;
     }
@@ -128,7 +126,8 @@ impl Call {
         let Some(disk) = disk else { return self.end_transfer(email, transfer) };
         tracing::info!(to = %email, "giving a picture");
         let disk = BufReader::with_capacity(READ, disk);
-        self.gifts.under_way.push(Giving { to: email.clone(), transfer, disk, at: 0, reply: None });
+        let (to, reply, teller) = (email.clone(), None, None);
+        self.gifts.under_way.push(Giving { to, transfer, disk, at: 0, reply, teller });
         if let Some(peer) = self.transfers.known(email) {
             peer.accept(now(), transfer);
         }
@@ -148,11 +147,18 @@ impl Call {
             let Some((email, transfer, offset, length)) = wanted else { break };
             let giving = self.gifts.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
             let bytes = match giving {
-                Some(giving) => giving.read(offset, length).await,
+                Some(giving) => {
+                    let read = giving.read(offset, length).await;
+                    let progress = giving.teller.as_mut().and_then(|teller| teller.at(giving.at));
+                    read.map(|bytes| (bytes, progress))
+                }
                 None => Err(std::io::Error::other("nothing is given")),
             };
             let bytes = match bytes {
-                Ok(bytes) => bytes,
+                Ok((bytes, progress)) => {
+                    self.unsaid.extend(progress);
+                    bytes
+                }
                 Err(error) => {
                     tracing::error!(%error, "a file cannot be read");
                     self.end_transfer(&email, transfer);
@@ -174,6 +180,7 @@ impl Call {
             let handle = pump.machine.send(now(), Acknowledge::Data, payload);
             self.gifts.on_the_wire.push(handle);
         }
+        self.say_progress().await;
         // What was broken off here and where messages were confirmed is told at once.
         self.say_what_waits(pump);
     }
@@ -201,7 +208,8 @@ impl Call {
     pub(super) fn given(&mut self, email: &Email, transfer: TransferId, result: Result<(), CallFailure>) {
         let found = self.gifts.under_way.iter().position(|g| g.to == *email && g.transfer == transfer);
         if let Some(at) = found {
-            let reply = self.gifts.under_way.swap_remove(at).reply;
+            let Giving { reply, teller, .. } = self.gifts.under_way.swap_remove(at);
+            self.unsaid.extend(teller.as_ref().and_then(Teller::over));
             let _ = reply.map(|reply| reply.send(result)); // whoever asked may have gone
         }
     }

@@ -20,6 +20,7 @@ mod invitation;
 mod login;
 mod msnftp;
 mod picture;
+mod progress;
 mod pump;
 mod request;
 mod session;

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::Shared;
 use super::call::{Call, time_of_day};
 use super::picture;
+use super::progress::Teller;
 use super::pump::{Pump, now};
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Picture, RemoteKind};
@@ -52,6 +53,9 @@ struct Arriving {
     object: Option<MsnObject>,
     name: String,
     size: u64,
+    done: u64,
+    /// Of a file that somebody sends.
+    teller: Option<Teller>,
     /// What of it is on disk; `None` once the disk has failed.
     file: Option<Box<dyn Incoming>>,
 }
@@ -162,7 +166,15 @@ impl Call {
             let Some(event) = peer.and_then(|(_, peer)| peer.poll_event()) else { break };
             self.peer_event(email, event).await;
         }
+        self.say_progress().await;
         self.say_what_waits(pump);
+    }
+
+    /// How far files are.
+    pub(super) async fn say_progress(&mut self) {
+        for progress in std::mem::take(&mut self.unsaid) {
+            self.tell(RemoteKind::Progress { conversation: self.conversation.clone(), progress }).await;
+        }
     }
 
     /// Signalling and acknowledgements for everybody.
@@ -241,7 +253,8 @@ impl Call {
         };
         match begun {
             Ok(file) => {
-                let arriving = Arriving { object: None, name, size, file: Some(file) };
+                let teller = Some(Teller::receiving(&name, &self.ghost(email).name, size));
+                let arriving = Arriving { object: None, name, size, done: 0, teller, file: Some(file) };
                 self.transfers.files.insert((email.to_key(), transfer), arriving);
                 if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
                     peer.accept(now(), transfer);
@@ -258,6 +271,9 @@ impl Call {
     async fn arrived(&mut self, email: &Email, transfer: TransferId, bytes: Bytes) {
         let Some(arriving) = self.transfers.files.get_mut(&(email.to_key(), transfer)) else { return };
         let Some(file) = &mut arriving.file else { return };
+        arriving.done += bytes.len() as u64;
+        let progress = arriving.teller.as_mut().and_then(|teller| teller.at(arriving.done));
+        self.unsaid.extend(progress);
         if let Err(error) = file.write(bytes).await {
             tracing::error!(%error, "a file cannot be kept");
             arriving.file = None;
@@ -270,7 +286,8 @@ impl Call {
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
             return self.given(email, transfer, Ok(()));
         };
-        let Arriving { object, name, size, file } = arriving;
+        self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
+        let Arriving { object, name, size, file, .. } = arriving;
         let Some(file) = file else { return };
         let object = match object {
             Some(object) if name.is_empty() => return self.picture_is_whole(email, &object, file).await,
@@ -299,6 +316,7 @@ impl Call {
         if arriving.object.is_some() && arriving.name.is_empty() {
             return tracing::debug!(?failure, "a picture did not come");
         }
+        self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
         let why = match failure {
             TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
             TransferFailure::TimedOut => "nothing came for five minutes",
@@ -335,7 +353,7 @@ impl Call {
         tracing::info!(%email, bytes = object.size, "fetching a picture");
         let transfer = peer.want(at, &object, names);
         let size = object.size;
-        let arriving = Arriving { object: Some(object), name, size, file };
+        let arriving = Arriving { object: Some(object), name, size, done: 0, teller: None, file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
         self.go_on(pump, email).await;
     }

@@ -221,7 +221,7 @@ impl MatrixFrontend {
     }
 
     /// The transaction id follows from `id`, so the homeserver recognises a repeat for as long as it remembers.
-    async fn send_content(
+    pub(super) async fn send_content(
         &self,
         room: &RoomId,
         speaker: &UserId,
@@ -314,10 +314,20 @@ impl MatrixFrontend {
         let (Ok(Some(room)), Ok(event)) = (self.room_of(portal), EventId::parse(reference)) else {
             return false;
         };
+        self.redact_in(&room, &event, Some("password")).await.is_ok()
+    }
+
+    pub(super) async fn redact_in(
+        &self,
+        room: &RoomId,
+        event: &EventId,
+        reason: Option<&str>,
+    ) -> Result<(), MatrixError> {
         let transaction = format!("redact-{}", event.as_str().trim_start_matches('$'));
-        let mut request = redact_event::v3::Request::new(room, event, transaction.into());
-        request.reason = Some("password".into());
-        send_as!(self.homeserver, &self.config.bot, request).is_ok()
+        let mut request =
+            redact_event::v3::Request::new(room.to_owned(), event.to_owned(), transaction.into());
+        request.reason = reason.map(str::to_owned);
+        send_as!(self.homeserver, &self.config.bot, request).map(drop)
     }
 }
 

@@ -14,6 +14,7 @@ mod media;
 mod member;
 mod outbound;
 mod presence;
+mod progress;
 pub mod registration;
 mod room;
 mod spaces;
@@ -70,6 +71,8 @@ struct Known {
     puppets: HashMap<OwnedUserId, bool>,
     /// Uploads and downloads that failed, and how often.
     troubles: HashMap<String, u32>,
+    /// Where it is shown how far files are.
+    progress: HashMap<String, (ruma::OwnedRoomId, ruma::OwnedEventId)>,
     /// The pictures of owners that were told of last.
     portraits: HashMap<OwnedUserId, String>,
 }
@@ -176,6 +179,7 @@ impl Frontend for MatrixFrontend {
                 Signal::Picture { login, ghost, picture } => {
                     self.show_picture(&login, &ghost, picture).await;
                 }
+                Signal::Progress { portal, progress } => self.show_progress(&portal, progress).await,
                 Signal::Groups { login, groups } => self.show_groups(login, groups),
             }
         })

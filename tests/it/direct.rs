@@ -70,8 +70,24 @@ async fn a_large_file_goes_to_a_contact_over_the_switchboard_and_directly() {
         let sent = post(&mut world, &room, "large.bin", LARGE).await;
         let offer = offered(&mut call).await;
         assert_eq!((offer.name.as_str(), offer.size), ("large.bin", LARGE));
-        let taken =
-            tokio::time::timeout(std::time::Duration::from_secs(300), offer.take(&mut call, way)).await;
+        let taking = tokio::time::timeout(std::time::Duration::from_secs(300), offer.take(&mut call, way));
+        let is_progress = |event: &Value| {
+            event["content"]["body"].as_str().is_some_and(|body| body.starts_with("Sending «large.bin» to"))
+        };
+        let taken = match way {
+            // It takes its time: that is said while it lasts, once, and taken back.
+            Way::Board => {
+                let saying = world.user.event("how far it is", is_progress);
+                let (taken, said) = tokio::join!(taking, saying);
+                let taken_back = |event: &Value| {
+                    let of = [&event["redacts"], &event["content"]["redacts"]];
+                    event["type"] == "m.room.redaction" && of.contains(&&said["event_id"])
+                };
+                world.user.event("that it is over", taken_back).await;
+                taken
+            }
+            _ => taking.await,
+        };
         assert_eq!(taken.expect("it ends"), noise_digest(LARGE), "{way:?}");
         confirmed(&mut world, &sent).await;
         let direct = world.bridge.log().matches("a direct connection is there").count();

@@ -58,6 +58,11 @@ impl Router {
                 super::signals::send(&self.signals, &signal);
                 Ok(())
             }
+            RemoteKind::Progress { conversation, progress } => {
+                let signal = Signal::Progress { portal: key(conversation), progress };
+                super::signals::send(&self.signals, &signal);
+                Ok(())
+            }
             RemoteKind::Groups(groups) => {
                 let signal = Signal::Groups { login: login.clone(), groups };
                 super::signals::send(&self.signals, &signal);

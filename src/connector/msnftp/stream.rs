@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Arriving;
 use crate::bridge::body::{Body, RichText};
-use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::event::{Ghost, Progress, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
 use crate::connector::call::time_of_day;
 use crate::connector::give::Reply;
+use crate::connector::progress::Teller;
 use crate::connector::pump::{Pump, now};
 use crate::connector::transfer::bytes;
 use crate::connector::{CallFailure, Shared};
@@ -60,6 +61,7 @@ impl Run {
         };
         let machine = FileReceiver::new(now(), self.own.clone(), secret, size);
         let mut pump = Pump::wide(machine, Box::new(stream));
+        let mut teller = Teller::receiving(&name, &self.ghost.name, size);
         let failure = loop {
             let event = tokio::select! {
                 event = pump.next() => event,
@@ -67,6 +69,7 @@ impl Run {
             };
             match event {
                 Ok(ReceiverEvent::Data(bytes)) => {
+                    self.say(teller.at(pump.machine.done())).await;
                     if let Err(error) = file.write(bytes).await {
                         tracing::error!(%error, "a file cannot be kept");
                         pump.machine.cancel(Bye::NoSpace);
@@ -75,6 +78,7 @@ impl Run {
                 }
                 Ok(ReceiverEvent::Whole) => match file.finish().await {
                     Ok(media) => {
+                        self.say(teller.over()).await;
                         // They hear that it has arrived when it is said, not before.
                         self.tell(Body::File(File { media, name, size })).await;
                         pump.machine.confirm();
@@ -84,6 +88,7 @@ impl Run {
                     Err(error) => {
                         tracing::error!(%error, "a file cannot be kept");
                         pump.machine.cancel(Bye::NoSpace);
+                        self.say(teller.over()).await;
                         self.give_up(pump, &lost(&name, size, "it could not be kept on the bridge's disk"))
                             .await;
                         return true;
@@ -98,6 +103,7 @@ impl Run {
         };
         pump.machine.cancel(Bye::ReceiverCancelled);
         drop(file);
+        self.say(teller.over()).await;
         self.give_up(pump, &lost(&name, size, &failure)).await;
         true
     }
@@ -139,9 +145,11 @@ impl Run {
     ) -> Result<(), String> {
         let machine = FileSender::new(now(), self.with.clone(), secret, file.size);
         let mut pump = Pump::wide(machine, Box::new(stream));
+        let mut teller = Teller::sending(&file.name, &self.ghost.name, file.size);
         let poured = loop {
             while pump.backlog() < MAX_WAITING {
-                let Some((_, length)) = pump.machine.wants_data() else { break };
+                let Some((done, length)) = pump.machine.wants_data() else { break };
+                self.say(teller.at(done)).await;
                 let mut bytes = vec![0; length];
                 if let Err(error) = disk.read_exact(&mut bytes).await {
                     tracing::error!(%error, "a file cannot be read");
@@ -165,6 +173,7 @@ impl Run {
                 }
             }
         };
+        self.say(teller.over()).await;
         pump.machine.cancel();
         pump.close().await;
         poured
@@ -180,7 +189,15 @@ impl Run {
 
     async fn tell(&self, body: Body) {
         let (conversation, sender) = (self.conversation.clone(), self.ghost.clone());
-        let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
+        self.bring(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+    }
+
+    async fn say(&self, progress: Option<Progress>) {
+        let Some(progress) = progress else { return };
+        self.bring(RemoteKind::Progress { conversation: self.conversation.clone(), progress }).await;
+    }
+
+    async fn bring(&self, kind: RemoteKind) {
         let event = RemoteEvent { login: self.login.clone(), kind };
         if self.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, a file was not taken");
