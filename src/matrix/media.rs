@@ -1,6 +1,6 @@
 //! Files to the homeserver, as streams: what is kept on disk is never held in memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ruma::api::client::profile::{get_profile_field, set_profile_field};
@@ -54,12 +54,19 @@ impl MatrixFrontend {
             "video" => "m.video",
             _ => "m.file",
         };
+        let mut info = json!({"size": file.size, "mimetype": kind.essence_str()});
+        if message == "m.image"
+            && let Some((width, height)) = dimensions(self.media.path(&file.media)).await
+        {
+            info["w"] = json!(width);
+            info["h"] = json!(height);
+        }
         Ok(json!({
             "msgtype": message,
             "body": file.name,
             "filename": file.name,
             "url": uploaded,
-            "info": {"size": file.size, "mimetype": kind.essence_str()},
+            "info": info,
         }))
     }
 
@@ -309,6 +316,14 @@ impl MatrixFrontend {
         batch.put(Table::Rooms, row, picture.digest);
         self.storage.commit(batch, Urgency::Soon).await.map_err(failed)
     }
+}
+
+/// Pixels of a picture, by its head alone: clients keep room for it with them.
+async fn dimensions(path: PathBuf) -> Option<(u32, u32)> {
+    let read = move || {
+        image::ImageReader::open(path)?.with_guessed_format().map(image::ImageReader::into_dimensions)
+    };
+    tokio::task::spawn_blocking(read).await.ok()?.ok()?.ok()
 }
 
 /// What uploads and downloads go through.

@@ -299,6 +299,34 @@ async fn the_demo_s_contacts_take_and_give_files_and_have_faces() {
     world.user.send(&room, "a picture, please").await;
     let picture = world.user.message("a sunset from Rob.png").await;
     assert_eq!(picture["content"]["msgtype"], "m.image");
+    assert_eq!(
+        (&picture["content"]["info"]["w"], &picture["content"]["info"]["h"]),
+        (&json!(480), &json!(320))
+    );
     let picture = world.user.download(picture["content"]["url"].as_str().unwrap()).await;
     assert_eq!(image::load_from_memory(&picture).expect("a picture").width(), 480);
+}
+
+#[tokio::test]
+async fn names_that_mean_harm_arrive_as_names() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let long = format!("{}.txt", "x".repeat(255));
+    for (name, shown) in [
+        ("../../etc/passwd", "passwd".to_owned()),
+        ("C:\\Windows\\win.ini", "win.ini".to_owned()),
+        ("CON", "_CON".to_owned()),
+        (long.as_str(), format!("{}.txt", "x".repeat(183))),
+        ("photo\u{202E}gpj.exe", "photogpj.exe".to_owned()),
+        ("..", "file".to_owned()),
+    ] {
+        let mut call = bob.call("alice@example.com").await;
+        Gift::offer(&mut call, name, 10, "200 OK").await.send(&mut call, 10).await;
+        call.say(&text("there")).await;
+        let event = world.user.message(&shown).await;
+        assert_eq!(event["content"]["filename"], shown);
+        let data = world.user.download(event["content"]["url"].as_str().unwrap()).await;
+        assert_eq!(data, noise(0, 10));
+        call.raw(b"OUT\r\n").await;
+    }
 }
