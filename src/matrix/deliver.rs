@@ -74,7 +74,7 @@ impl MatrixFrontend {
     async fn say(&self, delivery: &Delivery, room: &RoomId, body: &Body) -> Result<(), DeliveryError> {
         let (speaker, by_bot) = self.speaker(delivery, room).await?;
         let pictures = match body {
-            Body::Text(text) => self.emoticons(&speaker, &text.emoticons).await?,
+            Body::Text(text) => self.emoticons(&speaker, &text.emoticons, delivery.at).await?,
             _ => Vec::new(),
         };
         let mut contents =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ruma::api::client::profile::{get_profile_field, set_profile_field};
 use ruma::profile::{ProfileFieldName, ProfileFieldValue};
-use ruma::{OwnedMxcUri, UserId};
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedMxcUri, UserId};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::fs::File as Disk;
@@ -196,8 +196,12 @@ impl MatrixFrontend {
         &self,
         speaker: &UserId,
         emoticons: &[Emoticon],
+        said_at: u64,
     ) -> Result<Vec<html::Picture>, DeliveryError> {
-        let until = tokio::time::Instant::now() + EMOTICON_TIME;
+        // Counted from when it was said: whoever announces pictures that never come delays nobody's backlog.
+        let now = u64::from(MilliSecondsSinceUnixEpoch::now().get());
+        let age = Duration::from_millis(now.saturating_sub(said_at));
+        let until = tokio::time::Instant::now() + EMOTICON_TIME.saturating_sub(age);
         let mut pictures = Vec::new();
         for Emoticon { shortcut, image } in emoticons {
             let uri = match image {
