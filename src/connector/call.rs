@@ -2,6 +2,7 @@
 //! ends when nobody is left or nothing has been said for a while.
 
 mod handle;
+mod members;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::invitation::Declined;
 use super::msnftp::Streams;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
-use super::{CallFailure, ConnectError, convert, group};
+use super::{CallFailure, ConnectError, convert};
 use crate::bridge::event::{Progress, RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::Acknowledge;
@@ -366,81 +367,8 @@ impl Call {
         }
     }
 
-    /// A call of two is the conversation with that person; a third makes it a group, and a group stays one.
-    async fn regroup(&mut self, joined: Option<(&Email, &str)>) {
-        if group::is_group(&self.conversation) {
-            if let Some((email, name)) = joined {
-                self.tell(RemoteKind::Joined {
-                    conversation: self.conversation.clone(),
-                    ghost: convert::ghost(email, name),
-                    at: time_of_day(),
-                })
-                .await;
-                self.remember_group().await;
-            }
-            return;
-        }
-        if group::single(&self.members).is_some() || self.members.is_empty() {
-            return;
-        }
-        match group::find_or_make(&self.of.shared, &self.of.login, &self.members).await {
-            Ok(conversation) => self.become_group(conversation).await,
-            Err(error) => tracing::error!(%error, "a group conversation could not be written down"),
-        }
-    }
-
-    async fn become_group(&mut self, conversation: ConversationId) {
-        tracing::info!(%conversation, members = self.members.len(), "the call is a group now");
-        self.conversation = conversation.clone();
-        let moved = Moved { to: conversation.clone(), call: self.handle.clone() };
-        let _ = self.of.moved.send(moved).await; // the login may have ended
-        for email in self.members.clone() {
-            let ghost = self.ghost(&email);
-            self.tell(RemoteKind::Joined { conversation: conversation.clone(), ghost, at: time_of_day() })
-                .await;
-        }
-    }
-
-    async fn remember_group(&self) {
-        let (shared, login) = (&self.of.shared, &self.of.login);
-        let everybody = [&self.members[..], &self.dropped].concat();
-        if let Err(error) = group::remember(shared, login, &self.conversation, &everybody).await {
-            tracing::error!(%error, "a group conversation could not be written down");
-        }
-    }
-
     pub(super) fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
         convert::ghost(email, self.names.get(email).map_or(email.as_str(), String::as_str))
-    }
-
-    async fn left(&mut self, email: &Email, idle: bool) {
-        self.transfers_are_lost(Some(email)).await;
-        self.members.retain(|member| member != email);
-        if idle {
-            // Still part of the conversation: the next words call them again.
-            return self.dropped.push(email.clone());
-        }
-        self.last_said = Instant::now();
-        self.tell_left(email).await;
-    }
-
-    /// Somebody who had been dropped was called again and did not come.
-    async fn gone(&mut self, email: &Email) {
-        let before = self.dropped.len();
-        self.dropped.retain(|dropped| dropped != email);
-        if self.dropped.len() < before {
-            self.tell_left(email).await;
-        }
-    }
-
-    /// A group has a member less. Whoever is last stays one: there would be nobody to call any more.
-    async fn tell_left(&self, email: &Email) {
-        if group::is_group(&self.conversation) && !self.members.is_empty() {
-            let ghost = self.ghost(email);
-            let conversation = self.conversation.clone();
-            self.tell(RemoteKind::Left { conversation, ghost, at: time_of_day() }).await;
-            self.remember_group().await;
-        }
     }
 
     async fn received(&mut self, email: &Email, name: &str, content: Content) {

@@ -18,7 +18,7 @@ async fn world(config: &str) -> World {
 }
 
 /// Bob has called Alice; and the room in which she sees it.
-async fn met(world: &mut World) -> (Peer, Wire, String) {
+pub(crate) async fn met(world: &mut World) -> (Peer, Wire, String) {
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     call.say(&text("hello")).await;
@@ -39,7 +39,7 @@ async fn post(world: &mut World, room: &str, name: &str, size: u64) -> String {
     world.user.send_content(room, content).await
 }
 
-async fn confirmed(world: &mut World, sent: &str) {
+pub(crate) async fn confirmed(world: &mut World, sent: &str) {
     let is_it = |event: &Value| {
         event["type"] == "com.beeper.message_send_status"
             && event["content"]["m.relates_to"]["event_id"] == sent

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
 use crate::chat::World;
+use crate::direct::confirmed;
 use crate::independent::{Other, befriend, plain, until};
 use crate::support::files::{self, Gift, Way, noise, noise_digest, packet, send};
 use crate::support::msn::{Peer, text};
@@ -135,12 +136,7 @@ async fn a_file_from_matrix_arrives_at_another_client_and_is_confirmed() {
     let (file_name, file_size, request) = offered.expect("it was offered");
     assert_eq!((file_name.as_str(), file_size), ("report.pdf", 20_000));
     assert_eq!(within("the file", call.accept_file_request(request)).await.expect("a file"), file);
-    let confirmed = |event: &Value| {
-        event["type"] == "com.beeper.message_send_status"
-            && event["content"]["m.relates_to"]["event_id"] == sent
-            && event["content"]["status"] == "SUCCESS"
-    };
-    world.user.event("the confirmation", confirmed).await;
+    confirmed(&mut world, &sent).await;
 }
 
 #[tokio::test]
@@ -257,12 +253,7 @@ async fn whoever_takes_or_gives_a_file_and_is_gone_at_once_has_taken_or_given_it
     let sent = world.user.send_content(&room, content).await;
     assert_eq!(files::offered(&mut call).await.take(&mut call, Way::Board).await, noise_digest(5000));
     drop(call);
-    let confirmed = |event: &Value| {
-        event["type"] == "com.beeper.message_send_status"
-            && event["content"]["m.relates_to"]["event_id"] == sent
-            && event["content"]["status"] == "SUCCESS"
-    };
-    world.user.event("the confirmation", confirmed).await;
+    confirmed(&mut world, &sent).await;
     let mut call = bob.call("alice@example.com").await;
     Gift::offer(&mut call, "b.bin", 5000, "200 OK").await.send(&mut call, 5000).await;
     // The service has it all.

@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::chat::World;
+use crate::direct::met;
 use crate::support::files::{Gift, Way, noise, noise_digest, offered};
-use crate::support::msn::{Peer, Wire, text};
+use crate::support::msn::{Wire, text};
 
 const CONFIG: &str =
     "files:\n  max_bytes: 1000000000\n  direct: {allow: [127.0.0.0/8], announce: [127.0.0.1], ports: '0'}\n";
@@ -70,14 +71,6 @@ async fn plain_copy(size: u64) -> f64 {
     };
     tokio::join!(sending, reading);
     size as f64 / begun.elapsed().as_secs_f64()
-}
-
-async fn met(world: &mut World) -> (Peer, Wire, String) {
-    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
-    let mut call = bob.call("alice@example.com").await;
-    call.say(&text("hello")).await;
-    let room = world.user.message("hello").await["room_id"].as_str().unwrap().to_owned();
-    (bob, call, room)
 }
 
 /// Says something each way; gives how long the slower took.

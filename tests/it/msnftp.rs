@@ -1,11 +1,11 @@
 //! Files of the oldest clients, which know no peer-to-peer transfers: played by hand, both ways, whole or told.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::chat::World;
-use crate::direct::DIRECT;
+use crate::direct::{DIRECT, confirmed};
 use crate::support::files::noise;
 use crate::support::msn::{Peer, Wire, text};
 use crate::support::within;
@@ -202,12 +202,7 @@ async fn a_file_from_matrix_is_given_to_an_old_client_and_to_nobody_else() {
         stream.say("TFR").await;
         assert!(stream.take(file.len()).await == file);
         stream.say("BYE 16777989").await;
-        let confirmed = |event: &Value| {
-            event["type"] == "com.beeper.message_send_status"
-                && event["content"]["m.relates_to"]["event_id"] == sent
-                && event["content"]["status"] == "SUCCESS"
-        };
-        world.user.event("the confirmation", confirmed).await;
+        confirmed(&mut world, &sent).await;
     }
 }
 
