@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// How long one address may take to answer.
 const DIAL: Duration = Duration::from_secs(5);
+/// Most addresses that are tried: whoever waits for it waits no longer than for so many.
+const MAX_DIALLED: usize = 3;
 /// How long somebody may take to come.
 const ACCEPT: Duration = Duration::from_secs(20);
 
@@ -61,14 +63,16 @@ impl DirectConfig {
     /// Whether a contact may have us connect there.
     pub(super) fn may_dial(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.dial && (is_public(address) || self.allow.iter().any(|network| network.contains(&address)))
+        // The own address leads past the firewall of this machine.
+        let is_other = is_public(address) && !self.announce.contains(&address);
+        self.dial && (is_other || self.allow.iter().any(|network| network.contains(&address)))
     }
 
     /// The first of the allowed addresses that answers.
     pub(super) async fn dial(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let mut last =
             io::Error::new(io::ErrorKind::PermissionDenied, "none of their addresses may be dialled");
-        for address in addresses.iter().filter(|address| self.may_dial(address.ip())) {
+        for address in addresses.iter().filter(|address| self.may_dial(address.ip())).take(MAX_DIALLED) {
             let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer");
             match tokio::time::timeout(DIAL, TcpStream::connect(address)).await.map_err(late).flatten() {
                 Ok(stream) => {
@@ -156,6 +160,8 @@ mod tests {
         ] {
             assert!(!may(special), "{special}");
         }
+        let own: IpAddr = "9.9.9.9".parse().unwrap();
+        assert!(!DirectConfig { announce: vec![own], ..config.clone() }.may_dial(own));
         assert!(!DirectConfig { dial: false, ..config }.may_dial("8.8.8.8".parse().unwrap()));
         for network in SPECIAL.into_iter().chain([GLOBAL]) {
             assert!(network.parse::<IpNet>().is_ok(), "{network}");

@@ -246,7 +246,9 @@ impl Call {
 
     async fn offered(&mut self, email: &Email, transfer: TransferId, file: FileContext) {
         let (name, size) = (safe_name(&file.name), file.size);
-        let crowded = self.transfers.count(email) >= MAX_AT_ONCE;
+        let is_file =
+            |(key, a): &(&(String, TransferId), &Arriving)| key.0 == email.to_key() && a.object.is_none();
+        let crowded = self.transfers.files.iter().filter(is_file).count() >= MAX_AT_ONCE;
         let begun = match crowded {
             true => Err("too many are on their way already".to_owned()),
             false => room_for(&self.of.shared, size).await,

@@ -9,6 +9,8 @@ use crate::bridge::ids::EntryId;
 
 /// Bytes of text in one event: the homeserver refuses events of more than 64 KiB, and text may stand in it twice.
 const PART: usize = 16 * 1024;
+/// Bytes of HTML with pictures in it.
+const MAX_PICTURED: usize = 24 * 1024;
 
 /// The key under which a message's own format rides, for the way back.
 pub(super) const FORMAT_KEY: &str = "msnbridge.format";
@@ -116,7 +118,10 @@ fn split(text: &str) -> Vec<&str> {
 fn single(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Picture]) -> Value {
     let prefix = prefix.unwrap_or_default();
     let mut content = json!({"msgtype": kind, "body": format!("{prefix}{}", text.text())});
-    if let Some(html) = html::from_rich(text, pictures) {
+    // An event that is too large would not be shown at all: rather words without pictures.
+    let html =
+        html::from_rich(text, pictures).filter(|html| pictures.is_empty() || html.len() <= MAX_PICTURED);
+    if let Some(html) = html.or_else(|| html::from_rich(text, &[])) {
         content["format"] = json!("org.matrix.custom.html");
         content["formatted_body"] = json!(format!("{}{html}", html::escaped(prefix)));
     }

@@ -122,7 +122,7 @@ impl Run {
         reply: Reply,
     ) -> bool {
         let Some(stream) = self.meet(meeting).await else {
-            let _ = reply.send(Err(CallFailure::File(NOT_MET.into()))); // whoever asked may have gone
+            let _ = reply.send(Err(self.failure(NOT_MET.into()))); // whoever asked may have gone
             return false;
         };
         let given = match Disk::open(self.shared.media.path(&file.media)).await {
@@ -132,8 +132,13 @@ impl Run {
                 Err("it is not on the bridge's disk any more".to_owned())
             }
         };
-        let _ = reply.send(given.map_err(CallFailure::File)); // whoever asked may have gone
+        let _ = reply.send(given.map_err(|why| self.failure(why))); // whoever asked may have gone
         true
+    }
+
+    /// What the bridge breaks off by stopping goes again after the next start.
+    fn failure(&self, why: String) -> CallFailure {
+        if self.shared.cancel.is_cancelled() { CallFailure::Lost } else { CallFailure::File(why) }
     }
 
     async fn pour(
