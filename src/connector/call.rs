@@ -35,6 +35,8 @@ use handle::{never_offered, refuse};
 const MAILBOX: usize = 32;
 /// A call in which nothing was said for so long is left; the next message opens another.
 const IDLE: Duration = Duration::from_secs(240);
+/// Servers drop who says nothing for some minutes (§6.3), also while a file goes another way.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Typing is repeated at most this often (§7.4).
 const TYPING: Duration = Duration::from_secs(5);
 /// How long the switchboard may take to be assigned.
@@ -158,6 +160,7 @@ impl Call {
 
     async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {
         let cancel = self.of.cancel.clone();
+        let mut kept_alive = Instant::now();
         loop {
             let idle_at = self.last_said + IDLE;
             let deadline = [self.transfers.deadline(), self.streams.deadline()].into_iter().flatten().min();
@@ -208,6 +211,11 @@ impl Call {
                 () = late(deadline) => {
                     self.transfers_are_late(&mut pump).await;
                     self.streams_are_late(&mut pump).await;
+                }
+                () = tokio::time::sleep_until(kept_alive + KEEP_ALIVE), if !self.is_quiet() => {
+                    kept_alive = Instant::now();
+                    let payload = Content::keep_alive().encode().into();
+                    pump.machine.send(now(), Acknowledge::Never, payload);
                 }
                 () = tokio::time::sleep_until(idle_at), if self.is_quiet() => {
                     pump.machine.leave();

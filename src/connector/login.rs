@@ -22,6 +22,8 @@ use crate::msn::session::SessionError;
 /// A session that lived this long has earned a quick reconnect.
 const STABLE: Duration = Duration::from_secs(60);
 
+/// Most files at once that old clients send: their streams outlive the calls they were offered in.
+const MAX_STREAMS: usize = 16;
 /// Most calls at once that others rang.
 const MAX_RINGS: usize = 64;
 
@@ -64,6 +66,8 @@ pub(super) struct LoginTask {
     pub(super) calls: HashMap<ConversationId, CallHandle>,
     /// One for each call that somebody rang: nobody can make us hold any number.
     pub(super) rings: Arc<Semaphore>,
+    /// One for each file that comes by a stream.
+    pub(super) streams: Arc<Semaphore>,
     pub(super) moved: mpsc::Receiver<Moved>,
     pub(super) moves: mpsc::Sender<Moved>,
     /// What is shown of the owner.
@@ -90,7 +94,8 @@ impl LoginTask {
         let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
         let email = crate::msn::ids::Email::parse(login.as_str()).ok();
         let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
-        Self { shared, login, credentials, asks, cancel, calls, rings, moved, moves, face, why_down }
+        let streams = Arc::new(Semaphore::new(MAX_STREAMS));
+        Self { shared, login, credentials, asks, cancel, calls, rings, streams, moved, moves, face, why_down }
     }
 
     #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]

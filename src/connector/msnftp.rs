@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +65,16 @@ struct Arriving {
     name: String,
     size: u64,
     file: Box<dyn Incoming>,
+    /// Held until it is over.
+    permit: OwnedSemaphorePermit,
+}
+
+/// An offer that was accepted.
+struct Taken {
+    file: Box<dyn Incoming>,
+    /// Where its sender is to come to, who cannot be connected to.
+    door: Option<(TcpListener, SocketAddr)>,
+    permit: OwnedSemaphorePermit,
 }
 
 /// A running stream has ended; what became of the file has been told.
@@ -131,7 +141,7 @@ impl Call {
         };
         let name = safe_name(name);
         let taken = self.take_offer(email, offer, size).await;
-        let (file, door) = match taken {
+        let Taken { file, door, permit } = match taken {
             Ok(taken) => taken,
             Err(reason) => {
                 cancel(pump, offer.cookie, &CancelCode::Reject);
@@ -141,7 +151,7 @@ impl Call {
                 ));
             }
         };
-        let arriving = Arriving { name, size, file };
+        let arriving = Arriving { name, size, file, permit };
         let (with, cookie) = (email.clone(), offer.cookie);
         let Some((listener, here)) = door else {
             say(pump, &accept(cookie));
@@ -156,21 +166,18 @@ impl Call {
     }
 
     /// Room for an offered file, and where its sender is to connect to if we cannot.
-    async fn take_offer(
-        &mut self,
-        email: &Email,
-        offer: &Invitation,
-        size: u64,
-    ) -> Result<(Box<dyn Incoming>, Option<(TcpListener, SocketAddr)>), String> {
+    async fn take_offer(&mut self, email: &Email, offer: &Invitation, size: u64) -> Result<Taken, String> {
         let config = self.of.shared.config.clone();
         if self.members.len() > 1
             || self.streams.known.iter().any(|s| s.with == *email && s.cookie == offer.cookie)
         {
             return Err("it cannot be told whom it is for".into());
         }
+        let crowded = || "too many are on their way already".to_owned();
         if self.streams.known.len() >= MAX_STREAMS {
-            return Err("too many are on their way already".into());
+            return Err(crowded());
         }
+        let permit = self.of.streams.clone().try_acquire_owned().map_err(|_| crowded())?;
         let they_cannot = offer.field("Connectivity").is_some_and(|word| word.eq_ignore_ascii_case("N"));
         let direct = config.proxy.is_none();
         if they_cannot && !(direct && config.direct.listens()) {
@@ -187,7 +194,7 @@ impl Call {
             })?),
             false => None,
         };
-        Ok((file, door))
+        Ok(Taken { file, door, permit })
     }
 
     /// Offers a file to somebody whose client is that old.

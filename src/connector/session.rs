@@ -336,6 +336,7 @@ impl LoginTask {
                 .collect(),
             multi_packet: members.iter().all(able),
             face: self.face.subscribe(),
+            streams: self.streams.clone(),
             moved: self.moves.clone(),
             cancel: self.cancel.clone(),
         })

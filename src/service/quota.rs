@@ -12,6 +12,12 @@ const BURST: u32 = 500;
 const PER_SECOND: u32 = 200;
 /// Packets of files that count as one command: nothing but copying is done with them.
 const PACKETS: u32 = 10;
+/// Packets that may come at once: fewer than may wait for the one who gets them.
+const PACKET_BURST: u32 = 250;
+/// Bytes in which the head of a packet's message stands.
+const HEAD: usize = 256;
+
+const PACKET: &[u8] = b"application/x-msnmsgrp2p";
 
 /// One connection's allowance.
 #[derive(Debug)]
@@ -28,14 +34,22 @@ impl Quota {
     /// Waits until one more command may be read.
     pub(super) async fn spend(&mut self, command: &Result<ClientCommand, DecodeError>) {
         let one = Duration::from_secs(1) / PER_SECOND;
-        let is_packet = matches!(command, Ok(ClientCommand::Msg { acknowledge: Acknowledge::Data, .. }));
-        let cost = if is_packet { one / PACKETS } else { one };
+        let (cost, burst) = if is_packet(command) { (one / PACKETS, PACKET_BURST) } else { (one, BURST) };
         self.paid_at = self.paid_at.max(Instant::now()) + cost;
-        let ahead = one * BURST;
+        let ahead = cost * burst;
         if let Some(at) = self.paid_at.checked_sub(ahead).filter(|at| *at > Instant::now()) {
             tokio::time::sleep_until(at).await;
         }
     }
+}
+
+/// Words that only ask to be acknowledged like a packet cost what words cost.
+fn is_packet(command: &Result<ClientCommand, DecodeError>) -> bool {
+    let Ok(ClientCommand::Msg { acknowledge: Acknowledge::Data, payload, .. }) = command else {
+        return false;
+    };
+    let head = &payload[..payload.len().min(HEAD)];
+    head.windows(PACKET.len()).any(|window| window.eq_ignore_ascii_case(PACKET))
 }
 
 #[cfg(test)]
@@ -61,11 +75,22 @@ mod tests {
             quota.spend(&command).await;
         }
         assert_eq!(rested.elapsed(), Duration::ZERO);
-        let (trid, payload) = (TrId(1), bytes::Bytes::new());
-        let packet = Ok(ClientCommand::Msg { trid, acknowledge: Acknowledge::Data, payload });
-        for _ in 0..PER_SECOND * PACKETS {
+        let message = |kind: &str| {
+            let payload = format!("MIME-Version: 1.0\r\nContent-Type: {kind}\r\n\r\n").into();
+            Ok(ClientCommand::Msg { trid: TrId(1), acknowledge: Acknowledge::Data, payload })
+        };
+        let (begun, mut quota) = (Instant::now(), Quota::new());
+        let packet = message("application/x-msnmsgrp2p");
+        for _ in 0..PACKET_BURST + PER_SECOND * PACKETS {
             quota.spend(&packet).await;
         }
-        assert_eq!(rested.elapsed().as_secs(), 1);
+        assert_eq!(begun.elapsed().as_secs(), 1);
+        // Words in the dress of a packet are words.
+        let (begun, mut quota) = (Instant::now(), Quota::new());
+        let words = message("text/plain");
+        for _ in 0..BURST + PER_SECOND {
+            quota.spend(&words).await;
+        }
+        assert_eq!(begun.elapsed().as_secs(), 1);
     }
 }

@@ -44,9 +44,9 @@ impl World {
     }
 
     /// The same, and the MSN service is given more options.
-    pub(crate) async fn start_with_friends_at(directory: TempDir, service: &[&str]) -> Self {
+    pub(crate) async fn start_with_friends_at(directory: TempDir, service: &[&str], config: &str) -> Self {
         let service = MsnService::start_with(directory.path(), ACCOUNTS, service).await;
-        Self::befriend(Self::start_at(service, directory, "").await).await
+        Self::befriend(Self::start_at(service, directory, config).await).await
     }
 
     async fn befriend(mut world: Self) -> Self {

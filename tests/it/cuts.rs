@@ -228,3 +228,28 @@ async fn streams_that_are_cut_are_told_and_leave_nothing() {
     down.print("to MSN by a stream");
     scene.is_clean();
 }
+
+/// Slower than a board without a word lasts: 75 s here, 300 s and more elsewhere.
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn a_slow_direct_transfer_outlives_a_board_on_which_nothing_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut world = World::start_with_friends_at(directory, &["--idle-call", "75"], DIRECT).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    let gift = Gift::offer(&mut call, "slow.bin", SIZE, "200 OK").await;
+    let line = gift.connect(&mut call).await;
+    let mut stream = line.open(&line.nonce).await.expect("a connection");
+    let mut at = 0;
+    for part in 1..=4 {
+        at = gift.pour(&mut stream, at, SIZE * part / 4).await;
+        if part < 4 {
+            tokio::time::sleep(Duration::from_secs(40)).await; // the point of it
+        }
+    }
+    let is_it = |event: &Value| event["content"]["body"] == "slow.bin" && event["content"]["url"].is_string();
+    let shown = world.user.event("the file", is_it).await;
+    let uri = shown["content"]["url"].as_str().unwrap();
+    assert_eq!(world.user.download_digest(uri).await, (noise_digest(SIZE), SIZE));
+    call.message("x-keepalive").await;
+}

@@ -268,7 +268,8 @@ async fn the_demo_s_contacts_take_and_give_files_and_have_faces() {
     let directory = tempfile::tempdir().unwrap();
     let robots = directory.path().join("robots.txt");
     std::fs::write(&robots, "rob@example.com,rob-pw,Rob\n").unwrap();
-    let mut world = World::start_with_friends_at(directory, &["--robots", robots.to_str().unwrap()]).await;
+    let mut world =
+        World::start_with_friends_at(directory, &["--robots", robots.to_str().unwrap()], "").await;
     let management = world.management.clone();
     world.user.send(&management, "add rob@example.com").await;
     let hello = world.user.message_with("Hi! I am Rob.").await;

@@ -18,7 +18,7 @@ async fn three() -> (World, [Peer; 2], [Wire; 2], String) {
 #[tokio::test]
 async fn whoever_was_dropped_for_being_idle_is_called_again_silently() {
     let directory = tempfile::tempdir().unwrap();
-    let world = World::start_with_friends_at(directory, &["--idle-call", "5"]).await;
+    let world = World::start_with_friends_at(directory, &["--idle-call", "5"], "").await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
     let (mut world, _bobs, mut carols, room) = call_of_three(world, &mut bob, &mut carol, "a word").await;

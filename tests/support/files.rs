@@ -522,6 +522,16 @@ impl Line {
 }
 
 impl Gift {
+    /// Sends some of it over a direct connection; gives where the next begins.
+    pub(crate) async fn pour(&self, stream: &mut TcpStream, mut at: u64, until: u64) -> u64 {
+        while at < until.min(self.size) {
+            let (next, packet) = self.data(2000, at, 1352);
+            at = next;
+            write_frame(stream, &packet).await;
+        }
+        at
+    }
+
     /// Sends the first bytes over a direct connection; all of them: waits for their confirmation too.
     pub(crate) async fn send_direct(&self, stream: TcpStream, until: u64) {
         let (reader, writer) = stream.into_split();

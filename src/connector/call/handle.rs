@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
@@ -108,6 +108,8 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) multi_packet: bool,
     /// What is shown of the owner now.
     pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
+    /// One permit for each file that comes by a stream, in all calls of the login.
+    pub(in crate::connector) streams: Arc<Semaphore>,
     pub(in crate::connector) moved: mpsc::Sender<Moved>,
     /// The login's own: its calls end with it.
     pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,

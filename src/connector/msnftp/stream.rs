@@ -1,10 +1,12 @@
 //! One file on its way by a stream: the task that carries it, and tells what became of it.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::fs::File as Disk;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Arriving;
@@ -45,6 +47,16 @@ pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
 const NOT_MET: &str = "their computer and this bridge could not connect to each other";
 const LOST: &str = "the connection was lost";
 const CANCELLED: &str = "they cancelled it";
+const STOPPED: &str = "the bridge was stopped";
+const TOO_SLOW: &str = "it came too slowly";
+/// Bytes a second below which nobody waits any longer, and what is granted besides.
+const SLOWEST: u64 = 1000;
+const GRANTED: Duration = Duration::from_secs(120);
+
+/// When a file of this size must be through.
+fn slowest(size: u64) -> Instant {
+    Instant::now() + GRANTED + Duration::from_secs(size / SLOWEST)
+}
 
 impl Run {
     /// Gets a file; says whether the two ever met.
@@ -54,7 +66,7 @@ impl Run {
         secret: u32,
         arriving: Arriving,
     ) -> bool {
-        let Arriving { name, size, mut file } = arriving;
+        let Arriving { name, size, mut file, permit: _permit } = arriving;
         let Some(stream) = self.meet(meeting).await else {
             self.tell(Body::Emote(RichText::plain(lost(&name, size, NOT_MET)))).await;
             return false;
@@ -62,10 +74,12 @@ impl Run {
         let machine = FileReceiver::new(now(), self.own.clone(), secret, size);
         let mut pump = Pump::wide(machine, Box::new(stream));
         let mut teller = Teller::receiving(&name, &self.ghost.name, size);
+        let until = slowest(size);
         let failure = loop {
             let event = tokio::select! {
                 event = pump.next() => event,
-                () = self.cancel.cancelled() => break CANCELLED.to_owned(),
+                () = tokio::time::sleep_until(until) => break TOO_SLOW.to_owned(),
+                () = self.cancel.cancelled() => break self.why_cancelled().to_owned(),
             };
             match event {
                 Ok(ReceiverEvent::Data(bytes)) => {
@@ -136,6 +150,10 @@ impl Run {
         true
     }
 
+    fn why_cancelled(&self) -> &'static str {
+        if self.shared.cancel.is_cancelled() { STOPPED } else { CANCELLED }
+    }
+
     /// What the bridge breaks off by stopping goes again after the next start.
     fn failure(&self, why: String) -> CallFailure {
         if self.shared.cancel.is_cancelled() { CallFailure::Lost } else { CallFailure::File(why) }
@@ -151,22 +169,22 @@ impl Run {
         let machine = FileSender::new(now(), self.with.clone(), secret, file.size);
         let mut pump = Pump::wide(machine, Box::new(stream));
         let mut teller = Teller::sending(&file.name, &self.ghost.name, file.size);
-        let poured = loop {
+        let until = slowest(file.size);
+        let poured = 'pouring: loop {
             while pump.backlog() < MAX_WAITING {
                 let Some((done, length)) = pump.machine.wants_data() else { break };
                 self.say(teller.at(done)).await;
                 let mut bytes = vec![0; length];
                 if let Err(error) = disk.read_exact(&mut bytes).await {
                     tracing::error!(%error, "a file cannot be read");
-                    pump.machine.cancel();
-                    pump.close().await;
-                    return Err("it cannot be read on the bridge's disk".into());
+                    break 'pouring Err("it cannot be read on the bridge's disk".to_owned());
                 }
                 pump.machine.provide(now(), &bytes);
             }
             let event = tokio::select! {
                 event = pump.next_or_room(MAX_WAITING) => event,
-                () = self.cancel.cancelled() => break Err(CANCELLED.to_owned()),
+                () = tokio::time::sleep_until(until) => break Err(TOO_SLOW.to_owned()),
+                () = self.cancel.cancelled() => break Err(self.why_cancelled().to_owned()),
             };
             match event {
                 Ok(None | Some(SenderEvent::Begun)) => {}

@@ -74,6 +74,11 @@ impl Content {
     }
 
     /// A nudge, in the form that every recorded client reads.
+    /// Says nothing to anybody: keeps a call open (§6.3).
+    pub fn keep_alive() -> Envelope {
+        Envelope::new("text/x-keepalive")
+    }
+
     /// The emoticons of the message that follows: shortcuts and objects.
     pub fn emoticons<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Envelope {
         let body: String = pairs.map(|(shortcut, object)| format!("{shortcut}\t{object}\t")).collect();

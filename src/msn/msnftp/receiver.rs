@@ -86,10 +86,13 @@ impl FileReceiver {
     }
 
     fn line(&mut self, now: Instant, line: &str) {
-        self.deadline = now + STEP;
         let words: Vec<&str> = line.split_whitespace().collect();
+        // Nothing said is no progress.
+        if words.is_empty() {
+            return;
+        }
+        self.deadline = now + STEP;
         match (self.stage, words.as_slice()) {
-            (_, []) => {}
             (_, ["BYE", code, ..]) => {
                 self.fail(outcome(Bye::parse(code)).err().unwrap_or(StreamFailure::Cancelled));
             }

@@ -106,10 +106,13 @@ impl FileSender {
     }
 
     fn line(&mut self, now: Instant, line: &str) {
-        self.deadline = now + STEP;
         let words: Vec<&str> = line.split_whitespace().collect();
+        // Nothing said is no progress.
+        if words.is_empty() {
+            return;
+        }
+        self.deadline = now + STEP;
         match (self.stage, words.as_slice()) {
-            (_, []) => {}
             (stage, ["BYE", code, ..]) => match outcome(Bye::parse(code)) {
                 Ok(()) if stage == Stage::Sent => {
                     self.stage = Stage::Over;

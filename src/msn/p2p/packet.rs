@@ -85,7 +85,7 @@ pub struct Packet {
 impl Packet {
     /// Reads what a switchboard message carries. Bytes behind the footer are ignored; a packet without one is taken.
     pub fn decode(bytes: &Bytes) -> Result<Self, PacketError> {
-        let (mut packet, rest) = Self::read(bytes)?;
+        let (mut packet, rest) = Self::read(bytes, FOOTER)?;
         if let Some(mut footer) = rest.get(..FOOTER) {
             packet.application = footer.get_u32();
         }
@@ -94,10 +94,11 @@ impl Packet {
 
     /// Reads a frame of a direct connection.
     pub fn decode_direct(bytes: &Bytes) -> Result<Self, PacketError> {
-        Self::read(bytes).map(|(packet, _)| packet)
+        Self::read(bytes, 0).map(|(packet, _)| packet)
     }
 
-    fn read(bytes: &Bytes) -> Result<(Self, Bytes), PacketError> {
+    /// `footer` bytes at the end are no content.
+    fn read(bytes: &Bytes, footer: usize) -> Result<(Self, Bytes), PacketError> {
         if bytes.len() < HEADER {
             return Err(PacketError::Short(bytes.len()));
         }
@@ -115,7 +116,7 @@ impl Packet {
         // Some leave the length out where there is content (§9.2).
         let left = total.saturating_sub(offset);
         let length = match (holds, carries) {
-            (0, true) => body.len().saturating_sub(FOOTER).min(usize::try_from(left).unwrap_or(usize::MAX)),
+            (0, true) => body.len().saturating_sub(footer).min(usize::try_from(left).unwrap_or(usize::MAX)),
             _ => holds,
         };
         if carries && length > 0 && length as u64 > left {
@@ -300,6 +301,10 @@ mod tests {
         };
         let mut bytes = BytesMut::from(&packet.encode()[..]);
         bytes[24..28].fill(0);
-        assert_eq!(Packet::decode(&bytes.freeze()).unwrap(), packet);
+        let bytes = bytes.freeze();
+        assert_eq!(Packet::decode(&bytes).unwrap(), packet);
+        // On a direct connection there is no footer that could be taken for the end of it.
+        let direct = bytes.slice(..HEADER + 5);
+        assert_eq!(Packet::decode_direct(&direct).unwrap(), Packet { application: 0, ..packet });
     }
 }
