@@ -198,6 +198,7 @@ pub struct StoreSection {
 pub struct FilesSection {
     pub max_bytes: u64,
     pub max_total_bytes: u64,
+    pub ask_above: u64,
     #[serde(default)]
     pub direct: DirectSection,
 }
@@ -219,7 +220,12 @@ impl Default for DirectSection {
 
 impl Default for FilesSection {
     fn default() -> Self {
-        Self { max_bytes: 100 << 20, max_total_bytes: 2 << 30, direct: DirectSection::default() }
+        Self {
+            max_bytes: 100 << 20,
+            max_total_bytes: 2 << 30,
+            ask_above: 100 << 20,
+            direct: DirectSection::default(),
+        }
     }
 }
 

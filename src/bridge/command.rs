@@ -40,6 +40,11 @@ pub enum Command {
         name: String,
     },
     Font(FontChange),
+    /// The answer to a file that is offered in this conversation; without a number, to the only one.
+    File {
+        accept: bool,
+        number: Option<u32>,
+    },
     /// Whether other members of this conversation's room are heard on the network.
     Relay {
         on: bool,
@@ -175,6 +180,7 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
         "name" => Err(usage::of(name)),
         "font" => font(rest).map(Command::Font).ok_or_else(|| usage::of(name)),
         "relay" => switch(rest).map(|on| Command::Relay { on }).ok_or_else(|| usage::of(name)),
+        "file" => file(rest).ok_or_else(|| usage::of(name)),
         "reconnect" => none(Command::Reconnect),
         "cancel" => none(Command::Cancel),
         name if usage::all().any(|usage| usage.name == name) => {
@@ -193,6 +199,19 @@ fn switch(words: &[&str]) -> Option<bool> {
     match words {
         ["on"] => Some(true),
         ["off"] => Some(false),
+        _ => None,
+    }
+}
+
+fn file(words: &[&str]) -> Option<Command> {
+    let (answer, number) = match words {
+        [answer] => (*answer, None),
+        [answer, number] => (*answer, Some(number.trim_start_matches('#').parse().ok()?)),
+        _ => return None,
+    };
+    match answer {
+        "accept" => Some(Command::File { accept: true, number }),
+        "decline" => Some(Command::File { accept: false, number }),
         _ => None,
     }
 }
@@ -278,6 +297,12 @@ mod tests {
             italic: false,
         };
         assert_eq!(font, Command::Font(set));
+        assert_eq!(
+            read("file accept 123456").unwrap().command,
+            Command::File { accept: true, number: Some(123_456) }
+        );
+        assert_eq!(read("file decline").unwrap().command, Command::File { accept: false, number: None });
+        assert!(read("file accept it").unwrap_err().contains("file accept"));
         assert!(read("chat").unwrap_err().contains("chat <e-mail>"));
         assert!(read("font #ff").unwrap_err().contains("font"));
         assert!(read("dance").unwrap_err().contains("help"));
@@ -314,7 +339,8 @@ mod tests {
     fn help_names_every_command_and_each_is_understood() {
         for usage in usage::all() {
             assert!(help().contains(usage.name));
-            let forms: [&[&str]; 6] = [&[], &["x"], &["on"], &["x", "y"], &["create", "x"], &["home", "1"]];
+            let forms: [&[&str]; 7] =
+                [&[], &["x"], &["accept"], &["on"], &["x", "y"], &["create", "x"], &["home", "1"]];
             let understood = forms.iter().any(|rest| parse(usage.name, rest).is_ok());
             assert!(understood, "{}", usage.name);
         }

@@ -125,6 +125,19 @@ pub enum RemoteKind {
         conversation: ConversationId,
         progress: Progress,
     },
+    /// A contact offers a file that is taken only if the owner says so, with [`Request::AnswerFile`].
+    ///
+    /// [`Request::AnswerFile`]: super::ports::Request::AnswerFile
+    FileOffered {
+        conversation: ConversationId,
+        sender: Ghost,
+        /// Names the offer.
+        number: u32,
+        /// "the file «a.png» (3.0 MB)".
+        what: String,
+        /// How long it waits.
+        minutes: u64,
+    },
     /// All groups of contacts there are now.
     Groups(Vec<ContactGroup>),
     State(ConnectionState),

@@ -105,6 +105,11 @@ pub enum Leg {
 impl Leg {
     pub const ALL: [Self; 4] = [Self::Matrix, Self::Irc, Self::Remote, Self::Files];
 
+    /// Whether people are shown there, and not the network itself.
+    pub fn is_frontend(self) -> bool {
+        matches!(self, Self::Matrix | Self::Irc)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Matrix => "matrix",

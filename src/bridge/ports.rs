@@ -152,6 +152,14 @@ pub enum Request {
     Typing {
         conversation: super::ids::ConversationId,
     },
+    /// The answer to [`RemoteKind::FileOffered`]; without a number, to the only one of the conversation.
+    ///
+    /// [`RemoteKind::FileOffered`]: super::event::RemoteKind::FileOffered
+    AnswerFile {
+        conversation: super::ids::ConversationId,
+        number: Option<u32>,
+        accept: bool,
+    },
     /// Leave a conversation; whoever is still in it goes on without us.
     Leave {
         conversation: super::ids::ConversationId,

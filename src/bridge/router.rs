@@ -3,6 +3,7 @@
 mod commands;
 mod inbound;
 mod logins;
+mod offers;
 mod presence;
 mod reader;
 mod roster;

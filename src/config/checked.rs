@@ -196,6 +196,7 @@ impl Config {
             gateway: check_gateway(section)?,
             product,
             groups: self.relay_groups()?,
+            ask_above: self.files.ask_above,
             direct: self.check_direct()?,
         };
         let server =

@@ -16,6 +16,7 @@ use super::emoticon::{Emoticons, Offered};
 use super::give::Gifts;
 use super::invitation::Declined;
 use super::msnftp::Streams;
+use super::offer::Asked;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, convert};
@@ -77,6 +78,7 @@ pub(super) struct Call {
     pub(super) direct: Option<Direct>,
     pub(super) streams: Streams,
     pub(super) emoticons: Emoticons,
+    pub(super) asked: Asked,
     /// How far files are, not said yet.
     pub(super) unsaid: Vec<Progress>,
 }
@@ -110,6 +112,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         direct: None,
         streams: Streams::default(),
         emoticons: Emoticons::default(),
+        asked: Asked::default(),
         unsaid: Vec::new(),
     };
     tasks.spawn(call.run(begin, mailbox));
@@ -163,7 +166,8 @@ impl Call {
         let mut kept_alive = Instant::now();
         loop {
             let idle_at = self.last_said + IDLE;
-            let deadline = [self.transfers.deadline(), self.streams.deadline()].into_iter().flatten().min();
+            let deadlines = [self.transfers.deadline(), self.streams.deadline(), self.asked.deadline()];
+            let deadline = deadlines.into_iter().flatten().min();
             tokio::select! {
                 event = pump.next() => match event {
                     Ok(CallEvent::Received { email, name, content: Content::Invitation(read) }) => {
@@ -203,7 +207,10 @@ impl Call {
                 },
                 ask = mailbox.recv() => match ask {
                     Some(CallAsk::Give { file, reply }) => self.give(&mut pump, file, reply).await,
-                    Some(ask) => self.asked(&mut pump, ask),
+                    Some(CallAsk::Answer { number, accept, reply }) => {
+                        let _ = reply.send(self.answered(&mut pump, number, accept).await); // whoever asked may have gone
+                    }
+                    Some(ask) => self.asked_for(&mut pump, ask),
                     None => break,
                 },
                 happened = direct::next(&mut self.direct) => self.direct_happened(&mut pump, happened).await,
@@ -211,6 +218,7 @@ impl Call {
                 () = late(deadline) => {
                     self.transfers_are_late(&mut pump).await;
                     self.streams_are_late(&mut pump).await;
+                    self.offers_are_late(&mut pump).await;
                 }
                 () = tokio::time::sleep_until(kept_alive + KEEP_ALIVE), if !self.is_quiet() => {
                     kept_alive = Instant::now();
@@ -239,6 +247,7 @@ impl Call {
         }
         self.close_direct().await;
         self.streams_are_lost().await;
+        self.offers_are_lost(None).await;
         self.transfers_are_lost(None).await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.say_progress().await;
@@ -251,7 +260,8 @@ impl Call {
 
     /// Nothing is under way that would be lost with the call.
     fn is_quiet(&self) -> bool {
-        self.sendings.is_empty() && self.transfers.is_idle() && self.gifts.is_idle() && self.streams.is_idle()
+        let nothing_moves = self.transfers.is_idle() && self.gifts.is_idle() && self.streams.is_idle();
+        self.sendings.is_empty() && nothing_moves && self.asked.is_idle()
     }
 
     /// Everybody has gone, and nothing that was begun is under way.
@@ -260,7 +270,8 @@ impl Call {
         (alone || self.leaving) && self.sendings.is_empty() && self.invitations.is_empty()
     }
 
-    fn asked(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
+    /// What is done at once.
+    fn asked_for(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
         match ask {
             CallAsk::Send { message, reply } => {
                 self.last_said = Instant::now();
@@ -270,7 +281,7 @@ impl Call {
                 pump.machine.invite(now(), email.clone());
                 self.invitations.push((email, reply));
             }
-            CallAsk::Give { .. } | CallAsk::Leave => self.leaving = true,
+            CallAsk::Leave => self.leaving = true,
             CallAsk::Typing => {
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
@@ -279,6 +290,8 @@ impl Call {
                     pump.machine.send(now(), Acknowledge::Never, payload);
                 }
             }
+            // These wait for something.
+            CallAsk::Give { .. } | CallAsk::Answer { .. } => {}
         }
     }
 
@@ -373,6 +386,10 @@ impl Call {
             let result = sending.failure.map_or(Ok(()), Err);
             let _ = sending.reply.send(result); // the sender may have given up
         }
+    }
+
+    pub(super) fn handle(&self) -> CallHandle {
+        self.handle.clone()
     }
 
     pub(super) fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {

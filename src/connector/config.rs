@@ -49,6 +49,8 @@ pub struct MsnConfig {
     pub product: Option<Product>,
     /// Groups that are there before anybody has called them together: whose, and who is in them.
     pub groups: Vec<(LoginId, Vec<Email>)>,
+    /// Larger files wait until their owner has taken them.
+    pub ask_above: u64,
     /// Connections for files, besides the server's.
     pub direct: DirectConfig,
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::{CallHandle, Moved};
 use super::face::{self, Face};
+use super::offer::Offers;
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -70,6 +71,8 @@ pub(super) struct LoginTask {
     pub(super) streams: Arc<Semaphore>,
     pub(super) moved: mpsc::Receiver<Moved>,
     pub(super) moves: mpsc::Sender<Moved>,
+    /// Files that wait for the owner's word.
+    pub(super) offers: Offers,
     /// What is shown of the owner.
     pub(super) face: watch::Sender<Option<Arc<Face>>>,
     /// Why there is no session now.
@@ -95,7 +98,22 @@ impl LoginTask {
         let email = crate::msn::ids::Email::parse(login.as_str()).ok();
         let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        Self { shared, login, credentials, asks, cancel, calls, rings, streams, moved, moves, face, why_down }
+        let offers = Offers::default();
+        Self {
+            shared,
+            login,
+            credentials,
+            asks,
+            cancel,
+            calls,
+            rings,
+            streams,
+            moved,
+            moves,
+            offers,
+            face,
+            why_down,
+        }
     }
 
     #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]

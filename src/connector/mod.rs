@@ -19,6 +19,7 @@ mod health;
 mod invitation;
 mod login;
 mod msnftp;
+mod offer;
 mod picture;
 mod progress;
 mod pump;

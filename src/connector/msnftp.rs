@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
 use super::give::Reply;
+use super::offer::Offer;
 use super::pump::Pump;
 use super::transfer::{self, bytes};
 use super::{CallFailure, address};
@@ -24,7 +25,8 @@ use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
 use crate::msn::p2p::safe_name;
 use crate::msn::session::SwitchboardSession;
-use words::{accept, accept_at, cancel, say, target};
+pub(super) use words::cancel;
+use words::{accept, accept_at, say, target};
 
 /// How long their address may take to come.
 const ADDRESS: Duration = Duration::from_secs(30);
@@ -140,29 +142,41 @@ impl Call {
             return Some("offers a file in a way that is not understood here; it was declined".into());
         };
         let name = safe_name(name);
-        let taken = self.take_offer(email, offer, size).await;
-        let Taken { file, door, permit } = match taken {
-            Ok(taken) => taken,
-            Err(reason) => {
-                cancel(pump, offer.cookie, &CancelCode::Reject);
-                return Some(format!(
-                    "offers the file «{name}» ({}); it was declined: {reason}",
-                    bytes(size)
-                ));
-            }
+        let taken = if self.asks_about(size) && size <= self.of.shared.media.limit() {
+            let waiting = Offer::Stream(Box::new(offer.clone()));
+            let asked = self.ask(email, name.clone(), size, waiting).await;
+            asked.map_err(str::to_owned).inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))
+        } else {
+            self.take_stream(pump, email, offer, name.clone(), size).await
         };
+        let reason = taken.err()?;
+        Some(format!("offers the file «{name}» ({}); it was declined: {reason}", bytes(size)))
+    }
+
+    /// Says yes to an offered file, where it can come; else no.
+    pub(super) async fn take_stream(
+        &mut self,
+        pump: &mut Pump<SwitchboardSession>,
+        email: &Email,
+        offer: &Invitation,
+        name: String,
+        size: u64,
+    ) -> Result<(), String> {
+        let taken = self.take_offer(email, offer, size).await;
+        let Taken { file, door, permit } =
+            taken.inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))?;
         let arriving = Arriving { name, size, file, permit };
         let (with, cookie) = (email.clone(), offer.cookie);
         let Some((listener, here)) = door else {
             say(pump, &accept(cookie));
             let deadline = Some(Instant::now() + ADDRESS);
             self.streams.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
-            return None;
+            return Ok(());
         };
         let secret = rand::random();
         say(pump, &accept_at(cookie, here, secret).with("Sender-Connect", "TRUE"));
         self.run_stream(email, cookie, |run| run.receive(address::accept(listener), secret, arriving));
-        None
+        Ok(())
     }
 
     /// Room for an offered file, and where its sender is to connect to if we cannot.
@@ -333,6 +347,9 @@ impl Call {
 
     /// They took an invitation about a file back, or declined ours; false when it is about none that is known.
     pub(super) async fn stream_cancelled(&mut self, email: &Email, cancelled: &Invitation) -> bool {
+        if self.stream_withdrawn(email, cancelled.cookie).await {
+            return true;
+        }
         let Some(stream) = self.streams.take(email, cancelled.cookie) else { return false };
         let code = cancelled.cancel_code().unwrap_or(CancelCode::Other(String::new()));
         match stream.step {

@@ -41,6 +41,9 @@ impl LoginTask {
                     .inspect(CallHandle::leave);
                 Ok(())
             }
+            Request::AnswerFile { conversation, number, accept } => {
+                return self.answer_offer(&conversation, number, accept, reply);
+            }
             Request::Invite { conversation, ghost } => {
                 return self.invite(pump, under_way, &conversation, ghost.as_str(), reply);
             }
@@ -63,6 +66,17 @@ impl LoginTask {
         pump.machine.set_status(now(), status);
         self.credentials.presence = word;
         Ok(())
+    }
+
+    fn answer_offer(&self, conversation: &ConversationId, number: Option<u32>, accept: bool, reply: Reply) {
+        match self.offers.find(conversation, number) {
+            Ok((number, call)) => {
+                self.shared.tasks.spawn(async move {
+                    let _ = reply.send(call.answer(number, accept).await); // whoever asked may have gone
+                });
+            }
+            Err(reason) => drop(reply.send(Err(reason))),
+        }
     }
 
     fn invite(

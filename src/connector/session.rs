@@ -337,6 +337,7 @@ impl LoginTask {
             multi_packet: members.iter().all(able),
             face: self.face.subscribe(),
             streams: self.streams.clone(),
+            offers: self.offers.clone(),
             moved: self.moves.clone(),
             cancel: self.cancel.clone(),
         })

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::Shared;
 use super::call::{Call, time_of_day};
+use super::offer::Offer;
 use super::picture;
 use super::progress::Teller;
 use super::pump::{Pump, now};
@@ -249,25 +250,43 @@ impl Call {
         let is_file =
             |(key, a): &(&(String, TransferId), &Arriving)| key.0 == email.to_key() && a.object.is_none();
         let crowded = self.transfers.files.iter().filter(is_file).count() >= MAX_AT_ONCE;
-        let begun = match crowded {
-            true => Err("too many are on their way already".to_owned()),
-            false => room_for(&self.of.shared, size).await,
-        };
-        match begun {
-            Ok(file) => {
-                let teller = Some(Teller::receiving(&name, &self.ghost(email).name, size));
-                let arriving = Arriving { object: None, name, size, done: 0, teller, file: Some(file) };
-                self.transfers.files.insert((email.to_key(), transfer), arriving);
-                if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| known == email) {
-                    peer.accept(now(), transfer);
-                }
+        let asks = self.asks_about(size) && size <= self.of.shared.media.limit();
+        let taken = match (crowded, asks) {
+            (true, _) => Err("too many are on their way already".to_owned()),
+            (false, false) => self.take(email, transfer, name.clone(), size).await,
+            (false, true) => {
+                let asked = self.ask(email, name.clone(), size, Offer::Packets(transfer)).await;
+                asked.map_err(str::to_owned).inspect_err(|_| self.end_transfer(email, transfer))
             }
+        };
+        if let Err(reason) = taken {
+            let text = format!("offers the file «{name}» ({}); it was declined: {reason}", bytes(size));
+            self.show(email, &text).await;
+        }
+    }
+
+    /// Says yes to a file, where there is room for it; else no.
+    pub(super) async fn take(
+        &mut self,
+        email: &Email,
+        transfer: TransferId,
+        name: String,
+        size: u64,
+    ) -> Result<(), String> {
+        let file = match room_for(&self.of.shared, size).await {
+            Ok(file) => Some(file),
             Err(reason) => {
                 self.end_transfer(email, transfer);
-                let text = format!("offers the file «{name}» ({}); it was declined: {reason}", bytes(size));
-                self.show(email, &text).await;
+                return Err(reason);
             }
+        };
+        let teller = Some(Teller::receiving(&name, &self.ghost(email).name, size));
+        let arriving = Arriving { object: None, name, size, done: 0, teller, file };
+        self.transfers.files.insert((email.to_key(), transfer), arriving);
+        if let Some(peer) = self.transfers.known(email) {
+            peer.accept(now(), transfer);
         }
+        Ok(())
     }
 
     async fn arrived(&mut self, email: &Email, transfer: TransferId, bytes: Bytes) {
@@ -312,6 +331,9 @@ impl Call {
     }
 
     async fn did_not_arrive(&mut self, email: &Email, transfer: TransferId, failure: &TransferFailure) {
+        if self.withdrawn(email, transfer).await {
+            return;
+        }
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
             return self.not_given(email, transfer, failure);
         };

@@ -357,7 +357,15 @@ impl MatrixFrontend {
     }
 
     async fn reaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let Some(portal) = self.own_portal(event)? else { return self.answered(event).await };
+        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
+        let own = self.own_portal(event)?;
+        let asked_here =
+            own.clone().or(self.portal_of(&event.room_id)?.filter(|portal| *portal == management));
+        let Some(asked_here) = asked_here else { return Ok(LocalEvent::Ignored) };
+        if let Some(command) = self.answer_in(event).await? {
+            return Ok(self.as_command(event, asked_here, command));
+        }
+        let Some(portal) = own else { return Ok(LocalEvent::Ignored) };
         let relation = event.content.get("m.relates_to");
         let Some(key) = relation.and_then(|r| r.get("key")).and_then(Value::as_str) else {
             return Ok(LocalEvent::Ignored);
@@ -366,23 +374,16 @@ impl MatrixFrontend {
         Ok(self.said(event, portal, Body::Emote(RichText::plain(format!("reacted {key}")))))
     }
 
-    /// A sign put to one of our questions, by the one who was asked.
-    async fn answered(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
-        let asked_here = self.portal_of(&event.room_id)?.as_ref() == Some(&management);
+    /// The command that a sign put to one of our questions is.
+    async fn answer_in(&self, event: &Event) -> Result<Option<String>, DeliveryError> {
         let relation = event.content.get("m.relates_to");
         let part = |name: &str| relation.and_then(|r| r.get(name)).and_then(Value::as_str);
-        let (Some(question), Some(sign), true) = (part("event_id"), part("key"), asked_here) else {
-            return Ok(LocalEvent::Ignored);
-        };
+        let (Some(question), Some(sign)) = (part("event_id"), part("key")) else { return Ok(None) };
         let question = self.fetch(&event.room_id, question).await?.filter(|q| q.sender == self.config.bot);
         // Clients add a mark for colour to some signs.
         let sign = sign.trim_end_matches('\u{FE0F}');
         let command = question.as_ref().and_then(|q| q.content.get(ANSWERS_KEY)?.get(sign)?.as_str());
-        Ok(match command {
-            Some(command) => self.as_command(event, management, command.to_owned()),
-            None => LocalEvent::Ignored,
-        })
+        Ok(command.map(str::to_owned))
     }
 
     async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {

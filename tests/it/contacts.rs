@@ -29,10 +29,11 @@ async fn question(world: &mut World, who: &str) -> Value {
     asked
 }
 
-async fn react(world: &World, to: &Value, sign: &str) {
+pub(crate) async fn react(world: &World, to: &Value, sign: &str) {
     let relation = json!({"rel_type": "m.annotation", "event_id": to["event_id"], "key": sign});
     let room = to["room_id"].as_str().unwrap();
-    let path = format!("rooms/{room}/send/m.reaction/{}", sign.len() + to["event_id"].to_string().len());
+    let event = to["event_id"].as_str().unwrap().trim_start_matches('$');
+    let path = format!("rooms/{room}/send/m.reaction/{event}-{}", sign.len());
     world.user.call(reqwest::Method::PUT, &path, Some(json!({"m.relates_to": relation}))).await;
 }
 

@@ -127,6 +127,7 @@ fn passport(address: &str) -> Passport {
         client_version: "7".into(),
         locale: "0x0409".into(),
         product: None,
+        ask_above: u64::MAX,
         groups: Vec::new(),
         direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
     })

@@ -424,6 +424,24 @@ pub(crate) struct Gift {
 impl Gift {
     /// Offers a file, and waits for the answer with this code.
     pub(crate) async fn offer(call: &mut Wire, name: &str, size: u64, code: &str) -> Self {
+        let gift = Self::propose(call, name, size).await;
+        gift.answered(call, code).await;
+        gift
+    }
+
+    pub(crate) async fn answered(&self, call: &mut Wire, code: &str) {
+        call.message(&format!("MSNSLP/1.0 {code}")).await;
+    }
+
+    /// Does not offer it any more.
+    pub(crate) async fn withdraw(&self, call: &mut Wire) {
+        let branch = "{14C34859-5987-2B67-BB27-D6DA11CE3377}";
+        let start = "BYE MSNMSGR:alice@example.com MSNSLP/1.0";
+        signal(call, 1050, &message(start, branch, 0, CALL, "sessionclosebody", "")).await;
+    }
+
+    /// Offers a file.
+    pub(crate) async fn propose(call: &mut Wire, name: &str, size: u64) -> Self {
         let mut context = vec![0; 574];
         context[..4].copy_from_slice(&574u32.to_le_bytes());
         context[4] = 2;
@@ -440,7 +458,6 @@ impl Gift {
         let branch = "{14C34859-5987-2B67-BB27-D6DA11CE3370}";
         let start = "INVITE MSNMSGR:alice@example.com MSNSLP/1.0";
         signal(call, 1000, &message(start, branch, 0, CALL, "sessionreqbody", &body)).await;
-        call.message(&format!("MSNSLP/1.0 {code}")).await;
         Self { session, size }
     }
 

@@ -30,6 +30,11 @@ const USAGES: [(&str, &[Usage]); 4] = [
             Usage { name: "invite", arguments: "<e-mail>", does: "calls somebody into this conversation" },
             Usage { name: "nudge", arguments: "", does: "sends a nudge in this conversation" },
             Usage {
+                name: "file",
+                arguments: "accept|decline [number]",
+                does: "answers a contact who offers a large file in this conversation",
+            },
+            Usage {
                 name: "relay",
                 arguments: "<on|off>",
                 does: "lets other people in this conversation's room be heard on MSN, through your account",

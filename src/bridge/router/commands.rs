@@ -87,6 +87,7 @@ impl Router {
             }
             Command::Chat { contact } => self.chat(given, &id, &contact).await.map(Some),
             Command::Invite { contact } => Ok(self.invite(given, &id, &contact).err()),
+            Command::File { accept, number } => Ok(self.answer_file(given, id, accept, number).err()),
             Command::Presence { state } => self.presence(given, id, state).await.map(|()| None),
             Command::Name { name } => {
                 let done = format!("You are called «{name}» now.");
@@ -357,7 +358,7 @@ impl Router {
     }
 
     /// Asks the network for something; the answer is said when it has come.
-    fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
+    pub(super) fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
         let network = self.setup.network.clone();
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         self.requests.spawn(async move {

@@ -1,10 +1,11 @@
 //! From the network and from the inboxes into the portals.
 
 use super::Router;
+use super::offers::Offered;
 use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::ids::PortalKey;
 use crate::bridge::journal::Origin;
 use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
 
@@ -63,6 +64,10 @@ impl Router {
                 super::signals::send(&self.signals, &signal);
                 Ok(())
             }
+            RemoteKind::FileOffered { conversation, sender, number, what, minutes } => {
+                let offered = Offered { sender, number, what, minutes };
+                self.file_offered(&key(conversation), &offered).await
+            }
             RemoteKind::Groups(groups) => {
                 let signal = Signal::Groups { login: login.clone(), groups };
                 super::signals::send(&self.signals, &signal);
@@ -84,7 +89,7 @@ impl Router {
         at: u64,
     ) -> Result<(), BridgeError> {
         let mut entry = self.entry(key, author, content, None);
-        entry.legs.retain(|leg| !matches!(leg, Leg::Remote | Leg::Files));
+        entry.legs.retain(|leg| leg.is_frontend());
         entry.at = at;
         self.append(key, entry, Batch::default()).await
     }

@@ -8,6 +8,7 @@ use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
 use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
+use crate::connector::offer::Offers;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
@@ -23,9 +24,24 @@ pub(in crate::connector) enum Message {
 
 /// What a call is asked.
 pub(in crate::connector) enum CallAsk {
-    Send { message: Message, reply: oneshot::Sender<Result<(), CallFailure>> },
-    Give { file: File, reply: give::Reply },
-    Invite { email: Email, reply: oneshot::Sender<Result<(), String>> },
+    Send {
+        message: Message,
+        reply: oneshot::Sender<Result<(), CallFailure>>,
+    },
+    Give {
+        file: File,
+        reply: give::Reply,
+    },
+    Invite {
+        email: Email,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
+    /// The owner's word about a file that is offered.
+    Answer {
+        number: u32,
+        accept: bool,
+        reply: oneshot::Sender<Result<(), String>>,
+    },
     Typing,
     Leave,
 }
@@ -64,6 +80,14 @@ impl CallHandle {
         let lost = || "the conversation is over".to_owned();
         let (reply, answer) = oneshot::channel();
         self.asks.send(CallAsk::Invite { email, reply }).await.map_err(|_| lost())?;
+        answer.await.map_err(|_| lost())?
+    }
+
+    /// Answers an offer of this call; what is wrong is for people.
+    pub(in crate::connector) async fn answer(&self, number: u32, accept: bool) -> Result<(), String> {
+        let lost = || "that file is not offered any more".to_owned();
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(CallAsk::Answer { number, accept, reply }).await.map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
 
@@ -110,6 +134,7 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
     /// One permit for each file that comes by a stream, in all calls of the login.
     pub(in crate::connector) streams: Arc<Semaphore>,
+    pub(in crate::connector) offers: Offers,
     pub(in crate::connector) moved: mpsc::Sender<Moved>,
     /// The login's own: its calls end with it.
     pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,
@@ -127,7 +152,9 @@ pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
     match ask {
         CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
         CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
-        CallAsk::Invite { reply, .. } => drop(reply.send(Err(failure.to_string()))),
+        CallAsk::Invite { reply, .. } | CallAsk::Answer { reply, .. } => {
+            drop(reply.send(Err(failure.to_string())))
+        }
         CallAsk::Typing | CallAsk::Leave => {}
     }
 }

@@ -53,6 +53,7 @@ impl Call {
     }
 
     pub(super) async fn left(&mut self, email: &Email, idle: bool) {
+        self.offers_are_lost(Some(email)).await;
         self.transfers_are_lost(Some(email)).await;
         self.members.retain(|member| member != email);
         if idle {

@@ -11,7 +11,7 @@ pub(super) fn say(pump: &mut Pump<SwitchboardSession>, invitation: &Invitation) 
     pump.machine.send(now(), Acknowledge::OnFailure, invitation.encode().encode().into());
 }
 
-pub(super) fn cancel(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
+pub(in crate::connector) fn cancel(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
     say(pump, &Invitation::cancel(cookie, code));
 }
 

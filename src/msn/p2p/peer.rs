@@ -298,6 +298,12 @@ impl Peer {
         }
     }
 
+    /// Somebody is asked about what they offer: it may wait until then.
+    pub fn wait_for_answer(&mut self, id: TransferId, until: Instant) {
+        let asked = self.transfers.iter_mut().find(|t| t.id == id && t.stage == Stage::Asked);
+        asked.into_iter().for_each(|transfer| transfer.deadline = until);
+    }
+
     /// Says no to what is asked, withdraws what we offered, or breaks off what is under way.
     pub fn end(&mut self, now: Instant, id: TransferId) {
         let Some(at) = self.transfers.iter().position(|t| t.id == id) else { return };
