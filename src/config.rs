@@ -200,7 +200,19 @@ pub struct FilesSection {
     pub max_total_bytes: u64,
     pub ask_above: u64,
     #[serde(default)]
+    pub links: LinksSection,
+    #[serde(default)]
     pub direct: DirectSection,
+}
+
+/// Files under an address, for people on IRC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinksSection {
+    pub url: String,
+    pub listen: SocketAddr,
+    pub hours: u32,
+    pub max_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,6 +222,13 @@ pub struct DirectSection {
     pub allow: Vec<String>,
     pub announce: Vec<String>,
     pub ports: String,
+}
+
+impl Default for LinksSection {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 29398));
+        Self { url: String::new(), listen, hours: 72, max_bytes: 1 << 30 }
+    }
 }
 
 impl Default for DirectSection {
@@ -224,6 +243,7 @@ impl Default for FilesSection {
             max_bytes: 100 << 20,
             max_total_bytes: 2 << 30,
             ask_above: 100 << 20,
+            links: LinksSection::default(),
             direct: DirectSection::default(),
         }
     }

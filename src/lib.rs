@@ -8,6 +8,7 @@
 //! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge` |
 //! | [`matrix`] | one homeserver: implements a frontend | `bridge` |
 //! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge` |
+//! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge` |
 //! | [`service`] | the embedded MSN service | `msn` |
 //! | [`config`] | every key and its limits | the parts' own settings |
 //! | [`daemon`] | puts it together | everything |
@@ -31,6 +32,7 @@ pub mod config;
 pub mod connector;
 pub mod daemon;
 pub mod irc;
+pub mod links;
 pub mod matrix;
 pub mod msn;
 pub mod service;

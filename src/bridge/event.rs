@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-use super::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
+use super::ids::{ConversationId, EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::media::MediaId;
 
 /// Milliseconds since the epoch.
@@ -221,6 +221,11 @@ pub enum LocalEvent {
     /// One of the users looks different now.
     Portrait {
         user: UserId,
+    },
+    /// Something shown is not to be seen any more, with what is said of that.
+    Removed {
+        entry: EntryId,
+        said: Option<LocalMessage>,
     },
     /// The owner of a conversation left it.
     OwnerLeft {

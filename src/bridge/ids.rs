@@ -50,6 +50,13 @@ opaque! {
     EntryId
 }
 
+impl EntryId {
+    /// Of what a frontend has brought under this name.
+    pub fn brought(leg: Leg, reference: &str) -> Self {
+        Self::new(format!("{leg}:{reference}"))
+    }
+}
+
 /// A conversation and whose view of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PortalKey {

@@ -12,6 +12,7 @@ use super::BridgeError;
 use super::body::Body;
 use super::event::{Author, Timestamp};
 use super::ids::{EntryId, Leg, PortalKey};
+use super::link;
 use super::media::MediaId;
 use super::ports::{Batch, Content, Storage, StorageError, Table};
 use super::record::{decode, encode};
@@ -181,10 +182,10 @@ impl DeadLetter {
     }
 }
 
-/// Files that something in the journal speaks of, and pictures that are kept. What was given up is told, and its file
+/// Files that something in the journal speaks of, shared ones, and pictures that are kept. What was given up is told, and its file
 /// goes.
 pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
-    let mut used = HashSet::new();
+    let mut used = link::media(storage)?;
     let mut after: Option<Vec<u8>> = None;
     loop {
         let rows = storage.scan(Table::Pictures, &[], after.as_deref(), 256)?;

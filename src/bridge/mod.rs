@@ -11,6 +11,7 @@ pub mod event;
 pub mod ids;
 pub mod inbox;
 pub mod journal;
+pub mod link;
 pub mod login;
 pub mod media;
 mod portal;

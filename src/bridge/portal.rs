@@ -3,6 +3,7 @@
 //! One serial queue for each leg: order holds, and a leg that is down holds only itself. Memory does not grow with what
 //! waits: entries are read from the store when their turn comes.
 
+mod attach;
 mod leg;
 
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::BridgeError;
-use super::body::{Attachment, Body, Emoticon, Image};
+use super::body::Body;
 use super::event::Author;
 use super::ids::{EntryId, Leg, PortalKey};
 use super::journal::{Cursors, DeadLetter, Entry, Next, trim_dead_letters};
-use super::media::Media;
+use super::link::{self, Links};
+use super::media::{File, Media};
 use super::ports::{Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency};
 use super::router::Reports;
 use leg::LegQueue;
@@ -33,9 +35,6 @@ const MAX_BACKLOG: u64 = 100;
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long words wait for the small pictures in them, and for how many.
-const EMOTICON_TIME: Duration = Duration::from_secs(4);
-const MAX_EMOTICONS: usize = 5;
 
 /// What a portal's task is told.
 #[derive(Debug)]
@@ -70,6 +69,7 @@ pub(super) struct Surroundings {
     /// Told that the loop turns, for the watchdog.
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
     pub(super) media: Arc<dyn Media>,
+    pub(super) links: Option<Arc<Links>>,
 }
 
 pub(super) struct Portal {
@@ -250,19 +250,26 @@ impl Portal {
             at: attempt.entry.at,
             unconfirmed,
             emoticons: Vec::new(),
+            links: Vec::new(),
             missed: queue.missed,
         };
-        let network = self.around.network.clone();
+        let Surroundings { network, links, storage, .. } = self.around.clone();
         let frontend = self.frontend(leg);
         let source = attempt.entry.origin.as_ref().and_then(|origin| self.frontend(origin.leg));
         self.under_way.spawn(async move {
             let delivered = async {
                 match frontend {
+                    Some(frontend) if leg == Leg::Irc => {
+                        let delivery = attach::for_irc(links.as_deref(), &*storage, source, delivery).await;
+                        frontend.deliver(delivery).await
+                    }
                     Some(frontend) => frontend.deliver(delivery).await,
                     None if leg == Leg::Remote => {
-                        network.deliver(with_emoticons(source, delivery).await).await
+                        network.deliver(attach::with_emoticons(source, delivery).await).await
                     }
-                    None if leg == Leg::Files => deliver_file(source, &*network, delivery).await,
+                    None if leg == Leg::Files => {
+                        attach::deliver_file(links.as_deref(), source, &*network, delivery).await
+                    }
                     None => Err(DeliveryError::permanent("this side is not configured any more")),
                 }
             };
@@ -320,7 +327,11 @@ impl Portal {
             synced.await?;
         }
         // Nothing speaks of it any more: its room is for others.
-        if let Some(file) = file.filter(|_| self.cursors.is_done(attempt.sequence, &attempt.entry)) {
+        let over = |file: &&File| {
+            self.cursors.is_done(attempt.sequence, &attempt.entry)
+                && !link::is_shared(&*self.around.storage, &file.media)
+        };
+        if let Some(file) = file.filter(over) {
             self.around.media.discard(&file.media);
         }
         Ok(())
@@ -399,44 +410,6 @@ fn confirming(entry: &Entry) -> Leg {
         Content::Said { body: Body::Attachment(_) } => Leg::Files,
         _ => Leg::Remote,
     }
-}
-
-/// Brings the small pictures of a text to the disk: as many, and as fast, as nobody minds waiting for.
-async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Delivery) -> Delivery {
-    let Content::Said { body: Body::Text(text) } = &delivery.content else { return delivery };
-    let Some(frontend) = source.filter(|_| !text.emoticons.is_empty()) else { return delivery };
-    let until = Instant::now() + EMOTICON_TIME;
-    let mut brought = Vec::new();
-    for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
-        let Image::Source { source } = image else { continue };
-        let attachment = Attachment { source: source.clone(), name: shortcut.clone(), caption: None };
-        match tokio::time::timeout_at(until, frontend.fetch(&attachment)).await {
-            Ok(Ok(file)) => brought.push((shortcut.clone(), file)),
-            // Its shortcut says what it was.
-            Ok(Err(error)) => tracing::info!(%error, "an emoticon was not fetched"),
-            Err(_) => tracing::info!("an emoticon was not fetched in time"),
-        }
-    }
-    delivery.emoticons = brought;
-    delivery
-}
-
-/// Fetches an attachment from where it was sent, and gives it to the network.
-async fn deliver_file(
-    source: Option<Arc<dyn Frontend>>,
-    network: &dyn Network,
-    delivery: Delivery,
-) -> Result<(), DeliveryError> {
-    let Content::Said { body: Body::Attachment(attachment) } = &delivery.content else { return Ok(()) };
-    let Some(frontend) = source else {
-        return Err(DeliveryError::permanent("the side that it came from is not configured any more"));
-    };
-    // Nothing is fetched that could not be given.
-    let ready = network.contacts(&delivery.portal.receiver).await;
-    ready.map_err(|reason| DeliveryError::LegDown { reason })?;
-    let file = frontend.fetch(attachment).await?;
-    let content = Content::Said { body: Body::File(file) };
-    network.deliver(Delivery { content, ..delivery }).await
 }
 
 async fn sleep_until(at: Option<Instant>) {

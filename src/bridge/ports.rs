@@ -27,8 +27,18 @@ pub struct Delivery {
     pub unconfirmed: bool,
     /// The small pictures that a text for the network uses, with what stands for each.
     pub emoticons: Vec<(String, File)>,
+    /// Addresses of what this side cannot show.
+    pub links: Vec<Link>,
     /// Entries before this one that were passed over, because they had become too old or too many.
     pub missed: u64,
+}
+
+/// An address, and what it is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// A file's name, or what stands for a small picture.
+    pub of: String,
+    pub address: String,
 }
 
 /// What an entry holds.
@@ -266,6 +276,11 @@ pub trait Network: Send + Sync {
     /// Ends a login's session.
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()>;
 
+    /// Whether files can be given in this conversation; where not, their addresses are said if there are any.
+    fn takes_files(&self, _portal: &PortalKey) -> bool {
+        true
+    }
+
     /// Resolves when the network confirmed the message, or with the reason why it did not.
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
 
@@ -297,10 +312,12 @@ pub enum Table {
     Requests,
     /// Pictures that are kept, by their digests.
     Pictures,
+    /// Files that are shared under an address: sealed, their names are people's.
+    Links,
 }
 
 impl Table {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -314,16 +331,20 @@ impl Table {
         Self::Members,
         Self::Requests,
         Self::Pictures,
+        Self::Links,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
     pub fn is_sealed(self) -> bool {
-        matches!(self, Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters)
+        matches!(self, Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters | Self::Links)
     }
 
     /// Whether an export leaves it out: what is on its way belongs to this store only.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Journal | Self::Inbox | Self::Cursors | Self::Seen | Self::Pictures)
+        matches!(
+            self,
+            Self::Journal | Self::Inbox | Self::Cursors | Self::Seen | Self::Pictures | Self::Links
+        )
     }
 }
 

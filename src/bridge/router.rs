@@ -24,6 +24,7 @@ use super::event::{Author, LocalEvent, RemoteEvent, Timestamp};
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
+use super::link::Links;
 use super::login::Login;
 use super::media::Media;
 use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
@@ -54,6 +55,8 @@ pub struct Setup {
     /// Called when a loop turns, for the watchdog.
     pub heartbeat: Arc<dyn Fn() + Send + Sync>,
     pub media: Arc<dyn Media>,
+    /// Where files are shared, if anywhere.
+    pub links: Option<Arc<Links>>,
     pub cancel: CancellationToken,
     /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
     pub broken: CancellationToken,
@@ -181,6 +184,7 @@ impl Router {
             cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
             media: setup.media.clone(),
+            links: setup.links.clone(),
         };
         let mut logins = Login::load_all(&*setup.storage)?;
         // Their owners have not been seen yet.
@@ -305,7 +309,7 @@ impl Router {
         let came_from = origin.as_ref().map(|origin| origin.leg);
         let id = match &origin {
             // The same on every reading, should this be interrupted.
-            Some(origin) => EntryId::new(format!("{}:{}", origin.leg, origin.reference)),
+            Some(origin) => EntryId::brought(origin.leg, &origin.reference),
             None => EntryId::new((self.setup.names)()),
         };
         let has_file = matches!(&content, Content::Said { body: Body::Attachment(_) });

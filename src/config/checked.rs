@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use ruma::{OwnedUserId, ServerName, UserId};
@@ -12,11 +13,15 @@ use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::ports::Permissions;
 use crate::connector::{DirectConfig, MsnConfig, Proxy, Transport};
 use crate::irc::IrcConfig;
+use crate::links::LinksConfig;
 use crate::matrix::MatrixConfig;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, HostPort};
 use crate::service::{AccountLine, parse_accounts};
+
+/// Characters of the address that links begin with: they must fit in a line of IRC.
+const MAX_LINK_URL: usize = 100;
 
 /// A configuration that is right.
 #[derive(Debug, Clone)]
@@ -24,6 +29,8 @@ pub struct Checked {
     pub matrix: MatrixConfig,
     pub msn: MsnConfig,
     pub irc: IrcConfig,
+    /// Where files are shared, if anywhere.
+    pub links: Option<LinksConfig>,
     pub server: MsnServer,
     pub permissions: PermissionTable,
     pub logins: Vec<CheckedLogin>,
@@ -91,6 +98,7 @@ impl Config {
             matrix,
             msn,
             irc: self.check_irc()?,
+            links: self.check_links()?,
             server,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,
@@ -238,6 +246,37 @@ impl Config {
             announce: section.announce.iter().map(address).collect::<Result<_, _>>()?,
             ports,
         })
+    }
+
+    fn check_links(&self) -> Result<Option<LinksConfig>, ConfigError> {
+        let section = &self.files.links;
+        if section.url.is_empty() {
+            return Ok(None);
+        }
+        let url = reqwest::Url::parse(&section.url).ok();
+        let is_right = url.is_some_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if !is_right || section.url.len() > MAX_LINK_URL {
+            let allowed = "an address of at most 100 characters, as in https://bridge.example.org/files";
+            return Err(ConfigError::value("files.links.url", &section.url, allowed));
+        }
+        if !(1..=24 * 365).contains(&section.hours) {
+            return Err(ConfigError::value("files.links.hours", section.hours, "1 to 8760"));
+        }
+        if section.max_bytes > self.files.max_total_bytes {
+            let allowed = "at most files.max_total_bytes";
+            return Err(ConfigError::value("files.links.max_bytes", section.max_bytes, allowed));
+        }
+        Ok(Some(LinksConfig {
+            url: section.url.trim_end_matches('/').to_owned(),
+            listen: section.listen,
+            keep: Duration::from_secs(u64::from(section.hours) * 3600),
+            budget: section.max_bytes,
+        }))
     }
 
     fn embedded_accounts(&self) -> Result<Vec<AccountLine>, ConfigError> {

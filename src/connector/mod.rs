@@ -47,7 +47,7 @@ pub use ticket::Passport;
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
-use crate::bridge::ids::{ConversationId, GhostId, LoginId};
+use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{ContactLine, Content, Delivery, DeliveryError, Network, Request, Storage};
@@ -240,6 +240,10 @@ impl Network for MsnConnector {
             handle.cancel.cancel();
             handle.mailbox.closed().await;
         })
+    }
+
+    fn takes_files(&self, portal: &PortalKey) -> bool {
+        !group::is_group(&portal.conversation)
     }
 
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {

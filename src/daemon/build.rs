@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::sharing::Sharing;
 use super::watch::Heartbeat;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
@@ -89,6 +90,8 @@ pub(super) async fn start(
     let permissions = Arc::new(checked.permissions.clone());
     let media = open_media(config)?;
 
+    let links = checked.links.as_ref().map(|links| Sharing::new(links, &key, storage.clone(), media.clone()));
+
     let homeserver = Homeserver::new(&checked.matrix).await?;
     let alias_of = Box::new(move |portal: &PortalKey| {
         let hash = key.derive(&format!("alias\0{portal}"));
@@ -100,6 +103,7 @@ pub(super) async fn start(
         storage.clone(),
         permissions.clone(),
         media.clone(),
+        links.as_ref().map(|sharing| sharing.links.clone()),
         alias_of,
     );
     let matrix = Arc::new(matrix);
@@ -130,6 +134,7 @@ pub(super) async fn start(
         names: Arc::new(|| format!("{:032x}", rand::random::<u128>())),
         heartbeat: heartbeat.beat(),
         media: media.clone(),
+        links: links.as_ref().map(|sharing| sharing.links.clone()),
         cancel: core.clone(),
         broken: broken.clone(),
         tasks: core_tasks.clone(),
@@ -165,6 +170,9 @@ pub(super) async fn start(
             tracing::error!(%error, "the homeserver's endpoint stopped");
         }
     });
+    if let (Some(sharing), Some(config)) = (links, &checked.links) {
+        sharing.start(config, media.clone(), &intake, &intake_tasks).await?;
+    }
     intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
     intake_tasks.spawn(learn_limit(matrix.clone(), media.clone(), intake.clone()));
     intake_tasks.spawn(sweep_media(media, store.clone(), intake.clone()));
@@ -202,7 +210,7 @@ fn forward_signals(
     sender
 }
 
-fn time_of_day() -> u64 {
+pub(super) fn time_of_day() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -2,6 +2,7 @@
 
 mod homeserver;
 mod outside;
+mod sharing;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -68,6 +69,9 @@ async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     findings.extend(outside::msn(checked).await);
     for (name, network) in &checked.irc.networks {
         findings.push(outside::irc(name, network).await);
+    }
+    if let Some(links) = &checked.links {
+        findings.push(sharing::look(links).await);
     }
     findings
 }

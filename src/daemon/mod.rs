@@ -7,6 +7,7 @@ mod init;
 mod logging;
 mod notify;
 mod run;
+mod sharing;
 mod signals;
 mod transfer;
 mod watch;

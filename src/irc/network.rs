@@ -152,10 +152,11 @@ impl Network {
         }
         match self.speaker(relay, &delivery.author).await {
             Some((puppet, nick)) => {
-                let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: None });
+                let voice = Voice { nick: &nick, prefix: None };
+                let lines = outbound::lines(body, &relay.channel, &voice, &delivery.links);
                 Ok(puppet.say(lines).await?)
             }
-            None => self.say_as_bot(relay, &delivery.author, body).await,
+            None => self.say_as_bot(relay, &delivery, body).await,
         }
     }
 
@@ -171,7 +172,7 @@ impl Network {
         };
         let own = self.own.people.iter().filter(|person| person.user == *user);
         for target in own.filter_map(|person| mask::nick(&person.mask)) {
-            let lines = outbound::lines(body, target, &Voice { nick: &nick, prefix: None });
+            let lines = outbound::lines(body, target, &Voice { nick: &nick, prefix: None }, &[]);
             match self.bot.say(lines).await {
                 // They are not on IRC now; they are told on Matrix too.
                 Ok(()) | Err(SayFailure::Refused(_)) => {}
@@ -184,7 +185,7 @@ impl Network {
     async fn say_as_bot(
         &self,
         relay: &RelayConfig,
-        author: &Author,
+        delivery: &Delivery,
         body: &Body,
     ) -> Result<(), DeliveryError> {
         let nick = match self.bot.settled(PATIENCE).await {
@@ -194,12 +195,13 @@ impl Network {
                 return Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")));
             }
         };
-        let name = match author {
+        let name = match &delivery.author {
             Author::Ghost(ghost) => Some(ghost.name.as_str()),
             Author::Owner { name } | Author::Relayed { name } => Some(name.as_str()),
             Author::Bridge => None,
         };
-        let lines = outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: name });
+        let lines =
+            outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: name }, &delivery.links);
         Ok(self.bot.say(lines).await?)
     }
 

@@ -3,6 +3,7 @@
 use super::session::Line;
 use super::{mirc, split};
 use crate::bridge::body::{Body, RichText};
+use crate::bridge::ports::Link;
 
 /// What a speaker is called where the bot speaks for them.
 pub(super) struct Voice<'a> {
@@ -13,15 +14,19 @@ pub(super) struct Voice<'a> {
 }
 
 /// The lines of a body in a channel. `about` of a notice names whom it is for.
-pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> {
+pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>, links: &[Link]) -> Vec<Line> {
     match body {
-        Body::Text(text) => said(text, channel, voice, false),
+        Body::Text(text) => {
+            let pictures = links.iter().map(|Link { of, address }| format!("{of} {address}"));
+            let pictures = pictures.flat_map(|line| said(&RichText::plain(line), channel, voice, false));
+            said(text, channel, voice, false).into_iter().chain(pictures).collect()
+        }
         Body::Emote(text) => said(text, channel, voice, true),
         Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
-        Body::File(sent) => file(&sent.name, channel, voice),
+        Body::File(sent) => file(&sent.name, links, channel, voice),
         Body::Attachment(sent) => {
             let words = sent.caption.iter().flat_map(|words| said(words, channel, voice, false));
-            file(&sent.name, channel, voice).into_iter().chain(words).collect()
+            file(&sent.name, links, channel, voice).into_iter().chain(words).collect()
         }
         Body::Notice { text, about } => {
             let target =
@@ -31,7 +36,7 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>) -> Vec<Line> 
             let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
             pieces.map(|text| Line::Notice { target: target.to_owned(), text: text.to_owned() }).collect()
         }
-        Body::Question { text, .. } => lines(&Body::notice(text.clone()), channel, voice),
+        Body::Question { text, .. } => lines(&Body::notice(text.clone()), channel, voice, &[]),
     }
 }
 
@@ -43,17 +48,21 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
     line
 }
 
+/// Bytes of a file's name and its address that surely fit in one line.
+const MAX_TOGETHER: usize = 250;
 /// The longest name put in front of a line, in bytes.
 const MAX_NAME: usize = 64;
 
-/// That there is a file, which IRC cannot show.
-fn file(name: &str, channel: &str, voice: &Voice<'_>) -> Vec<Line> {
-    said(
-        &RichText::plain(format!("sent the file «{name}», which is in the Matrix room")),
-        channel,
-        voice,
-        true,
-    )
+/// That there is a file, which IRC cannot show, and where it is to be had: an address is never cut.
+fn file(name: &str, links: &[Link], channel: &str, voice: &Voice<'_>) -> Vec<Line> {
+    let text = match links.first() {
+        None => format!("sent the file «{name}», which is in the Matrix room"),
+        Some(Link { address, .. }) if name.len() + address.len() > MAX_TOGETHER => {
+            format!("sent the file «{name}»:\n{address}")
+        }
+        Some(Link { address, .. }) => format!("sent the file «{name}»: {address}"),
+    };
+    said(&RichText::plain(text), channel, voice, true)
 }
 
 fn said(text: &RichText, channel: &str, voice: &Voice<'_>, action: bool) -> Vec<Line> {
@@ -92,17 +101,17 @@ mod tests {
     fn lines_carry_the_name_where_the_bot_speaks() {
         let text = Body::Text(RichText::plain("one\ntwo"));
         let own = Voice { nick: "bob[m]", prefix: None };
-        assert_eq!(texts(lines(&text, "#c", &own)), ["#c one", "#c two"]);
+        assert_eq!(texts(lines(&text, "#c", &own, &[])), ["#c one", "#c two"]);
         let bot = Voice { nick: "bot", prefix: Some("Bo\r\nb") };
-        assert_eq!(texts(lines(&text, "#c", &bot)), ["#c <Bo b> one", "#c <Bo b> two"]);
+        assert_eq!(texts(lines(&text, "#c", &bot, &[])), ["#c <Bo b> one", "#c <Bo b> two"]);
     }
 
     #[test]
     fn notices_go_to_the_one_they_are_about() {
         let notice = Body::Notice { text: "no".into(), about: Some("eve 17".into()) };
-        assert_eq!(texts(lines(&notice, "#c", &Voice { nick: "bot", prefix: None })), ["eve no"]);
+        assert_eq!(texts(lines(&notice, "#c", &Voice { nick: "bot", prefix: None }, &[])), ["eve no"]);
         assert_eq!(
-            texts(lines(&Body::Nudge, "#c", &Voice { nick: "bob", prefix: None })),
+            texts(lines(&Body::Nudge, "#c", &Voice { nick: "bob", prefix: None }, &[])),
             ["#c \x01ACTION sent a nudge\x01"]
         );
     }

@@ -98,6 +98,9 @@ impl MatrixFrontend {
                 _ => content,
             };
             let event = self.send_message(room, &speaker, &id, content, delivery.at).await?;
+            if let (Body::File(_), Some(links)) = (body, &self.links) {
+                links.shown_as(&delivery.id, event.as_str());
+            }
             if let Body::Question { answers, .. } = body {
                 self.offer(room, &event, answers).await;
             }

@@ -11,7 +11,7 @@ use super::outbound::{ANSWERS_KEY, ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_jso
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{EntryId, Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
 use crate::bridge::record::PortalRecord;
 
@@ -264,19 +264,23 @@ impl MatrixFrontend {
     }
 
     fn said(&self, event: &Event, portal: PortalKey, body: Body) -> LocalEvent {
-        let author = Author::Owner { name: event.sender.localpart().to_owned() };
-        self.said_by(event, portal, author, body)
+        LocalEvent::Message(self.message_of(event, portal, body))
     }
 
     fn said_by(&self, event: &Event, portal: PortalKey, author: Author, body: Body) -> LocalEvent {
-        LocalEvent::Message(LocalMessage {
+        LocalEvent::Message(LocalMessage { author, ..self.message_of(event, portal, body) })
+    }
+
+    /// What the sender of an event says, as the owner of the conversation.
+    fn message_of(&self, event: &Event, portal: PortalKey, body: Body) -> LocalMessage {
+        LocalMessage {
             portal,
             leg: Leg::Matrix,
-            author,
+            author: Author::Owner { name: event.sender.localpart().to_owned() },
             reference: event.event_id.to_string(),
             body,
             at: event.origin_server_ts,
-        })
+        }
     }
 
     /// Whether other members of the room are heard on the network.
@@ -387,18 +391,22 @@ impl MatrixFrontend {
     }
 
     async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let Some(portal) = self.own_portal(event)? else { return Ok(LocalEvent::Ignored) };
+        let portal = self.portal_of(&event.room_id)?.filter(|portal| portal.management_user().is_none());
+        let Some(portal) = portal else { return Ok(LocalEvent::Ignored) };
         let redacted = event
             .text("redacts")
             .map(str::to_owned)
             .or_else(|| event.redacts.as_ref().map(ToString::to_string));
         let Some(redacted) = redacted else { return Ok(LocalEvent::Ignored) };
-        let target = self.fetch(&event.room_id, &redacted).await?;
-        let was_said = target.is_some_and(|e| e.kind == "m.room.message" && e.sender == event.sender);
-        if !was_said {
-            return Ok(LocalEvent::Ignored);
-        }
-        Ok(self.said(event, portal, Body::Emote(RichText::plain("deleted a message"))))
+        let shown = self.links.as_ref().and_then(|links| links.entry_shown_as(&redacted));
+        let entry = shown.unwrap_or_else(|| EntryId::brought(Leg::Matrix, &redacted));
+        let said = match self.own_portal(event)? {
+            Some(_) => self.fetch(&event.room_id, &redacted).await?,
+            None => None,
+        };
+        let said = said.filter(|e| e.kind == "m.room.message" && e.sender == event.sender);
+        let deleted = || self.message_of(event, portal, Body::Emote(RichText::plain("deleted a message")));
+        Ok(LocalEvent::Removed { entry, said: said.map(|_| deleted()) })
     }
 
     /// The conversation this was done in, if its owner did it.

@@ -36,6 +36,7 @@ pub use spaces::run as file_rooms;
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId as BridgeUser};
+use crate::bridge::link::Links;
 use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
 
@@ -52,6 +53,7 @@ pub struct MatrixFrontend {
     presence: presence::Board,
     filing: spaces::Filing,
     media: Arc<dyn Media>,
+    links: Option<Arc<Links>>,
     /// For what ruma's requests would hold in memory as a whole.
     http: reqwest::Client,
 }
@@ -84,6 +86,7 @@ impl MatrixFrontend {
         storage: Arc<dyn Storage>,
         permissions: Arc<dyn Permissions>,
         media: Arc<dyn Media>,
+        links: Option<Arc<Links>>,
         alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
     ) -> Self {
         let known = Mutex::new(Known::default());
@@ -98,6 +101,7 @@ impl MatrixFrontend {
             presence,
             filing,
             media,
+            links,
             http: media::client(),
         }
     }

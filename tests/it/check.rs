@@ -42,10 +42,18 @@ async fn every_kind_of_broken_setup_is_named_with_a_cure() {
     let elsewhere = format!("127.0.0.1:{}", free_port());
     let nobody = format!("127.0.0.1:{}", free_port());
     let irc = "permissions:\n";
+    let port = free_port();
+    let links =
+        |url: &str| format!("files: {{links: {{url: '{url}', listen: '127.0.0.1:{port}'}}}}\npermissions:\n");
+    let no_links = links("http://127.0.0.1:1");
     let irc_refused = format!(
         "irc: {{networks: {{test: {{server: 127.0.0.1, port: {}, tls: false}}}}}}\npermissions:\n",
         free_port()
     );
+    bridge.append_config(&links(&format!("http://127.0.0.1:{port}")).replace(irc, ""));
+    let (ok, said) = bridge.run(&["check"]);
+    assert!(ok && said.contains("links to files, under"), "{said}");
+    bridge.cut_config("files:");
     for (from, to, cause, cure) in [
         (as_token.as_str(), "wrong", "has not loaded that file", "app_service_config_files"),
         (hs_token.as_str(), "wrong", "another token: hs_token", "make hs_token the same"),
@@ -54,6 +62,7 @@ async fn every_kind_of_broken_setup_is_named_with_a_cure() {
         ("hs_token:", "ghost_prefix: other_\n  hs_token:", "do not cover the ghosts", "regex"),
         (&service.notification, &nobody, "MSN server", "correct msn.server"),
         (&service.nexus, "http://192.0.2.1/rdr/pprdr.asp", "not be encrypted", "https://"),
+        (irc, &no_links, "links to files would lead to http://127.0.0.1:1,", "correct files.links.url"),
         (irc, &irc_refused, "IRC network «test»", "irc.networks.test"),
         (irc, "store: {directory: accounts.txt/store}\npermissions:\n", "cannot be made", "store.directory"),
         ("hs_token:", "colour: red\n  hs_token:", "colour", "bridge.example.yaml"),

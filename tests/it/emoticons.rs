@@ -9,14 +9,14 @@ use crate::chat::World;
 use crate::support::files::{field, message, next_signal, packet, receive, send, signal};
 use crate::support::msn::{Peer, Wire, text};
 
-fn picture(red: u8) -> Vec<u8> {
+pub(crate) fn picture(red: u8) -> Vec<u8> {
     let picture = image::RgbImage::from_pixel(19, 19, image::Rgb([red, 90, 10]));
     let mut data = std::io::Cursor::new(Vec::new());
     picture.write_to(&mut data, image::ImageFormat::Png).unwrap();
     data.into_inner()
 }
 
-fn object(kind: u32, data: &[u8]) -> String {
+pub(crate) fn object(kind: u32, data: &[u8]) -> String {
     let digest = STANDARD.encode(Sha1::digest(data));
     format!(
         "<msnobj Creator=\"bob@example.com\" Size=\"{}\" Type=\"{kind}\" Location=\"TFR1.tmp\" Friendly=\"AAA=\" SHA1D=\"{digest}\"/>",
@@ -24,13 +24,13 @@ fn object(kind: u32, data: &[u8]) -> String {
     )
 }
 
-async fn announce(call: &mut Wire, content_type: &str, body: &str) {
+pub(crate) async fn announce(call: &mut Wire, content_type: &str, body: &str) {
     let payload = format!("MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n{body}");
     call.payload("N", payload.as_bytes()).await;
 }
 
 /// Answers the next question for an object with these data.
-async fn give(call: &mut Wire, data: &[u8]) {
+pub(crate) async fn give(call: &mut Wire, data: &[u8]) {
     let wanted = loop {
         let text = next_signal(call).await;
         if text.contains("EUF-GUID: {A4268EEC") {

@@ -8,7 +8,10 @@ use crate::support::msn::{Peer, Wire, text};
 
 /// Bob, Carol and Alice in one call, the two peers' ends of it, and the room of it.
 async fn three() -> (World, [Peer; 2], [Wire; 2], String) {
-    let world = World::start_with_friends().await;
+    three_of(World::start_with_friends().await).await
+}
+
+pub(crate) async fn three_of(world: World) -> (World, [Peer; 2], [Wire; 2], String) {
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
     let (world, bobs, carols, room) = call_of_three(world, &mut bob, &mut carol, "the three of us").await;

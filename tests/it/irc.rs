@@ -5,9 +5,9 @@ use crate::support::irc::{Ngircd, Person};
 use crate::support::msn::{Peer, formatted, text};
 use crate::support::synapse::SERVER_NAME;
 
-const CHANNEL: &str = "#friends";
+pub(crate) const CHANNEL: &str = "#friends";
 
-fn relay_config(port: u16, contacts: &[&str]) -> String {
+pub(crate) fn relay_config(port: u16, contacts: &[&str]) -> String {
     let relays: String = contacts
         .iter()
         .map(|contact| {

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 /// A module and what it may use of ours, besides itself.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("msn", &[]),
     ("bridge", &[]),
     ("store", &["bridge"]),
     ("connector", &["msn", "bridge"]),
     ("matrix", &["bridge"]),
     ("irc", &["bridge"]),
+    ("links", &["bridge"]),
     ("service", &["msn"]),
-    ("config", &["msn", "bridge", "connector", "matrix", "irc", "service"]),
+    ("config", &["msn", "bridge", "connector", "matrix", "irc", "links", "service"]),
 ];
 
 fn rust_files(directory: &Path, out: &mut Vec<std::path::PathBuf>) {

@@ -21,6 +21,7 @@ mod irc;
 mod kills;
 mod large;
 mod layering;
+mod links;
 mod msnftp;
 mod old_clients;
 mod outage;

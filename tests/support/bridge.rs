@@ -44,6 +44,14 @@ impl Bridge {
         std::fs::write(&file, format!("{old}{text}")).expect("bridge.yaml");
     }
 
+    /// Removes the last section, which begins so.
+    pub(crate) fn cut_config(&self, section: &str) {
+        let file = self.directory.join("bridge.yaml");
+        let whole = std::fs::read_to_string(&file).expect("bridge.yaml");
+        let at = whole.rfind(&format!("\n{section}")).expect("the section");
+        std::fs::write(&file, &whole[..=at]).expect("bridge.yaml");
+    }
+
     pub(crate) fn set_homeserver(&self, url: &str) {
         self.set("url", url);
     }

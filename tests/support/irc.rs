@@ -85,6 +85,11 @@ impl Person {
         self.raw(&format!("PRIVMSG {channel} :{text}\r\n")).await;
     }
 
+    /// How many lines heard and not asked for contain this.
+    pub(crate) fn unread(&self, part: &str) -> usize {
+        self.unread.iter().filter(|line| line.contains(part)).count()
+    }
+
     /// The next line that contains this; earlier ones are kept.
     pub(crate) async fn line(&mut self, part: &str) -> String {
         if let Some(at) = self.unread.iter().position(|line| line.contains(part)) {

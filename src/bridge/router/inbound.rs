@@ -112,6 +112,18 @@ impl Router {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())
             }
+            LocalEvent::Removed { entry, said } => {
+                if let Some(links) = self.setup.links.clone() {
+                    links.revoke(&entry).await?;
+                }
+                match said {
+                    Some(message) => self.local_message(message, with).await,
+                    None => {
+                        drop(self.setup.storage.commit(with, Urgency::Soon));
+                        Ok(())
+                    }
+                }
+            }
             LocalEvent::OwnerLeft { portal } => {
                 let (network, login) = (self.setup.network.clone(), portal.receiver);
                 self.setup.tasks.spawn(async move {

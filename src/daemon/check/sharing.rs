@@ -1,0 +1,51 @@
+//! Whether the addresses of shared files lead here.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::Finding;
+use crate::links::{GREETING, LinksConfig};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) async fn look(config: &LinksConfig) -> Finding {
+    // A port that is taken is taken by the running bridge: it answers for itself.
+    let served = TcpListener::bind(config.listen).await.map(|listener| {
+        let router = Router::new().route("/", get(|| async { GREETING }));
+        tokio::spawn(async move { axum::serve(listener, router).await })
+    });
+    let found = ask(&format!("{}/", config.url)).await;
+    if let Ok(task) = served {
+        task.abort();
+    }
+    let wrong = match found {
+        Ok(text) if text == GREETING => {
+            return Finding::Fine(format!("links to files, under {}", config.url));
+        }
+        Ok(_) => "something else answers there".to_owned(),
+        Err(error) => error,
+    };
+    let cure = format!(
+        "have the web server at files.links.url pass what is below it on to http://{}/, or correct files.links.url or \
+         files.links.listen",
+        config.listen
+    );
+    Finding::problem(
+        format!("links to files would lead to {}, which is not this bridge: {wrong}", config.url),
+        cure,
+    )
+}
+
+async fn ask(url: &str) -> Result<String, String> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    let answer = client.get(url).send().await.map_err(|error| error.to_string())?;
+    let answer = answer.error_for_status().map_err(|error| error.to_string())?;
+    let length = answer.content_length().unwrap_or(0);
+    if length > GREETING.len() as u64 {
+        return Ok(String::new());
+    }
+    answer.text().await.map_err(|error| error.to_string())
+}

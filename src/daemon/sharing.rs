@@ -1,0 +1,53 @@
+//! Files under an address: the core's part and the server, put together.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::build::time_of_day;
+use crate::bridge::link::{Links, Terms};
+use crate::bridge::media::Media;
+use crate::bridge::ports::Storage;
+use crate::links::{LinksConfig, Signer, serve};
+use crate::store::SealingKey;
+
+pub(super) struct Sharing {
+    pub(super) links: Arc<Links>,
+    signer: Arc<Signer>,
+}
+
+impl Sharing {
+    pub(super) fn new(
+        config: &LinksConfig,
+        key: &SealingKey,
+        storage: Arc<dyn Storage>,
+        media: Arc<dyn Media>,
+    ) -> Self {
+        let key = key.clone();
+        let signer = Arc::new(Signer::new(&config.url, Box::new(move |text| key.derive(text))));
+        let terms = Terms { keep: config.keep, budget: config.budget };
+        let address = {
+            let signer = signer.clone();
+            Box::new(move |file: &_| signer.address(file))
+        };
+        Self { links: Arc::new(Links::new(storage, media, Arc::new(time_of_day), address, terms)), signer }
+    }
+
+    pub(super) async fn start(
+        self,
+        config: &LinksConfig,
+        media: Arc<dyn Media>,
+        cancel: &CancellationToken,
+        tasks: &TaskTracker,
+    ) -> anyhow::Result<()> {
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("files.links.listen: cannot listen on {}", config.listen))?;
+        tracing::info!(listen = %config.listen, url = config.url, "sharing files");
+        tasks.spawn(serve(listener, self.signer, self.links.clone(), media, cancel.clone()));
+        tasks.spawn(self.links.run(cancel.clone()));
+        Ok(())
+    }
+}
