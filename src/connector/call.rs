@@ -29,7 +29,7 @@ use crate::msn::message::{Content, text_payloads};
 use crate::msn::p2p;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
-pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Message, Moved, Of};
+pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Message, News, Of};
 use handle::{never_offered, refuse};
 
 /// Messages waiting for one call; full, senders wait.
@@ -164,6 +164,7 @@ impl Call {
     async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {
         let cancel = self.of.cancel.clone();
         let mut kept_alive = Instant::now();
+        let mut broke = false;
         loop {
             let idle_at = self.last_said + IDLE;
             let deadlines = [self.transfers.deadline(), self.streams.deadline(), self.asked.deadline()];
@@ -196,12 +197,14 @@ impl Call {
                             self.clip_announced(&mut pump, &email, &data).await;
                         }
                         if let Some(email) = joined {
+                            self.take_up(&mut pump).await;
                             self.look_at(&mut pump, &email).await;
                             self.offer_waiting(&mut pump).await;
                         }
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the call ended");
+                        broke = true;
                         break;
                     }
                 },
@@ -210,6 +213,7 @@ impl Call {
                     Some(CallAsk::Answer { number, accept, reply }) => {
                         let _ = reply.send(self.answered(&mut pump, number, accept).await); // whoever asked may have gone
                     }
+                    Some(CallAsk::TakeUp) => self.take_up(&mut pump).await,
                     Some(ask) => self.asked_for(&mut pump, ask),
                     None => break,
                 },
@@ -241,6 +245,7 @@ impl Call {
             }
         }
         mailbox.close();
+        let aside = if broke { self.set_aside().await } else { None };
         pump.machine.abandon();
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
             self.happened(event).await;
@@ -256,6 +261,11 @@ impl Call {
             refuse(ask, &CallFailure::Lost);
         }
         pump.close().await;
+        if let Some((email, taken)) = aside {
+            self.hand_over(&email, taken).await;
+            self.transfers_are_lost(None).await;
+            self.say_progress().await;
+        }
     }
 
     /// Nothing is under way that would be lost with the call.
@@ -291,7 +301,7 @@ impl Call {
                 }
             }
             // These wait for something.
-            CallAsk::Give { .. } | CallAsk::Answer { .. } => {}
+            CallAsk::Give { .. } | CallAsk::Answer { .. } | CallAsk::TakeUp => {}
         }
     }
 

@@ -40,6 +40,10 @@ pub(super) enum Happened {
 }
 
 impl Direct {
+    pub(super) fn is_with(&self, email: &Email) -> bool {
+        self.email == *email
+    }
+
     /// Cancelling this loses nothing.
     async fn next(&mut self) -> Happened {
         loop {

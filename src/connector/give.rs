@@ -42,17 +42,36 @@ pub(super) struct Giving {
     teller: Option<Teller>,
 }
 
+/// A fragment that the switchboard has not confirmed yet.
+struct OnTheWire {
+    handle: MessageHandle,
+    to: Email,
+    transfer: TransferId,
+    offset: u64,
+}
+
 /// What one call gives.
 #[derive(Default)]
 pub(super) struct Gifts {
     pub(super) waiting: Vec<Waiting>,
     pub(super) under_way: Vec<Giving>,
-    on_the_wire: Vec<MessageHandle>,
+    on_the_wire: Vec<OnTheWire>,
 }
 
 impl Gifts {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Files that somebody is being given.
+    pub(super) fn take(&mut self, to: &Email) -> Vec<Giving> {
+        self.under_way.extract_if(.., |giving| giving.to == *to).collect()
+    }
+
+    /// The first bytes of each transfer that nobody has confirmed, and of which nothing more will be heard.
+    pub(super) fn unconfirmed(&mut self, to: &Email) -> Vec<(TransferId, u64)> {
+        let theirs = self.on_the_wire.extract_if(.., |fragment| fragment.to == *to);
+        theirs.map(|fragment| (fragment.transfer, fragment.offset)).collect()
     }
 }
 
@@ -178,30 +197,26 @@ impl Call {
             }
             let payload = Content::peer(&email, &packet.encode()).encode().into();
             let handle = pump.machine.send(now(), Acknowledge::Data, payload);
-            self.gifts.on_the_wire.push(handle);
+            self.gifts.on_the_wire.push(OnTheWire { handle, to: email, transfer, offset });
         }
-        self.say_progress().await;
+        for email in self.transfers.emails() {
+            self.settle(&email).await;
+        }
         // What was broken off here and where messages were confirmed is told at once.
         self.say_what_waits(pump);
     }
 
     /// The switchboard has confirmed a message, or could not deliver it; true if it was one of a file.
     pub(super) fn confirmed(&mut self, handle: MessageHandle, delivered: bool) -> bool {
-        let before = self.gifts.on_the_wire.len();
-        self.gifts.on_the_wire.retain(|known| *known != handle);
-        let was_ours = self.gifts.on_the_wire.len() < before;
-        if was_ours && !delivered {
-            // The peer misses something now that nothing brings back.
-            let lost: Vec<_> = self.gifts.under_way.iter().map(|g| (g.to.clone(), g.transfer)).collect();
-            for (email, transfer) in lost {
-                if self.transfers.known(&email).is_some_and(|peer| peer.is_direct()) {
-                    continue;
-                }
-                self.end_transfer(&email, transfer);
-                self.given(&email, transfer, Err(CallFailure::Lost));
-            }
+        let on_the_wire = &mut self.gifts.on_the_wire;
+        let Some(at) = on_the_wire.iter().position(|fragment| fragment.handle == handle) else {
+            return false;
+        };
+        let OnTheWire { to, transfer, offset, .. } = on_the_wire.remove(at);
+        if let Some(peer) = self.transfers.known(&to).filter(|_| !delivered) {
+            peer.undelivered(now(), transfer, offset);
         }
-        was_ours
+        true
     }
 
     /// What became of a file that was given.

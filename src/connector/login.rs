@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::call::{CallHandle, Moved};
+use super::call::{CallHandle, News};
+use super::carried::Aside;
 use super::face::{self, Face};
 use super::offer::Offers;
 use super::{ConnectError, Shared};
@@ -69,8 +70,10 @@ pub(super) struct LoginTask {
     pub(super) rings: Arc<Semaphore>,
     /// One for each file that comes by a stream.
     pub(super) streams: Arc<Semaphore>,
-    pub(super) moved: mpsc::Receiver<Moved>,
-    pub(super) moves: mpsc::Sender<Moved>,
+    pub(super) news: mpsc::Receiver<News>,
+    pub(super) tellers: mpsc::Sender<News>,
+    /// What broken calls have set aside.
+    pub(super) aside: Aside,
     /// Files that wait for the owner's word.
     pub(super) offers: Offers,
     /// What is shown of the owner.
@@ -92,7 +95,7 @@ impl LoginTask {
         asks: mpsc::Receiver<Ask>,
         cancel: CancellationToken,
     ) -> Self {
-        let (moves, moved) = mpsc::channel(16);
+        let (tellers, news) = mpsc::channel(16);
         let why_down = "signing in to MSN".to_owned();
         let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
         let email = crate::msn::ids::Email::parse(login.as_str()).ok();
@@ -108,8 +111,9 @@ impl LoginTask {
             calls,
             rings,
             streams,
-            moved,
-            moves,
+            news,
+            tellers,
+            aside: Aside::default(),
             offers,
             face,
             why_down,
@@ -174,7 +178,7 @@ impl LoginTask {
                     Some(ask) => self.answer_offline(ask),
                     None => return false,
                 },
-                Some(moved) = self.moved.recv() => self.call_moved(moved),
+                Some(news) = self.news.recv() => drop(self.heard_of(news)),
                 () = sleep_until(until) => return true,
                 () = self.cancel.cancelled() => return false,
             }
@@ -218,9 +222,17 @@ impl LoginTask {
         self.calls.get(conversation).cloned()
     }
 
-    pub(super) fn call_moved(&mut self, moved: Moved) {
-        self.calls.retain(|_, call| !call.is_same(&moved.call));
-        self.calls.insert(moved.to, moved.call);
+    /// A call has news; gives the conversation that another is to be made for.
+    pub(super) fn heard_of(&mut self, news: News) -> Option<ConversationId> {
+        match news {
+            News::Moved { to, call } => {
+                self.calls.retain(|_, known| !known.is_same(&call));
+                self.calls.insert(to, call);
+                None
+            }
+            // Without a session it is looked for again once there is one.
+            News::Broke(conversation) => Some(conversation),
+        }
     }
 
     /// Waits while the core is busy, but not once it has stopped.

@@ -5,6 +5,7 @@
 
 mod address;
 mod call;
+mod carried;
 mod config;
 mod convert;
 mod dial;

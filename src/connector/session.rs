@@ -187,7 +187,10 @@ impl LoginTask {
                     }
                     Some(ask) => self.asked(pump, &mut under_way, ask),
                 },
-                Some(moved) = self.moved.recv() => self.call_moved(moved),
+                Some(news) = self.news.recv() => {
+                    let broke = self.heard_of(news).filter(|_| under_way.ready);
+                    broke.inspect(|conversation| self.call_anew(pump, &mut under_way, conversation));
+                }
                 () = cancel.cancelled() => return Err(End::Stop),
             }
         }
@@ -224,6 +227,9 @@ impl LoginTask {
                 under_way.ready = true;
                 self.first_sight(pump).await;
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
+                for conversation in self.aside.conversations() {
+                    self.call_anew(pump, under_way, &conversation);
+                }
             }
             Event::GroupsChanged => {
                 self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
@@ -338,7 +344,8 @@ impl LoginTask {
             face: self.face.subscribe(),
             streams: self.streams.clone(),
             offers: self.offers.clone(),
-            moved: self.moves.clone(),
+            aside: self.aside.clone(),
+            news: self.tellers.clone(),
             cancel: self.cancel.clone(),
         })
     }
@@ -360,6 +367,19 @@ impl LoginTask {
             }
             Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
             Ask::Contacts { reply } => drop(reply.send(Ok(request::contacts(pump.machine.roster())))),
+        }
+    }
+
+    /// A call broke under a file.
+    fn call_anew(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        conversation: &ConversationId,
+    ) {
+        match self.call(pump, under_way, conversation) {
+            Ok(call) => call.take_up(),
+            Err(reason) => tracing::info!(reason, "a call that broke is not made again"),
         }
     }
 

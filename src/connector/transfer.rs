@@ -49,7 +49,7 @@ pub(super) struct Transfers {
 }
 
 /// A file, or a picture, that is coming in.
-struct Arriving {
+pub(super) struct Arriving {
     /// A picture is nothing that anybody sent: it has no name, and is not spoken of.
     object: Option<MsnObject>,
     name: String,
@@ -96,6 +96,29 @@ impl Transfers {
         self.peers.iter_mut().find(|(known, _)| known == email).map(|(_, peer)| peer)
     }
 
+    /// Those with whom there was something.
+    pub(super) fn emails(&self) -> Vec<Email> {
+        self.peers.iter().map(|(email, _)| email.clone()).collect()
+    }
+
+    pub(super) fn remove(&mut self, email: &Email) -> Option<Peer> {
+        let at = self.peers.iter().position(|(known, _)| known == email)?;
+        Some(self.peers.swap_remove(at).1)
+    }
+
+    /// What is coming from one contact.
+    pub(super) fn take_files(&mut self, email: &Email) -> Vec<(TransferId, Arriving)> {
+        let theirs = self.files.extract_if(.., |(key, _), _| *key == email.to_key());
+        theirs.map(|((_, transfer), arriving)| (transfer, arriving)).collect()
+    }
+
+    /// What was under way with somebody in another call.
+    pub(super) fn put(&mut self, email: &Email, peer: Peer, arriving: Vec<(TransferId, Arriving)>) {
+        self.peers.push((email.clone(), peer));
+        let files = arriving.into_iter().map(|(transfer, file)| ((email.to_key(), transfer), file));
+        self.files.extend(files);
+    }
+
     /// Whether an object is on its way already.
     pub(super) fn is_fetching(&self, object: &MsnObject) -> bool {
         let same = |arriving: &Arriving| arriving.object.as_ref().is_some_and(|o| o.digest == object.digest);
@@ -136,8 +159,7 @@ impl Call {
     }
 
     pub(super) async fn transfers_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
-        let emails: Vec<Email> = self.transfers.peers.iter().map(|(email, _)| email.clone()).collect();
-        for email in emails {
+        for email in self.transfers.emails() {
             if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| *known == email) {
                 peer.handle_timeout(now());
             }
@@ -162,13 +184,16 @@ impl Call {
 
     /// What happened is dealt with before anything is acknowledged.
     pub(super) async fn go_on(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
-        loop {
-            let peer = self.transfers.peers.iter_mut().find(|(known, _)| known == email);
-            let Some(event) = peer.and_then(|(_, peer)| peer.poll_event()) else { break };
+        self.settle(email).await;
+        self.say_what_waits(pump);
+    }
+
+    /// Deals with what happened, and says nothing over there.
+    pub(super) async fn settle(&mut self, email: &Email) {
+        while let Some(event) = self.transfers.known(email).and_then(Peer::poll_event) {
             self.peer_event(email, event).await;
         }
         self.say_progress().await;
-        self.say_what_waits(pump);
     }
 
     /// How far files are.

@@ -46,7 +46,8 @@ impl World {
     /// The same, and the MSN service is given more options.
     pub(crate) async fn start_with_friends_at(directory: TempDir, service: &[&str], config: &str) -> Self {
         let service = MsnService::start_with(directory.path(), ACCOUNTS, service).await;
-        Self::befriend(Self::start_at(service, directory, config).await).await
+        let notification = service.notification.clone();
+        Self::befriend(Self::start_at(service, directory, &notification, config).await).await
     }
 
     async fn befriend(mut world: Self) -> Self {
@@ -72,12 +73,19 @@ impl World {
     /// Nobody is signed in to MSN yet.
     pub(crate) async fn start_up(directory: TempDir, config: &str) -> Self {
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
-        Self::start_at(service, directory, config).await
+        let notification = service.notification.clone();
+        Self::start_at(service, directory, &notification, config).await
     }
 
-    async fn start_at(service: MsnService, directory: TempDir, config: &str) -> Self {
+    /// Nobody is signed in to MSN yet, and the bridge finds its server there.
+    pub(crate) async fn start_at(
+        service: MsnService,
+        directory: TempDir,
+        notification: &str,
+        config: &str,
+    ) -> Self {
         let mut bridge =
-            Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+            Bridge::configure(directory.path(), "http://127.0.0.1:1", notification, &service.nexus);
         let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
         bridge.append_config(config);
         bridge.set_homeserver(&synapse.url());

@@ -4,6 +4,7 @@
 mod support;
 
 mod asking;
+mod broken_boards;
 mod chat;
 mod check;
 mod conformance;

@@ -15,6 +15,7 @@ use super::{PATIENCE, within};
 
 const HEAD: usize = 48;
 const ACK: u32 = 2;
+const NAK: u32 = 1;
 const HANDSHAKE: u32 = 0x100;
 /// Packets that the switchboard has not confirmed yet.
 const WINDOW: u32 = 16;
@@ -245,6 +246,45 @@ impl Offer {
     pub(crate) async fn decline(&self, call: &mut Wire) {
         let body = format!("SessionID: {}\r\n", self.session());
         signal(call, 500, &answer("603 Decline", &self.invitation, "sessionreqbody", &body)).await;
+    }
+
+    /// Says yes; the bytes come with [`Offer::receive`].
+    pub(crate) async fn accept(&self, call: &mut Wire) {
+        self.say_yes(call).await;
+    }
+
+    /// Takes what comes by the switchboard until there are so many bytes; what came already may come again.
+    pub(crate) async fn receive(&self, call: &mut Wire, came: &mut Vec<u8>, until: u64) {
+        while (came.len() as u64) < until.min(self.size) {
+            let packet = next_packet(call).await;
+            self.take_packet(call, &packet, came).await;
+        }
+    }
+
+    /// Takes what comes before this line.
+    pub(crate) async fn receive_what_comes(&self, call: &mut Wire, came: &mut Vec<u8>, end: &str) {
+        call.line(end).await;
+        while call.kept("application/x-msnmsgrp2p") > 0 {
+            let packet = next_packet(call).await;
+            self.take_packet(call, &packet, came).await;
+        }
+    }
+
+    async fn take_packet(&self, call: &mut Wire, packet: &Packet, came: &mut Vec<u8>) {
+        if packet.is_data() && packet.session == self.session() {
+            let at = usize::try_from(packet.offset).unwrap();
+            assert!(at <= came.len(), "a gap before {at}");
+            let new = came.len() - at;
+            came.extend_from_slice(packet.content.get(new..).unwrap_or_default());
+            if came.len() as u64 == self.size {
+                self.say_goodbye(call, packet).await;
+            }
+        } else if packet.session == 0 && packet.flags & ACK == 0 {
+            send(call, &packet.acknowledgement()).await;
+            if packet.text().contains("-transreqbody") {
+                signal(call, 600, &answer("603 Decline", &packet.text(), "transrespbody", "")).await;
+            }
+        }
     }
 
     async fn say_yes(&self, call: &mut Wire) {
@@ -485,6 +525,17 @@ impl Gift {
             }
         }
         at
+    }
+
+    /// Waits until the rest is asked for; gives from where.
+    pub(crate) async fn asked_again(&self, call: &mut Wire) -> u64 {
+        loop {
+            let packet = next_packet(call).await;
+            if packet.session == self.session && packet.flags == NAK {
+                assert_eq!(packet.ack_id, 2000);
+                return packet.ack_size;
+            }
+        }
     }
 
     /// Asks for a direct connection, and opens the one that is offered.

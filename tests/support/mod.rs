@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod bridge;
+pub(crate) mod cable;
 pub(crate) mod files;
 pub(crate) mod irc;
 pub(crate) mod matrix;

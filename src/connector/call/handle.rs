@@ -6,6 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
+use crate::connector::carried::Aside;
 use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
 use crate::connector::offer::Offers;
@@ -42,6 +43,8 @@ pub(in crate::connector) enum CallAsk {
         accept: bool,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// Something is set aside that this call may take up.
+    TakeUp,
     Typing,
     Leave,
 }
@@ -96,6 +99,11 @@ impl CallHandle {
         let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
     }
 
+    /// Has the call look for what broken ones have set aside.
+    pub(in crate::connector) fn take_up(&self) {
+        let _ = self.asks.try_send(CallAsk::TakeUp); // one that is that busy does so when somebody joins
+    }
+
     pub(in crate::connector) fn typing(&self) {
         let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
     }
@@ -112,10 +120,12 @@ pub(in crate::connector) enum Begin {
     Rung { board: HostPort, cookie: Cookie, session: SessionId, permit: OwnedSemaphorePermit },
 }
 
-/// What a call tells its login: it serves another conversation now.
-pub(in crate::connector) struct Moved {
-    pub(in crate::connector) to: ConversationId,
-    pub(in crate::connector) call: CallHandle,
+/// What a call tells its login.
+pub(in crate::connector) enum News {
+    /// It serves another conversation now.
+    Moved { to: ConversationId, call: CallHandle },
+    /// It broke, and something of this conversation waits for another.
+    Broke(ConversationId),
 }
 
 /// Everything a call needs to know of its login.
@@ -135,7 +145,9 @@ pub(in crate::connector) struct Of {
     /// One permit for each file that comes by a stream, in all calls of the login.
     pub(in crate::connector) streams: Arc<Semaphore>,
     pub(in crate::connector) offers: Offers,
-    pub(in crate::connector) moved: mpsc::Sender<Moved>,
+    /// What waits for another call.
+    pub(in crate::connector) aside: Aside,
+    pub(in crate::connector) news: mpsc::Sender<News>,
     /// The login's own: its calls end with it.
     pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,
 }
@@ -155,6 +167,6 @@ pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
         CallAsk::Invite { reply, .. } | CallAsk::Answer { reply, .. } => {
             drop(reply.send(Err(failure.to_string())))
         }
-        CallAsk::Typing | CallAsk::Leave => {}
+        CallAsk::TakeUp | CallAsk::Typing | CallAsk::Leave => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Call, Moved, time_of_day};
+use super::{Call, News, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
 use crate::connector::{convert, group};
@@ -35,8 +35,8 @@ impl Call {
     async fn become_group(&mut self, conversation: ConversationId) {
         tracing::info!(%conversation, members = self.members.len(), "the call is a group now");
         self.conversation = conversation.clone();
-        let moved = Moved { to: conversation.clone(), call: self.handle.clone() };
-        let _ = self.of.moved.send(moved).await; // the login may have ended
+        let moved = News::Moved { to: conversation.clone(), call: self.handle.clone() };
+        let _ = self.of.news.send(moved).await; // the login may have ended
         for email in self.members.clone() {
             let ghost = self.ghost(&email);
             self.tell(RemoteKind::Joined { conversation: conversation.clone(), ghost, at: time_of_day() })

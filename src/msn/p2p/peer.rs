@@ -3,6 +3,7 @@
 //! Knows the sessions and what each packet means for them. Refuses to know the switchboard, files and pictures: data come
 //! in by [`Peer::provide`] and go out as [`PeerEvent::Data`], a fragment at a time.
 
+mod board;
 mod data;
 mod signal;
 mod transport;

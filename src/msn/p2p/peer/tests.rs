@@ -1,5 +1,6 @@
 //! Two peers, and packets between them; and one against recorded or wrong packets.
 
+mod board;
 mod quirks;
 mod transport;
 

@@ -132,25 +132,30 @@ impl Peer {
             }
             transfer.stage = Stage::Broken;
             transfer.deadline = now + RESUME;
-            if transfer.gives {
-                continue;
+            if !transfer.gives {
+                self.ask_for_the_rest(at);
             }
-            let (session, total, done, of) =
-                (transfer.session, transfer.size, transfer.done, transfer.identifier);
-            let identifier = self.identifier();
-            self.queue.push_back(Packet {
-                session,
-                identifier,
-                offset: 0,
-                total,
-                flags: Flags::NAK,
-                ack_id: of,
-                ack_uid: 0,
-                ack_size: done,
-                content: Bytes::new(),
-                application: 2,
-            });
         }
+    }
+
+    /// Has the sender go on from where its data stopped.
+    pub(super) fn ask_for_the_rest(&mut self, at: usize) {
+        let transfer = &self.transfers[at];
+        let (session, total, done, of) =
+            (transfer.session, transfer.size, transfer.done, transfer.identifier);
+        let identifier = self.identifier();
+        self.queue.push_back(Packet {
+            session,
+            identifier,
+            offset: 0,
+            total,
+            flags: Flags::NAK,
+            ack_id: of,
+            ack_uid: 0,
+            ack_size: done,
+            content: Bytes::new(),
+            application: 2,
+        });
     }
 
     /// Nothing more is waited for: data go by what there is.

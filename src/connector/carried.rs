@@ -1,0 +1,133 @@
+//! Files under way whose switchboard broke: set aside, and taken up by the next call with the same contact (§9.12).
+//!
+//! Knows what is set aside and for how long. Only our own broken line is mended so: a contact who leaves ends what was
+//! under way with them, for most clients say no more than that when they give a file up.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::call::{Call, News};
+use super::direct::Direct;
+use super::give::Giving;
+use super::group;
+use super::pump::{Pump, now};
+use super::transfer::Arriving;
+use crate::bridge::ids::ConversationId;
+use crate::msn::ids::Email;
+use crate::msn::p2p::{Peer, TransferId};
+use crate::msn::session::SwitchboardSession;
+
+/// How long another call may take to come about: time to sign in anew, and to call.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What was under way with one contact.
+pub(super) struct Carried {
+    pub(super) conversation: ConversationId,
+    pub(super) email: Email,
+    pub(super) peer: Peer,
+    pub(super) arriving: Vec<(TransferId, Arriving)>,
+    pub(super) giving: Vec<Giving>,
+    /// From where on it is not known that they have it.
+    pub(super) unconfirmed: Vec<(TransferId, u64)>,
+    pub(super) direct: Option<Direct>,
+    /// Dropped when it is taken up.
+    waiting: Option<oneshot::Sender<()>>,
+}
+
+/// What the calls of one login have set aside.
+#[derive(Clone, Default)]
+pub(super) struct Aside(Arc<Mutex<Vec<Carried>>>);
+
+impl Aside {
+    fn known(&self) -> MutexGuard<'_, Vec<Carried>> {
+        // Nothing that holds the lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The conversations in which something waits.
+    pub(super) fn conversations(&self) -> Vec<ConversationId> {
+        self.known().iter().map(|carried| carried.conversation.clone()).collect()
+    }
+
+    fn take(&self, email: &Email) -> Option<Carried> {
+        let mut known = self.known();
+        let at = known.iter().position(|carried| carried.email == *email)?;
+        Some(known.swap_remove(at))
+    }
+}
+
+impl Call {
+    /// The line of this call broke: what can go on in another is set aside. Resolves with `None` where nothing can.
+    pub(super) async fn set_aside(&mut self) -> Option<(Email, oneshot::Receiver<()>)> {
+        if group::is_group(&self.conversation) || self.of.cancel.is_cancelled() {
+            return None;
+        }
+        let email = self.members.first()?.clone();
+        let peer = self.transfers.known(&email)?;
+        let goes_on = peer.outlive(now());
+        self.settle(&email).await;
+        if !goes_on {
+            return None;
+        }
+        let peer = self.transfers.remove(&email)?;
+        let direct = self.direct.take_if(|direct| direct.is_with(&email) && peer.is_direct());
+        let unconfirmed = self.gifts.unconfirmed(&email);
+        let (waiting, taken) = oneshot::channel();
+        let carried = Carried {
+            conversation: self.conversation.clone(),
+            email: email.clone(),
+            peer,
+            arriving: self.transfers.take_files(&email),
+            giving: self.gifts.take(&email),
+            unconfirmed,
+            direct,
+            waiting: Some(waiting),
+        };
+        tracing::info!(%email, "the switchboard broke under a file; looking for another");
+        self.of.aside.known().push(carried);
+        let _ = self.of.news.send(News::Broke(self.conversation.clone())).await; // the login may have ended
+        Some((email, taken))
+    }
+
+    /// Waits until another call has taken up what was set aside, and takes it back if none does.
+    pub(super) async fn hand_over(&mut self, email: &Email, taken: oneshot::Receiver<()>) {
+        let until = Instant::now() + PATIENCE;
+        let cancel = self.of.cancel.clone();
+        tokio::select! {
+            _ = taken => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = cancel.cancelled() => {}
+        }
+        // Taken up at the very last moment, it is gone from there.
+        if let Some(carried) = self.of.aside.take(email) {
+            self.take_back(carried);
+        }
+    }
+
+    fn take_back(&mut self, carried: Carried) {
+        let Carried { email, peer, arriving, giving, direct, .. } = carried;
+        self.transfers.put(&email, peer, arriving);
+        self.gifts.under_way.extend(giving);
+        self.direct = direct;
+    }
+
+    /// Somebody is here with whom a file was under way in a call that broke: it goes on.
+    pub(super) async fn take_up(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let [email] = &self.members[..] else { return };
+        let email = email.clone();
+        // Two peers for one person would not understand each other's names.
+        if self.transfers.known(&email).is_some_and(|peer| !peer.is_idle()) {
+            return;
+        }
+        let Some(mut carried) = self.of.aside.take(&email) else { return };
+        tracing::info!(%email, "a file goes on over another switchboard");
+        drop(carried.waiting.take());
+        carried.peer.resume(now(), &carried.unconfirmed);
+        self.transfers.remove(&email);
+        self.take_back(carried);
+        self.go_on(pump, &email).await;
+    }
+}
