@@ -5,10 +5,11 @@
 //! | [`msn`] | the protocol: bytes, commands, sessions, without sockets or clock | nothing of ours |
 //! | [`bridge`] | logins, portals, ghosts, the journal; no network | nothing of ours |
 //! | [`store`] | the disk: implements the core's storage | `bridge` |
-//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge` |
-//! | [`matrix`] | one homeserver: implements a frontend | `bridge` |
+//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels` |
+//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels` |
 //! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge` |
 //! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge` |
+//! | [`pixels`] | pictures made smaller, within bounds | nothing of ours |
 //! | [`service`] | the embedded MSN service | `msn` |
 //! | [`config`] | every key and its limits | the parts' own settings |
 //! | [`daemon`] | puts it together | everything |
@@ -35,5 +36,6 @@ pub mod irc;
 pub mod links;
 pub mod matrix;
 pub mod msn;
+pub mod pixels;
 pub mod service;
 pub mod store;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::call::Call;
 use super::progress::Teller;
 use super::pump::{Pump, now};
-use super::{CallFailure, group, picture};
+use super::{CallFailure, face, group, picture};
 use crate::bridge::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
@@ -116,13 +116,14 @@ impl Call {
                     continue;
                 }
             };
+            let preview = face::preview(self.of.shared.media.path(&file.media)).await.map(Into::into);
             let names = picture::names();
             let (own, means) = (self.of.email.clone(), self.means());
             let Some(peer) = self.transfers.peer(&own, &email, means) else {
                 let _ = reply.send(Err(CallFailure::Lost)); // whoever asked may have gone
                 continue;
             };
-            let context = FileContext { name: safe_name(&file.name), size: file.size, preview: None };
+            let context = FileContext { name: safe_name(&file.name), size: file.size, preview };
             let transfer = peer.offer(now(), &context, names);
             tracing::info!(to = %email, bytes = file.size, "offering a file");
             let disk = BufReader::with_capacity(READ, disk);

@@ -1,6 +1,6 @@
 //! Files to the homeserver, as streams: what is kept on disk is never held in memory.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use ruma::api::client::profile::{get_profile_field, set_profile_field};
@@ -18,6 +18,7 @@ use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::{LoginId, UserId as BridgeUser};
 use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
+use crate::pixels::{self, Thumbnail};
 
 /// How long a homeserver may think about an upload, besides the time that the bytes need.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SLOWEST: u64 = 20_000;
 /// Attempts to upload a file to a homeserver that is there.
 const MAX_ATTEMPTS: u32 = 8;
+/// Pixels that a picture may have without a smaller one beside it, and what that one fits in.
+const THUMBNAIL: (u32, u32) = (800, 600);
 /// How long words wait for a small picture in them.
 const EMOTICON_TIME: Duration = Duration::from_secs(5);
 /// A download that brings nothing for so long has failed.
@@ -56,10 +59,13 @@ impl MatrixFrontend {
         };
         let mut info = json!({"size": file.size, "mimetype": kind.essence_str()});
         if message == "m.image"
-            && let Some((width, height)) = dimensions(self.media.path(&file.media)).await
+            && let Some((width, height)) = pixels::dimensions(self.media.path(&file.media)).await
         {
             info["w"] = json!(width);
             info["h"] = json!(height);
+            if width > THUMBNAIL.0 || height > THUMBNAIL.1 {
+                self.add_thumbnail(speaker, file, &mut info).await;
+            }
         }
         Ok(json!({
             "msgtype": message,
@@ -68,6 +74,43 @@ impl MatrixFrontend {
             "url": uploaded,
             "info": info,
         }))
+    }
+
+    /// A smaller picture beside a large one. Whoever goes without waits longer, that is all.
+    async fn add_thumbnail(&self, speaker: &UserId, file: &File, info: &mut Value) {
+        match self.thumbnail(speaker, file).await {
+            Ok(Some((uri, about))) => {
+                info["thumbnail_url"] = json!(uri);
+                info["thumbnail_info"] = about;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::info!(%error, "a picture has no thumbnail"),
+        }
+    }
+
+    async fn thumbnail(
+        &self,
+        speaker: &UserId,
+        file: &File,
+    ) -> Result<Option<(String, Value)>, DeliveryError> {
+        let path = self.media.path(&file.media);
+        let made = pixels::work(move || pixels::thumbnail(&path, THUMBNAIL.0, THUMBNAIL.1)).await;
+        let Thumbnail { data, mime, width, height } = match made {
+            Ok(thumbnail) => thumbnail,
+            Err(reason) => {
+                tracing::debug!(reason, "a picture has no thumbnail");
+                return Ok(None);
+            }
+        };
+        let failed = |error: StorageError| DeliveryError::transient(error.to_string());
+        let size = data.len() as u64;
+        let mut part = self.media.begin(size).await.map_err(failed)?;
+        part.write(data.into()).await.map_err(failed)?;
+        let media = part.finish().await.map_err(failed)?;
+        let small = File { media, name: "thumbnail".into(), size };
+        let uploaded = self.upload(speaker, &small, mime, &self.media.path(&small.media)).await;
+        self.media.discard(&small.media);
+        Ok(Some((uploaded?, json!({"w": width, "h": height, "mimetype": mime, "size": size}))))
     }
 
     async fn upload(
@@ -319,14 +362,6 @@ impl MatrixFrontend {
         batch.put(Table::Rooms, row, picture.digest);
         self.storage.commit(batch, Urgency::Soon).await.map_err(failed)
     }
-}
-
-/// Pixels of a picture, by its head alone: clients keep room for it with them.
-async fn dimensions(path: PathBuf) -> Option<(u32, u32)> {
-    let read = move || {
-        image::ImageReader::open(path)?.with_guessed_format().map(image::ImageReader::into_dimensions)
-    };
-    tokio::task::spawn_blocking(read).await.ok()?.ok()?.ok()
 }
 
 /// What uploads and downloads go through.

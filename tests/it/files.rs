@@ -175,6 +175,47 @@ fn photograph(red: u8) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn large_pictures_have_smaller_ones_beside_them_on_both_sides() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    let large = image::RgbImage::from_pixel(1600, 800, image::Rgb([180, 20, 40]));
+    let mut data = std::io::Cursor::new(Vec::new());
+    large.write_to(&mut data, image::ImageFormat::Png).unwrap();
+    let data = data.into_inner();
+    Gift::offer(&mut call, "wide.png", data.len() as u64, "200 OK").await;
+    for (at, part) in data.chunks(1202).enumerate() {
+        send(&mut call, &packet(4711, 3000, 1202 * at as u64, data.len() as u64, 0x20, part)).await;
+    }
+    let shown = world.user.message("wide.png").await;
+    let info = &shown["content"]["info"];
+    assert_eq!((&info["w"], &info["h"]), (&json!(1600), &json!(800)));
+    let about = &info["thumbnail_info"];
+    assert_eq!(
+        (&about["w"], &about["h"], &about["mimetype"]),
+        (&json!(800), &json!(400), &json!("image/jpeg"))
+    );
+    let small = world.user.download(info["thumbnail_url"].as_str().unwrap()).await;
+    assert_eq!(about["size"], small.len());
+    let small = image::load_from_memory(&small).expect("a picture").to_rgb8();
+    assert_eq!(small.dimensions(), (800, 400));
+    assert!(small.get_pixel(400, 200)[0].abs_diff(180) < 8);
+
+    let room = shown["room_id"].as_str().unwrap().to_owned();
+    let content = json!({"msgtype": "m.image", "body": "back.png", "url": world.user.upload(&data).await});
+    world.user.send_content(&room, content).await;
+    let offer = files::offered(&mut call).await;
+    assert_eq!((offer.name.as_str(), offer.size), ("back.png", data.len() as u64));
+    let preview = offer.preview().expect("a preview");
+    let preview = image::load_from_memory_with_format(&preview, image::ImageFormat::Png).expect("a PNG");
+    assert_eq!((preview.width(), preview.height()), (96, 48));
+    let mut came = Vec::new();
+    offer.accept(&mut call).await;
+    offer.receive(&mut call, &mut came, u64::MAX).await;
+    assert!(came == data);
+}
+
+#[tokio::test]
 async fn contacts_see_what_the_owner_looks_like_on_matrix() {
     let mut world = World::start().await;
     let mut bob = Other::sign_in(&world.service).await;

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 /// A module and what it may use of ours, besides itself.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("msn", &[]),
     ("bridge", &[]),
     ("store", &["bridge"]),
-    ("connector", &["msn", "bridge"]),
-    ("matrix", &["bridge"]),
+    ("pixels", &[]),
+    ("connector", &["msn", "bridge", "pixels"]),
+    ("matrix", &["bridge", "pixels"]),
     ("irc", &["bridge"]),
     ("links", &["bridge"]),
     ("service", &["msn"]),

@@ -239,6 +239,12 @@ pub(crate) async fn offered(call: &mut Wire) -> Offer {
 }
 
 impl Offer {
+    /// The small picture that stands beside it.
+    pub(crate) fn preview(&self) -> Option<Vec<u8>> {
+        let context = STANDARD.decode(field(&self.invitation, "Context")).expect("base64");
+        (context[16..20] == [0; 4]).then(|| context[574..].to_vec())
+    }
+
     fn session(&self) -> u32 {
         field(&self.invitation, "SessionID").parse().unwrap()
     }
