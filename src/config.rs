@@ -199,6 +199,7 @@ pub struct FilesSection {
     pub max_bytes: u64,
     pub max_total_bytes: u64,
     pub ask_above: u64,
+    pub ffmpeg: String,
     #[serde(default)]
     pub links: LinksSection,
     #[serde(default)]
@@ -243,6 +244,7 @@ impl Default for FilesSection {
             max_bytes: 100 << 20,
             max_total_bytes: 2 << 30,
             ask_above: 100 << 20,
+            ffmpeg: "ffmpeg".into(),
             links: LinksSection::default(),
             direct: DirectSection::default(),
         }

@@ -205,6 +205,7 @@ impl Config {
             product,
             groups: self.relay_groups()?,
             ask_above: self.files.ask_above,
+            ffmpeg: Some(self.files.ffmpeg.clone()).filter(|program| !program.is_empty()),
             direct: self.check_direct()?,
         };
         let server =

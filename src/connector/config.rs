@@ -51,6 +51,8 @@ pub struct MsnConfig {
     pub groups: Vec<(LoginId, Vec<Email>)>,
     /// Larger files wait until their owner has taken them.
     pub ask_above: u64,
+    /// What translates voice clips, if anything.
+    pub ffmpeg: Option<String>,
     /// Connections for files, besides the server's.
     pub direct: DirectConfig,
 }

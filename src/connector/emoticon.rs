@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::call::{Call, time_of_day};
 use super::face::{self, Face};
 use super::pump::{Pump, now};
-use super::{Shared, picture, transfer};
-use crate::bridge::body::{Body, Emoticon, Image};
-use crate::bridge::event::RemoteKind;
+use super::{Shared, picture, transfer, voice};
+use crate::bridge::body::{Body, Emoticon, Image, RichText};
+use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::media::File;
 use crate::bridge::ports::StorageError;
 use crate::msn::ids::Email;
@@ -156,11 +156,42 @@ impl Call {
     pub(super) async fn clip_is_whole(&mut self, email: &Email, object: &MsnObject, file: File) {
         let data = tokio::fs::read(self.of.shared.media.path(&file.media)).await;
         if data.is_ok_and(|data| object.describes(&data)) {
-            return self.show_file(email, file).await;
+            return match object.kind {
+                ObjectKind::VoiceClip => self.translate(email, file),
+                _ => self.show_file(email, file).await,
+            };
         }
         self.of.shared.media.discard(&file.media);
         let text = format!("sent «{}», which is not what was announced", file.name);
         self.show(email, &text).await;
+    }
+
+    /// A voice clip, as something that can be played. That takes a moment, and what is said does not wait.
+    fn translate(&self, email: &Email, clip: File) {
+        let (shared, login) = (self.of.shared.clone(), self.of.login.clone());
+        let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
+        self.of.shared.tasks.spawn(async move {
+            let translated = voice::playable(&shared, &clip).await;
+            let (shown, words) = match translated {
+                Ok(Some(playable)) => {
+                    shared.media.discard(&clip.media);
+                    (playable, None)
+                }
+                Ok(None) => (clip, None),
+                Err(why) => {
+                    tracing::info!(?why, "a voice clip stays as it is");
+                    (clip, Some(format!("sent a voice clip that few players know: {why}")))
+                }
+            };
+            let words = words.map(|words| Body::Emote(RichText::plain(words)));
+            for body in [Some(Body::File(shown)), words].into_iter().flatten() {
+                let (conversation, sender) = (conversation.clone(), sender.clone());
+                let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
+                if shared.bridge.remote(RemoteEvent { login: login.clone(), kind }).await.is_err() {
+                    tracing::error!("the bridge has stopped, a voice clip was not taken");
+                }
+            }
+        });
     }
 
     pub(super) async fn show_file(&self, email: &Email, file: File) {

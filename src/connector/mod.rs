@@ -28,6 +28,7 @@ mod request;
 mod session;
 mod ticket;
 mod transfer;
+mod voice;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -70,10 +70,25 @@ async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     for (name, network) in &checked.irc.networks {
         findings.push(outside::irc(name, network).await);
     }
+    findings.push(voice(checked.msn.ffmpeg.as_deref()));
     if let Some(links) = &checked.links {
         findings.push(sharing::look(links).await);
     }
     findings
+}
+
+/// Voice clips need another program to be played.
+fn voice(program: Option<&str>) -> Finding {
+    let runs = |program: &str| std::process::Command::new(program).arg("-version").output();
+    match program {
+        None => Finding::Skipped("voice clips arrive as they are, because files.ffmpeg is empty".into()),
+        Some(program) => match runs(program) {
+            Ok(_) => Finding::Fine(format!("{program}, which makes voice clips playable")),
+            Err(error) => Finding::Skipped(format!(
+                "voice clips arrive as they are: {program} does not run ({error}); install ffmpeg to have them playable"
+            )),
+        },
+    }
 }
 
 /// The store's directory can be written, and the key belongs to what is there.

@@ -147,3 +147,59 @@ async fn winks_voice_clips_and_handwriting_are_files() {
     };
     world.user.event("that it cannot be shown", told).await;
 }
+
+/// A clip as MSN records it: frames of 40 bytes, each 20 ms at 16 kHz. Any bytes are frames.
+fn siren(frames: u32) -> Vec<u8> {
+    let data: Vec<u8> = (0..frames * 40).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let format = [
+        &0x028E_u16.to_le_bytes()[..],
+        &1_u16.to_le_bytes(),
+        &16_000_u32.to_le_bytes(),
+        &2_000_u32.to_le_bytes(),
+        &40_u16.to_le_bytes(),
+        &0_u16.to_le_bytes(),
+        &2_u16.to_le_bytes(),
+        &320_u16.to_le_bytes(),
+    ]
+    .concat();
+    let chunk =
+        |name: &[u8], body: &[u8]| [name, &u32::try_from(body.len()).unwrap().to_le_bytes(), body].concat();
+    chunk(b"RIFF", &[&b"WAVE"[..], &chunk(b"fmt ", &format), &chunk(b"data", &data)].concat())
+}
+
+/// The samples of a sound file at 16 kHz, by another program's account.
+fn samples(data: &[u8]) -> usize {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), data).unwrap();
+    let mut read = std::process::Command::new("ffmpeg");
+    read.args(["-v", "error", "-i"]).arg(file.path()).args(["-ar", "16000", "-f", "s16le", "-"]);
+    read.output().expect("ffmpeg: tests/run installs it").stdout.len() / 2
+}
+
+#[tokio::test]
+async fn a_voice_clip_can_be_played_or_it_is_said_why_not() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let clip = siren(150);
+    let body = format!("ID: 3\r\nData: {}\r\n\r\n", object(11, &clip));
+    let mut call = bob.call("alice@example.com").await;
+    announce(&mut call, "text/x-msnmsgr-datacast", &body).await;
+    give(&mut call, &clip).await;
+    let shown = world.user.message("voice clip.ogg").await;
+    assert_eq!(shown["content"]["msgtype"], "m.audio");
+    assert_eq!(shown["content"]["info"]["mimetype"], "audio/ogg");
+    let sound = world.user.download(shown["content"]["url"].as_str().unwrap()).await;
+    assert!(sound.starts_with(b"OggS"));
+    // Three seconds, give or take what the codec adds at its ends.
+    assert!(samples(&sound).abs_diff(48_000) < 1_600, "{} samples", samples(&sound));
+    // Without the program it arrives as it is.
+    world.bridge.stop().await;
+    world.bridge.append_config("files:\n  ffmpeg: /nonexistent/ffmpeg\n");
+    world.bridge.start().await;
+    let mut call = bob.call("alice@example.com").await;
+    announce(&mut call, "text/x-msnmsgr-datacast", &body).await;
+    give(&mut call, &clip).await;
+    let shown = world.user.message("voice clip.wav").await;
+    assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, clip);
+    world.user.message_with("few players know: the bridge has no ffmpeg").await;
+}

@@ -128,6 +128,7 @@ fn passport(address: &str) -> Passport {
         locale: "0x0409".into(),
         product: None,
         ask_above: u64::MAX,
+        ffmpeg: None,
         groups: Vec::new(),
         direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
     })
