@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::call::{Call, time_of_day};
 use super::face::{self, Face};
 use super::pump::{Pump, now};
-use super::{Shared, picture, transfer, voice};
+use super::{Shared, picture, transfer, voice, wink};
 use crate::bridge::body::{Body, Emoticon, Image, RichText};
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::media::File;
@@ -20,6 +20,7 @@ use crate::msn::ids::Email;
 use crate::msn::message::Emoticon as Announced;
 use crate::msn::p2p::{MsnObject, ObjectKind, safe_name};
 use crate::msn::session::SwitchboardSession;
+use crate::pixels;
 
 /// Bytes of the largest emoticon, and of the largest clip or wink, that is fetched.
 const MAX_EMOTICON: u64 = 256 << 10;
@@ -157,8 +158,8 @@ impl Call {
         let data = tokio::fs::read(self.of.shared.media.path(&file.media)).await;
         if data.is_ok_and(|data| object.describes(&data)) {
             return match object.kind {
-                ObjectKind::VoiceClip => self.translate(email, file),
-                _ => self.show_file(email, file).await,
+                ObjectKind::VoiceClip => self.translate(email, |shared| spoken(shared, file)),
+                _ => self.translate(email, |shared| drawn(shared, file)),
             };
         }
         self.of.shared.media.discard(&file.media);
@@ -166,29 +167,20 @@ impl Call {
         self.show(email, &text).await;
     }
 
-    /// A voice clip, as something that can be played. That takes a moment, and what is said does not wait.
-    fn translate(&self, email: &Email, clip: File) {
+    /// What a clip becomes, told when it is made. That takes a moment, and what is said does not wait.
+    fn translate<F>(&self, email: &Email, translation: impl FnOnce(Shared) -> F)
+    where
+        F: Future<Output = Vec<Body>> + Send + 'static,
+    {
         let (shared, login) = (self.of.shared.clone(), self.of.login.clone());
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
+        let translated = translation(shared.clone());
         self.of.shared.tasks.spawn(async move {
-            let translated = voice::playable(&shared, &clip).await;
-            let (shown, words) = match translated {
-                Ok(Some(playable)) => {
-                    shared.media.discard(&clip.media);
-                    (playable, None)
-                }
-                Ok(None) => (clip, None),
-                Err(why) => {
-                    tracing::info!(?why, "a voice clip stays as it is");
-                    (clip, Some(format!("sent a voice clip that few players know: {why}")))
-                }
-            };
-            let words = words.map(|words| Body::Emote(RichText::plain(words)));
-            for body in [Some(Body::File(shown)), words].into_iter().flatten() {
+            for body in translated.await {
                 let (conversation, sender) = (conversation.clone(), sender.clone());
                 let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
                 if shared.bridge.remote(RemoteEvent { login: login.clone(), kind }).await.is_err() {
-                    tracing::error!("the bridge has stopped, a voice clip was not taken");
+                    tracing::error!("the bridge has stopped, a clip was not taken");
                 }
             }
         });
@@ -207,16 +199,53 @@ impl Call {
         if !picture.starts_with(b"GIF8") {
             return None;
         }
-        let size = picture.len() as u64;
-        let kept = async {
-            let mut part = transfer::room_for(&self.of.shared, size).await.map_err(StorageError)?;
-            part.write(picture.into()).await?;
-            part.finish().await
-        };
-        let media =
-            kept.await.inspect_err(|error| tracing::warn!(%error, "handwriting was not kept")).ok()?;
-        Some(File { media, name: "handwriting.gif".into(), size })
+        kept(&self.of.shared, picture, "handwriting.gif".into()).await
     }
+}
+
+/// A voice clip, as something that can be played.
+async fn spoken(shared: Shared, clip: File) -> Vec<Body> {
+    match voice::playable(&shared, &clip).await {
+        Ok(Some(playable)) => {
+            shared.media.discard(&clip.media);
+            vec![Body::File(playable)]
+        }
+        Ok(None) => vec![Body::File(clip)],
+        Err(why) => {
+            tracing::info!(?why, "a voice clip stays as it is");
+            let words = format!("sent a voice clip that few players know: {why}");
+            vec![Body::File(clip), Body::Emote(RichText::plain(words))]
+        }
+    }
+}
+
+/// A wink, and the picture in it.
+async fn drawn(shared: Shared, wink: File) -> Vec<Body> {
+    let path = shared.media.path(&wink.media);
+    let found = pixels::work(move || wink::picture(&path).map_err(|error| error.to_string())).await;
+    let picture = match found {
+        Ok(Some((data, ending))) => {
+            let name = format!("{}.{ending}", wink.name.trim_end_matches(".mct"));
+            kept(&shared, data, name).await
+        }
+        Ok(None) => None,
+        Err(reason) => {
+            tracing::info!(reason, "a wink shows no picture");
+            None
+        }
+    };
+    picture.into_iter().chain([wink]).map(Body::File).collect()
+}
+
+async fn kept(shared: &Shared, data: Vec<u8>, name: String) -> Option<File> {
+    let size = data.len() as u64;
+    let kept = async {
+        let mut part = transfer::room_for(shared, size).await.map_err(StorageError)?;
+        part.write(data.into()).await?;
+        part.finish().await
+    };
+    let media = kept.await.inspect_err(|error| tracing::warn!(%error, "a picture was not kept")).ok()?;
+    Some(File { media, name, size })
 }
 
 /// The title of an object: base64 of UTF-16, with a NUL.

@@ -29,6 +29,7 @@ mod session;
 mod ticket;
 mod transfer;
 mod voice;
+mod wink;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

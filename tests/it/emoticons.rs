@@ -134,6 +134,15 @@ async fn winks_voice_clips_and_handwriting_are_files() {
         assert_eq!(shown["content"]["msgtype"], if id == 3 { "m.audio" } else { "m.file" });
         assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, data);
     }
+    // One as Messenger made them has a picture in it.
+    let wink = include_bytes!("../support/wink.cab");
+    announce(&mut call, "text/x-msnmsgr-datacast", &format!("ID: 2\r\nData: {}\r\n\r\n", object(8, wink)))
+        .await;
+    give(&mut call, wink).await;
+    let shown = world.user.message("wink.png").await;
+    assert_eq!((&shown["content"]["info"]["w"], &shown["content"]["info"]["h"]), (&json!(64), &json!(43)));
+    let shown = world.user.message("wink.mct").await;
+    assert_eq!(world.user.download(shown["content"]["url"].as_str().unwrap()).await, wink);
     let drawn = [&b"GIF89a"[..], &[7; 200]].concat();
     announce(&mut call, "image/gif", &format!("base64:{}", STANDARD.encode(&drawn))).await;
     let shown = world.user.message("handwriting.gif").await;
