@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::board::{Board, BoardId, Member};
-use super::world::{COOKIE_LIFE, ConnId, Stage, World};
+use super::world::{COOKIE_LIFE, ConnId, Effect, Stage, World};
 use crate::msn::command::{Acknowledge, ClientCommand, ErrorCode, ListKind, ServerCommand, Status};
 use crate::msn::ids::{Cookie, Email, SessionId, TrId};
 use crate::msn::message::{Content, Envelope, MAX_PAYLOAD};
@@ -170,11 +170,16 @@ impl World {
             name: account.name.clone(),
             payload: payload.clone(),
         };
+        if acknowledge == Acknowledge::Data && !others.is_empty() {
+            let to = others.iter().map(|member| (member.conn, self.dialect(member.conn))).collect();
+            let sender = (conn, self.dialect(conn));
+            return self.effects.push(Effect::Relay { to, message, sender, trid });
+        }
         for member in &others {
             self.send(member.conn, message.clone());
         }
         match (acknowledge, others.is_empty()) {
-            (Acknowledge::Always | Acknowledge::Data | Acknowledge::OnSuccess, false) => {
+            (Acknowledge::Always | Acknowledge::OnSuccess, false) => {
                 self.send(conn, ServerCommand::Ack { trid });
             }
             (Acknowledge::Always | Acknowledge::Data | Acknowledge::OnFailure, true) => {
@@ -212,7 +217,7 @@ impl World {
         for (id, member) in dropped {
             self.connections.remove(&member.conn);
             self.left_board(member.conn, id, &member.email, true);
-            self.effects.push(super::world::Effect::Close(member.conn));
+            self.effects.push(Effect::Close(member.conn));
         }
     }
 }

@@ -10,7 +10,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::http::{Request, Response};
-use super::listener::{Input, LIMITS, OUTBOX, Outgoing, feed};
+use super::listener::{Input, LIMITS, OUTBOX, feed};
+use super::outgoing::{Outgoing, Receipt};
 use super::quota::Quota;
 use super::world::{ConnId, Door};
 use crate::msn::command::Link;
@@ -175,13 +176,14 @@ async fn gather(inbox: &Inbox) {
 
 /// Keeps what the service sends until the client asks for it. A client that never asks loses its session.
 async fn collect(mut outgoing: mpsc::Receiver<Outgoing>, inbox: Arc<Inbox>) {
-    while let Some((dialect, command)) = outgoing.recv().await {
+    while let Some(Outgoing { dialect, command, receipt }) = outgoing.recv().await {
         let mut state = inbox.state();
         state.0.extend_from_slice(&command.encode(dialect));
         if state.0.len() > MAX_WAITING {
             break;
         }
         drop(state);
+        receipt.into_iter().for_each(Receipt::sign);
         inbox.arrived.notify_one();
     }
     inbox.state().1 = true;

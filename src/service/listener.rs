@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
+use super::outgoing::{Outgoing, Receipt};
 use super::passport::Pages;
 use super::quota::Quota;
 use super::world::{ConnId, Door, Effect, World};
 use super::{Addresses, ServiceConfig, ServiceError, http, robot, tls};
-use crate::msn::command::{ClientCommand, Context, Link, ServerCommand};
+use crate::msn::command::{ClientCommand, Context, Link};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
 use crate::msn::wire::{DecodeError, Direction, Framer, Limits};
@@ -50,9 +51,6 @@ pub(super) enum Input {
         reply: oneshot::Sender<Option<String>>,
     },
 }
-
-/// What a connection's writer is given.
-pub(super) type Outgoing = (Dialect, ServerCommand);
 
 pub(super) async fn start(
     config: ServiceConfig,
@@ -165,10 +163,21 @@ fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoi
             match effect {
                 Effect::Send(conn, dialect, command) => {
                     let Some(outbox) = outboxes.get(&conn) else { continue };
-                    if outbox.try_send((dialect, command)).is_err() {
+                    if outbox.try_send(Outgoing::new(dialect, command)).is_err() {
                         tracing::info!(conn = conn.0, "closing a connection that does not read");
                         outboxes.remove(&conn);
                         world.disconnected(conn);
+                    }
+                }
+                Effect::Relay { to, message, sender: (conn, dialect), trid } => {
+                    let Some(sender) = outboxes.get(&conn) else { continue };
+                    let receipts = Receipt::for_each(to.len(), sender, dialect, trid);
+                    for ((conn, dialect), receipt) in to.into_iter().zip(receipts) {
+                        // Packets never fill what words need: who sends them faster than they are read hears it.
+                        let outbox = outboxes.get(&conn).filter(|outbox| outbox.capacity() > OUTBOX / 2);
+                        let Some(outbox) = outbox else { continue };
+                        let (command, receipt) = (message.clone(), Some(receipt));
+                        let _ = outbox.try_send(Outgoing { dialect, command, receipt }); // it hears that, too
                     }
                 }
                 // Dropping the sender lets the writer finish what it has, then close.
@@ -321,16 +330,19 @@ pub(super) async fn feed(
 /// Writes until the owner lets go, then flushes and closes.
 async fn write(mut writer: tokio::net::tcp::OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing>) {
     let mut buffer = BytesMut::new();
-    while let Some((dialect, command)) = outgoing.recv().await {
-        buffer.extend_from_slice(&command.encode(dialect));
-        while let Ok((dialect, command)) = outgoing.try_recv() {
+    let mut receipts = Vec::new();
+    while let Some(first) = outgoing.recv().await {
+        let more = std::iter::from_fn(|| outgoing.try_recv().ok());
+        for Outgoing { dialect, command, receipt } in std::iter::once(first).chain(more) {
             buffer.extend_from_slice(&command.encode(dialect));
+            receipts.extend(receipt);
         }
         while buffer.has_remaining() {
             if writer.write_buf(&mut buffer).await.is_err() {
                 return;
             }
         }
+        receipts.drain(..).for_each(Receipt::sign);
     }
     let _ = writer.shutdown().await; // the peer may have gone first
 }

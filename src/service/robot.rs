@@ -11,7 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::account::AccountLine;
-use super::listener::{Input, Outgoing};
+use super::listener::Input;
+use super::outgoing::{Outgoing, Receipt};
 use super::world::{ConnId, Door};
 use crate::msn::command::{Acknowledge, ClientCommand, ClientInfo, ListKind, ServerCommand, Status};
 use crate::msn::dialect::Dialect;
@@ -85,10 +86,11 @@ impl Robot {
         let heard = self.heard.clone();
         // Ends when the service lets go of the connection.
         tokio::spawn(async move {
-            while let Some((_, command)) = outgoing.recv().await {
+            while let Some(Outgoing { command, receipt, .. }) = outgoing.recv().await {
                 if heard.send((conn, command)).await.is_err() {
                     return;
                 }
+                receipt.into_iter().for_each(Receipt::sign);
             }
         });
         Some(conn)

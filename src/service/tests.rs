@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::account::parse_accounts;
 use super::world::{ConnId, Door, Effect, Rules, World};
 use crate::msn::challenge::Product;
-use crate::msn::command::{ClientCommand, Context, Link};
+use crate::msn::command::{ClientCommand, Context, Link, ServerCommand};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
 use crate::msn::wire::{Direction, Framer, Limits};
@@ -54,6 +54,12 @@ impl Stage {
             match effect {
                 Effect::Send(conn, dialect, command) => {
                     self.sent.push((conn, String::from_utf8(command.encode(dialect)).unwrap()));
+                }
+                Effect::Relay { to, message, sender: (conn, dialect), trid } => {
+                    let text = |dialect| String::from_utf8(message.encode(dialect)).unwrap();
+                    self.sent.extend(to.into_iter().map(|(conn, dialect)| (conn, text(dialect))));
+                    let answer = ServerCommand::Ack { trid }.encode(dialect);
+                    self.sent.push((conn, String::from_utf8(answer).unwrap()));
                 }
                 Effect::Close(conn) => self.closed.push(conn),
             }

@@ -29,6 +29,13 @@ pub(super) enum Door {
 #[derive(Debug)]
 pub(super) enum Effect {
     Send(ConnId, Dialect, ServerCommand),
+    /// A packet for each of these. Who sent it is told when all have it, or that one has not.
+    Relay {
+        to: Vec<(ConnId, Dialect)>,
+        message: ServerCommand,
+        sender: (ConnId, Dialect),
+        trid: TrId,
+    },
     Close(ConnId),
 }
 

@@ -28,6 +28,7 @@ mod old_clients;
 mod outage;
 mod recorded_peers;
 mod servers;
+mod slow_readers;
 mod spaces;
 mod transcripts;
 mod walkthrough;

@@ -93,6 +93,11 @@ impl Wire {
         self.unread.iter().filter(|unit| unit.payload.contains(part)).count()
     }
 
+    /// How many lines read so far and not asked for begin so.
+    pub(crate) fn heard(&self, start: &str) -> usize {
+        self.unread.iter().filter(|unit| unit.line.starts_with(start)).count()
+    }
+
     pub(crate) async fn line(&mut self, start: &str) -> Unit {
         self.until(start, |unit| unit.line.starts_with(start)).await
     }
