@@ -6,10 +6,12 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long one address may take to answer.
 const DIAL: Duration = Duration::from_secs(5);
@@ -17,6 +19,8 @@ const DIAL: Duration = Duration::from_secs(5);
 const MAX_DIALLED: usize = 3;
 /// How long somebody may take to come.
 const ACCEPT: Duration = Duration::from_secs(20);
+/// Bytes that wait in the system, unseen by us.
+const SEND_BUFFER: usize = 256 * 1024;
 
 /// Ranges that no contact on the internet can have: this machine, its neighbours, and addresses with another meaning.
 const SPECIAL: [&str; 17] = [
@@ -75,18 +79,17 @@ impl DirectConfig {
         for address in addresses.iter().filter(|address| self.may_dial(address.ip())).take(MAX_DIALLED) {
             let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer");
             match tokio::time::timeout(DIAL, TcpStream::connect(address)).await.map_err(late).flatten() {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return Ok(stream);
-                }
+                Ok(stream) => return ready(stream),
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
 
-    /// Listens at a free port of those that are set aside; gives where contacts are to go.
-    pub(super) async fn listen(&self) -> io::Result<(TcpListener, SocketAddr)> {
+    /// Listens at a free port of those that are set aside, where one of `doors` is free.
+    pub(super) async fn listen(&self, doors: &Arc<Semaphore>) -> io::Result<OpenDoor> {
+        let permit = doors.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| io::Error::other("too many are waited for already"))?;
         let mut last = io::Error::new(io::ErrorKind::Unsupported, "no address is announced");
         let Some(announced) = self.announce.first().copied() else { return Err(last) };
         let anywhere = match announced {
@@ -99,7 +102,8 @@ impl DirectConfig {
                 match TcpListener::bind((address, port)).await {
                     Ok(listener) => {
                         let port = listener.local_addr()?.port();
-                        return Ok((listener, SocketAddr::new(announced, port)));
+                        let here = SocketAddr::new(announced, port);
+                        return Ok(OpenDoor { listener, here, permit });
                     }
                     Err(error) => last = error,
                 }
@@ -109,11 +113,29 @@ impl DirectConfig {
     }
 }
 
-/// The first who comes. Nobody else is let in after that.
-pub(super) async fn accept(listener: TcpListener) -> io::Result<TcpStream> {
-    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "nobody came");
-    let (stream, _) = tokio::time::timeout(ACCEPT, listener.accept()).await.map_err(late).flatten()?;
+/// A port on which somebody is waited for.
+pub(super) struct OpenDoor {
+    listener: TcpListener,
+    /// Where they are to go.
+    pub(super) here: SocketAddr,
+    permit: OwnedSemaphorePermit,
+}
+
+impl OpenDoor {
+    /// The first who comes. Nobody else is let in after that.
+    pub(super) async fn accept(self) -> io::Result<TcpStream> {
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "nobody came");
+        let accepted = tokio::time::timeout(ACCEPT, self.listener.accept()).await;
+        drop(self.permit);
+        let (stream, _) = accepted.map_err(late).flatten()?;
+        ready(stream)
+    }
+}
+
+/// What the system takes off our hands must be through within the time-outs, also on a slow line.
+fn ready(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
+    socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER)?;
     Ok(stream)
 }
 
@@ -170,12 +192,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_not_be_dialled_is_not_even_tried() {
-        let (listener, here) = config(&[]).listen().await.unwrap();
-        let here = [here];
+        let doors = Arc::new(Semaphore::new(1));
+        let door = config(&[]).listen(&doors).await.unwrap();
+        assert!(config(&[]).listen(&doors).await.is_err(), "one at a time here");
+        let here = [door.here];
         let refused = config(&[]).dial(&here).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
         let allowed = config(&["127.0.0.0/8"]);
-        let (dialled, accepted) = tokio::join!(allowed.dial(&here), accept(listener));
+        let (dialled, accepted) = tokio::join!(allowed.dial(&here), door.accept());
         assert!(dialled.is_ok() && accepted.is_ok());
+        assert!(config(&[]).listen(&doors).await.is_ok());
     }
 }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::address;
 use super::call::Call;
 use super::pump::{Pump, now};
 use crate::msn::ids::Email;
@@ -104,10 +103,10 @@ impl Call {
         let config = self.of.shared.config.clone();
         let opened = match self.direct {
             Some(_) => Err(io::Error::other("there is a direct connection already")),
-            None => config.direct.listen().await,
+            None => config.direct.listen(&self.of.doors).await,
         };
         let Some(peer) = self.transfers.known(email) else { return };
-        let (listener, here) = match opened {
+        let door = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 tracing::info!(%error, "no direct connection can be taken");
@@ -116,9 +115,9 @@ impl Call {
         };
         let nonce = peer.door_nonce();
         let addresses = config.direct.announce.clone();
-        peer.listening(now(), Some(&Door { addresses, port: here.port() }));
-        tracing::info!(%email, %here, "waiting for a direct connection");
-        let opened = AbortOnDropHandle::new(tokio::spawn(address::accept(listener)));
+        peer.listening(now(), Some(&Door { addresses, port: door.here.port() }));
+        tracing::info!(%email, here = %door.here, "waiting for a direct connection");
+        let opened = AbortOnDropHandle::new(tokio::spawn(door.accept()));
         let way = Way::Opening { opened, nonce, we_dialled: false };
         self.direct = Some(Direct { email: email.clone(), way });
     }

@@ -26,6 +26,8 @@ const STABLE: Duration = Duration::from_secs(60);
 
 /// Most files at once that old clients send: their streams outlive the calls they were offered in.
 const MAX_STREAMS: usize = 16;
+/// Most ports on which contacts are waited for at once.
+const MAX_DOORS: usize = 4;
 /// Most calls at once that others rang.
 const MAX_RINGS: usize = 64;
 
@@ -74,6 +76,8 @@ pub(super) struct LoginTask {
     pub(super) tellers: mpsc::Sender<News>,
     /// What broken calls have set aside.
     pub(super) aside: Aside,
+    /// One for each port on which a contact is waited for: no login's contacts hold them all.
+    pub(super) doors: Arc<Semaphore>,
     /// Files that wait for the owner's word.
     pub(super) offers: Offers,
     /// What is shown of the owner.
@@ -114,6 +118,7 @@ impl LoginTask {
             news,
             tellers,
             aside: Aside::default(),
+            doors: Arc::new(Semaphore::new(MAX_DOORS)),
             offers,
             face,
             why_down,

@@ -9,17 +9,17 @@ mod words;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::CallFailure;
+use super::address::OpenDoor;
 use super::call::Call;
 use super::give::Reply;
 use super::offer::Offer;
 use super::pump::Pump;
 use super::transfer::{self, bytes};
-use super::{CallFailure, address};
 use crate::bridge::media::{File, Incoming};
 use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
@@ -75,7 +75,7 @@ struct Arriving {
 struct Taken {
     file: Box<dyn Incoming>,
     /// Where its sender is to come to, who cannot be connected to.
-    door: Option<(TcpListener, SocketAddr)>,
+    door: Option<OpenDoor>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -167,15 +167,15 @@ impl Call {
             taken.inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))?;
         let arriving = Arriving { name, size, file, permit };
         let (with, cookie) = (email.clone(), offer.cookie);
-        let Some((listener, here)) = door else {
+        let Some(door) = door else {
             say(pump, &accept(cookie));
             let deadline = Some(Instant::now() + ADDRESS);
             self.streams.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
             return Ok(());
         };
         let secret = rand::random();
-        say(pump, &accept_at(cookie, here, secret).with("Sender-Connect", "TRUE"));
-        self.run_stream(email, cookie, |run| run.receive(address::accept(listener), secret, arriving));
+        say(pump, &accept_at(cookie, door.here, secret).with("Sender-Connect", "TRUE"));
+        self.run_stream(email, cookie, |run| run.receive(door.accept(), secret, arriving));
         Ok(())
     }
 
@@ -202,7 +202,7 @@ impl Call {
         }
         let file = transfer::room_for(&self.of.shared, size).await?;
         let door = match they_cannot {
-            true => Some(config.direct.listen().await.map_err(|error| {
+            true => Some(config.direct.listen(&self.of.doors).await.map_err(|error| {
                 tracing::warn!(%error, "no port is free for a file");
                 "the bridge cannot be connected to now".to_owned()
             })?),
@@ -299,11 +299,11 @@ impl Call {
             let dialling = async move { config.direct.dial(&addresses).await };
             return self.run_stream(email, accepted.cookie, |run| run.give(dialling, secret, file, reply));
         }
-        match config.direct.listen().await {
-            Ok((listener, here)) if !they_listen => {
+        match config.direct.listen(&self.of.doors).await {
+            Ok(door) if !they_listen => {
                 let secret = rand::random();
-                say(pump, &accept_at(accepted.cookie, here, secret));
-                let accepting = address::accept(listener);
+                say(pump, &accept_at(accepted.cookie, door.here, secret));
+                let accepting = door.accept();
                 self.run_stream(email, accepted.cookie, |run| run.give(accepting, secret, file, reply));
             }
             _ => {

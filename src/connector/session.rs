@@ -343,6 +343,7 @@ impl LoginTask {
             multi_packet: members.iter().all(able),
             face: self.face.subscribe(),
             streams: self.streams.clone(),
+            doors: self.doors.clone(),
             offers: self.offers.clone(),
             aside: self.aside.clone(),
             news: self.tellers.clone(),

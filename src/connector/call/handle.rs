@@ -144,6 +144,8 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
     /// One permit for each file that comes by a stream, in all calls of the login.
     pub(in crate::connector) streams: Arc<Semaphore>,
+    /// One for each port on which a contact is waited for.
+    pub(in crate::connector) doors: Arc<Semaphore>,
     pub(in crate::connector) offers: Offers,
     /// What waits for another call.
     pub(in crate::connector) aside: Aside,
