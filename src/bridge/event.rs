@@ -224,6 +224,7 @@ pub enum LocalEvent {
     },
     /// Something shown is not to be seen any more, with what is said of that.
     Removed {
+        portal: PortalKey,
         entry: EntryId,
         said: Option<LocalMessage>,
     },

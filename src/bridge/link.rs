@@ -1,113 +1,91 @@
-//! Files shown where they cannot be carried: kept for a while, under an address that nobody can guess.
+//! Files shown where they cannot be carried: had for a while under an address that nobody can guess.
 //!
 //! Knows what is shared, for which entry, and until when. Refuses to know HTTP and what an address looks like: that is
-//! told to [`Links::new`]. A file leaves before its time when what was said of it is removed, and when newer ones need
-//! its room.
+//! told to [`Links::new`]. What lies on a frontend is brought when somebody first asks for it. A file leaves before its
+//! time when what was said of it is removed, and when newer ones need its room.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+mod bring;
+mod rows;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub use bring::Opened;
+pub use rows::clear;
+use rows::{Place, Told, entry_row, link_row, place_row, rows};
+pub(super) use rows::{is_shared, media};
+
 use super::BridgeError;
+use super::body::Attachment;
 use super::event::Timestamp;
-use super::ids::EntryId;
+use super::ids::{EntryId, Leg, PortalKey};
 use super::journal::media_in_use;
-use super::media::{File, Media, MediaId};
-use super::ports::{Batch, Row, Storage, StorageError, Table, Urgency, Write};
+use super::media::{Media, MediaId};
+use super::ports::{Batch, Storage, Table, Urgency, Write};
 use super::record::{decode, encode};
 
 /// How often what is over is looked for.
 const SWEEP: Duration = Duration::from_secs(600);
-/// Rows read at once.
-const PAGE: usize = 256;
+/// How long it is remembered that something was removed which nobody has asked an address for yet: it may wait in the
+/// journal.
+const REMOVED: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Most links that work at once; then the oldest go.
+const MAX_LINKS: usize = 5_000;
+/// Files that are brought at once because somebody asked for them.
+const BRINGING: usize = 4;
 
-/// A file under an address.
+/// What a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedFile {
-    pub media: MediaId,
+pub struct Shared {
+    /// Names the link: letters and digits.
+    pub id: String,
+    pub portal: PortalKey,
     pub name: String,
-    pub size: u64,
-    /// From then on it is not there any more.
+    /// From then on it leads nowhere.
     pub expires: Timestamp,
+    lies: Lies,
 }
 
-/// What is known of an entry: its file, or that it must not be shown any more.
+/// Where the file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Told {
-    media: Option<MediaId>,
-    expires: Timestamp,
+#[serde(rename_all = "snake_case")]
+pub enum Lies {
+    /// On our disk, and how many bytes.
+    Here { media: MediaId, size: u64 },
+    /// On a frontend.
+    There { leg: Leg, attachment: Attachment },
 }
 
-/// Which entry an event of a frontend is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    entry: EntryId,
-    expires: Timestamp,
-}
-
-/// Only this of a row.
-#[derive(Debug, Deserialize)]
-struct Dated {
-    expires: Timestamp,
-}
-
-fn file_row(media: &MediaId) -> Vec<u8> {
-    [b"m", media.as_str().as_bytes()].concat()
-}
-
-fn entry_row(entry: &EntryId) -> Vec<u8> {
-    [b"e", entry.as_str().as_bytes()].concat()
-}
-
-fn place_row(reference: &str) -> Vec<u8> {
-    [b"p", reference.as_bytes()].concat()
-}
-
-/// The shared files.
-pub(super) fn media(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
-    let rows = rows(storage, b"m")?;
-    let id = |key: Vec<u8>| MediaId::new(String::from_utf8(key.strip_prefix(b"m")?.to_vec()).ok()?);
-    Ok(rows.into_iter().filter_map(|(key, _)| id(key)).collect())
-}
-
-fn rows(storage: &dyn Storage, prefix: &[u8]) -> Result<Vec<Row>, StorageError> {
-    let mut all: Vec<Row> = Vec::new();
-    loop {
-        let after = all.last().map(|(key, _)| key.clone());
-        let rows = storage.scan(Table::Links, prefix, after.as_deref(), PAGE)?;
-        if rows.is_empty() {
-            return Ok(all);
+impl Shared {
+    fn size(&self) -> u64 {
+        match &self.lies {
+            Lies::Here { size, .. } => *size,
+            Lies::There { .. } => 0,
         }
-        all.extend(rows);
+    }
+
+    fn media(&self) -> Option<&MediaId> {
+        match &self.lies {
+            Lies::Here { media, .. } => Some(media),
+            Lies::There { .. } => None,
+        }
     }
 }
 
-/// Whether a file must stay although everybody has it.
-pub(super) fn is_shared(storage: &dyn Storage, media: &MediaId) -> bool {
-    storage.read(Table::Links, &file_row(media)).is_ok_and(|row| row.is_some())
-}
-
-/// How long files are kept, and how many.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    pub keep: Duration,
-    /// Bytes of all shared files.
-    pub budget: u64,
-}
-
-/// The files that are shared.
-pub struct Links {
-    storage: Arc<dyn Storage>,
-    media: Arc<dyn Media>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    address: Box<dyn Fn(&SharedFile) -> String + Send + Sync>,
-    terms: Terms,
-    /// Held by whoever changes anything.
-    changing: Mutex<()>,
+/// Something to be shared.
+pub struct Wish<'a> {
+    /// What is shared: the same wish gets the same address.
+    pub entry: &'a EntryId,
+    /// What it is said with.
+    pub said_with: &'a EntryId,
+    pub portal: &'a PortalKey,
+    pub name: &'a str,
+    pub lies: Lies,
 }
 
 /// What became of a wish to share.
@@ -115,113 +93,168 @@ pub struct Links {
 pub enum Share {
     /// The address.
     At(String),
+    /// It was said with something else before.
+    Said,
     /// What was said of it has been removed.
     Removed,
     /// It alone is larger than all may be.
     TooLarge,
 }
 
+/// How long links work, and how much is kept behind them.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    pub keep: Duration,
+    /// Bytes of all shared files.
+    pub budget: u64,
+}
+
+/// What links need of the rest.
+pub struct Surroundings {
+    pub storage: Arc<dyn Storage>,
+    pub media: Arc<dyn Media>,
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// Random text that nobody guesses.
+    pub names: Arc<dyn Fn() -> String + Send + Sync>,
+    pub address: Box<dyn Fn(&Shared) -> String + Send + Sync>,
+}
+
+/// The files that are shared.
+pub struct Links {
+    around: Surroundings,
+    terms: Terms,
+    /// Held from reading until what follows from it can be read by others; never while anybody waits.
+    changing: Mutex<()>,
+    /// One lock for each link whose file is being brought.
+    bringing: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    permits: Semaphore,
+}
+
 impl Links {
-    pub fn new(
-        storage: Arc<dyn Storage>,
-        media: Arc<dyn Media>,
-        clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-        address: Box<dyn Fn(&SharedFile) -> String + Send + Sync>,
-        terms: Terms,
-    ) -> Self {
-        Self { storage, media, clock, address, terms, changing: Mutex::default() }
+    pub fn new(around: Surroundings, terms: Terms) -> Self {
+        let permits = Semaphore::new(BRINGING);
+        Self { around, terms, changing: Mutex::default(), bringing: Mutex::default(), permits }
     }
 
-    fn end(&self) -> Timestamp {
-        let keep = u64::try_from(self.terms.keep.as_millis()).unwrap_or(u64::MAX);
-        (self.clock)().saturating_add(keep)
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        // Nothing that holds the lock panics.
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, keep: Duration) -> Timestamp {
+        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        (self.around.clock)().saturating_add(keep)
     }
 
     fn read<T: serde::de::DeserializeOwned>(&self, row: &[u8]) -> Result<Option<T>, BridgeError> {
-        let value = self.storage.read(Table::Links, row)?;
+        let value = self.around.storage.read(Table::Links, row)?;
         value.map(|value| decode("link", &value)).transpose()
     }
 
-    /// The file, if it is still to be had.
-    pub fn find(&self, media: &MediaId) -> Result<Option<SharedFile>, BridgeError> {
-        let found: Option<SharedFile> = self.read(&file_row(media))?;
-        Ok(found.filter(|file| file.expires > (self.clock)()))
+    /// What a link leads to, if it still works.
+    pub fn find(&self, id: &str) -> Result<Option<Shared>, BridgeError> {
+        let found: Option<Shared> = self.read(&link_row(id))?;
+        Ok(found.filter(|shared| shared.expires > (self.around.clock)()))
     }
 
-    /// What was decided about an entry before.
-    pub fn known(&self, entry: &EntryId) -> Result<Option<Share>, BridgeError> {
-        let Some(told) = self.read::<Told>(&entry_row(entry))? else { return Ok(None) };
-        let Some(media) = told.media else { return Ok(Some(Share::Removed)) };
-        Ok(self.find(&media)?.map(|file| Share::At((self.address)(&file))))
+    /// What was decided about a wish before.
+    fn decided(&self, wish: &Wish<'_>) -> Result<Option<Share>, BridgeError> {
+        let Some(told) = self.read::<Told>(&entry_row(wish.entry))? else { return Ok(None) };
+        let Some(link) = told.link else { return Ok(Some(Share::Removed)) };
+        let said_with_it = told.said_with == *wish.said_with;
+        Ok(self.find(&link)?.map(|shared| match said_with_it {
+            true => Share::At((self.around.address)(&shared)),
+            false => Share::Said,
+        }))
     }
 
-    /// Keeps a file, and gives its address: the same for the same entry. On disk when this resolves.
-    pub async fn share(&self, entry: &EntryId, file: &File) -> Result<Share, BridgeError> {
-        let _one = self.changing.lock().await;
-        if let Some(known) = self.known(entry)? {
-            return Ok(known);
-        }
-        if file.size > self.terms.budget {
-            return Ok(Share::TooLarge);
-        }
-        let expires = self.end();
-        let shared =
-            SharedFile { media: file.media.clone(), name: file.name.clone(), size: file.size, expires };
-        let mut batch = Batch::default();
-        let gone = self.make_room(file.size, &mut batch)?;
-        batch.put(Table::Links, file_row(&file.media), encode(&shared));
-        let told = Told { media: Some(file.media.clone()), expires };
-        batch.put(Table::Links, entry_row(entry), encode(&told));
-        self.storage.commit(batch, Urgency::Now).await?;
-        self.release(&gone)?;
-        Ok(Share::At((self.address)(&shared)))
+    /// Gives something an address. On disk when this resolves.
+    pub async fn share(&self, wish: Wish<'_>) -> Result<Share, BridgeError> {
+        let (synced, gone, address) = {
+            let _one = self.changing();
+            if let Some(decided) = self.decided(&wish)? {
+                return Ok(decided);
+            }
+            let shared = Shared {
+                id: (self.around.names)(),
+                portal: wish.portal.clone(),
+                name: wish.name.to_owned(),
+                expires: self.end(self.terms.keep),
+                lies: wish.lies,
+            };
+            if shared.size() > self.terms.budget {
+                return Ok(Share::TooLarge);
+            }
+            let mut batch = Batch::default();
+            let gone = self.make_room(&shared, &mut batch)?;
+            let told = Told {
+                link: Some(shared.id.clone()),
+                said_with: wish.said_with.clone(),
+                portal: wish.portal.clone(),
+                expires: shared.expires,
+            };
+            batch.put(Table::Links, link_row(&shared.id), encode(&shared));
+            batch.put(Table::Links, entry_row(wish.entry), encode(&told));
+            let address = (self.around.address)(&shared);
+            (self.around.storage.commit(batch, Urgency::Now), gone, address)
+        };
+        synced.await?;
+        self.release(gone);
+        Ok(Share::At(address))
     }
 
-    /// The oldest go until there is room for so many bytes.
-    fn make_room(&self, bytes: u64, batch: &mut Batch) -> Result<Vec<MediaId>, BridgeError> {
-        let mut files: Vec<SharedFile> = rows(&*self.storage, b"m")?
-            .iter()
-            .map(|(_, value)| decode("link", value))
-            .collect::<Result<_, _>>()?;
-        files.sort_by_key(|file| file.expires);
-        let mut total = files.iter().map(|file| file.size).sum::<u64>().saturating_add(bytes);
-        let mut gone = Vec::new();
-        for file in files {
-            if total <= self.terms.budget {
+    /// The oldest go until there is room for one more.
+    fn make_room(&self, new: &Shared, batch: &mut Batch) -> Result<Vec<MediaId>, BridgeError> {
+        let known = rows(&*self.around.storage, b"l")?;
+        let mut known: Vec<Shared> =
+            known.iter().filter_map(|(_, value)| decode::<Shared>("link", value).ok()).collect();
+        known.retain(|shared| shared.id != new.id);
+        known.sort_by_key(|shared| shared.expires);
+        let mut total = known.iter().map(Shared::size).sum::<u64>().saturating_add(new.size());
+        let (mut left, mut gone) = (known.len(), Vec::new());
+        for shared in known {
+            if total <= self.terms.budget && left < MAX_LINKS {
                 break;
             }
-            total -= file.size;
-            batch.remove(Table::Links, file_row(&file.media));
-            gone.push(file.media);
+            // What takes no room makes none.
+            if total > self.terms.budget && shared.size() == 0 && left < MAX_LINKS {
+                continue;
+            }
+            total -= shared.size();
+            left -= 1;
+            batch.remove(Table::Links, link_row(&shared.id));
+            gone.extend(shared.media().cloned());
         }
         Ok(gone)
     }
 
-    /// What was said of an entry was removed: its file is not to be had any more, now or later.
-    pub async fn revoke(&self, entry: &EntryId) -> Result<(), BridgeError> {
-        let _one = self.changing.lock().await;
+    /// What was said of an entry of this conversation was removed: it is not to be had any more, now or later.
+    pub fn revoke(&self, portal: &PortalKey, entry: &EntryId) -> Result<(), BridgeError> {
+        let _one = self.changing();
         let told: Option<Told> = self.read(&entry_row(entry))?;
-        let media = told.and_then(|told| told.media);
+        if told.as_ref().is_some_and(|told| told.portal != *portal) {
+            return Ok(());
+        }
         let mut batch = Batch::default();
-        media.iter().for_each(|media| batch.remove(Table::Links, file_row(media)));
-        let removed = Told { media: None, expires: self.end() };
+        let link = told.and_then(|told| told.link);
+        let shared = link.as_deref().map(|link| self.read::<Shared>(&link_row(link))).transpose()?.flatten();
+        link.iter().for_each(|link| batch.remove(Table::Links, link_row(link)));
+        let (said_with, portal) = (entry.clone(), portal.clone());
+        let removed = Told { link: None, said_with, portal, expires: self.end(REMOVED.max(self.terms.keep)) };
         batch.put(Table::Links, entry_row(entry), encode(&removed));
-        self.storage.commit(batch, Urgency::Now).await?;
-        self.release(media.as_slice())
-    }
-
-    /// A file that was brought for a link which could not be made.
-    pub(super) fn forget(&self, file: &File) {
-        self.media.discard(&file.media);
+        // Nothing that comes later is on the disk before this.
+        drop(self.around.storage.commit(batch, Urgency::Soon));
+        self.release(shared.iter().filter_map(Shared::media).cloned().collect());
+        Ok(())
     }
 
     /// Remembers as which event of its own a frontend shows an entry.
     pub fn shown_as(&self, entry: &EntryId, reference: &str) {
-        let place = Place { entry: entry.clone(), expires: self.end() };
+        let place = Place { entry: entry.clone(), expires: self.end(self.terms.keep) };
         let mut batch = Batch::default();
         batch.put(Table::Links, place_row(reference), encode(&place));
         // Lost in a crash, the link lives until its end.
-        drop(self.storage.commit(batch, Urgency::Soon));
+        drop(self.around.storage.commit(batch, Urgency::Soon));
     }
 
     /// The entry that a frontend shows as this event, where that was remembered.
@@ -230,32 +263,35 @@ impl Links {
         place.map(|place| place.entry)
     }
 
-    /// Files that are not shared any more go, unless they are still to be delivered.
-    fn release(&self, gone: &[MediaId]) -> Result<(), BridgeError> {
-        if !gone.is_empty() {
-            let used = media_in_use(&*self.storage)?;
-            gone.iter().filter(|media| !used.contains(media)).for_each(|media| self.media.discard(media));
+    /// Files that are not shared any more go, unless something else speaks of them. Reading that takes a while.
+    fn release(&self, gone: Vec<MediaId>) {
+        if gone.is_empty() {
+            return;
         }
-        Ok(())
+        let (storage, media) = (self.around.storage.clone(), self.around.media.clone());
+        tokio::task::spawn_blocking(move || match media_in_use(&*storage) {
+            Ok(used) => gone.iter().filter(|id| !used.contains(id)).for_each(|id| media.discard(id)),
+            // The sweep of the directory finds them.
+            Err(error) => tracing::warn!(%error, "files that are not shared any more stay for now"),
+        });
     }
 
-    /// Removes what is over.
+    /// Removes what is over; gives how many links were.
     pub async fn sweep(&self) -> Result<usize, BridgeError> {
-        let _one = self.changing.lock().await;
-        let at = (self.clock)();
-        // A row that cannot be read is of no use to anybody.
-        let is_over = |value: &[u8]| decode::<Dated>("link", value).map_or(true, |row| row.expires <= at);
-        let over: Vec<Vec<u8>> = rows(&*self.storage, b"")?
-            .into_iter()
-            .filter(|(_, value)| is_over(value))
-            .map(|(key, _)| key)
-            .collect();
-        let media = |key: &Vec<u8>| MediaId::new(String::from_utf8(key.strip_prefix(b"m")?.to_vec()).ok()?);
-        let gone: Vec<MediaId> = over.iter().filter_map(media).collect();
-        let removed = over.into_iter().map(|key| Write { table: Table::Links, key, value: None }).collect();
-        self.storage.commit(Batch(removed), Urgency::Soon).await?;
-        self.release(&gone)?;
-        Ok(gone.len())
+        let (synced, gone, links) = {
+            let _one = self.changing();
+            let at = (self.around.clock)();
+            let over = rows::over(&*self.around.storage, at)?;
+            let links = over.iter().filter(|(key, _)| key.starts_with(b"l"));
+            let shared: Vec<Shared> = links.filter_map(|(_, value)| decode("link", value).ok()).collect();
+            let removed = over.into_iter().map(|(key, _)| Write { table: Table::Links, key, value: None });
+            let synced = self.around.storage.commit(Batch(removed.collect()), Urgency::Soon);
+            let gone: Vec<MediaId> = shared.iter().filter_map(Shared::media).cloned().collect();
+            (synced, gone, shared.len())
+        };
+        synced.await?;
+        self.release(gone);
+        Ok(links)
     }
 
     /// Sweeps every now and then, until stopped.

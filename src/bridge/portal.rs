@@ -253,22 +253,25 @@ impl Portal {
             links: Vec::new(),
             missed: queue.missed,
         };
-        let Surroundings { network, links, storage, .. } = self.around.clone();
+        let around = self.around.clone();
         let frontend = self.frontend(leg);
-        let source = attempt.entry.origin.as_ref().and_then(|origin| self.frontend(origin.leg));
+        let origin = attempt.entry.origin.as_ref().map(|origin| origin.leg);
+        let source = origin.and_then(|leg| self.frontend(leg));
         self.under_way.spawn(async move {
             let delivered = async {
                 match frontend {
                     Some(frontend) if leg == Leg::Irc => {
-                        let delivery = attach::for_irc(links.as_deref(), &*storage, source, delivery).await;
+                        let delivery =
+                            attach::for_irc(around.links.as_deref(), &around, origin, delivery).await;
                         frontend.deliver(delivery).await
                     }
                     Some(frontend) => frontend.deliver(delivery).await,
                     None if leg == Leg::Remote => {
-                        network.deliver(attach::with_emoticons(source, delivery).await).await
+                        around.network.deliver(attach::with_emoticons(source, delivery).await).await
                     }
                     None if leg == Leg::Files => {
-                        attach::deliver_file(links.as_deref(), source, &*network, delivery).await
+                        let links = around.links.as_deref();
+                        attach::deliver_file(links, origin, source, &*around.network, delivery).await
                     }
                     None => Err(DeliveryError::permanent("this side is not configured any more")),
                 }

@@ -268,8 +268,10 @@ impl Config {
         if !(1..=24 * 365).contains(&section.hours) {
             return Err(ConfigError::value("files.links.hours", section.hours, "1 to 8760"));
         }
-        if section.max_bytes > self.files.max_total_bytes {
-            let allowed = "at most files.max_total_bytes";
+        let free = self.files.max_total_bytes.saturating_sub(self.files.max_bytes.saturating_mul(2));
+        if section.max_bytes > free {
+            let allowed =
+                "at most files.max_total_bytes less twice files.max_bytes: files on their way need room";
             return Err(ConfigError::value("files.links.max_bytes", section.max_bytes, allowed));
         }
         Ok(Some(LinksConfig {

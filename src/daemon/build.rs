@@ -13,6 +13,7 @@ use super::sharing::Sharing;
 use super::watch::Heartbeat;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
+use crate::bridge::link;
 use crate::bridge::login::Login;
 use crate::bridge::media::Media;
 use crate::bridge::ports::{Frontend, Network, Request, Storage};
@@ -90,6 +91,9 @@ pub(super) async fn start(
     let permissions = Arc::new(checked.permissions.clone());
     let media = open_media(config)?;
 
+    if checked.links.is_none() {
+        link::clear(&*storage).await?;
+    }
     let links = checked.links.as_ref().map(|links| Sharing::new(links, &key, storage.clone(), media.clone()));
 
     let homeserver = Homeserver::new(&checked.matrix).await?;
@@ -131,7 +135,7 @@ pub(super) async fn start(
         permissions,
         clock: Arc::new(time_of_day),
         ghost_per_login: checked.matrix.ghost_per_login,
-        names: Arc::new(|| format!("{:032x}", rand::random::<u128>())),
+        names: Arc::new(random_name),
         heartbeat: heartbeat.beat(),
         media: media.clone(),
         links: links.as_ref().map(|sharing| sharing.links.clone()),
@@ -171,7 +175,7 @@ pub(super) async fn start(
         }
     });
     if let (Some(sharing), Some(config)) = (links, &checked.links) {
-        sharing.start(config, media.clone(), &intake, &intake_tasks).await?;
+        sharing.start(config, vec![matrix.clone()], &intake, &intake_tasks).await?;
     }
     intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
     intake_tasks.spawn(learn_limit(matrix.clone(), media.clone(), intake.clone()));
@@ -208,6 +212,10 @@ fn forward_signals(
         }
     });
     sender
+}
+
+pub(super) fn random_name() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }
 
 pub(super) fn time_of_day() -> u64 {

@@ -6,10 +6,10 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::build::time_of_day;
-use crate::bridge::link::{Links, Terms};
+use super::build::{random_name, time_of_day};
+use crate::bridge::link::{Links, Surroundings, Terms};
 use crate::bridge::media::Media;
-use crate::bridge::ports::Storage;
+use crate::bridge::ports::{Frontend, Storage};
 use crate::links::{LinksConfig, Signer, serve};
 use crate::store::SealingKey;
 
@@ -28,17 +28,21 @@ impl Sharing {
         let key = key.clone();
         let signer = Arc::new(Signer::new(&config.url, Box::new(move |text| key.derive(text))));
         let terms = Terms { keep: config.keep, budget: config.budget };
-        let address = {
-            let signer = signer.clone();
-            Box::new(move |file: &_| signer.address(file))
+        let of = signer.clone();
+        let around = Surroundings {
+            storage,
+            media,
+            clock: Arc::new(time_of_day),
+            names: Arc::new(random_name),
+            address: Box::new(move |shared| of.address(shared)),
         };
-        Self { links: Arc::new(Links::new(storage, media, Arc::new(time_of_day), address, terms)), signer }
+        Self { links: Arc::new(Links::new(around, terms)), signer }
     }
 
     pub(super) async fn start(
         self,
         config: &LinksConfig,
-        media: Arc<dyn Media>,
+        frontends: Vec<Arc<dyn Frontend>>,
         cancel: &CancellationToken,
         tasks: &TaskTracker,
     ) -> anyhow::Result<()> {
@@ -46,7 +50,7 @@ impl Sharing {
             .await
             .with_context(|| format!("files.links.listen: cannot listen on {}", config.listen))?;
         tracing::info!(listen = %config.listen, url = config.url, "sharing files");
-        tasks.spawn(serve(listener, self.signer, self.links.clone(), media, cancel.clone()));
+        tasks.spawn(serve(listener, self.signer, self.links.clone(), frontends, cancel.clone()));
         tasks.spawn(self.links.run(cancel.clone()));
         Ok(())
     }

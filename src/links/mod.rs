@@ -1,8 +1,8 @@
 //! Files under an address: an HTTP server for people who are shown a link, on IRC or in a group conversation.
 //!
 //! Knows what an address looks like and who may have what is behind it. Refuses to know which files are shared: that is
-//! [`bridge::link`](crate::bridge::link). An address is `<url>/<file>/<end>/<signature>/<name>`; the signature is a keyed
-//! hash of file and end, and the name only looks nice. Serving parts and conditions is tower-http's.
+//! [`bridge::link`](crate::bridge::link). An address is `<url>/<link>/<end>/<signature>/<name>`; the signature is a keyed
+//! hash of link and end, and the name only looks nice. Serving parts and conditions is tower-http's.
 
 mod serve;
 
@@ -15,8 +15,7 @@ use subtle::ConstantTimeEq;
 
 pub use serve::{GREETING, serve};
 
-use crate::bridge::link::SharedFile;
-use crate::bridge::media::MediaId;
+use crate::bridge::link::Shared;
 
 /// Bytes of a signature: nobody guesses 128 bits.
 const SIGNATURE: usize = 16;
@@ -48,21 +47,20 @@ impl Signer {
         Self { url: url.trim_end_matches('/').to_owned(), hash }
     }
 
-    fn signature(&self, media: &MediaId, expires: u64) -> String {
-        let hash = (self.hash)(&format!("link\0{media}\0{expires}"));
+    fn signature(&self, link: &str, expires: u64) -> String {
+        let hash = (self.hash)(&format!("link\0{link}\0{expires}"));
         URL_SAFE_NO_PAD.encode(&hash[..SIGNATURE])
     }
 
-    pub fn address(&self, file: &SharedFile) -> String {
-        let signature = self.signature(&file.media, file.expires);
-        format!("{}/{}/{}/{signature}/{}", self.url, file.media, file.expires, plain(&file.name))
+    pub fn address(&self, shared: &Shared) -> String {
+        let Shared { id, expires, name, .. } = shared;
+        format!("{}/{id}/{expires}/{}/{}", self.url, self.signature(id, *expires), plain(name))
     }
 
-    /// The file that a path names, where we have signed it.
-    fn signed(&self, media: &str, expires: &str, signature: &str) -> Option<MediaId> {
-        let media = MediaId::new(media)?;
-        let expected = self.signature(&media, expires.parse().ok()?);
-        bool::from(expected.as_bytes().ct_eq(signature.as_bytes())).then_some(media)
+    /// Whether we have made an address with these in it.
+    fn has_signed(&self, link: &str, expires: &str, signature: &str) -> bool {
+        let expected = expires.parse().map(|expires| self.signature(link, expires)).unwrap_or_default();
+        !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()))
     }
 }
 
@@ -70,7 +68,9 @@ impl Signer {
 fn plain(name: &str) -> String {
     let harmless = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let name: Vec<char> = name.chars().map(harmless).collect();
-    name[name.len().saturating_sub(MAX_NAME)..].iter().collect()
+    let end = &name[name.len().saturating_sub(MAX_NAME)..];
+    // Clients take a name of dots alone for a direction.
+    if end.iter().all(|c| *c == '.') { "file".to_owned() } else { end.iter().collect() }
 }
 
 #[cfg(test)]
@@ -84,25 +84,21 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_our_own_lead_to_a_file() {
-        let media = MediaId::new("0123abcd").unwrap();
-        let file = SharedFile { media: media.clone(), name: "größe 1.png".into(), size: 3, expires: 1234 };
-        let address = signer().address(&file);
-        let path = address.strip_prefix("https://b.example.org/files/").unwrap();
-        let [id, expires, signature, name] = path.split('/').collect::<Vec<_>>()[..] else {
-            panic!("{path}")
-        };
-        assert_eq!(name, "gr__e_1.png");
-        assert_eq!(signer().signed(id, expires, signature), Some(media));
-        assert_eq!(signer().signed(id, "1235", signature), None, "not longer than was said");
-        assert_eq!(signer().signed("0123abce", expires, signature), None);
-        assert_eq!(signer().signed("../secret", expires, signature), None);
-        assert_eq!(signer().signed(id, expires, &signature[1..]), None);
+    fn only_what_was_signed_is_known_again() {
+        let signature = signer().signature("0123abcd", 1234);
+        assert!(signer().has_signed("0123abcd", "1234", &signature));
+        assert!(!signer().has_signed("0123abcd", "1235", &signature), "not longer than was said");
+        assert!(!signer().has_signed("0123abce", "1234", &signature));
+        assert!(!signer().has_signed("0123abcd", "soon", &signature));
+        assert!(!signer().has_signed("0123abcd", "soon", ""));
+        assert!(!signer().has_signed("0123abcd", "1234", &signature[1..]));
     }
 
     #[test]
-    fn the_ending_of_a_long_name_stays() {
+    fn names_in_addresses_are_plain_and_keep_their_endings() {
+        assert_eq!(plain("größe 1.png"), "gr__e_1.png");
         assert!(plain(&format!("{}.png", "x".repeat(200))).ends_with("x.png"));
         assert_eq!(plain(&"x".repeat(200)).len(), MAX_NAME);
+        assert_eq!([plain(""), plain(".."), plain(":)")], ["file", "file", "__"]);
     }
 }

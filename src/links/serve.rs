@@ -14,18 +14,21 @@ use hyper_util::service::TowerToHyperService;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::Signer;
-use crate::bridge::link::{Links, SharedFile};
-use crate::bridge::media::Media;
+use crate::bridge::link::{Links, Opened};
+use crate::bridge::ports::Frontend;
 
 /// Connections at once; others wait to be accepted.
 const MAX_CONNECTIONS: usize = 128;
-/// How long a client may take over the head of a request, or be silent between two.
+/// How long a client may read nothing.
+const STALLED: Duration = Duration::from_secs(60);
+/// How long a client may take over the head of a request.
 const HEAD: Duration = Duration::from_secs(15);
 /// How long a connection may last: a large file by a slow line.
 const CONNECTION: Duration = Duration::from_secs(2 * 3600);
@@ -35,7 +38,8 @@ pub const GREETING: &str = "Files of msnbridge.\n";
 struct Shared {
     signer: Arc<Signer>,
     links: Arc<Links>,
-    media: Arc<dyn Media>,
+    /// Where files lie that nobody has asked for yet.
+    frontends: Vec<Arc<dyn Frontend>>,
 }
 
 /// Serves until stopped.
@@ -43,13 +47,13 @@ pub async fn serve(
     listener: TcpListener,
     signer: Arc<Signer>,
     links: Arc<Links>,
-    media: Arc<dyn Media>,
+    frontends: Vec<Arc<dyn Frontend>>,
     cancel: CancellationToken,
 ) {
     let router = Router::new()
         .route("/", get(|| async { GREETING }))
         .route("/{media}/{expires}/{signature}/{name}", get(file))
-        .with_state(Arc::new(Shared { signer, links, media }));
+        .with_state(Arc::new(Shared { signer, links, frontends }));
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let connections = TaskTracker::new();
     loop {
@@ -85,47 +89,54 @@ pub async fn serve(
 
 async fn connection(stream: TcpStream, router: Router) {
     let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(16 * 1024);
+    // One request each: nobody holds a place only by asking again now and then.
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(false).max_buf_size(16 * 1024);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
     let service = TowerToHyperService::new(router);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+    if let Err(error) = server.serve_connection(TokioIo::new(Box::pin(stream)), service).await {
         tracing::debug!(%error, "a connection for a file ended");
     }
 }
 
 async fn file(
     State(shared): State<Arc<Shared>>,
-    Path((media, expires, signature, _name)): Path<(String, String, String, String)>,
+    Path((link, expires, signature, _name)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Response {
-    let not_there = (StatusCode::NOT_FOUND, "There is nothing here. Is the address whole?\n");
-    let Some(media) = shared.signer.signed(&media, &expires, &signature) else {
-        return not_there.into_response();
-    };
-    let file = match shared.links.find(&media) {
-        Ok(Some(file)) => file,
-        Ok(None) => {
+    if !shared.signer.has_signed(&link, &expires, &signature) {
+        let text = "There is nothing here. Is the address whole?\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    }
+    let (path, name) = match shared.links.open(&link, &shared.frontends).await {
+        Ok(Opened::File { path, name }) => (path, name),
+        Ok(Opened::Gone) => {
             let text =
                 "This file is not here any more: its time is over, or it was removed. Ask whoever sent it.\n";
             return (StatusCode::GONE, text).into_response();
+        }
+        Ok(Opened::NotYet) => {
+            let text = "This file is still on its way here. Try again in a moment.\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], text).into_response();
         }
         Err(error) => {
             tracing::error!(%error, "a link cannot be read");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
-    let kind = kind(&file, shared.media.path(&media)).await;
-    let served = ServeFile::new_with_mime(shared.media.path(&media), &kind).oneshot(request).await;
+    let kind = kind(&name, path.clone()).await;
+    let served = ServeFile::new_with_mime(path, &kind).oneshot(request).await;
     let mut response = served.unwrap_or_else(|never: Infallible| match never {}).map(axum::body::Body::new);
     if response.status() == StatusCode::NOT_FOUND {
-        tracing::error!(%media, "a shared file is not on the disk any more");
+        tracing::error!(link, "a shared file is not on the disk any more");
     }
-    guard(&mut response, &file, &kind);
+    guard(&mut response, &name, &kind);
     response
 }
 
 /// What it is by its name, or, where the name does not say, by how it begins.
-async fn kind(file: &SharedFile, path: std::path::PathBuf) -> mime_guess::Mime {
-    if let Some(named) = mime_guess::from_path(&file.name).first() {
+async fn kind(name: &str, path: std::path::PathBuf) -> mime_guess::Mime {
+    if let Some(named) = mime_guess::from_path(name).first() {
         return named;
     }
     let looked = tokio::task::spawn_blocking(move || infer::get_from_path(path)).await;
@@ -134,7 +145,7 @@ async fn kind(file: &SharedFile, path: std::path::PathBuf) -> mime_guess::Mime {
 }
 
 /// What somebody sent must not act in the name of the place that it is served from.
-fn guard(response: &mut Response, file: &SharedFile, kind: &mime_guess::Mime) {
+fn guard(response: &mut Response, name: &str, kind: &mime_guess::Mime) {
     let headers = response.headers_mut();
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -147,9 +158,9 @@ fn guard(response: &mut Response, file: &SharedFile, kind: &mime_guess::Mime) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex"));
-    let name = utf8_percent_encode(&file.name, NON_ALPHANUMERIC);
+    let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
     let shown = if is_harmless(kind) { "inline" } else { "attachment" };
-    let disposition = format!("{shown}; filename=\"{}\"; filename*=UTF-8''{name}", super::plain(&file.name));
+    let disposition = format!("{shown}; filename=\"{}\"; filename*=UTF-8''{encoded}", super::plain(name));
     if let Ok(disposition) = HeaderValue::from_str(&disposition) {
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }

@@ -393,11 +393,12 @@ impl MatrixFrontend {
     async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
         let portal = self.portal_of(&event.room_id)?.filter(|portal| portal.management_user().is_none());
         let Some(portal) = portal else { return Ok(LocalEvent::Ignored) };
-        let redacted = event
-            .text("redacts")
-            .map(str::to_owned)
-            .or_else(|| event.redacts.as_ref().map(ToString::to_string));
-        let Some(redacted) = redacted else { return Ok(LocalEvent::Ignored) };
+        // Which of the two counts is the room's version; a sender who fills in both differently means no good.
+        let redacted = match (event.text("redacts"), event.redacts.as_deref()) {
+            (Some(within), Some(above)) if within != above.as_str() => None,
+            (within, above) => above.map(|event| event.as_str()).or(within),
+        };
+        let Some(redacted) = redacted.map(str::to_owned) else { return Ok(LocalEvent::Ignored) };
         let shown = self.links.as_ref().and_then(|links| links.entry_shown_as(&redacted));
         let entry = shown.unwrap_or_else(|| EntryId::brought(Leg::Matrix, &redacted));
         let said = match self.own_portal(event)? {
@@ -405,8 +406,9 @@ impl MatrixFrontend {
             None => None,
         };
         let said = said.filter(|e| e.kind == "m.room.message" && e.sender == event.sender);
-        let deleted = || self.message_of(event, portal, Body::Emote(RichText::plain("deleted a message")));
-        Ok(LocalEvent::Removed { entry, said: said.map(|_| deleted()) })
+        let words = Body::Emote(RichText::plain("deleted a message"));
+        let said = said.map(|_| self.message_of(event, portal.clone(), words));
+        Ok(LocalEvent::Removed { portal, entry, said })
     }
 
     /// The conversation this was done in, if its owner did it.

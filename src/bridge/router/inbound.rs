@@ -112,9 +112,9 @@ impl Router {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())
             }
-            LocalEvent::Removed { entry, said } => {
-                if let Some(links) = self.setup.links.clone() {
-                    links.revoke(&entry).await?;
+            LocalEvent::Removed { portal, entry, said } => {
+                if let Some(links) = &self.setup.links {
+                    links.revoke(&portal, &entry)?;
                 }
                 match said {
                     Some(message) => self.local_message(message, with).await,

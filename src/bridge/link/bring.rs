@@ -1,0 +1,120 @@
+//! Files that somebody asks for: on the disk, or brought there from the frontend on which they lie.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::rows::link_row;
+use super::{Lies, Links, Shared};
+use crate::bridge::BridgeError;
+use crate::bridge::body::Attachment;
+use crate::bridge::ids::Leg;
+use crate::bridge::media::File;
+use crate::bridge::ports::{Batch, DeliveryError, Frontend, Table, Urgency};
+use crate::bridge::record::encode;
+
+/// How long whoever asks waits; the file is brought all the same, for when they ask again.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// What is behind a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    File {
+        path: PathBuf,
+        name: String,
+    },
+    /// Its time is over, it was removed, or it is nowhere any more.
+    Gone,
+    /// Asking again may help.
+    NotYet,
+}
+
+impl Links {
+    /// The file behind a link.
+    pub async fn open(
+        self: &Arc<Self>,
+        id: &str,
+        frontends: &[Arc<dyn Frontend>],
+    ) -> Result<Opened, BridgeError> {
+        let Some(shared) = self.find(id)? else { return Ok(Opened::Gone) };
+        let (leg, attachment) = match shared.lies {
+            Lies::Here { .. } => return Ok(self.here(&shared)),
+            Lies::There { leg, attachment } => (leg, attachment),
+        };
+        let Some(frontend) = frontends.iter().find(|frontend| frontend.leg() == leg).cloned() else {
+            return Ok(Opened::Gone);
+        };
+        let (links, id) = (self.clone(), id.to_owned());
+        // Whoever asked may go; the next one finds it.
+        let brought = tokio::spawn(async move { links.bring(&id, leg, frontend, &attachment).await });
+        match tokio::time::timeout(PATIENCE, brought).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a file could not be brought");
+                Ok(Opened::NotYet)
+            }
+            Err(_) => Ok(Opened::NotYet),
+        }
+    }
+
+    fn here(&self, shared: &Shared) -> Opened {
+        match shared.media() {
+            Some(media) => Opened::File { path: self.around.media.path(media), name: shared.name.clone() },
+            None => Opened::NotYet,
+        }
+    }
+
+    async fn bring(
+        &self,
+        id: &str,
+        leg: Leg,
+        frontend: Arc<dyn Frontend>,
+        attachment: &Attachment,
+    ) -> Result<Opened, BridgeError> {
+        let lock = {
+            let mut bringing = self.bringing.lock().unwrap_or_else(PoisonError::into_inner);
+            bringing.retain(|_, lock| Arc::strong_count(lock) > 1);
+            bringing.entry(id.to_owned()).or_default().clone()
+        };
+        let _one = lock.lock().await;
+        match self.find(id)? {
+            None => return Ok(Opened::Gone),
+            Some(shared) if shared.media().is_some() => return Ok(self.here(&shared)),
+            Some(_) => {}
+        }
+        let Ok(_permit) = self.permits.acquire().await else { return Ok(Opened::NotYet) };
+        tracing::info!(%leg, name = attachment.name, "bringing a file that somebody asks for");
+        let file = match frontend.fetch(attachment).await {
+            Ok(file) => file,
+            Err(DeliveryError::Permanent { reason }) => {
+                tracing::info!(reason, "a file that somebody asks for is gone");
+                return Ok(Opened::Gone);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a file that somebody asks for does not come now");
+                return Ok(Opened::NotYet);
+            }
+        };
+        self.keep(id, file).await
+    }
+
+    /// The file has come; the link may have been taken back meanwhile.
+    async fn keep(&self, id: &str, file: File) -> Result<Opened, BridgeError> {
+        let (synced, gone, opened) = {
+            let _one = self.changing();
+            let found = self.find(id)?.filter(|_| file.size <= self.terms.budget);
+            let Some(mut shared) = found else {
+                self.around.media.discard(&file.media);
+                return Ok(Opened::Gone);
+            };
+            shared.lies = Lies::Here { media: file.media, size: file.size };
+            let mut batch = Batch::default();
+            let gone = self.make_room(&shared, &mut batch)?;
+            batch.put(Table::Links, link_row(id), encode(&shared));
+            (self.around.storage.commit(batch, Urgency::Soon), gone, self.here(&shared))
+        };
+        synced.await?;
+        self.release(gone);
+        Ok(opened)
+    }
+}
