@@ -5,6 +5,7 @@
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageFormat, ImageReader, Limits};
@@ -15,6 +16,8 @@ const MAX_FILE: u64 = 20 << 20;
 /// Pixels of a side, and bytes in memory, of a picture that is decoded.
 const MAX_SIDE: u32 = 10_000;
 const MAX_MEMORY: u64 = 128 << 20;
+/// How long a picture waits for its turn; nothing waits for ever for what others sent.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Pictures that are worked on at once: each may need that much.
 static WORKING: Semaphore = Semaphore::const_new(2);
 
@@ -22,7 +25,9 @@ static WORKING: Semaphore = Semaphore::const_new(2);
 pub async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let permit = WORKING.acquire().await.map_err(|error| error.to_string())?;
+    let permit = tokio::time::timeout(PATIENCE, WORKING.acquire()).await;
+    let permit = permit.map_err(|_| "too many pictures are being worked on".to_owned())?;
+    let permit = permit.map_err(|error| error.to_string())?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()

@@ -245,6 +245,7 @@ impl Call {
             }
         }
         mailbox.close();
+        self.offers_are_lost(None).await;
         let aside = if broke { self.set_aside().await } else { None };
         pump.machine.abandon();
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
@@ -252,7 +253,6 @@ impl Call {
         }
         self.close_direct().await;
         self.streams_are_lost().await;
-        self.offers_are_lost(None).await;
         self.transfers_are_lost(None).await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.say_progress().await;
@@ -261,8 +261,8 @@ impl Call {
             refuse(ask, &CallFailure::Lost);
         }
         pump.close().await;
-        if let Some((email, taken)) = aside {
-            self.hand_over(&email, taken).await;
+        if let Some(waiting) = aside {
+            self.hand_over(waiting).await;
             self.transfers_are_lost(None).await;
             self.say_progress().await;
         }

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was under way with one contact.
 pub(super) struct Carried {
+    /// Told apart from what else was under way with them.
+    number: u64,
     pub(super) conversation: ConversationId,
     pub(super) email: Email,
     pub(super) peer: Peer,
@@ -35,6 +37,12 @@ pub(super) struct Carried {
     pub(super) direct: Option<Direct>,
     /// Dropped when it is taken up.
     waiting: Option<oneshot::Sender<()>>,
+}
+
+/// What is waited for after something was set aside.
+pub(super) struct Waiting {
+    number: u64,
+    taken: oneshot::Receiver<()>,
 }
 
 /// What the calls of one login have set aside.
@@ -52,16 +60,16 @@ impl Aside {
         self.known().iter().map(|carried| carried.conversation.clone()).collect()
     }
 
-    fn take(&self, email: &Email) -> Option<Carried> {
+    fn take(&self, which: impl Fn(&Carried) -> bool) -> Option<Carried> {
         let mut known = self.known();
-        let at = known.iter().position(|carried| carried.email == *email)?;
+        let at = known.iter().position(which)?;
         Some(known.swap_remove(at))
     }
 }
 
 impl Call {
     /// The line of this call broke: what can go on in another is set aside. Resolves with `None` where nothing can.
-    pub(super) async fn set_aside(&mut self) -> Option<(Email, oneshot::Receiver<()>)> {
+    pub(super) async fn set_aside(&mut self) -> Option<Waiting> {
         if group::is_group(&self.conversation) || self.of.cancel.is_cancelled() {
             return None;
         }
@@ -76,7 +84,9 @@ impl Call {
         let direct = self.direct.take_if(|direct| direct.is_with(&email) && peer.is_direct());
         let unconfirmed = self.gifts.unconfirmed(&email);
         let (waiting, taken) = oneshot::channel();
+        let number = rand::random();
         let carried = Carried {
+            number,
             conversation: self.conversation.clone(),
             email: email.clone(),
             peer,
@@ -89,20 +99,21 @@ impl Call {
         tracing::info!(%email, "the switchboard broke under a file; looking for another");
         self.of.aside.known().push(carried);
         let _ = self.of.news.send(News::Broke(self.conversation.clone())).await; // the login may have ended
-        Some((email, taken))
+        Some(Waiting { number, taken })
     }
 
     /// Waits until another call has taken up what was set aside, and takes it back if none does.
-    pub(super) async fn hand_over(&mut self, email: &Email, taken: oneshot::Receiver<()>) {
+    pub(super) async fn hand_over(&mut self, waiting: Waiting) {
+        let Waiting { number, taken } = waiting;
         let until = Instant::now() + PATIENCE;
         let cancel = self.of.cancel.clone();
         tokio::select! {
-            _ = taken => {}
+            _ = taken => return,
             () = tokio::time::sleep_until(until) => {}
             () = cancel.cancelled() => {}
         }
         // Taken up at the very last moment, it is gone from there.
-        if let Some(carried) = self.of.aside.take(email) {
+        if let Some(carried) = self.of.aside.take(|carried| carried.number == number) {
             self.take_back(carried);
         }
     }
@@ -122,7 +133,9 @@ impl Call {
         if self.transfers.known(&email).is_some_and(|peer| !peer.is_idle()) {
             return;
         }
-        let Some(mut carried) = self.of.aside.take(&email) else { return };
+        // A call of two that is about to be a group, or is one, is not the place for it.
+        let fits = |c: &Carried| c.email == email && c.conversation == self.conversation;
+        let Some(mut carried) = self.of.aside.take(fits) else { return };
         tracing::info!(%email, "a file goes on over another switchboard");
         drop(carried.waiting.take());
         carried.peer.resume(now(), &carried.unconfirmed);

@@ -158,8 +158,8 @@ impl Call {
         let data = tokio::fs::read(self.of.shared.media.path(&file.media)).await;
         if data.is_ok_and(|data| object.describes(&data)) {
             return match object.kind {
-                ObjectKind::VoiceClip => self.translate(email, |shared| spoken(shared, file)),
-                _ => self.translate(email, |shared| drawn(shared, file)),
+                ObjectKind::VoiceClip => self.translate(email, file, spoken),
+                _ => self.translate(email, file, drawn),
             };
         }
         self.of.shared.media.discard(&file.media);
@@ -167,21 +167,30 @@ impl Call {
         self.show(email, &text).await;
     }
 
-    /// What a clip becomes, told when it is made. That takes a moment, and what is said does not wait.
-    fn translate<F>(&self, email: &Email, translation: impl FnOnce(Shared) -> F)
+    /// What a clip becomes, told when it is made. That takes a moment, and what is said does not wait. A bridge that stops
+    /// meanwhile tells it as it is.
+    fn translate<F>(&self, email: &Email, clip: File, translation: impl FnOnce(Shared, File) -> F)
     where
         F: Future<Output = Vec<Body>> + Send + 'static,
     {
         let (shared, login) = (self.of.shared.clone(), self.of.login.clone());
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
-        let translated = translation(shared.clone());
+        let (translated, cancel) = (translation(shared.clone(), clip.clone()), self.of.cancel.clone());
         self.of.shared.tasks.spawn(async move {
-            for body in translated.await {
+            let bodies = tokio::select! {
+                bodies = translated => bodies,
+                () = cancel.cancelled() => vec![Body::File(clip.clone())],
+            };
+            let is_replaced = !bodies.contains(&Body::File(clip.clone()));
+            for body in bodies {
                 let (conversation, sender) = (conversation.clone(), sender.clone());
                 let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
                 if shared.bridge.remote(RemoteEvent { login: login.clone(), kind }).await.is_err() {
-                    tracing::error!("the bridge has stopped, a clip was not taken");
+                    return tracing::error!("the bridge has stopped, a clip was not taken");
                 }
+            }
+            if is_replaced {
+                shared.media.discard(&clip.media);
             }
         });
     }
@@ -206,10 +215,7 @@ impl Call {
 /// A voice clip, as something that can be played.
 async fn spoken(shared: Shared, clip: File) -> Vec<Body> {
     match voice::playable(&shared, &clip).await {
-        Ok(Some(playable)) => {
-            shared.media.discard(&clip.media);
-            vec![Body::File(playable)]
-        }
+        Ok(Some(playable)) => vec![Body::File(playable)],
         Ok(None) => vec![Body::File(clip)],
         Err(why) => {
             tracing::info!(?why, "a voice clip stays as it is");

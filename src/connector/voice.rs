@@ -18,7 +18,11 @@ use crate::bridge::ports::StorageError;
 
 /// The codec's number in a WAV file.
 const SIREN: [u8; 2] = 0x028E_u16.to_le_bytes();
-/// How long a translation may take; clips are of 15 seconds.
+/// The decoder is named, so that none of the many others reads what a peer sent.
+const INPUT: &str =
+    "-hide_banner -nostdin -v error -threads 1 -protocol_whitelist file,pipe -f wav -c:a msnsiren -i";
+const OUTPUT: &str = "-t 120 -map 0:a:0 -ac 1 -c:a libopus -b:a 32k -f ogg pipe:1";
+/// How long a translation may take, waiting for its turn included; clips are of 15 seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a translated clip.
 const MAX_CLIP: u64 = 4 << 20;
@@ -53,7 +57,8 @@ pub(super) async fn playable(shared: &Shared, clip: &File) -> Result<Option<File
         return Ok(None);
     }
     let program = shared.config.ffmpeg.as_deref().ok_or(Untranslated::NoProgram)?;
-    let data = translate(program, &path).await?;
+    let late = |_| Untranslated::Failed("it took too long".into());
+    let data = tokio::time::timeout(PATIENCE, translate(program, &path)).await.map_err(late)??;
     let size = data.len() as u64;
     let mut part = shared.media.begin(size).await?;
     part.write(data.into()).await?;
@@ -64,35 +69,17 @@ async fn translate(program: &str, path: &Path) -> Result<Vec<u8>, Untranslated> 
     let failed = |error: std::io::Error| Untranslated::Failed(error.to_string());
     let _permit = WORKING.acquire().await.map_err(|error| Untranslated::Failed(error.to_string()))?;
     let mut command = Command::new(program);
-    command.args([
-        "-hide_banner",
-        "-nostdin",
-        "-v",
-        "error",
-        "-protocol_whitelist",
-        "file,pipe",
-        "-f",
-        "wav",
-        "-i",
-    ]);
-    command.arg(path);
-    command.args([
-        "-t", "120", "-map", "0:a:0", "-ac", "1", "-c:a", "libopus", "-b:a", "32k", "-f", "ogg", "pipe:1",
-    ]);
+    command.args(INPUT.split(' ')).arg(path).args(OUTPUT.split(' '));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Untranslated::NoProgram,
         _ => failed(error),
     })?;
     let mut data = Vec::new();
-    let ran = async {
-        if let Some(output) = child.stdout.take() {
-            output.take(MAX_CLIP + 1).read_to_end(&mut data).await?;
-        }
-        child.wait().await
-    };
-    let status = tokio::time::timeout(PATIENCE, ran).await;
-    let status = status.map_err(|_| Untranslated::Failed("it took too long".into()))?.map_err(failed)?;
+    if let Some(output) = child.stdout.take() {
+        output.take(MAX_CLIP + 1).read_to_end(&mut data).await.map_err(failed)?;
+    }
+    let status = child.wait().await.map_err(failed)?;
     if !status.success() || data.is_empty() || data.len() as u64 > MAX_CLIP {
         return Err(Untranslated::Failed(format!("{status}, {} bytes", data.len())));
     }

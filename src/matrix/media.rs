@@ -33,6 +33,11 @@ const EMOTICON_TIME: Duration = Duration::from_secs(5);
 /// A download that brings nothing for so long has failed.
 const STALLED: Duration = Duration::from_secs(60);
 
+/// What failures to upload a file are counted under.
+fn trouble(file: &File) -> String {
+    format!("upload {}", file.media)
+}
+
 fn unavailable(reason: impl ToString) -> MatrixError {
     MatrixError::Unavailable { reason: reason.to_string(), after: None }
 }
@@ -110,6 +115,7 @@ impl MatrixFrontend {
         let small = File { media, name: "thumbnail".into(), size };
         let uploaded = self.upload(speaker, &small, mime, &self.media.path(&small.media)).await;
         self.media.discard(&small.media);
+        self.known().troubles.remove(&trouble(&small));
         Ok(Some((uploaded?, json!({"w": width, "h": height, "mimetype": mime, "size": size}))))
     }
 
@@ -127,7 +133,7 @@ impl MatrixFrontend {
             _ => DeliveryError::transient(format!("the file cannot be read: {error}")),
         };
         let disk = Disk::open(path).await.map_err(gone)?;
-        let trouble = format!("upload {}", file.media);
+        let trouble = trouble(file);
         // Not what somebody says it has: a body that is too short or too long would never be taken.
         let length = disk.metadata().await.map_err(gone)?.len();
         let url = format!("{}/_matrix/media/v3/upload", self.config.homeserver);

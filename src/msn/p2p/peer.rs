@@ -171,6 +171,8 @@ struct Transfer {
     missed: Option<u64>,
     /// How often they asked for something again.
     resent: u32,
+    /// It went on over another switchboard, and nothing shows yet that the other side goes along.
+    resumed: bool,
     deadline: Instant,
 }
 
@@ -263,6 +265,7 @@ impl Peer {
             done: 0,
             missed: None,
             resent: 0,
+            resumed: false,
             deadline: now + INVITATION,
         });
         match id {
@@ -375,6 +378,7 @@ impl Peer {
             let Transfer { id: transfer, stage, .. } = self.transfers[at];
             let failure = match stage {
                 Stage::Broken => TransferFailure::Lost,
+                _ if self.transfers[at].resumed => TransferFailure::Lost,
                 _ => TransferFailure::TimedOut,
             };
             self.events.push_back(PeerEvent::Failed { transfer, failure });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Kind, MAX_RESENT, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId};
 
 /// What goes on over another switchboard must move within this: the other side may have given it up.
-const ANOTHER: Duration = Duration::from_secs(30);
+pub(super) const ANOTHER: Duration = Duration::from_secs(30);
 
 impl Peer {
     /// The switchboard is gone and another may come: files of which data went go on there, anything else is lost. True
@@ -52,6 +52,7 @@ impl Peer {
                 continue;
             }
             transfer.deadline = now + ANOTHER;
+            transfer.resumed = true;
             if self.direct {
                 continue;
             }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::board::ANOTHER;
 use super::{
     GOODBYE, Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId,
     ticket,
@@ -34,7 +35,7 @@ impl Peer {
             return None;
         }
         transfer.done = end;
-        transfer.deadline = now + PATIENCE;
+        transfer.deadline = now + if transfer.resumed { ANOTHER } else { PATIENCE };
         if end == transfer.size {
             transfer.stage = Stage::Sent;
         }
@@ -132,6 +133,7 @@ impl Peer {
         transfer.resent += 1;
         if transfer.resent <= MAX_RESENT {
             transfer.done = packet.ack_size;
+            transfer.resumed = false;
             transfer.stage = Stage::Sending;
             transfer.deadline = now + PATIENCE;
             return;
@@ -187,6 +189,7 @@ impl Peer {
             return self.miss(packet, at);
         }
         transfer.done += packet.content.len() as u64;
+        transfer.resumed = false;
         transfer.stage = Stage::Receiving;
         transfer.deadline = now + PATIENCE;
         let (id, whole) = (transfer.id, transfer.done == transfer.size);

@@ -168,6 +168,7 @@ impl Peer {
             done: 0,
             missed: None,
             resent: 0,
+            resumed: false,
             deadline: now + PATIENCE,
         };
         let added = match asked {

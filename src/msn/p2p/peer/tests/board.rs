@@ -98,7 +98,7 @@ fn what_had_not_begun_is_lost_and_what_does_not_move_again_is_given_up() {
     let later = alice.poll_timeout().unwrap();
     assert!(later <= now + Duration::from_secs(60));
     alice.handle_timeout(later);
-    let given_up = PeerEvent::Failed { transfer: id, failure: TransferFailure::TimedOut };
+    let given_up = PeerEvent::Failed { transfer: id, failure: TransferFailure::Lost };
     assert_eq!(alice.poll_event(), Some(given_up));
     assert!(!alice.outlive(now), "nothing is under way any more");
 }
