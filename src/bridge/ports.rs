@@ -314,10 +314,12 @@ pub enum Table {
     Pictures,
     /// Files that are shared under an address: sealed, their names are people's.
     Links,
+    /// Files that are coming: sealed for the same reason.
+    Arrivals,
 }
 
 impl Table {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -332,18 +334,28 @@ impl Table {
         Self::Requests,
         Self::Pictures,
         Self::Links,
+        Self::Arrivals,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
     pub fn is_sealed(self) -> bool {
-        matches!(self, Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters | Self::Links)
+        matches!(
+            self,
+            Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters | Self::Links | Self::Arrivals
+        )
     }
 
     /// Whether an export leaves it out: what is on its way belongs to this store only.
     pub fn is_transient(self) -> bool {
         matches!(
             self,
-            Self::Journal | Self::Inbox | Self::Cursors | Self::Seen | Self::Pictures | Self::Links
+            Self::Journal
+                | Self::Inbox
+                | Self::Cursors
+                | Self::Seen
+                | Self::Pictures
+                | Self::Links
+                | Self::Arrivals
         )
     }
 }

@@ -4,6 +4,7 @@
 //! (that is the machines') and nothing about who hears what (that is the core's). Implements [`Network`].
 
 mod address;
+mod arrival;
 mod call;
 mod carried;
 mod config;
@@ -55,6 +56,7 @@ use crate::bridge::login::Credentials;
 use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{ContactLine, Content, Delivery, DeliveryError, Network, Request, Storage};
 use crate::msn::ids::Email;
+use arrival::Interrupted;
 use dial::Dialler;
 use login::{Ask, LoginTask};
 
@@ -74,6 +76,7 @@ struct Shared {
     bridge: BridgeHandle,
     storage: Arc<dyn Storage>,
     media: Arc<dyn Media>,
+    interrupted: Interrupted,
     tasks: TaskTracker,
     cancel: CancellationToken,
 }
@@ -101,7 +104,9 @@ impl MsnConnector {
         let passport = Passport::new(&config)?;
         let dialler = Arc::new(Dialler::new(&config, passport.client()));
         let config = Arc::new(config);
-        let shared = Shared { config, passport, dialler, bridge, storage, media, tasks, cancel };
+        // Without the disk nothing works, and that is said elsewhere.
+        let interrupted = Interrupted::load(&storage).unwrap_or_default();
+        let shared = Shared { config, passport, dialler, bridge, storage, media, interrupted, tasks, cancel };
         Ok(Self { shared, logins: Mutex::new(HashMap::new()) })
     }
 

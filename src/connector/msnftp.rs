@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::CallFailure;
 use super::address::OpenDoor;
+use super::arrival::{self, Note};
 use super::call::Call;
 use super::give::Reply;
 use super::offer::Offer;
@@ -69,6 +70,7 @@ struct Arriving {
     file: Box<dyn Incoming>,
     /// Held until it is over.
     permit: OwnedSemaphorePermit,
+    note: Note,
 }
 
 /// An offer that was accepted.
@@ -165,7 +167,9 @@ impl Call {
         let taken = self.take_offer(email, offer, size).await;
         let Taken { file, door, permit } =
             taken.inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))?;
-        let arriving = Arriving { name, size, file, permit };
+        let of = &self.of;
+        let note = arrival::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
+        let arriving = Arriving { name, size, file, permit, note };
         let (with, cookie) = (email.clone(), offer.cookie);
         let Some(door) = door else {
             say(pump, &accept(cookie));

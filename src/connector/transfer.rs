@@ -10,6 +10,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Shared;
+use super::arrival::{self, Note};
 use super::call::{Call, time_of_day};
 use super::offer::Offer;
 use super::picture;
@@ -57,6 +58,7 @@ pub(super) struct Arriving {
     done: u64,
     /// Of a file that somebody sends.
     teller: Option<Teller>,
+    note: Option<Note>,
     /// What of it is on disk; `None` once the disk has failed.
     file: Option<Box<dyn Incoming>>,
 }
@@ -306,7 +308,9 @@ impl Call {
             }
         };
         let teller = Some(Teller::receiving(&name, &self.ghost(email).name, size));
-        let arriving = Arriving { object: None, name, size, done: 0, teller, file };
+        let of = &self.of;
+        let note = arrival::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
+        let arriving = Arriving { object: None, name, size, done: 0, teller, note: Some(note), file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
         if let Some(peer) = self.transfers.known(email) {
             peer.accept(now(), transfer);
@@ -333,7 +337,8 @@ impl Call {
             return self.given(email, transfer, Ok(()));
         };
         self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
-        let Arriving { object, name, size, file, .. } = arriving;
+        // Held until it is told.
+        let Arriving { object, name, size, file, note: _note, .. } = arriving;
         let Some(file) = file else { return };
         let object = match object {
             Some(object) if name.is_empty() => return self.picture_is_whole(email, &object, file).await,
@@ -402,7 +407,7 @@ impl Call {
         tracing::info!(%email, bytes = object.size, "fetching a picture");
         let transfer = peer.want(at, &object, names);
         let size = object.size;
-        let arriving = Arriving { object: Some(object), name, size, done: 0, teller: None, file };
+        let arriving = Arriving { object: Some(object), name, size, done: 0, teller: None, note: None, file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
         self.go_on(pump, email).await;
     }

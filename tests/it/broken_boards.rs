@@ -93,3 +93,27 @@ async fn whoever_does_not_come_to_the_next_switchboard_has_not_got_it_and_that_i
     world.user.message_with("Your file was not delivered: ").await;
     assert_eq!(std::fs::read_dir(world.bridge.file("store/media")).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_bridge_that_was_killed_tells_what_was_coming() {
+    let (mut world, _cable, mut bob, mut call, _room) = met().await;
+    Gift::offer(&mut call, "whole.bin", 5000, "200 OK").await.send(&mut call, 5000).await;
+    world.user.message("whole.bin").await;
+    call.message("BYE MSNMSGR:bob@example.com").await;
+    let gift = Gift::offer(&mut call, "half.bin", SIZE, "200 OK").await;
+    gift.send(&mut call, SIZE / 2).await;
+    world.bridge.kill().await;
+    world.bridge.start().await;
+    let told = "was sending the file «half.bin» (293.0 kB) when the bridge broke off, and it did not arrive.";
+    world.user.message_with(told).await;
+    // Once, and of nothing else.
+    world.bridge.kill().await;
+    world.bridge.start().await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("again?")).await;
+    world.user.message("again?").await;
+    let of_files = |event: &serde_json::Value| {
+        event["content"]["body"].as_str().is_some_and(|body| body.contains("was sending the file"))
+    };
+    assert_eq!(world.user.seen_so_far(of_files), 0);
+}

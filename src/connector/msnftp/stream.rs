@@ -66,7 +66,7 @@ impl Run {
         secret: u32,
         arriving: Arriving,
     ) -> bool {
-        let Arriving { name, size, mut file, permit: _permit } = arriving;
+        let Arriving { name, size, mut file, permit: _permit, note: _note } = arriving;
         let Some(stream) = self.meet(meeting).await else {
             self.tell(Body::Emote(RichText::plain(lost(&name, size, NOT_MET)))).await;
             return false;

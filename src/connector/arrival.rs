@@ -1,0 +1,96 @@
+//! Files that are coming, remembered on the disk: a bridge that is killed in the middle of one tells of it after its next
+//! start. One that is stopped tells at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use super::Shared;
+use super::call::time_of_day;
+use super::transfer::bytes;
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::ports::{Batch, Storage, StorageError, Table, Urgency};
+
+/// Most that are told of after a start.
+const MAX_TOLD: usize = 1000;
+
+/// One file that is coming.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Arrival {
+    login: LoginId,
+    conversation: ConversationId,
+    sender: Ghost,
+    name: String,
+    size: u64,
+}
+
+/// Kept for as long as the file is coming; dropped, what became of it has been told.
+pub(super) struct Note {
+    storage: Arc<dyn Storage>,
+    key: Vec<u8>,
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let mut batch = Batch::default();
+        batch.remove(Table::Arrivals, self.key.clone());
+        drop(self.storage.commit(batch, Urgency::Soon)); // it would be told of twice
+    }
+}
+
+/// Remembers that a file is coming.
+pub(super) fn note(
+    shared: &Shared,
+    login: &LoginId,
+    conversation: &ConversationId,
+    sender: &Ghost,
+    name: &str,
+    size: u64,
+) -> Note {
+    let (login, conversation, sender) = (login.clone(), conversation.clone(), sender.clone());
+    let arrival = Arrival { login, conversation, sender, name: name.to_owned(), size };
+    let key = rand::random::<u128>().to_be_bytes().to_vec();
+    let mut batch = Batch::default();
+    batch.put(Table::Arrivals, key.clone(), serde_json::to_vec(&arrival).unwrap_or_default());
+    drop(shared.storage.commit(batch, Urgency::Now)); // the file does not wait for it
+    Note { storage: shared.storage.clone(), key }
+}
+
+/// What an earlier run left in the middle.
+#[derive(Clone, Default)]
+pub(super) struct Interrupted(Arc<Mutex<Vec<(Note, Arrival)>>>);
+
+impl Interrupted {
+    pub(super) fn load(storage: &Arc<dyn Storage>) -> Result<Self, StorageError> {
+        let rows = storage.scan(Table::Arrivals, &[], None, MAX_TOLD)?;
+        let left = rows.into_iter().filter_map(|(key, value)| {
+            let note = Note { storage: storage.clone(), key };
+            // One that cannot be read goes with its note.
+            Some((note, serde_json::from_slice(&value).ok()?))
+        });
+        Ok(Self(Arc::new(Mutex::new(left.collect()))))
+    }
+
+    /// Tells of those of one login, once.
+    pub(super) async fn tell(&self, shared: &Shared, login: &LoginId) {
+        let own: Vec<(Note, Arrival)> = {
+            let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            left.extract_if(.., |(_, arrival)| arrival.login == *login).collect()
+        };
+        for (note, arrival) in own {
+            let Arrival { login, conversation, sender, name, size } = arrival;
+            let text = format!(
+                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. Ask them to send it again.",
+                bytes(size)
+            );
+            let body = Body::Emote(RichText::plain(text));
+            let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
+            if shared.bridge.remote(RemoteEvent { login, kind }).await.is_err() {
+                // The next start tells.
+                std::mem::forget(note);
+            }
+        }
+    }
+}
