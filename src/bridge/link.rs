@@ -16,9 +16,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use bring::Opened;
-pub use rows::clear;
+pub(super) use rows::is_shared;
 use rows::{Place, Told, entry_row, link_row, place_row, rows};
-pub(super) use rows::{is_shared, media};
+pub use rows::{clear, media};
 
 use super::BridgeError;
 use super::body::Attachment;

@@ -169,6 +169,8 @@ struct Router {
     /// What owners say of themselves, as far as it was passed on.
     status_texts: HashMap<LoginId, String>,
     requests: JoinSet<Finished>,
+    /// One change of a login's picture at a time.
+    portraits: HashMap<LoginId, Arc<tokio::sync::Mutex<()>>>,
 }
 
 impl Router {
@@ -201,6 +203,7 @@ impl Router {
             presences: Presences::new(setup.ghost_per_login),
             status_texts: HashMap::new(),
             requests: JoinSet::new(),
+            portraits: HashMap::new(),
             setup,
         };
         for record in PortalRecord::load_all(&*router.setup.storage)? {

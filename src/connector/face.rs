@@ -25,6 +25,9 @@ const MAX_BYTES: usize = 24 * 1024;
 const MAX_PREVIEW: usize = 16 * 1024;
 const PREVIEW_TIME: Duration = Duration::from_secs(2);
 
+/// What the rows of owners' pictures begin with.
+pub(super) const OWN: &[u8] = b"own ";
+
 /// A picture that is announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Face {
@@ -33,7 +36,7 @@ pub(super) struct Face {
 }
 
 fn row(login: &LoginId) -> Vec<u8> {
-    [b"own ", login.as_str().as_bytes()].concat()
+    [OWN, login.as_str().as_bytes()].concat()
 }
 
 fn describe(email: &Email, data: &[u8]) -> MsnObject {

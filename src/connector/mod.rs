@@ -51,6 +51,7 @@ pub use ticket::Passport;
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
+use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::media::{File, Media};
@@ -85,6 +86,8 @@ struct Shared {
 pub struct MsnConnector {
     shared: Shared,
     logins: Mutex<HashMap<LoginId, LoginHandle>>,
+    /// Whose owners' pictures cannot be shown, and why.
+    faceless: Mutex<HashMap<LoginId, String>>,
 }
 
 struct LoginHandle {
@@ -107,7 +110,7 @@ impl MsnConnector {
         // Without the disk nothing works, and that is said elsewhere.
         let interrupted = Interrupted::load(&storage).unwrap_or_default();
         let shared = Shared { config, passport, dialler, bridge, storage, media, interrupted, tasks, cancel };
-        Ok(Self { shared, logins: Mutex::new(HashMap::new()) })
+        Ok(Self { shared, logins: Mutex::default(), faceless: Mutex::default() })
     }
 
     fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, LoginHandle>> {
@@ -190,11 +193,32 @@ impl MsnConnector {
         let email = Email::parse(login.as_str()).map_err(|error| error.to_string())?;
         let face = face::make(&self.shared, login, &email, file).await;
         file.inspect(|file| self.shared.media.discard(&file.media));
+        if let Err(reason) = &face {
+            self.tell_of_face(login, reason).await;
+        } else {
+            self.faceless().remove(login);
+        }
         // Without a task it is announced with the next one.
         if let Some(mailbox) = self.mailbox(login) {
             let _ = mailbox.send(Ask::Face(face?)).await; // it may just have ended
         }
         Ok(())
+    }
+
+    fn faceless(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, String>> {
+        // Nothing that holds the lock panics.
+        self.faceless.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// An owner whose picture cannot be shown hears why, once for each reason.
+    async fn tell_of_face(&self, login: &LoginId, reason: &str) {
+        let known = self.faceless().insert(login.clone(), reason.to_owned());
+        if known.as_deref() == Some(reason) {
+            return;
+        }
+        let text = format!("Your Matrix avatar is not shown on MSN: {reason}. Another picture may work.");
+        let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
+        let _ = self.shared.bridge.remote(event).await; // the core may be stopping
     }
 
     async fn attempt(&self, delivery: &Delivery, message: call::Message) -> Result<(), Attempt> {
@@ -247,6 +271,10 @@ impl Network for MsnConnector {
             let Some(handle) = handle else { return };
             handle.cancel.cancel();
             handle.mailbox.closed().await;
+            // It looks like nothing to anybody any more.
+            if let Ok(email) = Email::parse(login.as_str()) {
+                let _ = face::make(&self.shared, login, &email, None).await; // its row stays, and is used again
+            }
         })
     }
 

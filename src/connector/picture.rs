@@ -2,8 +2,9 @@
 
 use super::call::Call;
 use super::pump::{Pump, now};
-use super::{Shared, convert};
+use super::{Shared, convert, face};
 use crate::bridge::event::{Picture, RemoteKind};
+use crate::bridge::link;
 use crate::bridge::media::MediaId;
 use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
 use crate::msn::ids::Email;
@@ -37,12 +38,24 @@ pub(super) fn kept(shared: &Shared, digest: &str) -> Option<MediaId> {
 /// Remembers the data of an object; some others are forgotten where there are too many.
 pub(super) async fn keep(shared: &Shared, digest: &str, media: &MediaId) -> Result<(), StorageError> {
     let mut batch = Batch::default();
-    let rows = shared.storage.scan(Table::Pictures, &[], None, MAX_KEPT)?;
+    let mut rows = shared.storage.scan(Table::Pictures, &[], None, MAX_KEPT)?;
+    let mut gone = Vec::new();
     if rows.len() >= MAX_KEPT {
-        rows.into_iter().take(FORGOTTEN).for_each(|(key, _)| batch.remove(Table::Pictures, key));
+        // Any of them, so that nobody chooses whose. What owners show stays.
+        rows.retain(|(key, _)| !key.starts_with(face::OWN));
+        let first = rand::random_range(0..rows.len().saturating_sub(FORGOTTEN).max(1));
+        for (key, value) in rows.into_iter().skip(first).take(FORGOTTEN) {
+            batch.remove(Table::Pictures, key);
+            gone.extend(String::from_utf8(value).ok().and_then(MediaId::new));
+        }
     }
     batch.put(Table::Pictures, digest, media.as_str());
-    shared.storage.commit(batch, Urgency::Now).await
+    shared.storage.commit(batch, Urgency::Now).await?;
+    if !gone.is_empty() {
+        let shown = link::media(&*shared.storage)?;
+        gone.iter().filter(|media| !shown.contains(media)).for_each(|media| shared.media.discard(media));
+    }
+    Ok(())
 }
 
 /// What a new session is called.

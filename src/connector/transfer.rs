@@ -24,8 +24,8 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, Means, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, TransferFailure,
-    TransferId, safe_name,
+    FileContext, Means, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, Purpose,
+    TransferFailure, TransferId, safe_name,
 };
 use crate::msn::session::SwitchboardSession;
 
@@ -156,6 +156,12 @@ impl Call {
         };
         let (own, means) = (self.of.email.clone(), self.means());
         let Some(peer) = self.transfers.peer(&own, email, means) else { return };
+        if packet.purpose() == Purpose::Nak && peer.is_direct() {
+            // They have lost the direct connection, and we have not noticed yet.
+            peer.direct_down(now());
+            self.direct = None;
+        }
+        let Some(peer) = self.transfers.known(email) else { return };
         peer.handle(now(), &packet);
         self.go_on(pump, email).await;
     }

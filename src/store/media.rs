@@ -34,6 +34,8 @@ pub struct MediaDirectory {
     budget: u64,
     /// Bytes that files in work are expected to have.
     reserved: Arc<AtomicU64>,
+    /// Bytes of whole files; counted anew at each sweep.
+    kept: Arc<AtomicU64>,
 }
 
 impl MediaDirectory {
@@ -47,7 +49,8 @@ impl MediaDirectory {
             }
         }
         let (directory, limit) = (directory.to_owned(), AtomicU64::new(limit));
-        Ok(Self { directory, limit, budget, reserved: Arc::default() })
+        let kept = Arc::new(AtomicU64::new(kept(&directory)?));
+        Ok(Self { directory, limit, budget, reserved: Arc::default(), kept })
     }
 
     /// Removes whole files that nothing speaks of any more.
@@ -71,6 +74,7 @@ impl MediaDirectory {
         };
         let gone: Vec<PathBuf> = old.into_iter().filter(|path| !is_used(path)).collect();
         gone.iter().try_for_each(std::fs::remove_file).map_err(|error| failed(&error))?;
+        self.kept.store(kept(&self.directory).map_err(|error| failed(&error))?, Ordering::Relaxed);
         Ok(gone.len())
     }
 }
@@ -92,7 +96,9 @@ struct Part {
     path: PathBuf,
     writer: Option<BufWriter<File>>,
     expected: u64,
+    written: u64,
     reserved: Arc<AtomicU64>,
+    kept: Arc<AtomicU64>,
 }
 
 impl Drop for Part {
@@ -108,6 +114,7 @@ impl Incoming for Part {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async move {
             let Some(writer) = &mut self.writer else { return Ok(()) };
+            self.written += bytes.len() as u64;
             writer.write_all(&bytes).await.map_err(|error| failed(&error))
         })
     }
@@ -123,6 +130,7 @@ impl Incoming for Part {
             }
             tokio::fs::rename(&self.path, &whole).await.map_err(|error| failed(&error))?;
             self.writer = None;
+            self.kept.fetch_add(self.written, Ordering::Relaxed);
             // The name is on disk too before anybody relies on it.
             if let Some(directory) = whole.parent() {
                 let directory = File::open(directory).await.map_err(|error| failed(&error))?;
@@ -144,7 +152,7 @@ impl Media for MediaDirectory {
 
     fn begin(&self, expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
         Box::pin(async move {
-            let kept = kept(&self.directory).map_err(|error| failed(&error))?;
+            let kept = self.kept.load(Ordering::Relaxed);
             let reserved = self.reserved.load(Ordering::Relaxed);
             if kept.saturating_add(reserved).saturating_add(expected) > self.budget {
                 return Err(StorageError("the files on their way fill what is set aside for them".into()));
@@ -154,13 +162,20 @@ impl Media for MediaDirectory {
             let file = File::options().write(true).create_new(true).open(&path).await;
             let writer = BufWriter::with_capacity(64 * 1024, file.map_err(|error| failed(&error))?);
             self.reserved.fetch_add(expected, Ordering::Relaxed);
-            let reserved = self.reserved.clone();
-            Ok(Box::new(Part { path, writer: Some(writer), expected, reserved }) as Box<dyn Incoming>)
+            let (reserved, kept) = (self.reserved.clone(), self.kept.clone());
+            let part = Part { path, writer: Some(writer), expected, written: 0, reserved, kept };
+            Ok(Box::new(part) as Box<dyn Incoming>)
         })
     }
 
     fn discard(&self, media: &MediaId) {
-        let _ = std::fs::remove_file(self.path(media)); // the sweep removes it otherwise
+        let path = self.path(media);
+        let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+        // The sweep removes it otherwise.
+        if std::fs::remove_file(path).is_ok() {
+            let less = |kept: u64| Some(kept.saturating_sub(size));
+            let _ = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less); // it always gives something
+        }
     }
 
     fn path(&self, media: &MediaId) -> PathBuf {
@@ -222,8 +237,11 @@ mod tests {
         drop(first);
         let mut second = media.begin(6).await.unwrap();
         second.write(Bytes::from_static(b"123456")).await.unwrap();
-        second.finish().await.unwrap();
+        let whole = second.finish().await.unwrap();
         assert!(media.begin(5).await.is_err());
         assert!(media.begin(4).await.is_ok());
+        media.discard(&whole);
+        media.discard(&whole);
+        assert!(media.begin(10).await.is_ok());
     }
 }

@@ -259,6 +259,10 @@ async fn contacts_see_what_the_owner_looks_like_on_matrix() {
             if email == "alice@example.com" && presence.msn_object.is_none())
     };
     bob.sees("that Alice has no picture any more", shows_none).await;
+    // What is no picture cannot be one, and its owner hears that.
+    let uri = world.user.upload(b"no picture at all").await;
+    world.user.call(Method::PUT, &path, Some(json!({"avatar_url": uri}))).await;
+    world.user.message_with("Your Matrix avatar is not shown on MSN: ").await;
 }
 
 #[tokio::test]

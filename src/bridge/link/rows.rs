@@ -68,7 +68,7 @@ pub(super) fn over(storage: &dyn Storage, at: Timestamp) -> Result<Vec<Row>, Sto
 }
 
 /// The shared files.
-pub(in crate::bridge) fn media(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
+pub fn media(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
     let links = rows(storage, b"l")?;
     let media = |value: &[u8]| decode::<Shared>("link", value).ok()?.media().cloned();
     Ok(links.iter().filter_map(|(_, value)| media(value)).collect())

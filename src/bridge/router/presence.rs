@@ -17,12 +17,15 @@ fn word(availability: Availability) -> &'static str {
 
 impl Router {
     /// What an owner looks like is brought to the network, for all logins of theirs or for one.
-    pub(super) fn show_owner(&self, user: &UserId, only: Option<&LoginId>) {
+    pub(super) fn show_owner(&mut self, user: &UserId, only: Option<&LoginId>) {
         let own = |login: &&Login| login.owner == *user && only.is_none_or(|only| *only == login.id);
         for login in self.logins.values().filter(own) {
             let (login, user) = (login.id.clone(), user.clone());
             let (network, frontends) = (self.setup.network.clone(), self.setup.frontends.clone());
+            let one = self.portraits.entry(login.clone()).or_default().clone();
             self.setup.tasks.spawn(async move {
+                // Whoever comes last sees what is there last.
+                let _one = one.lock().await;
                 for frontend in frontends.iter().filter(|frontend| frontend.leg() == Leg::Matrix) {
                     let shown = async {
                         let portrait = frontend.portrait(&user).await.map_err(|error| error.to_string())?;
