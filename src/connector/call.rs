@@ -2,7 +2,9 @@
 //! ends when nobody is left or nothing has been said for a while.
 
 mod handle;
+mod hearing;
 mod members;
+mod sending;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 
 use super::dial::Stream;
 use super::direct::{self, Direct};
-use super::emoticon::{Emoticons, Offered};
+use super::emoticon::Emoticons;
 use super::give::Gifts;
 use super::invitation::Declined;
 use super::msnftp::Streams;
@@ -24,13 +26,12 @@ use crate::bridge::event::{Progress, RemoteEvent, RemoteKind, Timestamp};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::Acknowledge;
 use crate::msn::gateway::Destination;
-use crate::msn::ids::{Capabilities, Email, HostPort};
-use crate::msn::message::{Content, text_payloads};
-use crate::msn::p2p;
+use crate::msn::ids::{Email, HostPort};
+use crate::msn::message::Content;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
+use handle::refuse;
 pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Message, News, Of};
-use handle::{never_offered, refuse};
 
 /// Messages waiting for one call; full, senders wait.
 const MAILBOX: usize = 32;
@@ -171,37 +172,7 @@ impl Call {
             let deadline = deadlines.into_iter().flatten().min();
             tokio::select! {
                 event = pump.next() => match event {
-                    Ok(CallEvent::Received { email, name, content: Content::Invitation(read) }) => {
-                        self.invited_to(&mut pump, &email, &name, read).await;
-                    }
-                    Ok(CallEvent::Received { email, content: Content::Peer { destination, packet }, .. }) => {
-                        // Everybody in the call gets what is for one of them.
-                        if p2p::is_for(destination.as_ref(), &self.of.email) {
-                            self.packet(&mut pump, &email, &packet).await;
-                        }
-                    }
-                    Ok(CallEvent::Received { email, content: Content::Emoticons(list), .. }) => {
-                        self.announced(&mut pump, &email, list).await;
-                    }
-                    Ok(event) => {
-                        let clip = clip_of(&event);
-                        let joined = match &event {
-                            CallEvent::Joined { email, capabilities, .. } => {
-                                self.note_capabilities(email, *capabilities);
-                                Some(email.clone())
-                            }
-                            _ => None,
-                        };
-                        self.happened(event).await;
-                        if let Some((email, data)) = clip {
-                            self.clip_announced(&mut pump, &email, &data).await;
-                        }
-                        if let Some(email) = joined {
-                            self.take_up(&mut pump).await;
-                            self.look_at(&mut pump, &email).await;
-                            self.offer_waiting(&mut pump).await;
-                        }
-                    }
+                    Ok(event) => self.heard(&mut pump, event).await,
                     Err(error) => {
                         tracing::debug!(%error, "the call ended");
                         broke = true;
@@ -244,28 +215,7 @@ impl Call {
                 break;
             }
         }
-        mailbox.close();
-        self.offers_are_lost(None).await;
-        let aside = if broke { self.set_aside().await } else { None };
-        pump.machine.abandon();
-        while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
-            self.happened(event).await;
-        }
-        self.close_direct().await;
-        self.streams_are_lost().await;
-        self.transfers_are_lost(None).await;
-        self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
-        self.say_progress().await;
-        self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
-        while let Some(ask) = mailbox.recv().await {
-            refuse(ask, &CallFailure::Lost);
-        }
-        pump.close().await;
-        if let Some(waiting) = aside {
-            self.hand_over(waiting).await;
-            self.transfers_are_lost(None).await;
-            self.say_progress().await;
-        }
+        self.wind_up(pump, mailbox, broke).await;
     }
 
     /// Nothing is under way that would be lost with the call.
@@ -303,41 +253,6 @@ impl Call {
             // These wait for something.
             CallAsk::Give { .. } | CallAsk::Answer { .. } | CallAsk::TakeUp => {}
         }
-    }
-
-    fn send(
-        &mut self,
-        pump: &mut Pump<SwitchboardSession>,
-        message: &Message,
-        reply: oneshot::Sender<Result<(), CallFailure>>,
-    ) {
-        let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
-        let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
-        let payloads = match message {
-            Message::Text { text, style, emoticons } => {
-                self.offer_emoticons(pump, emoticons);
-                text_payloads(text, Some(style), id.as_deref())
-            }
-            Message::Nudge => vec![Content::nudge().encode()],
-        };
-        let number = self.next_sending;
-        self.next_sending += 1;
-        self.sendings.insert(number, Sending { left: payloads.len(), failure: None, reply });
-        for payload in payloads {
-            let part = pump.machine.send(now(), Acknowledge::Always, payload.into());
-            self.parts.insert(part, number);
-        }
-        self.last_typing = None;
-    }
-
-    fn offer_emoticons(&mut self, pump: &mut Pump<SwitchboardSession>, emoticons: &[Offered]) {
-        if emoticons.is_empty() {
-            return;
-        }
-        self.emoticons.offer(emoticons);
-        let pairs = emoticons.iter().map(|e| (e.shortcut.as_str(), e.face.object.as_xml()));
-        let payload = Content::emoticons(pairs).encode().into();
-        pump.machine.send(now(), Acknowledge::OnFailure, payload);
     }
 
     async fn happened(&mut self, event: CallEvent) {
@@ -384,20 +299,6 @@ impl Call {
         }
     }
 
-    fn part_done(&mut self, part: MessageHandle, failure: Option<CallFailure>) {
-        let Some(number) = self.parts.remove(&part) else { return };
-        let Some(sending) = self.sendings.get_mut(&number) else { return };
-        sending.left -= 1;
-        sending.failure = sending.failure.take().or(failure);
-        if sending.left > 0 {
-            return;
-        }
-        if let Some(sending) = self.sendings.remove(&number) {
-            let result = sending.failure.map_or(Ok(()), Err);
-            let _ = sending.reply.send(result); // the sender may have given up
-        }
-    }
-
     pub(super) fn handle(&self) -> CallHandle {
         self.handle.clone()
     }
@@ -406,53 +307,12 @@ impl Call {
         convert::ghost(email, self.names.get(email).map_or(email.as_str(), String::as_str))
     }
 
-    async fn received(&mut self, email: &Email, name: &str, content: Content) {
-        let conversation = self.conversation.clone();
-        if *email == self.of.email {
-            return self.said_elsewhere(content).await;
-        }
-        if let Content::Typing { .. } = content {
-            let sender = convert::ghost(email, name);
-            return self.tell(RemoteKind::Typing { conversation, sender }).await;
-        }
-        self.last_said = Instant::now();
-        if let Content::Ink(ink) = &content
-            && let Some(file) = self.handwriting(ink).await
-        {
-            return self.show_file(email, file).await;
-        }
-        let sender = convert::ghost(email, convert::shown_name(&content, name));
-        if let Some(body) = convert::body(content) {
-            let body = self.with_emoticons(email, body);
-            self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
-        }
-    }
-
-    /// Another client of the own account spoke.
-    async fn said_elsewhere(&mut self, content: Content) {
-        self.last_said = Instant::now();
-        if let Some(body) = convert::body(content) {
-            let conversation = self.conversation.clone();
-            self.tell(RemoteKind::OwnMessage { conversation, body, at: time_of_day() }).await;
-        }
-    }
-
     /// Waits while the core is busy: the socket is not read meanwhile.
     pub(super) async fn tell(&self, kind: RemoteKind) {
         let event = RemoteEvent { login: self.of.login.clone(), kind };
         if self.of.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, something said on MSN was not taken");
         }
-    }
-}
-
-/// A wink or a voice clip: who sent it, and what it is called.
-fn clip_of(event: &CallEvent) -> Option<(Email, String)> {
-    match event {
-        CallEvent::Received { email, content: Content::Datacast { id: 2 | 3, data }, .. } => {
-            Some((email.clone(), data.clone()))
-        }
-        _ => None,
     }
 }
 

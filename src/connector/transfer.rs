@@ -4,13 +4,14 @@
 //! Knows where bytes go. What packets mean is [`Peer`]'s. Pictures that we fetch come the same way. What is given
 //! to them is in `give`; objects that they ask for are declined.
 
-use std::collections::BTreeMap;
+mod known;
+
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::Shared;
-use super::arrival::{self, Note};
+use super::arrival;
 use super::call::{Call, time_of_day};
 use super::offer::Offer;
 use super::picture;
@@ -24,127 +25,18 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, Means, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, Purpose,
-    TransferFailure, TransferId, safe_name,
+    FileContext, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, Purpose, TransferFailure,
+    TransferId, safe_name,
 };
 use crate::msn::session::SwitchboardSession;
+pub(super) use known::{Arriving, Transfers};
 
-/// Most members of a call with whom transfers can be under way.
-const MAX_PEERS: usize = 20;
 /// Most files that one contact can send at once.
 const MAX_AT_ONCE: usize = 8;
 /// Most offers declined without asking that are shown, in one call.
 const MAX_REFUSED: u32 = 10;
 /// Most pictures that are remembered as wrong.
 const MAX_WRONG: usize = 64;
-
-/// The transfers of one call.
-#[derive(Default)]
-pub(super) struct Transfers {
-    peers: Vec<(Email, Peer)>,
-    files: BTreeMap<(String, TransferId), Arriving>,
-    /// Offers that were declined without asking, and shown.
-    refused: u32,
-    /// Pictures that were not what was announced: not fetched again in this call.
-    wrong: Vec<[u8; 20]>,
-}
-
-/// A file, or a picture, that is coming in.
-pub(super) struct Arriving {
-    /// A picture is nothing that anybody sent: it has no name, and is not spoken of.
-    object: Option<MsnObject>,
-    name: String,
-    size: u64,
-    done: u64,
-    /// Of a file that somebody sends.
-    teller: Option<Teller>,
-    note: Option<Note>,
-    /// What of it is on disk; `None` once the disk has failed.
-    file: Option<Box<dyn Incoming>>,
-}
-
-impl Transfers {
-    /// Whether nothing is under way that would be lost with the call.
-    pub(super) fn is_idle(&self) -> bool {
-        self.files.is_empty()
-    }
-
-    /// When [`Call::transfers_are_late`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.peers.iter().filter_map(|(_, peer)| peer.poll_timeout()).min()
-    }
-
-    /// Whose data could be sent now: over direct connections, or over the switchboard.
-    pub(super) fn wants_data(&self, direct: bool) -> Option<(Email, TransferId, u64, usize)> {
-        self.peers.iter().filter(|(_, peer)| peer.is_direct() == direct).find_map(|(email, peer)| {
-            let (transfer, offset, length) = peer.wants_data()?;
-            Some((email.clone(), transfer, offset, length))
-        })
-    }
-
-    pub(super) fn provide(
-        &mut self,
-        at: Instant,
-        email: &Email,
-        transfer: TransferId,
-        bytes: Bytes,
-    ) -> Option<Packet> {
-        let (_, peer) = self.peers.iter_mut().find(|(known, _)| known == email)?;
-        peer.provide(at, transfer, bytes)
-    }
-
-    /// The peer of somebody with whom there was something already.
-    pub(super) fn known(&mut self, email: &Email) -> Option<&mut Peer> {
-        self.peers.iter_mut().find(|(known, _)| known == email).map(|(_, peer)| peer)
-    }
-
-    /// Those with whom there was something.
-    pub(super) fn emails(&self) -> Vec<Email> {
-        self.peers.iter().map(|(email, _)| email.clone()).collect()
-    }
-
-    pub(super) fn remove(&mut self, email: &Email) -> Option<Peer> {
-        let at = self.peers.iter().position(|(known, _)| known == email)?;
-        Some(self.peers.swap_remove(at).1)
-    }
-
-    /// What is coming from one contact.
-    pub(super) fn take_files(&mut self, email: &Email) -> Vec<(TransferId, Arriving)> {
-        let theirs = self.files.extract_if(.., |(key, _), _| *key == email.to_key());
-        theirs.map(|((_, transfer), arriving)| (transfer, arriving)).collect()
-    }
-
-    /// What was under way with somebody in another call.
-    pub(super) fn put(&mut self, email: &Email, peer: Peer, arriving: Vec<(TransferId, Arriving)>) {
-        self.peers.push((email.clone(), peer));
-        let files = arriving.into_iter().map(|(transfer, file)| ((email.to_key(), transfer), file));
-        self.files.extend(files);
-    }
-
-    /// Whether an object is on its way already.
-    pub(super) fn is_fetching(&self, object: &MsnObject) -> bool {
-        let same = |arriving: &Arriving| arriving.object.as_ref().is_some_and(|o| o.digest == object.digest);
-        self.files.values().any(same)
-    }
-
-    /// What is coming from one contact.
-    pub(super) fn count(&self, email: &Email) -> usize {
-        self.files.keys().filter(|(key, _)| *key == email.to_key()).count()
-    }
-
-    pub(super) fn peer(&mut self, own: &Email, email: &Email, means: Means) -> Option<&mut Peer> {
-        let known = self.peers.iter().position(|(known, _)| known == email);
-        let at = match known {
-            Some(at) => at,
-            None if self.peers.len() >= MAX_PEERS => return None,
-            None => {
-                self.peers.push((email.clone(), Peer::new(own, email, rand::random()).with_means(means)));
-                self.peers.len() - 1
-            }
-        };
-        Some(&mut self.peers[at].1)
-    }
-}
 
 impl Call {
     /// A packet for us came from a member.

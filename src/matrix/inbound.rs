@@ -1,5 +1,7 @@
 //! Events of the homeserver become things said, commands, or nothing.
 
+mod annotation;
+
 use ruma::api::client::membership::{join_room_by_id, joined_members};
 use ruma::api::client::room::get_room_event;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
@@ -7,11 +9,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::intent::send_as;
-use super::outbound::{ANSWERS_KEY, ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
+use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{EntryId, Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
 use crate::bridge::record::PortalRecord;
 
@@ -358,57 +360,6 @@ impl MatrixFrontend {
             // A quotation is not worth holding everything up for.
             Err(_) => Ok(None),
         }
-    }
-
-    async fn reaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
-        let own = self.own_portal(event)?;
-        let asked_here =
-            own.clone().or(self.portal_of(&event.room_id)?.filter(|portal| *portal == management));
-        let Some(asked_here) = asked_here else { return Ok(LocalEvent::Ignored) };
-        if let Some(command) = self.answer_in(event).await? {
-            return Ok(self.as_command(event, asked_here, command));
-        }
-        let Some(portal) = own else { return Ok(LocalEvent::Ignored) };
-        let relation = event.content.get("m.relates_to");
-        let Some(key) = relation.and_then(|r| r.get("key")).and_then(Value::as_str) else {
-            return Ok(LocalEvent::Ignored);
-        };
-        let key: String = key.chars().take(32).collect();
-        Ok(self.said(event, portal, Body::Emote(RichText::plain(format!("reacted {key}")))))
-    }
-
-    /// The command that a sign put to one of our questions is.
-    async fn answer_in(&self, event: &Event) -> Result<Option<String>, DeliveryError> {
-        let relation = event.content.get("m.relates_to");
-        let part = |name: &str| relation.and_then(|r| r.get(name)).and_then(Value::as_str);
-        let (Some(question), Some(sign)) = (part("event_id"), part("key")) else { return Ok(None) };
-        let question = self.fetch(&event.room_id, question).await?.filter(|q| q.sender == self.config.bot);
-        // Clients add a mark for colour to some signs.
-        let sign = sign.trim_end_matches('\u{FE0F}');
-        let command = question.as_ref().and_then(|q| q.content.get(ANSWERS_KEY)?.get(sign)?.as_str());
-        Ok(command.map(str::to_owned))
-    }
-
-    async fn redaction(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let portal = self.portal_of(&event.room_id)?.filter(|portal| portal.management_user().is_none());
-        let Some(portal) = portal else { return Ok(LocalEvent::Ignored) };
-        // Which of the two counts is the room's version; a sender who fills in both differently means no good.
-        let redacted = match (event.text("redacts"), event.redacts.as_deref()) {
-            (Some(within), Some(above)) if within != above.as_str() => None,
-            (within, above) => above.map(|event| event.as_str()).or(within),
-        };
-        let Some(redacted) = redacted.map(str::to_owned) else { return Ok(LocalEvent::Ignored) };
-        let shown = self.links.as_ref().and_then(|links| links.entry_shown_as(&redacted));
-        let entry = shown.unwrap_or_else(|| EntryId::brought(Leg::Matrix, &redacted));
-        let said = match self.own_portal(event)? {
-            Some(_) => self.fetch(&event.room_id, &redacted).await?,
-            None => None,
-        };
-        let said = said.filter(|e| e.kind == "m.room.message" && e.sender == event.sender);
-        let words = Body::Emote(RichText::plain("deleted a message"));
-        let said = said.map(|_| self.message_of(event, portal.clone(), words));
-        Ok(LocalEvent::Removed { portal, entry, said })
     }
 
     /// The conversation this was done in, if its owner did it.

@@ -320,7 +320,7 @@ pub(crate) fn peer(data: &[u8]) {
     let mut peer = Peer::new(&account("own"), &account("peer"), u32::MAX - 3).with_means(means);
     let names = |n| Names { call: Guid(n), branch: Guid(n), session: 4711 };
     let mut now = Instant::now();
-    peer.offer(now, &FileContext { name: "a".into(), size: 3000, preview: None }, names(1));
+    let given = peer.offer(now, &FileContext { name: "a".into(), size: 3000, preview: None }, names(1));
     peer.want(now, &MsnObject::new("x@y.z", ObjectKind::DisplayPicture, "0", &[0; 4000]), names(2));
     let mut said = 0;
     let size = usize::from(choice).max(52);
@@ -330,7 +330,10 @@ pub(crate) fn peer(data: &[u8]) {
         }
         while let Some(event) = peer.poll_event() {
             match event {
-                PeerEvent::FileOffered { transfer, .. } => peer.accept(now, transfer),
+                PeerEvent::FileOffered { transfer, .. } => {
+                    peer.wait_for_answer(transfer, now + Duration::from_secs(3600));
+                    peer.accept(now, transfer);
+                }
                 PeerEvent::ObjectWanted { transfer, .. } => peer.end(now, transfer),
                 PeerEvent::ListenWanted => {
                     let door = Door { addresses: vec![[192, 0, 2, 1].into()], port: 1 };
@@ -351,6 +354,12 @@ pub(crate) fn peer(data: &[u8]) {
         peer.handle_timeout(now);
         if choice & 16 != 0 {
             peer.direct_down(now);
+        }
+        if choice & 32 != 0 {
+            peer.undelivered(now, given, u64::from(piece[0]) * 100);
+        }
+        if choice & 64 != 0 && piece[0] & 1 != 0 && peer.outlive(now) {
+            peer.resume(now, &[(given, u64::from(piece[0]) * 50)]);
         }
     }
     assert!(said <= 40 + 16 * (bytes.len() / size + 1), "{said} packets");

@@ -5,6 +5,7 @@
 
 mod board;
 mod data;
+mod invite;
 mod signal;
 mod transport;
 
@@ -12,7 +13,6 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use bytes::{Bytes, BytesMut};
 
 use super::Guid;
@@ -20,7 +20,7 @@ use super::direct::Nonce;
 use super::file::FileContext;
 use super::object::MsnObject;
 use super::packet::{Packet, Purpose};
-use super::slp::{Slp, Verb, content_type};
+use super::slp::Slp;
 use crate::msn::ids::Email;
 use transport::Negotiation;
 pub use transport::{Door, Means};
@@ -223,69 +223,6 @@ impl Peer {
         }
     }
 
-    /// Offers a file. Its data are wanted once it is accepted.
-    pub fn offer(&mut self, now: Instant, file: &FileContext, names: Names) -> TransferId {
-        let asked = Asked { application: FILE, number: 2, context: file.encode() };
-        self.invite(now, Kind::File, &asked, file.size, names)
-    }
-
-    /// Asks for an object that the peer has announced.
-    pub fn want(&mut self, now: Instant, object: &MsnObject, names: Names) -> TransferId {
-        let context = base64::engine::general_purpose::STANDARD.encode(format!("{}\0", object.as_xml()));
-        let asked = Asked { application: OBJECT, number: 1, context };
-        self.invite(now, Kind::Object, &asked, object.size, names)
-    }
-
-    fn invite(&mut self, now: Instant, kind: Kind, asked: &Asked, size: u64, names: Names) -> TransferId {
-        let body = [
-            ("EUF-GUID", asked.application.to_string()),
-            ("SessionID", names.session.to_string()),
-            ("AppID", asked.number.to_string()),
-            ("Context", asked.context.clone()),
-        ];
-        let invitation = Slp {
-            verb: Verb::Invite,
-            to: self.peer.clone(),
-            from: self.own.clone(),
-            branch: names.branch.to_string(),
-            sequence: 0,
-            call: names.call.to_string(),
-            content_type: content_type::SESSION_REQUEST.to_owned(),
-            body: body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        };
-        let id = self.add(Transfer {
-            id: TransferId(self.next_transfer),
-            kind,
-            stage: Stage::Inviting { unheard: None },
-            gives: kind == Kind::File,
-            invitation: invitation.clone(),
-            session: names.session,
-            identifier: 0,
-            size,
-            done: 0,
-            missed: None,
-            resent: 0,
-            resumed: false,
-            deadline: now + INVITATION,
-        });
-        match id {
-            Some(id) => {
-                let unheard = Some(self.signal(&invitation));
-                if let Some(transfer) = self.transfers.last_mut() {
-                    transfer.stage = Stage::Inviting { unheard };
-                }
-                id
-            }
-            // Told as any other failure, so that the caller has one way to hear of it.
-            None => {
-                let transfer = TransferId(self.next_transfer);
-                self.next_transfer += 1;
-                self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::Lost });
-                transfer
-            }
-        }
-    }
-
     /// Says yes: to a file, which comes then, or to an object, whose data are then wanted.
     pub fn accept(&mut self, now: Instant, id: TransferId) {
         let Some(at) = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Asked) else {
@@ -426,13 +363,6 @@ impl Peer {
 /// A number of a message's own, which comes back in its acknowledgement: different for different identifiers.
 fn ticket(identifier: u32) -> u32 {
     identifier.wrapping_mul(0x9E37_79B1) ^ 0x5DEE_CE66
-}
-
-/// What an invitation asks for.
-struct Asked {
-    application: Guid,
-    number: u32,
-    context: String,
 }
 
 /// Files.

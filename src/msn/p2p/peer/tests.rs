@@ -4,8 +4,10 @@ mod board;
 mod quirks;
 mod transport;
 
+use super::invite::Asked;
 use super::*;
 use crate::msn::p2p::packet::Flags;
+use crate::msn::p2p::slp::{Verb, content_type};
 use crate::msn::p2p::{MAX_CONTENT, ObjectKind};
 
 fn email(name: &str) -> Email {

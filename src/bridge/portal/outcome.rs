@@ -1,0 +1,92 @@
+//! What becomes of entries: senders and owners hear of it, and what can never be delivered is set aside.
+
+use tokio::time::Instant;
+
+use super::{Attempt, Portal, Undeliverable};
+use crate::bridge::BridgeError;
+use crate::bridge::body::Body;
+use crate::bridge::event::Author;
+use crate::bridge::ids::{EntryId, Leg};
+use crate::bridge::journal::{DeadLetter, Entry, Next, trim_dead_letters};
+use crate::bridge::ports::{Batch, Content, Outcome};
+
+impl Portal {
+    pub(super) async fn give_up_all(&mut self, leg: Leg, reason: &str) {
+        while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.around.storage, leg) {
+            if let Err(error) = self.give_up(leg, Attempt { sequence, entry }, reason.to_owned()).await {
+                return tracing::error!(%error, "an entry could not be given up");
+            }
+        }
+    }
+
+    /// The entry can never be delivered: it is set aside, its sender and the owner are told, and the next one goes.
+    pub(super) async fn give_up(
+        &mut self,
+        leg: Leg,
+        attempt: Attempt,
+        reason: String,
+    ) -> Result<(), BridgeError> {
+        tracing::warn!(%leg, sequence = attempt.sequence, %reason, "gave an entry up");
+        let mut batch = Batch::default();
+        let entry = &attempt.entry;
+        DeadLetter { portal: self.key.clone(), leg, reason: reason.clone(), entry: (**entry).clone() }
+            .store(&mut batch);
+        if let Err(error) = trim_dead_letters(&*self.around.storage, &mut batch) {
+            tracing::warn!(%error, "old dead letters were not removed");
+        }
+        if let Some(notice) = self.failure_notice(leg, entry, &reason) {
+            self.cursors.append(&notice, &mut batch);
+        }
+        let told_here = entry.origin.is_some() || entry.author == Author::Bridge;
+        self.strike(leg, &attempt, batch).await?;
+        self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() });
+        if !told_here {
+            let note = Undeliverable { portal: self.key.clone(), leg, reason };
+            if self.around.undeliverable.try_send(note).is_err() {
+                tracing::error!("too many failures at once, the owner is not told of this one");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the sender reads in the place where they wrote.
+    fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
+        let origin = entry.origin.as_ref()?;
+        let side = match leg {
+            Leg::Remote | Leg::Files => "",
+            Leg::Matrix => " on Matrix",
+            Leg::Irc => " on IRC",
+        };
+        let what = if leg == Leg::Files { "file" } else { "message" };
+        let body = Body::Notice {
+            text: format!("Your {what} was not delivered{side}: {reason}."),
+            about: Some(origin.reference.clone()),
+        };
+        Some(Entry {
+            id: EntryId::new(format!("{}-failed-{leg}", entry.id)),
+            author: Author::Bridge,
+            content: Content::Said { body },
+            at: entry.at,
+            origin: None,
+            legs: vec![origin.leg],
+        })
+    }
+
+    pub(super) fn report(&self, entry: &Entry, outcome: Outcome) {
+        if let Some(origin) = &entry.origin {
+            self.around.reports.send(&self.key, origin, outcome);
+        }
+    }
+
+    /// Senders who have waited long enough to wonder.
+    pub(super) fn report_pending(&mut self) {
+        let now = Instant::now();
+        let mut notes = Vec::new();
+        for queue in &mut self.legs {
+            notes.extend(queue.take_overdue(now));
+        }
+        for (origin, reason) in notes {
+            self.around.reports.send(&self.key, &origin, Outcome::Pending { reason });
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the others say in a call, and what becomes of everything when it ends.
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::handle::{never_offered, refuse};
+use super::{Call, CallAsk, time_of_day};
+use crate::bridge::event::RemoteKind;
+use crate::connector::pump::Pump;
+use crate::connector::{CallFailure, convert};
+use crate::msn::ids::Email;
+use crate::msn::message::Content;
+use crate::msn::p2p;
+use crate::msn::session::{CallEvent, SwitchboardSession};
+
+impl Call {
+    /// Something happened on the board. What has to be answered there is answered here.
+    pub(super) async fn heard(&mut self, pump: &mut Pump<SwitchboardSession>, event: CallEvent) {
+        match event {
+            CallEvent::Received { email, name, content: Content::Invitation(read) } => {
+                self.invited_to(pump, &email, &name, read).await;
+            }
+            CallEvent::Received { email, content: Content::Peer { destination, packet }, .. } => {
+                // Everybody in the call gets what is for one of them.
+                if p2p::is_for(destination.as_ref(), &self.of.email) {
+                    self.packet(pump, &email, &packet).await;
+                }
+            }
+            CallEvent::Received { email, content: Content::Emoticons(list), .. } => {
+                self.announced(pump, &email, list).await;
+            }
+            CallEvent::Joined { email, name, capabilities } => {
+                self.note_capabilities(&email, capabilities);
+                self.happened(CallEvent::Joined { email: email.clone(), name, capabilities }).await;
+                self.take_up(pump).await;
+                self.look_at(pump, &email).await;
+                self.offer_waiting(pump).await;
+            }
+            event => {
+                let clip = clip_of(&event);
+                self.happened(event).await;
+                if let Some((email, data)) = clip {
+                    self.clip_announced(pump, &email, &data).await;
+                }
+            }
+        }
+    }
+
+    pub(super) async fn received(&mut self, email: &Email, name: &str, content: Content) {
+        let conversation = self.conversation.clone();
+        if *email == self.of.email {
+            return self.said_elsewhere(content).await;
+        }
+        if let Content::Typing { .. } = content {
+            let sender = convert::ghost(email, name);
+            return self.tell(RemoteKind::Typing { conversation, sender }).await;
+        }
+        self.last_said = Instant::now();
+        if let Content::Ink(ink) = &content
+            && let Some(file) = self.handwriting(ink).await
+        {
+            return self.show_file(email, file).await;
+        }
+        let sender = convert::ghost(email, convert::shown_name(&content, name));
+        if let Some(body) = convert::body(content) {
+            let body = self.with_emoticons(email, body);
+            self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+        }
+    }
+
+    /// Another client of the own account spoke.
+    async fn said_elsewhere(&mut self, content: Content) {
+        self.last_said = Instant::now();
+        if let Some(body) = convert::body(content) {
+            let conversation = self.conversation.clone();
+            self.tell(RemoteKind::OwnMessage { conversation, body, at: time_of_day() }).await;
+        }
+    }
+
+    /// The call is over: what can go on elsewhere does, of the rest everybody hears.
+    pub(super) async fn wind_up(
+        &mut self,
+        mut pump: Pump<SwitchboardSession>,
+        mailbox: &mut mpsc::Receiver<CallAsk>,
+        broke: bool,
+    ) {
+        mailbox.close();
+        self.offers_are_lost(None).await;
+        let aside = if broke { self.set_aside().await } else { None };
+        pump.machine.abandon();
+        while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
+            self.happened(event).await;
+        }
+        self.close_direct().await;
+        self.streams_are_lost().await;
+        self.transfers_are_lost(None).await;
+        self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
+        self.say_progress().await;
+        self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
+        while let Some(ask) = mailbox.recv().await {
+            refuse(ask, &CallFailure::Lost);
+        }
+        pump.close().await;
+        if let Some(waiting) = aside {
+            self.hand_over(waiting).await;
+            self.transfers_are_lost(None).await;
+            self.say_progress().await;
+        }
+    }
+}
+
+/// A wink or a voice clip: who sent it, and what it is called.
+fn clip_of(event: &CallEvent) -> Option<(Email, String)> {
+    match event {
+        CallEvent::Received { email, content: Content::Datacast { id: 2 | 3, data }, .. } => {
+            Some((email.clone(), data.clone()))
+        }
+        _ => None,
+    }
+}
