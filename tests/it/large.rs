@@ -12,8 +12,7 @@ use crate::direct::met;
 use crate::support::files::{Gift, Way, noise, noise_digest, offered};
 use crate::support::msn::{Wire, text};
 
-const CONFIG: &str =
-    "files:\n  max_bytes: 1000000000\n  direct: {allow: [127.0.0.0/8], announce: [127.0.0.1], ports: '0'}\n";
+const CONFIG: &str = "files:\n  max_bytes: 1000000000\n  ask_above: 1000000000\n  direct: {allow: [127.0.0.0/8], announce: [127.0.0.1], ports: '0'}\n";
 const MEGA: u64 = 1 << 20;
 /// What the daemon's memory may grow by, in kB.
 const GROWTH: u64 = 32 * 1024;
