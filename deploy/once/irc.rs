@@ -46,6 +46,13 @@ impl Watcher {
         Ok(self.writer.write_all(line.as_bytes()).await?)
     }
 
+    /// Waits for a line about a file of this name; gives the address in it.
+    pub(crate) async fn link(&mut self, name: &str) -> anyhow::Result<String> {
+        let line = self.line(&format!("«{name}»: http")).await?;
+        let at = line.find("http").unwrap_or_default();
+        Ok(line[at..].trim_end().trim_end_matches('\x01').to_owned())
+    }
+
     /// Waits for these words; gives who said them.
     pub(crate) async fn see(&mut self, words: &str) -> anyhow::Result<String> {
         let line = self.line(words).await?;

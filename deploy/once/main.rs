@@ -72,6 +72,11 @@ fn same(what: &str, got: &[u8], sent: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn download(link: &str) -> anyhow::Result<Vec<u8>> {
+    let answer = reqwest::get(link).await?.error_for_status()?;
+    Ok(answer.bytes().await?.to_vec())
+}
+
 async fn converse(args: Args) -> anyhow::Result<()> {
     let run: u32 = rand::random();
     let mut irc =
@@ -116,11 +121,17 @@ async fn converse(args: Args) -> anyhow::Result<()> {
     given?;
     same("the file from MSN", &taken?, &file)?;
     println!("  Matrix  the same bytes");
+    let link = within("a link to the file from MSN on IRC", irc.link(&name)).await?;
+    same("the link to the file from MSN", &within("the link on IRC", download(&link)).await?, &file)?;
+    println!("  IRC     the same bytes, behind a link");
 
     let (name, file) = (format!("from Matrix {run:08x}.bin"), some_bytes(!run, 20_000));
     println!("  Matrix  {} sends the file «{name}», {} bytes", args.user, file.len());
     within("sending a file on Matrix", matrix.give(&room, &name, &file)).await?;
     same("the file from Matrix", &within("the file from Matrix on MSN", msn.take()).await?, &file)?;
     println!("  MSN     the same bytes");
+    let link = within("a link to the file from Matrix on IRC", irc.link(&name)).await?;
+    same("the link to the file from Matrix", &within("the link on IRC", download(&link)).await?, &file)?;
+    println!("  IRC     the same bytes, behind a link");
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::sharing::Sharing;
 use super::watch::Heartbeat;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
-use crate::bridge::link;
+use crate::bridge::link::{self, Links};
 use crate::bridge::login::Login;
 use crate::bridge::media::Media;
 use crate::bridge::ports::{Frontend, Network, Request, Storage};
@@ -88,7 +88,6 @@ pub(super) async fn start(
     let (intake, core) = (CancellationToken::new(), CancellationToken::new());
     let broken = CancellationToken::new();
     let (intake_tasks, core_tasks) = (TaskTracker::new(), TaskTracker::new());
-    let permissions = Arc::new(checked.permissions.clone());
     let media = open_media(config)?;
 
     if checked.links.is_none() {
@@ -96,21 +95,8 @@ pub(super) async fn start(
     }
     let links = checked.links.as_ref().map(|links| Sharing::new(links, &key, storage.clone(), media.clone()));
 
-    let homeserver = Homeserver::new(&checked.matrix).await?;
-    let alias_of = Box::new(move |portal: &PortalKey| {
-        let hash = key.derive(&format!("alias\0{portal}"));
-        hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
-    });
-    let matrix = MatrixFrontend::new(
-        checked.matrix.clone(),
-        homeserver,
-        storage.clone(),
-        permissions.clone(),
-        media.clone(),
-        links.as_ref().map(|sharing| sharing.links.clone()),
-        alias_of,
-    );
-    let matrix = Arc::new(matrix);
+    let shared = links.as_ref().map(|sharing| sharing.links.clone());
+    let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key).await?;
     let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix)?);
 
     let (bridge, core_task) = Bridge::channel();
@@ -132,13 +118,13 @@ pub(super) async fn start(
         network: network.clone(),
         frontends,
         inboxes: vec![inbox.clone()],
-        permissions,
+        permissions: Arc::new(checked.permissions.clone()),
         clock: Arc::new(time_of_day),
         ghost_per_login: checked.matrix.ghost_per_login,
         names: Arc::new(random_name),
         heartbeat: heartbeat.beat(),
         media: media.clone(),
-        links: links.as_ref().map(|sharing| sharing.links.clone()),
+        links: shared,
         cancel: core.clone(),
         broken: broken.clone(),
         tasks: core_tasks.clone(),
@@ -155,25 +141,8 @@ pub(super) async fn start(
 
     let pinged = Arc::new(tokio::sync::Notify::new());
     let typing = forward_signals(&matrix, network, bridge.clone(), &intake, &intake_tasks);
-    let appservice = Appservice {
-        hs_token: checked.matrix.hs_token.clone(),
-        inbox,
-        ephemeral: Box::new(move |event| drop(typing.try_send(event))), // worth nothing later
-        pinged: {
-            let pinged = pinged.clone();
-            Box::new(move || pinged.notify_one())
-        },
-    };
-    let listen = checked.matrix.listen;
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("appservice.listen: cannot listen on {listen}"))?;
-    let served = crate::matrix::serve(listener, appservice, intake.clone());
-    intake_tasks.spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the homeserver's endpoint stopped");
-        }
-    });
+    let appservice = appservice(checked, inbox, typing, pinged.clone());
+    listen(checked, appservice, &intake, &intake_tasks).await?;
     if let (Some(sharing), Some(config)) = (links, &checked.links) {
         sharing.start(config, vec![matrix.clone()], &intake, &intake_tasks).await?;
     }
@@ -182,6 +151,56 @@ pub(super) async fn start(
     intake_tasks.spawn(sweep_media(media, store.clone(), intake.clone()));
     intake_tasks.spawn(file_rooms(matrix.clone(), intake.clone()));
     Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, broken, pinged })
+}
+
+async fn matrix(
+    checked: &Checked,
+    storage: Arc<dyn Storage>,
+    media: Arc<dyn Media>,
+    links: Option<Arc<Links>>,
+    key: SealingKey,
+) -> anyhow::Result<Arc<MatrixFrontend>> {
+    let homeserver = Homeserver::new(&checked.matrix).await?;
+    let alias_of = Box::new(move |portal: &PortalKey| {
+        let hash = key.derive(&format!("alias\0{portal}"));
+        hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    });
+    let (config, permissions) = (checked.matrix.clone(), Arc::new(checked.permissions.clone()));
+    let matrix = MatrixFrontend::new(config, homeserver, storage, permissions, media, links, alias_of);
+    Ok(Arc::new(matrix))
+}
+
+fn appservice(
+    checked: &Checked,
+    inbox: Arc<Inbox>,
+    typing: mpsc::Sender<serde_json::Value>,
+    pinged: Arc<tokio::sync::Notify>,
+) -> Appservice {
+    Appservice {
+        hs_token: checked.matrix.hs_token.clone(),
+        inbox,
+        ephemeral: Box::new(move |event| drop(typing.try_send(event))), // worth nothing later
+        pinged: Box::new(move || pinged.notify_one()),
+    }
+}
+
+async fn listen(
+    checked: &Checked,
+    appservice: Appservice,
+    cancel: &CancellationToken,
+    tasks: &TaskTracker,
+) -> anyhow::Result<()> {
+    let address = checked.matrix.listen;
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("appservice.listen: cannot listen on {address}"))?;
+    let served = crate::matrix::serve(listener, appservice, cancel.clone());
+    tasks.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the homeserver's endpoint stopped");
+        }
+    });
+    Ok(())
 }
 
 /// Owners who type on Matrix are seen typing on MSN; whoever does anything may be looking at presence.
