@@ -92,6 +92,7 @@ impl PermissionTable {
 impl Config {
     /// Checks every value that has limits.
     pub fn check(&self) -> Result<Checked, ConfigError> {
+        self.check_files()?;
         let matrix = self.check_matrix()?;
         let (msn, server) = self.check_msn()?;
         Ok(Checked {
@@ -247,6 +248,18 @@ impl Config {
             announce: section.announce.iter().map(address).collect::<Result<_, _>>()?,
             ports,
         })
+    }
+
+    fn check_files(&self) -> Result<(), ConfigError> {
+        let section = &self.files;
+        if section.max_bytes > section.max_total_bytes {
+            return Err(ConfigError::value(
+                "files.max_bytes",
+                section.max_bytes,
+                "at most files.max_total_bytes",
+            ));
+        }
+        Ok(())
     }
 
     fn check_links(&self) -> Result<Option<LinksConfig>, ConfigError> {

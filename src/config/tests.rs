@@ -37,11 +37,12 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
         ("permissions:", "files: {direct: {allow: [here]}}\npermissions:", "files.direct.allow: \"here\""),
         ("permissions:", "files: {direct: {announce: [me]}}\npermissions:", "files.direct.announce: \"me\""),
         ("permissions:", "files: {direct: {ports: 9-1}}\npermissions:", "files.direct.ports: \"9-1\""),
+        ("permissions:", "files: {max_total_bytes: 5}\npermissions:", "files.max_bytes: \"104857600\""),
         ("permissions:", "files: {links: {url: 'ftp://x'}}\npermissions:", "files.links.url: \"ftp://x\""),
         ("permissions:", "files: {links: {url: 'http://x', hours: 0}}\npermissions:", "files.links.hours"),
         (
             "permissions:",
-            "files: {max_total_bytes: 5, links: {url: 'http://x'}}\npermissions:",
+            "files: {max_bytes: 5, max_total_bytes: 9, links: {url: 'http://x'}}\npermissions:",
             "files.links.max_bytes",
         ),
     ] {

@@ -31,6 +31,11 @@ pub(crate) async fn announce(call: &mut Wire, content_type: &str, body: &str) {
 
 /// Answers the next question for an object with these data.
 pub(crate) async fn give(call: &mut Wire, data: &[u8]) {
+    give_instead(call, data, data).await;
+}
+
+/// Answers the question for an object with other data than it says.
+pub(crate) async fn give_instead(call: &mut Wire, announced: &[u8], data: &[u8]) {
     let wanted = loop {
         let text = next_signal(call).await;
         if text.contains("EUF-GUID: {A4268EEC") {
@@ -39,7 +44,7 @@ pub(crate) async fn give(call: &mut Wire, data: &[u8]) {
     };
     let context = STANDARD.decode(field(&wanted, "Context")).expect("base64");
     let asked = String::from_utf8(context).expect("an object");
-    assert!(asked.contains(&STANDARD.encode(Sha1::digest(data))), "{asked}");
+    assert!(asked.contains(&STANDARD.encode(Sha1::digest(announced))), "{asked}");
     let session: u32 = field(&wanted, "SessionID").parse().unwrap();
     let branch = field(&wanted, "Via").split("branch=").nth(1).expect("a branch").to_owned();
     let body = format!("SessionID: {session}\r\n");

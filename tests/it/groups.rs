@@ -7,7 +7,7 @@ use crate::chat::World;
 use crate::support::msn::{Peer, Wire, text};
 
 /// Bob, Carol and Alice in one call, the two peers' ends of it, and the room of it.
-async fn three() -> (World, [Peer; 2], [Wire; 2], String) {
+pub(crate) async fn three() -> (World, [Peer; 2], [Wire; 2], String) {
     three_of(World::start_with_friends().await).await
 }
 

@@ -27,6 +27,7 @@ mod msnftp;
 mod old_clients;
 mod outage;
 mod recorded_peers;
+mod refusals;
 mod servers;
 mod slow_readers;
 mod spaces;

@@ -63,7 +63,7 @@ impl LegQueue {
         self.under_way = true;
         self.retry_at = None;
         if self.waiting.as_ref().is_none_or(|waiting| waiting.sequence != sequence) {
-            let origin = entry.origin.clone().filter(|_| self.leg == Leg::Remote);
+            let origin = entry.origin.clone().filter(|_| matches!(self.leg, Leg::Remote | Leg::Files));
             self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false });
         }
         self.unconfirmed
@@ -108,17 +108,22 @@ impl LegQueue {
 
     /// The next moment at which something is to be done here.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        let overdue = self.waiting.as_ref().filter(|w| !w.told && w.origin.is_some());
-        let overdue = overdue.map(|waiting| waiting.since + PENDING_AFTER);
-        [self.retry_at.filter(|_| !self.under_way), overdue].into_iter().flatten().min()
+        [self.retry_at.filter(|_| !self.under_way), self.overdue_at()].into_iter().flatten().min()
+    }
+
+    /// When a sender has waited for too long. A file may take its time; one that was tried in vain has not moved.
+    fn overdue_at(&self) -> Option<Instant> {
+        let waiting = self.waiting.as_ref().filter(|waiting| !waiting.told && waiting.origin.is_some())?;
+        let moves = self.leg == Leg::Files && self.reason.is_empty();
+        (!moves).then(|| waiting.since + PENDING_AFTER)
     }
 
     /// Somebody who has waited for too long, once.
     pub(super) fn take_overdue(&mut self, now: Instant) -> Option<(Origin, String)> {
-        let waiting = self.waiting.as_mut()?;
-        if waiting.told || now < waiting.since + PENDING_AFTER {
+        if self.overdue_at().is_none_or(|at| now < at) {
             return None;
         }
+        let waiting = self.waiting.as_mut()?;
         waiting.told = true;
         let reason = if self.reason.is_empty() { "no answer yet".to_owned() } else { self.reason.clone() };
         Some((waiting.origin.clone()?, reason))
