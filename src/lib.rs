@@ -26,7 +26,9 @@
 //!
 //! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::transfer` writes them to the disk
 //! and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its own: it is
-//! fetched from its frontend when its turn comes, and `connector::give` offers it.
+//! fetched from its frontend when its turn comes, and `connector::give` offers it. A large file waits in `connector::offer`
+//! until its owner has answered the core's question; a transfer whose switchboard breaks waits in `connector::carried` for
+//! the next. Where a file cannot be shown, `bridge::link` gives it an address, and [`links`] serves what is behind that.
 
 pub mod bridge;
 pub mod config;

@@ -56,11 +56,9 @@ enum Step {
     /// They offer, and we have said yes.
     Awaited(Arriving),
     /// We offer.
-    Offered {
-        file: File,
-        reply: Reply,
-    },
-    Running(CancellationToken),
+    Offered { file: File, reply: Reply },
+    /// Under a number of its own: cookies are theirs, and may be used again.
+    Running { number: u64, cancel: CancellationToken },
 }
 
 /// A file that is to come.
@@ -83,8 +81,7 @@ struct Taken {
 
 /// A running stream has ended; what became of the file has been told.
 pub(super) struct End {
-    with: Email,
-    cookie: u32,
+    number: u64,
     /// Nobody ever connected: the other side hears that here.
     never_met: bool,
 }
@@ -261,7 +258,7 @@ impl Call {
         let Some(stream) = self.streams.take(email, cookie) else { return false };
         match stream.step {
             // Said twice.
-            Step::Running(_) => self.streams.known.push(stream),
+            Step::Running { .. } => self.streams.known.push(stream),
             Step::Awaited(arriving) => self.go_and_fetch(pump, email, accepted, arriving).await,
             Step::Offered { file, reply } => self.meet_to_give(pump, email, accepted, file, reply).await,
         }
@@ -333,19 +330,21 @@ impl Call {
             cancel: cancel.clone(),
         };
         let running = begin(run);
-        let (end, with) = (self.streams.end.clone(), email.clone());
+        let (end, number) = (self.streams.end.clone(), rand::random());
         self.of.shared.tasks.spawn(async move {
             let met = running.await;
-            let _ = end.send(End { with, cookie, never_met: !met }).await; // the call may be over
+            let _ = end.send(End { number, never_met: !met }).await; // the call may be over
         });
-        let step = Step::Running(cancel);
+        let step = Step::Running { number, cancel };
         self.streams.known.push(Stream { with: email.clone(), cookie, deadline: None, step });
     }
 
     pub(super) fn stream_ended(&mut self, pump: &mut Pump<SwitchboardSession>, end: &End) {
         self.last_said = Instant::now();
-        if self.streams.take(&end.with, end.cookie).is_some() && end.never_met {
-            cancel(pump, end.cookie, &CancelCode::FileTimeout);
+        let is_it = |s: &mut Stream| matches!(s.step, Step::Running { number, .. } if number == end.number);
+        let ended: Vec<Stream> = self.streams.known.extract_if(.., is_it).collect();
+        for stream in ended.iter().filter(|_| end.never_met) {
+            cancel(pump, stream.cookie, &CancelCode::FileTimeout);
         }
     }
 
@@ -357,7 +356,7 @@ impl Call {
         let Some(stream) = self.streams.take(email, cancelled.cookie) else { return false };
         let code = cancelled.cancel_code().unwrap_or(CancelCode::Other(String::new()));
         match stream.step {
-            Step::Running(token) => token.cancel(),
+            Step::Running { cancel, .. } => cancel.cancel(),
             Step::Awaited(arriving) => {
                 let text = stream::lost(&arriving.name, arriving.size, code.meaning());
                 self.show(email, &text).await;
@@ -386,7 +385,7 @@ impl Call {
                     let failure = CallFailure::File("they did not answer".into());
                     let _ = reply.send(Err(failure)); // whoever asked may have gone
                 }
-                Step::Running(_) => {}
+                Step::Running { .. } => {}
             }
         }
     }
@@ -400,7 +399,7 @@ impl Call {
                     self.show(&stream.with, &stream::lost(&arriving.name, arriving.size, why)).await;
                 }
                 Step::Offered { reply, .. } => drop(reply.send(Err(CallFailure::Lost))),
-                Step::Running(_) => {}
+                Step::Running { .. } => {}
             }
         }
     }
