@@ -12,7 +12,7 @@ use crate::support::service::MsnService;
 const SIZE: u64 = 300_000;
 
 /// Bob has called Alice, whose line can be cut.
-async fn met() -> (World, Cable, Peer, Wire, String) {
+pub(crate) async fn met() -> (World, Cable, Peer, Wire, String) {
     let directory = tempfile::tempdir().unwrap();
     let service = MsnService::start(directory.path(), ACCOUNTS).await;
     let cable = Cable::lay(&service).await;

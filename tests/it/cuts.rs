@@ -8,8 +8,9 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::broken_boards::met;
 use crate::chat::World;
-use crate::direct::DIRECT;
+use crate::direct::{DIRECT, confirmed};
 use crate::msnftp::{Stream, field, here, invite, offer};
 use crate::support::files::{Gift, Way, noise, noise_digest, offered};
 use crate::support::msn::{Peer, Wire, text};
@@ -252,4 +253,53 @@ async fn a_slow_direct_transfer_outlives_a_board_on_which_nothing_is_said() {
     let uri = shown["content"]["url"].as_str().unwrap();
     assert_eq!(world.user.download_digest(uri).await, (noise_digest(SIZE), SIZE));
     call.message("x-keepalive").await;
+}
+
+/// Here nobody leaves: the bridge's own line breaks, and Bob comes to the next board.
+#[tokio::test]
+#[ignore = "takes long: tests/run --long"]
+async fn files_outlive_the_line_of_the_bridge_wherever_it_is_cut() {
+    let (mut world, cable, mut bob, mut call, room) = met().await;
+    let file = noise(0, usize::try_from(SIZE).unwrap());
+    let uri = world.user.upload(&file).await;
+    let mut random = StdRng::seed_from_u64(7);
+    let mut slowest = Duration::ZERO;
+    for round in 0..CUTS {
+        let point = random.random_range(SIZE / 50..SIZE * 9 / 10);
+        let name = format!("to {round}.bin");
+        let sent =
+            world.user.send_content(&room, json!({"msgtype": "m.file", "body": name, "url": uri})).await;
+        let offer = offered(&mut call).await;
+        offer.accept(&mut call).await;
+        let mut came = Vec::new();
+        offer.receive(&mut call, &mut came, point).await;
+        cable.cut();
+        let cut = Instant::now();
+        offer.receive_what_comes(&mut call, &mut came, "BYE alice@example.com").await;
+        call = bob.answer().await;
+        offer.receive(&mut call, &mut came, SIZE).await;
+        assert!(came == file, "{name}, cut at {point}");
+        confirmed(&mut world, &sent).await;
+        slowest = slowest.max(cut.elapsed());
+
+        let name = format!("from {round}.bin");
+        let gift = Gift::offer(&mut call, &name, SIZE, "200 OK").await;
+        let at = gift.send_from(&mut call, 0, point).await;
+        cable.cut();
+        let cut = Instant::now();
+        call.line("BYE alice@example.com").await;
+        call = bob.answer().await;
+        // He goes on from where he was, and is told where that really is.
+        gift.send_from(&mut call, at, at + 1).await;
+        let from = gift.asked_again(&mut call).await;
+        gift.send_from(&mut call, from, SIZE).await;
+        let shown = world.user.message(&name).await;
+        let arrived = world.user.download_digest(shown["content"]["url"].as_str().unwrap()).await;
+        assert_eq!(arrived, (noise_digest(SIZE), SIZE), "{name}, cut at {point}");
+        call.message("BYE MSNMSGR:bob@example.com").await;
+        slowest = slowest.max(cut.elapsed());
+    }
+    println!("our own line: {} whole, the slowest {:.1} s after the cut", 2 * CUTS, slowest.as_secs_f64());
+    assert!(slowest < TOLD_WITHIN);
+    assert_eq!(std::fs::read_dir(world.bridge.file("store/media")).unwrap().count(), 0);
 }
