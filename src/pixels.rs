@@ -21,13 +21,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Pictures that are worked on at once: each may need that much.
 static WORKING: Semaphore = Semaphore::const_new(2);
 
-/// Works on a picture; what is wrong is for people.
+/// Works on a picture that somebody waits for: not for ever. What is wrong is for people.
+pub async fn work_soon<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let worked = tokio::time::timeout(PATIENCE, self::work(work)).await;
+    worked.unwrap_or_else(|_| Err("too many pictures are being worked on".to_owned()))
+}
+
+/// Works on a picture when its turn comes; what is wrong is for people.
 pub async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let permit = tokio::time::timeout(PATIENCE, WORKING.acquire()).await;
-    let permit = permit.map_err(|_| "too many pictures are being worked on".to_owned())?;
-    let permit = permit.map_err(|error| error.to_string())?;
+    let permit = WORKING.acquire().await.map_err(|error| error.to_string())?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()

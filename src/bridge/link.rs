@@ -55,24 +55,34 @@ pub struct Shared {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lies {
-    /// On our disk, and how many bytes.
-    Here { media: MediaId, size: u64 },
-    /// On a frontend.
-    There { leg: Leg, attachment: Attachment },
+    /// On our disk, how many bytes, and where it was brought from.
+    Here {
+        media: MediaId,
+        size: u64,
+        from: Option<Origin>,
+    },
+    There(Origin),
+}
+
+/// Where a file lies on a frontend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub leg: Leg,
+    pub attachment: Attachment,
 }
 
 impl Shared {
     fn size(&self) -> u64 {
         match &self.lies {
             Lies::Here { size, .. } => *size,
-            Lies::There { .. } => 0,
+            Lies::There(_) => 0,
         }
     }
 
     fn media(&self) -> Option<&MediaId> {
         match &self.lies {
             Lies::Here { media, .. } => Some(media),
-            Lies::There { .. } => None,
+            Lies::There(_) => None,
         }
     }
 }
@@ -159,7 +169,9 @@ impl Links {
 
     /// What was decided about a wish before.
     fn decided(&self, wish: &Wish<'_>) -> Result<Option<Share>, BridgeError> {
-        let Some(told) = self.read::<Told>(&entry_row(wish.entry))? else { return Ok(None) };
+        let told = self.read::<Told>(&entry_row(wish.entry))?;
+        // Nobody decides about what is said in another room.
+        let Some(told) = told.filter(|told| told.portal == *wish.portal) else { return Ok(None) };
         let Some(link) = told.link else { return Ok(Some(Share::Removed)) };
         let said_with_it = told.said_with == *wish.said_with;
         Ok(self.find(&link)?.map(|shared| match said_with_it {
@@ -222,8 +234,15 @@ impl Links {
             }
             total -= shared.size();
             left -= 1;
-            batch.remove(Table::Links, link_row(&shared.id));
             gone.extend(shared.media().cloned());
+            match shared.lies {
+                // It can be brought again.
+                Lies::Here { from: Some(origin), .. } if left + 1 < MAX_LINKS => {
+                    let shared = Shared { lies: Lies::There(origin), ..shared };
+                    batch.put(Table::Links, link_row(&shared.id), encode(&shared));
+                }
+                _ => batch.remove(Table::Links, link_row(&shared.id)),
+            }
         }
         Ok(gone)
     }

@@ -198,6 +198,8 @@ impl Portal {
             }
             let leg = self.legs[index].leg;
             if self.cursors.done(leg) == self.cursors.head {
+                // Nothing to try again: what was to be tried has been given up, or passed over.
+                self.legs[index].rest();
                 continue;
             }
             let next = match self.cursors.next(&*self.around.storage, leg) {
@@ -219,6 +221,7 @@ impl Portal {
                 }
                 Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
                 Next::Nothing { up_to } => {
+                    self.legs[index].rest();
                     let mut batch = Batch::default();
                     self.cursors.strike(leg, up_to, &mut batch);
                     // Nobody waits for this: repeating it after a crash changes nothing.

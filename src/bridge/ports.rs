@@ -139,6 +139,11 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
     }
 
+    /// The same for somebody who waits and can ask again: failures do not count against the file.
+    fn fetch_now<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        self.fetch(attachment)
+    }
+
     /// Brings what a user looks like to the disk; `None` for nothing.
     fn portrait<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
         Box::pin(async { Ok(None) })

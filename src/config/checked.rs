@@ -281,6 +281,13 @@ impl Config {
         if !(1..=24 * 365).contains(&section.hours) {
             return Err(ConfigError::value("files.links.hours", section.hours, "1 to 8760"));
         }
+        if section.max_bytes < self.files.max_bytes {
+            return Err(ConfigError::value(
+                "files.links.max_bytes",
+                section.max_bytes,
+                "at least files.max_bytes",
+            ));
+        }
         let free = self.files.max_total_bytes.saturating_sub(self.files.max_bytes.saturating_mul(2));
         if section.max_bytes > free {
             let allowed =

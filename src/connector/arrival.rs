@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::call::time_of_day;
@@ -26,7 +27,7 @@ struct Arrival {
     size: u64,
 }
 
-/// Kept for as long as the file is coming; dropped, what became of it has been told.
+/// Kept for as long as the file is coming; dropped, what became of it has been told, unless something broke.
 pub(super) struct Note {
     storage: Arc<dyn Storage>,
     key: Vec<u8>,
@@ -34,6 +35,9 @@ pub(super) struct Note {
 
 impl Drop for Note {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         let mut batch = Batch::default();
         batch.remove(Table::Arrivals, self.key.clone());
         drop(self.storage.commit(batch, Urgency::Soon)); // it would be told of twice
@@ -60,26 +64,29 @@ pub(super) fn note(
 
 /// What an earlier run left in the middle.
 #[derive(Clone, Default)]
-pub(super) struct Interrupted(Arc<Mutex<Vec<(Note, Arrival)>>>);
+pub(super) struct Interrupted(Arc<Mutex<Vec<Left>>>);
+
+/// A row's key, and what it says.
+type Left = (Vec<u8>, Arrival);
 
 impl Interrupted {
     pub(super) fn load(storage: &Arc<dyn Storage>) -> Result<Self, StorageError> {
         let rows = storage.scan(Table::Arrivals, &[], None, MAX_TOLD)?;
         let left = rows.into_iter().filter_map(|(key, value)| {
-            let note = Note { storage: storage.clone(), key };
-            // One that cannot be read goes with its note.
-            Some((note, serde_json::from_slice(&value).ok()?))
+            let read = serde_json::from_slice(&value);
+            let arrival = read.inspect_err(|error| tracing::warn!(%error, "a note of a file cannot be read"));
+            Some((key, arrival.ok()?))
         });
         Ok(Self(Arc::new(Mutex::new(left.collect()))))
     }
 
     /// Tells of those of one login, once.
-    pub(super) async fn tell(&self, shared: &Shared, login: &LoginId) {
-        let own: Vec<(Note, Arrival)> = {
+    pub(super) async fn tell(&self, shared: &Shared, login: &LoginId, cancel: &CancellationToken) {
+        let own: Vec<Left> = {
             let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             left.extract_if(.., |(_, arrival)| arrival.login == *login).collect()
         };
-        for (note, arrival) in own {
+        for (key, arrival) in own {
             let Arrival { login, conversation, sender, name, size } = arrival;
             let text = format!(
                 "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. Ask them to send it again.",
@@ -87,9 +94,13 @@ impl Interrupted {
             );
             let body = Body::Emote(RichText::plain(text));
             let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
-            if shared.bridge.remote(RemoteEvent { login, kind }).await.is_err() {
-                // The next start tells.
-                std::mem::forget(note);
+            // The core may be waiting for this login to end: then the next start tells.
+            let told = tokio::select! {
+                told = shared.bridge.remote(RemoteEvent { login, kind }) => told.is_ok(),
+                () = cancel.cancelled() => false,
+            };
+            if told {
+                drop(Note { storage: shared.storage.clone(), key });
             }
         }
     }

@@ -228,7 +228,7 @@ async fn spoken(shared: Shared, clip: File) -> Vec<Body> {
 /// A wink, and the picture in it.
 async fn drawn(shared: Shared, wink: File) -> Vec<Body> {
     let path = shared.media.path(&wink.media);
-    let found = pixels::work(move || wink::picture(&path).map_err(|error| error.to_string())).await;
+    let found = pixels::work_soon(move || wink::picture(&path).map_err(|error| error.to_string())).await;
     let picture = match found {
         Ok(Some((data, ending))) => {
             let name = format!("{}.{ending}", wink.name.trim_end_matches(".mct"));

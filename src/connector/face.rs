@@ -90,7 +90,7 @@ pub(super) async fn make(
 pub(super) async fn emoticon(shared: &Shared, email: &Email, file: &File) -> Result<Arc<Face>, String> {
     let failed = |error: StorageError| error.to_string();
     let path = shared.media.path(&file.media);
-    let small = pixels::work(move || {
+    let small = pixels::work_soon(move || {
         let picture = pixels::decode(&path)?;
         pixels::png(&picture.resize(EMOTICON, EMOTICON, FilterType::CatmullRom))
     });

@@ -129,7 +129,7 @@ impl LoginTask {
     pub(super) async fn run(mut self) {
         let mut delays = backoff();
         self.ensure_groups().await;
-        self.shared.interrupted.tell(&self.shared, &self.login).await;
+        self.shared.interrupted.tell(&self.shared, &self.login, &self.cancel).await;
         loop {
             self.tell(RemoteKind::State(ConnectionState::Connecting)).await;
             let begun = Instant::now();

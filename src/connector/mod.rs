@@ -198,9 +198,10 @@ impl MsnConnector {
         } else {
             self.faceless().remove(login);
         }
-        // Without a task it is announced with the next one.
-        if let Some(mailbox) = self.mailbox(login) {
-            let _ = mailbox.send(Ask::Face(face?)).await; // it may just have ended
+        match self.mailbox(login) {
+            Some(mailbox) => drop(mailbox.send(Ask::Face(face?)).await), // it may just have ended
+            // Logged out meanwhile.
+            None => drop(face::make(&self.shared, login, &email, None).await?),
         }
         Ok(())
     }
@@ -216,7 +217,9 @@ impl MsnConnector {
         if known.as_deref() == Some(reason) {
             return;
         }
-        let text = format!("Your Matrix avatar is not shown on MSN: {reason}. Another picture may work.");
+        let text = format!(
+            "Your Matrix avatar is not shown on MSN: {reason}. It is tried again at the next sign-in, or with another picture."
+        );
         let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
         let _ = self.shared.bridge.remote(event).await; // the core may be stopping
     }
@@ -268,9 +271,10 @@ impl Network for MsnConnector {
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()> {
         let handle = self.logins().remove(login);
         Box::pin(async move {
-            let Some(handle) = handle else { return };
-            handle.cancel.cancel();
-            handle.mailbox.closed().await;
+            if let Some(handle) = handle {
+                handle.cancel.cancel();
+                handle.mailbox.closed().await;
+            }
             // It looks like nothing to anybody any more.
             if let Ok(email) = Email::parse(login.as_str()) {
                 let _ = face::make(&self.shared, login, &email, None).await; // its row stays, and is used again

@@ -9,6 +9,8 @@ use std::path::Path;
 /// Files and blocks of a cabinet that is looked into: a block is 32 kB at most, however little it takes packed.
 const MAX_FILES: usize = 32;
 const MAX_BLOCKS: u32 = 256;
+/// Pictures that are looked at, in the order in which they are packed.
+const MAX_PICTURES: usize = 2;
 /// Bytes of the picture.
 const MAX_PICTURE: u64 = 1 << 20;
 
@@ -34,7 +36,8 @@ fn find(path: &Path) -> std::io::Result<Option<(Vec<u8>, &'static str)>> {
     }
     let looks_like_one =
         |name: &&String| mime_guess::from_path(name).first().is_some_and(|kind| kind.type_() == "image");
-    for name in names.iter().filter(looks_like_one) {
+    // Each is unpacked from the beginning.
+    for name in names.iter().filter(looks_like_one).take(MAX_PICTURES) {
         let mut data = Vec::new();
         cabinet.read_file(name)?.take(MAX_PICTURE).read_to_end(&mut data)?;
         let kind = infer::get(&data).filter(|kind| kind.matcher_type() == infer::MatcherType::Image);

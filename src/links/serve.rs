@@ -111,8 +111,7 @@ async fn file(
     let (path, name) = match shared.links.open(&link, &shared.frontends).await {
         Ok(Opened::File { path, name }) => (path, name),
         Ok(Opened::Gone) => {
-            let text =
-                "This file is not here any more: its time is over, or it was removed. Ask whoever sent it.\n";
+            let text = "This file is not here any more: its time is over, it was removed, or it cannot be had. Ask whoever sent it.\n";
             return (StatusCode::GONE, text).into_response();
         }
         Ok(Opened::NotYet) => {

@@ -33,6 +33,13 @@ const EMOTICON_TIME: Duration = Duration::from_secs(5);
 /// A download that brings nothing for so long has failed.
 const STALLED: Duration = Duration::from_secs(60);
 
+/// Whether failures to download a file count, until it is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failures {
+    Count,
+    Ignore,
+}
+
 /// What failures to upload a file are counted under.
 fn trouble(file: &File) -> String {
     format!("upload {}", file.media)
@@ -99,7 +106,7 @@ impl MatrixFrontend {
         file: &File,
     ) -> Result<Option<(String, Value)>, DeliveryError> {
         let path = self.media.path(&file.media);
-        let made = pixels::work(move || pixels::thumbnail(&path, THUMBNAIL.0, THUMBNAIL.1)).await;
+        let made = pixels::work_soon(move || pixels::thumbnail(&path, THUMBNAIL.0, THUMBNAIL.1)).await;
         let Thumbnail { data, mime, width, height } = match made {
             Ok(thumbnail) => thumbnail,
             Err(reason) => {
@@ -192,19 +199,30 @@ impl MatrixFrontend {
 
 impl MatrixFrontend {
     /// Brings a file that somebody sent here to the disk.
-    pub(super) async fn download(&self, attachment: &Attachment) -> Result<File, DeliveryError> {
+    pub(super) async fn download(
+        &self,
+        attachment: &Attachment,
+        failures: Failures,
+    ) -> Result<File, DeliveryError> {
         let gone = || DeliveryError::permanent("it is not on the homeserver any more");
         let uri: OwnedMxcUri = attachment.source.as_str().into();
         let (server, id) = uri.parts().map_err(|_| gone())?;
         let base = &self.config.homeserver;
         let url = format!("{base}/_matrix/client/v1/media/download/{server}/{id}");
         let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
-        let trouble = format!("download {}", attachment.source);
+        let trouble = match failures {
+            Failures::Count => Some(format!("download {}", attachment.source)),
+            Failures::Ignore => None,
+        };
+        let troubled = async |reason: &str| match &trouble {
+            Some(trouble) => self.troubled(trouble, reason).await,
+            None => unavailable(reason).into(),
+        };
         let mut answer = match tokio::time::timeout(STALLED, request.send()).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) if error.is_connect() => return Err(unavailable(error).into()),
-            Ok(Err(error)) => return Err(self.troubled(&trouble, &error.to_string()).await),
-            Err(_) => return Err(self.troubled(&trouble, "it did not answer a download").await),
+            Ok(Err(error)) => return Err(troubled(&error.to_string()).await),
+            Err(_) => return Err(troubled("it did not answer a download").await),
         };
         match answer.status().as_u16() {
             200 => {}
@@ -212,12 +230,16 @@ impl MatrixFrontend {
             429 => return Err(unavailable("it asks for a pause").into()),
             // A medium of another server that is gone is answered so for ever.
             status @ 500.. => {
-                return Err(self.troubled(&trouble, &format!("it answers a download with {status}")).await);
+                return Err(troubled(&format!("it answers a download with {status}")).await);
             }
             _ => return Err(gone()),
         }
         let failed = |error: StorageError| DeliveryError::transient(error.to_string());
         let expected = answer.content_length().unwrap_or(0);
+        let too_large = || DeliveryError::permanent("it is larger than what is carried here");
+        if expected > self.media.limit() {
+            return Err(too_large());
+        }
         let mut incoming = self.media.begin(expected).await.map_err(failed)?;
         let mut size = 0;
         loop {
@@ -225,17 +247,19 @@ impl MatrixFrontend {
                 Ok(Ok(Some(bytes))) => bytes,
                 Ok(Ok(None)) => break,
                 Ok(Err(_)) | Err(_) => {
-                    return Err(self.troubled(&trouble, "it stopped in the middle of a file").await);
+                    return Err(troubled("it stopped in the middle of a file").await);
                 }
             };
             size += bytes.len() as u64;
             if size > self.media.limit() {
-                return Err(DeliveryError::permanent("it is larger than what is carried here"));
+                return Err(too_large());
             }
             incoming.write(bytes).await.map_err(failed)?;
         }
         let media = incoming.finish().await.map_err(failed)?;
-        self.known().troubles.remove(&trouble);
+        if let Some(trouble) = trouble {
+            self.known().troubles.remove(&trouble);
+        }
         Ok(File { media, name: attachment.name.clone(), size })
     }
 
@@ -326,7 +350,7 @@ impl MatrixFrontend {
             return Ok(None);
         }
         let attachment = Attachment { source, name: "picture".into(), caption: None };
-        self.download(&attachment).await.map(Some)
+        self.download(&attachment, Failures::Ignore).await.map(Some)
     }
 
     /// Gives a ghost the face that its contact has, once for each picture.

@@ -30,6 +30,7 @@ pub use appservice::{Appservice, serve};
 pub use config::MatrixConfig;
 pub use error::MatrixError;
 pub use intent::Homeserver;
+use media::Failures;
 pub use presence::run as show_presence;
 pub use spaces::run as file_rooms;
 
@@ -194,7 +195,11 @@ impl Frontend for MatrixFrontend {
     }
 
     fn fetch<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
-        Box::pin(self.download(attachment))
+        Box::pin(self.download(attachment, Failures::Count))
+    }
+
+    fn fetch_now<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        Box::pin(self.download(attachment, Failures::Ignore))
     }
 
     fn portrait<'a>(&'a self, user: &'a BridgeUser) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {

@@ -4,8 +4,8 @@
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -34,8 +34,8 @@ pub struct MediaDirectory {
     budget: u64,
     /// Bytes that files in work are expected to have.
     reserved: Arc<AtomicU64>,
-    /// Bytes of whole files; counted anew at each sweep.
-    kept: Arc<AtomicU64>,
+    /// Bytes of whole files. Held while one becomes whole or goes, so that counting anew counts right.
+    kept: Arc<Mutex<u64>>,
 }
 
 impl MediaDirectory {
@@ -49,8 +49,15 @@ impl MediaDirectory {
             }
         }
         let (directory, limit) = (directory.to_owned(), AtomicU64::new(limit));
-        let kept = Arc::new(AtomicU64::new(kept(&directory)?));
+        let kept = Arc::new(Mutex::new(kept(&directory)?));
         Ok(Self { directory, limit, budget, reserved: Arc::default(), kept })
+    }
+
+    /// Whatever somebody else did in the directory counts too.
+    fn count_anew(&self) -> std::io::Result<()> {
+        let mut counted = counted(&self.kept);
+        *counted = kept(&self.directory)?;
+        Ok(())
     }
 
     /// Removes whole files that nothing speaks of any more.
@@ -61,6 +68,7 @@ impl MediaDirectory {
             .filter(is_old)
             .map(|entry| entry.path())
             .collect();
+        self.count_anew().map_err(|error| failed(&error))?;
         if old.is_empty() {
             return Ok(0);
         }
@@ -73,10 +81,22 @@ impl MediaDirectory {
             !is_part && MediaId::new(name).is_none_or(|id| used.contains(&id))
         };
         let gone: Vec<PathBuf> = old.into_iter().filter(|path| !is_used(path)).collect();
-        gone.iter().try_for_each(std::fs::remove_file).map_err(|error| failed(&error))?;
-        self.kept.store(kept(&self.directory).map_err(|error| failed(&error))?, Ordering::Relaxed);
+        let mut counted = counted(&self.kept);
+        for path in &gone {
+            match std::fs::remove_file(path) {
+                // It was delivered meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                removed => removed.map_err(|error| failed(&error))?,
+            }
+        }
+        *counted = kept(&self.directory).map_err(|error| failed(&error))?;
         Ok(gone.len())
     }
+}
+
+fn counted(kept: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    // Nothing that holds the lock panics.
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Bytes of whole files.
@@ -98,7 +118,7 @@ struct Part {
     expected: u64,
     written: u64,
     reserved: Arc<AtomicU64>,
-    kept: Arc<AtomicU64>,
+    kept: Arc<Mutex<u64>>,
 }
 
 impl Drop for Part {
@@ -128,9 +148,12 @@ impl Incoming for Part {
                 writer.flush().await.map_err(|error| failed(&error))?;
                 writer.get_ref().sync_all().await.map_err(|error| failed(&error))?;
             }
-            tokio::fs::rename(&self.path, &whole).await.map_err(|error| failed(&error))?;
+            {
+                let mut kept = counted(&self.kept);
+                std::fs::rename(&self.path, &whole).map_err(|error| failed(&error))?;
+                *kept += self.written;
+            }
             self.writer = None;
-            self.kept.fetch_add(self.written, Ordering::Relaxed);
             // The name is on disk too before anybody relies on it.
             if let Some(directory) = whole.parent() {
                 let directory = File::open(directory).await.map_err(|error| failed(&error))?;
@@ -152,7 +175,7 @@ impl Media for MediaDirectory {
 
     fn begin(&self, expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
         Box::pin(async move {
-            let kept = self.kept.load(Ordering::Relaxed);
+            let kept = *counted(&self.kept);
             let reserved = self.reserved.load(Ordering::Relaxed);
             if kept.saturating_add(reserved).saturating_add(expected) > self.budget {
                 return Err(StorageError("the files on their way fill what is set aside for them".into()));
@@ -170,11 +193,11 @@ impl Media for MediaDirectory {
 
     fn discard(&self, media: &MediaId) {
         let path = self.path(media);
+        let mut kept = counted(&self.kept);
         let size = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         // The sweep removes it otherwise.
         if std::fs::remove_file(path).is_ok() {
-            let less = |kept: u64| Some(kept.saturating_sub(size));
-            let _ = self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less); // it always gives something
+            *kept = kept.saturating_sub(size);
         }
     }
 

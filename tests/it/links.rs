@@ -11,6 +11,7 @@ use crate::support::files::{Gift, noise};
 use crate::support::free_port;
 use crate::support::irc::{Ngircd, Person};
 use crate::support::msn::{Peer, Wire, text};
+use crate::support::synapse::SERVER_NAME;
 
 fn links_config() -> String {
     let port = free_port();
@@ -139,6 +140,18 @@ async fn a_file_from_matrix_is_had_from_irc_and_what_could_act_is_not_shown_in_p
     assert_eq!(&answer.bytes().await.unwrap()[..], page);
     is_gone(&world, &room, &sent, &address).await;
     eve.line("deleted a message").await;
+    // What is nowhere is looked for once.
+    let content =
+        json!({"msgtype": "m.file", "body": "lost.txt", "url": format!("mxc://{SERVER_NAME}/nowhere")});
+    world.user.send_content(&room, content).await;
+    let address = crate::links::address(&eve.line("sent the file «lost.txt»: http").await);
+    for _ in 0..3 {
+        assert_eq!(get(&address).await.status(), StatusCode::GONE);
+    }
+    assert_eq!(
+        world.bridge.log().matches("bringing a file that somebody asks for name=\"lost.txt\"").count(),
+        1
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::rows::link_row;
-use super::{Lies, Links, Shared};
+use super::{Lies, Links, Origin, Shared};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::ids::Leg;
@@ -23,7 +23,7 @@ pub enum Opened {
         path: PathBuf,
         name: String,
     },
-    /// Its time is over, it was removed, or it is nowhere any more.
+    /// Its time is over, it was removed, or it cannot be had.
     Gone,
     /// Asking again may help.
     NotYet,
@@ -37,16 +37,28 @@ impl Links {
         frontends: &[Arc<dyn Frontend>],
     ) -> Result<Opened, BridgeError> {
         let Some(shared) = self.find(id)? else { return Ok(Opened::Gone) };
-        let (leg, attachment) = match shared.lies {
+        let (leg, attachment) = match &shared.lies {
             Lies::Here { .. } => return Ok(self.here(&shared)),
-            Lies::There { leg, attachment } => (leg, attachment),
+            Lies::There(Origin { leg, attachment }) => (*leg, attachment.clone()),
         };
         let Some(frontend) = frontends.iter().find(|frontend| frontend.leg() == leg).cloned() else {
             return Ok(Opened::Gone);
         };
+        let lock = self.lock_of(id);
+        let Ok(guard) = lock.clone().try_lock_owned() else {
+            // Somebody is bringing it: what becomes of that is waited for, and nothing begun anew.
+            let _ = tokio::time::timeout(PATIENCE, lock.lock()).await; // what is there then counts
+            return Ok(match self.find(id)? {
+                Some(shared) => self.here(&shared),
+                None => Opened::Gone,
+            });
+        };
         let (links, id) = (self.clone(), id.to_owned());
         // Whoever asked may go; the next one finds it.
-        let brought = tokio::spawn(async move { links.bring(&id, leg, frontend, &attachment).await });
+        let brought = tokio::spawn(async move {
+            let _guard = guard;
+            links.bring(&id, leg, frontend, &attachment).await
+        });
         match tokio::time::timeout(PATIENCE, brought).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
@@ -55,6 +67,13 @@ impl Links {
             }
             Err(_) => Ok(Opened::NotYet),
         }
+    }
+
+    /// Held by whoever brings the file of this link.
+    fn lock_of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut bringing = self.bringing.lock().unwrap_or_else(PoisonError::into_inner);
+        bringing.retain(|_, lock| Arc::strong_count(lock) > 1);
+        bringing.entry(id.to_owned()).or_default().clone()
     }
 
     fn here(&self, shared: &Shared) -> Opened {
@@ -71,24 +90,18 @@ impl Links {
         frontend: Arc<dyn Frontend>,
         attachment: &Attachment,
     ) -> Result<Opened, BridgeError> {
-        let lock = {
-            let mut bringing = self.bringing.lock().unwrap_or_else(PoisonError::into_inner);
-            bringing.retain(|_, lock| Arc::strong_count(lock) > 1);
-            bringing.entry(id.to_owned()).or_default().clone()
-        };
-        let _one = lock.lock().await;
         match self.find(id)? {
             None => return Ok(Opened::Gone),
             Some(shared) if shared.media().is_some() => return Ok(self.here(&shared)),
             Some(_) => {}
         }
         let Ok(_permit) = self.permits.acquire().await else { return Ok(Opened::NotYet) };
-        tracing::info!(%leg, name = attachment.name, "bringing a file that somebody asks for");
-        let file = match frontend.fetch(attachment).await {
+        tracing::info!(name = attachment.name, %leg, "bringing a file that somebody asks for");
+        let file = match frontend.fetch_now(attachment).await {
             Ok(file) => file,
             Err(DeliveryError::Permanent { reason }) => {
-                tracing::info!(reason, "a file that somebody asks for is gone");
-                return Ok(Opened::Gone);
+                tracing::info!(reason, "a file that somebody asks for cannot be had");
+                return self.end_link(id);
             }
             Err(error) => {
                 tracing::warn!(%error, "a file that somebody asks for does not come now");
@@ -98,16 +111,25 @@ impl Links {
         self.keep(id, file).await
     }
 
+    /// Nothing will ever be behind it: it is not tried again.
+    fn end_link(&self, id: &str) -> Result<Opened, BridgeError> {
+        let _one = self.changing();
+        let mut batch = Batch::default();
+        batch.remove(Table::Links, link_row(id));
+        drop(self.around.storage.commit(batch, Urgency::Soon)); // lost, it is tried once more
+        Ok(Opened::Gone)
+    }
+
     /// The file has come; the link may have been taken back meanwhile.
     async fn keep(&self, id: &str, file: File) -> Result<Opened, BridgeError> {
         let (synced, gone, opened) = {
             let _one = self.changing();
-            let found = self.find(id)?.filter(|_| file.size <= self.terms.budget);
-            let Some(mut shared) = found else {
+            let Some(mut shared) = self.find(id)? else {
                 self.around.media.discard(&file.media);
                 return Ok(Opened::Gone);
             };
-            shared.lies = Lies::Here { media: file.media, size: file.size };
+            let Lies::There(origin) = shared.lies else { return Ok(Opened::NotYet) };
+            shared.lies = Lies::Here { media: file.media, size: file.size, from: Some(origin) };
             let mut batch = Batch::default();
             let gone = self.make_room(&shared, &mut batch)?;
             batch.put(Table::Links, link_row(id), encode(&shared));

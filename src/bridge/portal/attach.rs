@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Surroundings;
 use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::ids::{EntryId, Leg};
-use crate::bridge::link::{Lies, Links, Share, Wish};
+use crate::bridge::link::{Lies, Links, Origin, Share, Wish};
 use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Content, Delivery, DeliveryError, Frontend, Link, Network, Table};
 
@@ -63,9 +63,11 @@ pub(super) async fn for_irc(
 async fn file_link(links: &Links, origin: Option<Leg>, delivery: &Delivery) -> Option<(String, String)> {
     let Content::Said { body } = &delivery.content else { return None };
     let (name, lies) = match body {
-        Body::File(File { media, name, size }) => (name, Lies::Here { media: media.clone(), size: *size }),
+        Body::File(File { media, name, size }) => {
+            (name, Lies::Here { media: media.clone(), size: *size, from: None })
+        }
         Body::Attachment(attachment) => {
-            (&attachment.name, Lies::There { leg: origin?, attachment: attachment.clone() })
+            (&attachment.name, Lies::There(Origin { leg: origin?, attachment: attachment.clone() }))
         }
         _ => return None,
     };
@@ -102,11 +104,11 @@ fn emoticon(
             let kept = around.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
             let media = MediaId::new(String::from_utf8(kept).ok()?)?;
             let size = std::fs::metadata(around.media.path(&media)).ok()?.len();
-            (digest, Lies::Here { media, size })
+            (digest, Lies::Here { media, size, from: None })
         }
         Image::Source { source } => {
             let attachment = Attachment { source: source.clone(), name: shortcut.to_owned(), caption: None };
-            (source, Lies::There { leg: origin?, attachment })
+            (source, Lies::There(Origin { leg: origin?, attachment }))
         }
     };
     Some((EntryId::new(format!("emoticon {called} in {}", delivery.portal)), lies))

@@ -72,6 +72,7 @@ impl LegQueue {
     /// Done with the entry, delivered or given up.
     pub(super) fn succeeded(&mut self) {
         self.under_way = false;
+        self.retry_at = None;
         self.delays = backoff();
         self.unconfirmed = false;
         self.waiting = None;
@@ -82,6 +83,7 @@ impl LegQueue {
     /// The entry at the head is passed over.
     pub(super) fn miss(&mut self) {
         self.missed += 1;
+        self.retry_at = None;
     }
 
     pub(super) fn retry(&mut self, after: Option<Duration>, reason: &str) {
@@ -106,6 +108,14 @@ impl LegQueue {
         self.delays = backoff();
     }
 
+    /// Nothing is left to try; nobody waits.
+    pub(super) fn rest(&mut self) {
+        self.retry_at = None;
+        if !self.under_way {
+            self.waiting = None;
+        }
+    }
+
     /// The next moment at which something is to be done here.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         [self.retry_at.filter(|_| !self.under_way), self.overdue_at()].into_iter().flatten().min()
@@ -114,7 +124,7 @@ impl LegQueue {
     /// When a sender has waited for too long. A file may take its time; one that was tried in vain has not moved.
     fn overdue_at(&self) -> Option<Instant> {
         let waiting = self.waiting.as_ref().filter(|waiting| !waiting.told && waiting.origin.is_some())?;
-        let moves = self.leg == Leg::Files && self.reason.is_empty();
+        let moves = self.leg == Leg::Files && (self.under_way || self.reason.is_empty());
         (!moves).then(|| waiting.since + PENDING_AFTER)
     }
 
@@ -127,5 +137,55 @@ impl LegQueue {
         waiting.told = true;
         let reason = if self.reason.is_empty() { "no answer yet".to_owned() } else { self.reason.clone() };
         Some((waiting.origin.clone()?, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::body::Body;
+    use crate::bridge::event::Author;
+    use crate::bridge::ids::EntryId;
+    use crate::bridge::ports::Content;
+
+    fn entry(origin: Option<Leg>) -> Entry {
+        let origin = origin.map(|leg| Origin { leg, reference: "$1".into() });
+        let content = Content::Said { body: Body::Nudge };
+        Entry { id: EntryId::new("1"), author: Author::Bridge, content, at: 0, origin, legs: vec![Leg::Irc] }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_wakes_a_leg_that_has_nothing_to_try() {
+        for end in [LegQueue::succeeded, LegQueue::miss, LegQueue::rest] {
+            let mut queue = LegQueue::new(Leg::Irc);
+            queue.begin(1, &entry(None));
+            queue.retry(None, "away");
+            assert!(queue.wake_at().is_some());
+            end(&mut queue);
+            assert_eq!(queue.wake_at(), None);
+        }
+        // An attempt that ends after everything was given up leaves nothing to try either.
+        let mut queue = LegQueue::new(Leg::Remote);
+        queue.begin(1, &entry(Some(Leg::Matrix)));
+        queue.hold("signed out");
+        queue.rest();
+        assert_eq!(queue.wake_at(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_overdue_only_while_it_does_not_move() {
+        let mut queue = LegQueue::new(Leg::Files);
+        queue.begin(1, &entry(Some(Leg::Matrix)));
+        tokio::time::advance(PENDING_AFTER * 3).await;
+        assert_eq!(queue.take_overdue(Instant::now()), None, "it takes its time");
+        queue.retry(None, "no room");
+        let (origin, reason) = queue.take_overdue(Instant::now()).expect("it did not go");
+        assert_eq!((origin.reference.as_str(), reason.as_str()), ("$1", "no room"));
+        assert_eq!(queue.take_overdue(Instant::now()), None, "once");
+        let mut queue = LegQueue::new(Leg::Remote);
+        queue.begin(1, &entry(Some(Leg::Matrix)));
+        assert_eq!(queue.take_overdue(Instant::now()), None);
+        tokio::time::advance(PENDING_AFTER).await;
+        assert!(queue.take_overdue(Instant::now()).is_some(), "words do not");
     }
 }

@@ -51,7 +51,7 @@ impl Disk {
     /// Shares a file as the entry of this name, said with another.
     async fn share_with(&self, name: &str, file: &File, said_with: &str) -> Share {
         let (entry, said_with) = (EntryId::new(name), EntryId::new(said_with));
-        let lies = Lies::Here { media: file.media.clone(), size: file.size };
+        let lies = Lies::Here { media: file.media.clone(), size: file.size, from: None };
         let wish = Wish { entry: &entry, said_with: &said_with, portal: &portal(), name: &file.name, lies };
         self.links.share(wish).await.unwrap()
     }
