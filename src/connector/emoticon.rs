@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::call::{Call, time_of_day};
 use super::face::{self, Face};
 use super::pump::{Pump, now};
-use super::{Shared, picture, transfer, voice, wink};
+use super::{Shared, arrival, picture, transfer, voice, wink};
 use crate::bridge::body::{Body, Emoticon, Image, RichText};
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::media::File;
@@ -176,6 +176,8 @@ impl Call {
         let (shared, login) = (self.of.shared.clone(), self.of.login.clone());
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
         let (translated, cancel) = (translation(shared.clone(), clip.clone()), self.of.cancel.clone());
+        // Its contact hears that it has arrived before it is told here.
+        let note = arrival::note(&shared, &login, &conversation, &sender, &clip.name, clip.size);
         self.of.shared.tasks.spawn(async move {
             let bodies = tokio::select! {
                 bodies = translated => bodies,
@@ -186,9 +188,12 @@ impl Call {
                 let (conversation, sender) = (conversation.clone(), sender.clone());
                 let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
                 if shared.bridge.remote(RemoteEvent { login: login.clone(), kind }).await.is_err() {
-                    return tracing::error!("the bridge has stopped, a clip was not taken");
+                    tracing::error!("the bridge has stopped, a clip was not taken");
+                    // The next start tells.
+                    return std::mem::forget(note);
                 }
             }
+            drop(note);
             if is_replaced {
                 shared.media.discard(&clip.media);
             }
