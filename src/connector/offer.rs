@@ -75,6 +75,7 @@ impl Offers {
             (Some(_), Some(_)) => {
                 Err("several files are offered here; say the number of the one you mean".into())
             }
+            (None, _) if number.is_none() => Err("no file waits for an answer in this conversation".into()),
             (None, _) => Err("that file is not offered any more".into()),
         }
     }

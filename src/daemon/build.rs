@@ -47,7 +47,8 @@ pub(super) struct Running {
 /// Opens the store; a new one gets a new key.
 pub(super) fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, SealingKey)> {
     let section = &config.store;
-    let is_new = !section.directory.exists() && !section.key_file.exists();
+    // A directory alone is no store: somebody may have made it for us.
+    let is_new = !section.directory.join("db").exists() && !section.key_file.exists();
     std::fs::create_dir_all(&section.directory)
         .with_context(|| format!("store.directory: cannot create {}", section.directory.display()))?;
     let key =

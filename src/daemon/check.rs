@@ -96,6 +96,7 @@ fn store(config: &Config) -> Finding {
     let section = &config.store;
     let directory = section.directory.display();
     let cure = "give the directory to the user that runs the bridge (chown, chmod 700), or set store.directory to another";
+    let was_there = section.directory.exists();
     if let Err(error) = std::fs::create_dir_all(&section.directory) {
         return Finding::problem(format!("the store's directory {directory} cannot be made: {error}"), cure);
     }
@@ -106,6 +107,9 @@ fn store(config: &Config) -> Finding {
             format!("the store's directory {directory} cannot be written: {error}"),
             cure,
         );
+    }
+    if !was_there {
+        let _ = std::fs::remove_dir(&section.directory); // looking makes nothing
     }
     let has_store = section.directory.join("db").exists();
     match crate::store::SealingKey::load(&section.key_file) {

@@ -30,7 +30,7 @@ fn value(bridge: &Bridge, key: &str) -> String {
 async fn every_kind_of_broken_setup_is_named_with_a_cure() {
     let directory = tempfile::tempdir().unwrap();
     let service = MsnService::start(directory.path(), ACCOUNTS).await;
-    let bridge =
+    let mut bridge =
         Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
     let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
     bridge.set_homeserver(&synapse.url());
@@ -71,6 +71,11 @@ async fn every_kind_of_broken_setup_is_named_with_a_cure() {
         assert!(said.contains(cause) && said.contains(cure), "{cause}, {cure}:\n{said}");
         assert!(said.contains("1 problem"), "{said}");
     }
+    // Looking has made nothing, and a directory that somebody made is no obstacle.
+    assert!(!bridge.store().exists() && !bridge.file("store.key").exists());
+    std::fs::create_dir(bridge.store()).unwrap();
+    bridge.start().await;
+    assert!(bridge.file("store.key").exists());
 }
 
 /// What arrives on a socket that stands for systemd's, until it contains this.
