@@ -29,6 +29,18 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Of parts that were started one by one.
+    pub(crate) fn assemble(
+        service: MsnService,
+        synapse: Synapse,
+        bridge: Bridge,
+        user: MatrixUser,
+        management: String,
+        directory: TempDir,
+    ) -> Self {
+        Self { service, synapse, bridge, user, management, directory }
+    }
+
     /// A Matrix user signed in to MSN as Alice.
     pub(crate) async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), "").await

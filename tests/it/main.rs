@@ -23,6 +23,7 @@ mod kills;
 mod large;
 mod layering;
 mod links;
+mod migration;
 mod msnftp;
 mod old_clients;
 mod outage;

@@ -30,6 +30,15 @@ impl Bridge {
         Self { port, directory: directory.to_owned(), process: None }
     }
 
+    /// Takes up a directory that a bridge was configured in before; it listens where it did.
+    pub(crate) fn adopt(directory: &Path) -> Self {
+        let config = std::fs::read_to_string(directory.join("bridge.yaml")).expect("bridge.yaml");
+        let listen = config.lines().find_map(|line| line.trim_start().strip_prefix("listen:"));
+        let port = listen
+            .and_then(|address| address.trim_matches([' ', '\'', '"']).rsplit(':').next()?.parse().ok());
+        Self { port: port.expect("a port"), directory: directory.to_owned(), process: None }
+    }
+
     pub(crate) fn registration(&self) -> PathBuf {
         self.directory.join("registration.yaml")
     }
@@ -58,6 +67,10 @@ impl Bridge {
 
     pub(crate) fn set_msn_server(&self, address: &str) {
         self.set("server", address);
+    }
+
+    pub(crate) fn set_nexus(&self, url: &str) {
+        self.set("nexus", url);
     }
 
     /// Adds a key to a section, in place of one that is there.
