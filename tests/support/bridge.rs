@@ -30,13 +30,19 @@ impl Bridge {
         Self { port, directory: directory.to_owned(), process: None }
     }
 
-    /// Takes up a directory that a bridge was configured in before; it listens where it did.
+    /// Takes up a directory that a bridge was configured in before, on another port than it had then.
     pub(crate) fn adopt(directory: &Path) -> Self {
-        let config = std::fs::read_to_string(directory.join("bridge.yaml")).expect("bridge.yaml");
-        let listen = config.lines().find_map(|line| line.trim_start().strip_prefix("listen:"));
-        let port = listen
-            .and_then(|address| address.trim_matches([' ', '\'', '"']).rsplit(':').next()?.parse().ok());
-        Self { port: port.expect("a port"), directory: directory.to_owned(), process: None }
+        let bridge = Self { port: free_port(), directory: directory.to_owned(), process: None };
+        let address = format!("127.0.0.1:{}", bridge.port);
+        bridge.set("listen", &address);
+        let registration = std::fs::read_to_string(bridge.registration()).expect("registration.yaml");
+        let url = |line: &str| match line.starts_with("url:") {
+            true => format!("url: 'http://{address}'"),
+            false => line.to_owned(),
+        };
+        let moved: Vec<String> = registration.lines().map(url).collect();
+        std::fs::write(bridge.registration(), moved.join("\n") + "\n").expect("registration.yaml");
+        bridge
     }
 
     pub(crate) fn registration(&self) -> PathBuf {
