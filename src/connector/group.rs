@@ -18,6 +18,17 @@ struct Record {
     members: Vec<String>,
 }
 
+impl Record {
+    /// Who is in it. A record of an earlier version may know one person under several forms of their account.
+    fn people(&self) -> Vec<Email> {
+        self.members.iter().filter_map(|member| Email::parse(member).ok()).collect()
+    }
+
+    fn is_of(&self, wanted: &[String]) -> bool {
+        sorted(&self.people()) == wanted
+    }
+}
+
 fn row(login: &LoginId, group: &str) -> Vec<u8> {
     [login.as_str().as_bytes(), b"\0", group.as_bytes()].concat()
 }
@@ -63,12 +74,12 @@ pub(super) async fn find_or_make(
     let wanted = sorted(members);
     let proper = conversation_of(members);
     let taken = read(shared, login, &proper)?;
-    if taken.as_ref().is_some_and(|record| record.members == wanted) {
+    if taken.as_ref().is_some_and(|record| record.is_of(&wanted)) {
         return Ok(proper);
     }
     let prefix = row(login, "");
     for (key, value) in shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)? {
-        let same = serde_json::from_slice::<Record>(&value).is_ok_and(|record| record.members == wanted);
+        let same = serde_json::from_slice::<Record>(&value).is_ok_and(|record| record.is_of(&wanted));
         if same {
             let group = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
             return Ok(ConversationId::new(group));
@@ -102,8 +113,7 @@ pub(super) fn members(shared: &Shared, login: &LoginId, conversation: &Conversat
         return Email::parse(conversation.as_str()).into_iter().collect();
     }
     let record = read(shared, login, conversation).ok().flatten();
-    let members = record.map(|record| record.members).unwrap_or_default();
-    members.iter().filter_map(|member| Email::parse(member).ok()).collect()
+    record.map(|record| record.people()).unwrap_or_default()
 }
 
 pub(super) fn is_group(conversation: &ConversationId) -> bool {
@@ -115,5 +125,19 @@ pub(super) fn single(members: &[Email]) -> Option<ConversationId> {
     match members {
         [only] => Some(convert::direct(only)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_11_a_group_of_an_earlier_version_is_of_the_people_behind_its_accounts() {
+        let members = ["1:bob@example.com", "bob@example.com;{a1}", "carol@example.com"];
+        let record = Record { members: members.map(str::to_owned).into() };
+        let people = ["Carol@example.com", "bob@example.com"].map(|email| Email::parse(email).unwrap());
+        assert!(record.is_of(&sorted(&people)));
+        assert!(!record.is_of(&sorted(&people[..1])));
     }
 }

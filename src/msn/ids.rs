@@ -30,13 +30,33 @@ impl InvalidToken {
 /// An account: any MSN user (the documents say principal).
 ///
 /// Spelled as its owner spells it, compared without regard to ASCII case. Reading is liberal, since phone contacts
-/// (`tel:+1555`) stand in the same place; [`Email::is_address`] is the strict question.
+/// (`tel:+1555`) stand in the same place; [`Email::is_address`] is the strict question. Servers of later dialects put a
+/// network number before an account and a machine id behind it: neither is part of who somebody is.
 #[derive(Clone)]
 pub struct Email(Box<str>);
 
+/// The account within `[network:]account[;data]` (§18.5).
+pub(super) fn bare_account(token: &str) -> &str {
+    let token = match token.split_once(':') {
+        Some((network, account)) if !network.is_empty() && network.bytes().all(|b| b.is_ascii_digit()) => {
+            account
+        }
+        _ => token,
+    };
+    // A semicolon ends the account once it has its `@`, or where it can have none.
+    match token.split_once(';') {
+        Some((account, _)) if account.contains('@') || account.starts_with("tel:") => account,
+        _ => token,
+    }
+}
+
 impl Email {
-    /// Takes any printable token of 1 to [`MAX_EMAIL`] bytes.
+    /// Takes any printable token whose account has 1 to [`MAX_EMAIL`] bytes; keeps the account alone.
+    ///
+    /// # Errors
+    /// The account is empty, too long, or holds blanks or control characters.
     pub fn parse(token: &str) -> Result<Self, InvalidToken> {
+        let token = bare_account(token);
         let fits = (1..=MAX_EMAIL).contains(&token.len());
         if !fits || token.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(InvalidToken::new("account", token));
@@ -268,6 +288,31 @@ mod tests {
         assert!(Email::parse("a b@c.d").is_err());
         assert!(Email::parse(&"x".repeat(130)).is_err());
         assert!(Email::parse("tel:+15551234").is_ok_and(|t| !t.is_address()));
+    }
+
+    #[test]
+    fn fault_11_a_network_number_and_a_machine_id_are_no_part_of_an_account() {
+        let machine = "{a1a1a1a1-0000-4000-8000-00000000000f}";
+        for token in [
+            format!("bob@example.com;{machine}"),
+            "1:bob@example.com".to_owned(),
+            format!("1:Bob@Example.com;{machine}"),
+            "32:bob@example.com".to_owned(),
+            "1:bob@example.com;via=9:guid:x".to_owned(),
+            "bob@example.com;".to_owned(),
+        ] {
+            let email = Email::parse(&token).unwrap();
+            assert_eq!(email.to_key(), "bob@example.com", "{token}");
+            assert!(email.is_address(), "{token}");
+        }
+        assert_eq!(Email::parse("tel:+15551234").unwrap().as_str(), "tel:+15551234");
+        assert_eq!(Email::parse("4:tel:+15551234;{x}").unwrap().as_str(), "tel:+15551234");
+        // What only looks like it is part of the account; nothing is left of what is nothing else.
+        assert_eq!(Email::parse("a;b@example.com").unwrap().as_str(), "a;b@example.com");
+        assert_eq!(Email::parse("x1:bob@example.com").unwrap().as_str(), "x1:bob@example.com");
+        assert!(Email::parse("1:").is_err());
+        // The limit is the account's: what stands around it does not count.
+        assert!(Email::parse(&format!("{}@e.c;{machine}", "x".repeat(120))).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 pub mod challenge;
 pub mod command;
 pub mod dialect;
+pub mod endpoint;
 pub mod gateway;
 pub mod ids;
 pub mod message;

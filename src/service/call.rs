@@ -95,12 +95,16 @@ impl World {
             let Some(account) = self.account(&member.email) else { continue };
             let (email, name) = (account.email.clone(), account.name.clone());
             let capabilities = Some(account.capabilities);
-            self.send(conn, ServerCommand::Iro { trid, index, total, email, name, capabilities });
+            self.send(
+                conn,
+                ServerCommand::Iro { trid, index, total, email, machine: None, name, capabilities },
+            );
         }
         self.send(conn, ServerCommand::AnsOk { trid });
         let Some(account) = self.account(email) else { return };
         let (email, name) = (account.email.clone(), account.name.clone());
-        let joined = ServerCommand::Joi { email, name, capabilities: Some(account.capabilities) };
+        let capabilities = Some(account.capabilities);
+        let joined = ServerCommand::Joi { email, machine: None, name, capabilities };
         present.iter().for_each(|member| self.send(member.conn, joined.clone()));
     }
 
@@ -197,7 +201,7 @@ impl World {
             self.boards.remove(&id);
         }
         for member in left {
-            self.send(member.conn, ServerCommand::Bye { email: email.clone(), idle });
+            self.send(member.conn, ServerCommand::Bye { email: email.clone(), machine: None, idle });
         }
     }
 

@@ -25,6 +25,7 @@ mod layering;
 mod links;
 mod migration;
 mod msnftp;
+mod names;
 mod old_clients;
 mod outage;
 mod recorded_peers;

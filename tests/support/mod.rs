@@ -12,6 +12,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod service;
+pub(crate) mod stage;
 pub(crate) mod synapse;
 pub(crate) mod transcript;
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use super::{ClientCommand, Context, Decoded, Link, ServerCommand};
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::{Cookie, InvalidToken, SessionId};
+use crate::msn::endpoint::MachineId;
+use crate::msn::ids::{Cookie, Email, InvalidToken, SessionId};
 use crate::msn::wire::{Args, DecodeError, Encoder};
 
 /// What a sender wants to hear back about a message (§6.4).
@@ -159,26 +160,36 @@ fn cal_reply(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
 }
 
 fn joi(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
+    let (email, machine) = args.endpoint()?;
     Ok(ServerCommand::Joi {
-        email: args.email()?,
+        email,
+        machine,
         name: args.text("display name")?,
         capabilities: args.optional().and_then(|token| token.parse().ok()),
     })
 }
 
 fn iro(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
+    let (trid, index, total) = (args.trid()?, args.parse("index")?, args.parse("total")?);
+    let (email, machine) = args.endpoint()?;
     Ok(ServerCommand::Iro {
-        trid: args.trid()?,
-        index: args.parse("index")?,
-        total: args.parse("total")?,
-        email: args.email()?,
+        trid,
+        index,
+        total,
+        email,
+        machine,
         name: args.text("display name")?,
         capabilities: args.optional().and_then(|token| token.parse().ok()),
     })
 }
 
 fn bye(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
-    Ok(ServerCommand::Bye { email: args.email()?, idle: args.optional() == Some("1") })
+    let (email, machine) = args.endpoint()?;
+    Ok(ServerCommand::Bye { email, machine, idle: args.optional() == Some("1") })
+}
+
+fn endpoint(email: &Email, machine: Option<&MachineId>) -> String {
+    machine.map_or_else(|| email.to_string(), |machine| format!("{email};{machine}"))
 }
 
 pub(super) fn encode_server(command: &ServerCommand, dialect: Dialect) -> Option<Vec<u8>> {
@@ -196,15 +207,20 @@ pub(super) fn encode_server(command: &ServerCommand, dialect: Dialect) -> Option
         ServerCommand::CalRinging { trid, session } => {
             Encoder::new("CAL").arg(trid).arg("RINGING").arg(session).line()
         }
-        ServerCommand::Joi { email, name, capabilities } => {
-            Encoder::new("JOI").arg(email).arg(name).arg_if(with_caps(capabilities)).line()
-        }
-        ServerCommand::Iro { trid, index, total, email, name, capabilities } => {
-            let line = Encoder::new("IRO").arg(trid).arg(index).arg(total).arg(email).arg(name);
+        ServerCommand::Joi { email, machine, name, capabilities } => Encoder::new("JOI")
+            .arg(endpoint(email, machine.as_ref()))
+            .arg(name)
+            .arg_if(with_caps(capabilities))
+            .line(),
+        ServerCommand::Iro { trid, index, total, email, machine, name, capabilities } => {
+            let line = Encoder::new("IRO").arg(trid).arg(index).arg(total);
+            let line = line.arg(endpoint(email, machine.as_ref())).arg(name);
             line.arg_if(with_caps(capabilities)).line()
         }
         ServerCommand::AnsOk { trid } => Encoder::new("ANS").arg(trid).arg("OK").line(),
-        ServerCommand::Bye { email, idle } => Encoder::new("BYE").arg(email).arg_if(idle.then_some(1)).line(),
+        ServerCommand::Bye { email, machine, idle } => {
+            Encoder::new("BYE").arg(endpoint(email, machine.as_ref())).arg_if(idle.then_some(1)).line()
+        }
         ServerCommand::Ack { trid } => Encoder::new("ACK").arg(trid).line(),
         ServerCommand::Nak { trid } => Encoder::new("NAK").arg(trid).line(),
         ServerCommand::Msg { sender, name, payload } => {

@@ -24,6 +24,7 @@ pub use roster::{ContactEntry, ListKind, ListMask, SyncStamp};
 pub use upkeep::SignOut;
 
 use super::dialect::Dialect;
+use super::endpoint::MachineId;
 use super::ids::{Capabilities, ContactId, Cookie, Email, GroupId, HostPort, SessionId, Ticket, TrId};
 use super::wire::{Args, DecodeError, Frame, UrlText};
 
@@ -379,6 +380,8 @@ pub enum ServerCommand {
     },
     Joi {
         email: Email,
+        /// Which of the account's clients, where the server says so.
+        machine: Option<MachineId>,
         name: UrlText,
         capabilities: Option<Capabilities>,
     },
@@ -387,6 +390,7 @@ pub enum ServerCommand {
         index: u32,
         total: u32,
         email: Email,
+        machine: Option<MachineId>,
         name: UrlText,
         capabilities: Option<Capabilities>,
     },
@@ -396,6 +400,7 @@ pub enum ServerCommand {
     /// `idle` when the server dropped somebody for inactivity: they can be called again silently.
     Bye {
         email: Email,
+        machine: Option<MachineId>,
         idle: bool,
     },
     Ack {

@@ -167,7 +167,7 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
 fn bare_account(value: &str) -> Option<String> {
     let inside = value.trim().trim_start_matches('<').trim_end_matches('>');
     let account = inside.split_once(':').map_or(inside, |(_, account)| account);
-    let account = account.split(';').next().unwrap_or_default();
+    let account = crate::msn::ids::bare_account(account);
     (!account.is_empty()).then(|| account.to_owned())
 }
 

@@ -170,13 +170,8 @@ impl Roster {
 
     /// The target is an account or a contact id.
     pub(super) fn remove(&mut self, list: ListKind, target: &str) {
-        let by_id = |c: &&mut Contact| c.id.as_ref().is_some_and(|id| id.0 == target);
-        let key = target.to_ascii_lowercase();
-        let contact = match self.contacts.contains_key(&key) {
-            true => self.contacts.get_mut(&key),
-            false => self.contacts.values_mut().find(by_id),
-        };
-        if let Some(contact) = contact {
+        let key = self.whose(target).map(|email| email.to_key());
+        if let Some(contact) = key.and_then(|key| self.contacts.get_mut(&key)) {
             contact.lists.remove(list);
             if list == ListKind::Forward {
                 contact.groups.clear();
@@ -188,7 +183,7 @@ impl Roster {
     /// The account behind a target of `REM`: an account, or a contact id.
     pub(super) fn whose(&self, target: &str) -> Option<Email> {
         let by_id = |c: &&Contact| c.id.as_ref().is_some_and(|id| id.0 == target);
-        let by_name = self.contacts.get(&target.to_ascii_lowercase());
+        let by_name = Email::parse(target).ok().and_then(|email| self.contact(&email));
         by_name.or_else(|| self.contacts.values().find(by_id)).map(|contact| contact.email.clone())
     }
 

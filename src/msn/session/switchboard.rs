@@ -12,6 +12,7 @@ use super::wire::ClientWire;
 use super::{Machine, SessionError};
 use crate::msn::command::{Acknowledge, ClientCommand, Context, ErrorCode, Link, ServerCommand};
 use crate::msn::dialect::Dialect;
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, TrId};
 use crate::msn::message::{Assembler, Content, Envelope};
 
@@ -19,6 +20,9 @@ use crate::msn::message::{Assembler, Content, Envelope};
 const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
 /// Most messages queued before the first member joins.
 const MAX_QUEUED: usize = 128;
+
+/// Most clients of one member that are told apart.
+const MAX_MACHINES: usize = 16;
 
 /// Most people who are remembered as dropped.
 const MAX_DROPPED: usize = 64;
@@ -87,8 +91,20 @@ enum Request {
 #[derive(Debug, Clone)]
 struct Member {
     email: Email,
+    /// The clients that they are here with, where the server names them.
+    machines: Vec<MachineId>,
     name: String,
     capabilities: Option<Capabilities>,
+}
+
+impl Member {
+    fn add_machines(&mut self, machines: Vec<MachineId>) {
+        for machine in machines {
+            if !self.machines.contains(&machine) && self.machines.len() < MAX_MACHINES {
+                self.machines.push(machine);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -264,11 +280,13 @@ impl SwitchboardSession {
             ServerCommand::CalRinging { trid, .. } => {
                 self.pending.take(trid);
             }
-            ServerCommand::Iro { email, name, capabilities, .. }
-            | ServerCommand::Joi { email, name, capabilities } => {
-                self.joined(now, Member { email, name: name.decode(), capabilities });
+            ServerCommand::Iro { email, machine, name, capabilities, .. }
+            | ServerCommand::Joi { email, machine, name, capabilities } => {
+                let machines = machine.into_iter().collect();
+                self.joined(now, Member { email, machines, name: name.decode(), capabilities });
             }
-            ServerCommand::Bye { email, idle } => self.left(email, idle),
+            ServerCommand::Bye { email, machine, .. } if self.is_elsewhere_too(&email, machine.as_ref()) => {}
+            ServerCommand::Bye { email, idle, .. } => self.left(email, idle),
             ServerCommand::Msg { sender, name, payload } => {
                 self.received(now, &sender, name.decode(), &payload)
             }
@@ -310,13 +328,24 @@ impl SwitchboardSession {
         self.invites.retain(|invite| invite.email != member.email);
         self.dropped.retain(|dropped| *dropped != member.email);
         // The own account is there too when another client of it takes part: nobody new.
-        if member.email == self.own || self.members.iter().any(|known| known.email == member.email) {
+        if member.email == self.own {
             return;
         }
-        let Member { email, name, capabilities } = member.clone();
+        if let Some(known) = self.members.iter_mut().find(|known| known.email == member.email) {
+            return known.add_machines(member.machines);
+        }
+        let Member { email, name, capabilities, .. } = member.clone();
         self.members.push(member);
         self.events.push_back(CallEvent::Joined { email, name, capabilities });
         self.check_gathered(now);
+    }
+
+    /// Whether somebody whose client on this machine has gone is still here with another one (§18.5).
+    fn is_elsewhere_too(&mut self, email: &Email, machine: Option<&MachineId>) -> bool {
+        let Some(machine) = machine else { return false };
+        let Some(member) = self.members.iter_mut().find(|known| known.email == *email) else { return false };
+        member.machines.retain(|known| known != machine);
+        !member.machines.is_empty()
     }
 
     fn left(&mut self, email: Email, idle: bool) {

@@ -424,6 +424,63 @@ fn an_answered_call_lists_who_is_there_and_passes_messages_on() {
 }
 
 #[test]
+fn fault_11_somebody_with_several_machines_is_one_member_until_the_last_has_gone() {
+    let now = Instant::now();
+    let (me, cookie) = (email("alice@e.c"), Cookie::new("9.9"));
+    let answered = |lines: &str| {
+        let mut session = SwitchboardSession::answer(
+            now,
+            Dialect::Msnp12,
+            me.clone(),
+            cookie.clone(),
+            SessionId("1".into()),
+        );
+        session.handle_input(now, lines.as_bytes()).unwrap();
+        let joined: Vec<String> = events(&mut session)
+            .iter()
+            .filter_map(|event| match event {
+                CallEvent::Joined { email, .. } => Some(email.to_string()),
+                _ => None,
+            })
+            .collect();
+        (session, joined)
+    };
+    let (mut session, joined) = answered(
+        "IRO 1 1 4 bob@e.c;{A1} Bob 32\r\nIRO 1 2 4 bob@e.c;{a2} Bob 32\r\nIRO 1 3 4 bob@e.c Bob 32\r\n\
+         IRO 1 4 4 alice@e.c;{a9} Alice 32\r\nANS 1 OK\r\n",
+    );
+    assert_eq!(joined, ["bob@e.c"]);
+    let left = |session: &mut SwitchboardSession, line: &str| {
+        session.handle_input(now, format!("{line}\r\n").as_bytes()).unwrap();
+        events(session).len()
+    };
+    // One of two machines, then one that was never here: Bob stays.
+    assert_eq!(left(&mut session, "BYE bob@e.c;{a1}"), 0);
+    assert_eq!(left(&mut session, "BYE bob@e.c;{a7}"), 0);
+    assert_eq!(left(&mut session, "BYE bob@e.c;{A2}"), 1);
+    assert_eq!(left(&mut session, "BYE bob@e.c"), 0, "he has gone already");
+    // The account alone ends all of them, and so does the machine of somebody who came without.
+    let (mut session, _) = answered("IRO 1 1 1 bob@e.c;{a1} Bob 32\r\nANS 1 OK\r\n");
+    assert_eq!(left(&mut session, "BYE 1:bob@e.c"), 1);
+    let (mut session, _) = answered("IRO 1 1 1 1:bob@e.c Bob 32\r\nANS 1 OK\r\n");
+    assert_eq!(left(&mut session, "BYE bob@e.c;{a1}"), 1);
+}
+
+#[test]
+fn fault_11_lists_and_presence_know_one_contact_by_whatever_stands_around_its_account() {
+    let now = Instant::now();
+    let mut session = signed_in(now, Dialect::Msnp11);
+    let lines = "NLN NLN 1:bob@example.com Bob 0\r\nNLN AWY bob@example.com;{a1} Bob 0\r\n\
+                 ADC 0 RL N=1:bob@example.com;{a1} F=Bob\r\nUBX 1:bob@example.com 0\r\n\
+                 FLN 1:bob@example.com;{a1}\r\nREM 0 RL 1:bob@example.com;{a1}\r\n";
+    session.handle_input(now, lines.as_bytes()).unwrap();
+    let bobs: Vec<_> = session.roster().contacts().filter(|c| c.email.to_key().contains("bob")).collect();
+    assert_eq!(bobs.len(), 1);
+    assert_eq!((bobs[0].email.as_str(), bobs[0].status), ("bob@example.com", Status::Offline));
+    assert!(!bobs[0].lists.has(ListKind::Reverse));
+}
+
+#[test]
 fn what_is_said_at_first_waits_for_everybody_who_was_called() {
     let now = Instant::now();
     let invitees = vec![email("bob@e.c"), email("eve@e.c"), email("dan@e.c")];

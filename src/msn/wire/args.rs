@@ -5,6 +5,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 
 use super::{DecodeError, DecodeErrorKind, Frame, UrlText, Verb};
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Email, TrId};
 
 pub struct Args<'a> {
@@ -60,6 +61,12 @@ impl<'a> Args<'a> {
     pub fn email(&mut self) -> Result<Email, DecodeError> {
         let token = self.required("account")?;
         Email::parse(token).map_err(|_| self.invalid("account", token))
+    }
+
+    /// The next parameter as an account, and which of its clients it names.
+    pub fn endpoint(&mut self) -> Result<(Email, Option<MachineId>), DecodeError> {
+        let machine = self.peek().and_then(MachineId::of);
+        Ok((self.email()?, machine))
     }
 
     pub fn text(&mut self, what: &'static str) -> Result<UrlText, DecodeError> {
