@@ -47,6 +47,9 @@ pub struct RichText {
     /// Pictures that stand for some of its characters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub emoticons: Vec<Emoticon>,
+    /// Whose words these are, where the message names somebody other than its author. A name for this message only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_as: Option<String>,
 }
 
 /// A small picture in a text, in the place of its shortcut.
@@ -137,6 +140,14 @@ pub struct Answer {
 }
 
 impl Body {
+    /// The name that stands for the author's own in this message only.
+    pub fn shown_as(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Emote(text) => text.shown_as.as_deref(),
+            _ => None,
+        }
+    }
+
     pub fn notice(text: impl Into<String>) -> Self {
         Self::Notice { text: text.into(), about: None }
     }

@@ -111,10 +111,13 @@ fn style_of(text: &RichText) -> TextStyle {
 pub(super) fn body(content: MsnContent) -> Option<Body> {
     let emote = |text: &str| Some(Body::Emote(RichText::plain(text)));
     match content {
-        MsnContent::Text { text, style: Some(style), .. } => {
-            Some(Body::Text(RichText::formatted(text, style_to_format(&style))))
+        MsnContent::Text { text, style, shown_as } => {
+            let words = match style {
+                Some(style) => RichText::formatted(text, style_to_format(&style)),
+                None => RichText::plain(text),
+            };
+            Some(Body::Text(RichText { shown_as, ..words }))
         }
-        MsnContent::Text { text, style: None, .. } => Some(Body::Text(RichText::plain(text))),
         MsnContent::Nudge => Some(Body::Nudge),
         MsnContent::Datacast { id: 4, data } => emote(&data),
         MsnContent::Datacast { id: 2, .. } => emote("sent a wink"),
@@ -126,14 +129,6 @@ pub(super) fn body(content: MsnContent) -> Option<Body> {
         | MsnContent::Invitation(_)
         | MsnContent::Peer { .. }
         | MsnContent::Other { .. } => None,
-    }
-}
-
-/// The name that a message asks to be shown under, if any.
-pub(super) fn shown_name<'a>(content: &'a MsnContent, name: &'a str) -> &'a str {
-    match content {
-        MsnContent::Text { shown_as: Some(shown), .. } => shown,
-        _ => name,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::ports::Link;
 
 /// What a speaker is called where the bot speaks for them.
+#[derive(Clone, Copy)]
 pub(super) struct Voice<'a> {
     /// The nick that others see the lines come from.
     pub(super) nick: &'a str,
@@ -16,6 +17,15 @@ pub(super) struct Voice<'a> {
 /// The lines of a body in a channel. `about` of a notice names whom it is for.
 pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>, links: &[Link]) -> Vec<Line> {
     match body {
+        // A name for these words only: the nick, or the name in front, is the sender's as ever.
+        Body::Text(text) | Body::Emote(text) if text.shown_as.is_some() => {
+            let prefix = text.shown_as.as_deref();
+            let body = match body {
+                Body::Emote(text) => Body::Emote(RichText { shown_as: None, ..text.clone() }),
+                _ => Body::Text(RichText { shown_as: None, ..text.clone() }),
+            };
+            lines(&body, channel, &Voice { prefix, ..*voice }, links)
+        }
         Body::Text(text) => {
             let pictures = links.iter().map(|Link { of, address }| format!("{of} {address}"));
             let pictures = pictures.flat_map(|line| said(&RichText::plain(line), channel, voice, false));
@@ -104,6 +114,16 @@ mod tests {
         assert_eq!(texts(lines(&text, "#c", &own, &[])), ["#c one", "#c two"]);
         let bot = Voice { nick: "bot", prefix: Some("Bo\r\nb") };
         assert_eq!(texts(lines(&text, "#c", &bot, &[])), ["#c <Bo b> one", "#c <Bo b> two"]);
+    }
+
+    #[test]
+    fn fault_12_words_under_another_name_carry_it() {
+        let shown_as = Some("+1 555".to_owned());
+        let text = Body::Text(RichText { shown_as, ..RichText::plain("one\ntwo") });
+        for prefix in [None, Some("Gateway")] {
+            let voice = Voice { nick: "gate[m]", prefix };
+            assert_eq!(texts(lines(&text, "#c", &voice, &[])), ["#c <+1 555> one", "#c <+1 555> two"]);
+        }
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl Writer {
     }
 
     fn finish(self) -> RichText {
-        RichText { runs: self.runs, emoticons: self.emoticons, format: None }
+        RichText { runs: self.runs, emoticons: self.emoticons, ..RichText::default() }
     }
 }
 

@@ -16,6 +16,8 @@ const MAX_PICTURED: usize = 24 * 1024;
 pub(super) const FORMAT_KEY: &str = "msnbridge.format";
 /// Names the journal entry and its part: how an event that was sent before a crash is found again.
 pub(super) const ID_KEY: &str = "msnbridge.id";
+/// The name that one message is shown under (MSC4144).
+const PROFILE_KEY: &str = "com.beeper.per_message_profile";
 /// What each sign put to a question means.
 pub(super) const ANSWERS_KEY: &str = "msnbridge.answers";
 /// Marks what we said as a person, with the room: it comes back to us and is not said again. A copy that somebody makes
@@ -32,7 +34,7 @@ pub(super) fn contents(
     sequence: u64,
     pictures: &[html::Picture],
 ) -> Vec<Value> {
-    let prefix = prefix(author, by_bot);
+    let prefix = prefix(body, author, by_bot);
     let mut contents = match body {
         Body::Text(text) => texts("m.text", prefix.as_deref(), text, pictures),
         Body::Emote(text) => texts("m.emote", prefix.as_deref(), text, pictures),
@@ -62,10 +64,9 @@ pub(super) fn contents(
     for (part, content) in contents.iter_mut().enumerate() {
         content[ID_KEY] = json!(part_id(id, part));
         content[SEQUENCE_KEY] = json!(sequence);
-        if by_bot && let Some(name) = name_of(author) {
-            // Clients that know per-message profiles show the name in place of the bot's.
-            content["com.beeper.per_message_profile"] =
-                json!({"id": name, "displayname": name, "has_fallback": true});
+        // Clients that know per-message profiles show the name in place of the sender's.
+        if let Some(name) = body.shown_as().or_else(|| name_of(author).filter(|_| by_bot)) {
+            content[PROFILE_KEY] = json!({"id": name, "displayname": name, "has_fallback": by_bot});
         }
     }
     contents
@@ -83,8 +84,8 @@ fn name_of(author: &Author) -> Option<&str> {
     }
 }
 
-fn prefix(author: &Author, by_bot: bool) -> Option<String> {
-    name_of(author).filter(|_| by_bot).map(|name| format!("<{name}> "))
+fn prefix(body: &Body, author: &Author, by_bot: bool) -> Option<String> {
+    body.shown_as().or_else(|| name_of(author)).filter(|_| by_bot).map(|name| format!("<{name}> "))
 }
 
 fn texts(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Picture]) -> Vec<Value> {
@@ -171,6 +172,8 @@ pub(super) fn format_from_json(value: &Value) -> Option<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::event::Ghost;
+    use crate::bridge::ids::GhostId;
     use proptest::prelude::*;
 
     prop_compose! {
@@ -207,6 +210,32 @@ mod tests {
         assert_eq!(content["formatted_body"], "&lt;&lt;b&gt;eve&gt; <strong>hi</strong>");
         assert_eq!(content["msnbridge.id"], "e/0");
         assert_eq!(content["msnbridge.seq"], 7);
+    }
+
+    #[test]
+    fn fault_12_a_name_in_a_message_is_that_messages_profile() {
+        let ghost = Ghost { id: GhostId::new("gateway@example.com"), name: "Gateway".into() };
+        let body = |shown_as: Option<&str>| {
+            let shown_as = shown_as.map(str::to_owned);
+            Body::Text(RichText { shown_as, ..RichText::plain("hi") })
+        };
+        let said = |body: &Body, by_bot| {
+            contents(body, &Author::Ghost(ghost.clone()), by_bot, &EntryId::new("e"), 1, &[]).remove(0)
+        };
+        let named = said(&body(Some("+1 555")), false);
+        assert_eq!(named["body"], "hi");
+        assert_eq!(
+            named[PROFILE_KEY],
+            json!({"id": "+1 555", "displayname": "+1 555", "has_fallback": false})
+        );
+        assert_eq!(said(&body(None), false)[PROFILE_KEY], Value::Null);
+        // Where the bot speaks for the sender, the message's name stands in front of the words too.
+        let by_bot = said(&body(Some("+1 555")), true);
+        assert_eq!(
+            (&by_bot["body"], &by_bot[PROFILE_KEY]["displayname"]),
+            (&json!("<+1 555> hi"), &json!("+1 555"))
+        );
+        assert_eq!(said(&body(None), true)["body"], "<Gateway> hi");
     }
 
     #[test]

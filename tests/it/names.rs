@@ -65,3 +65,42 @@ async fn fault_11_an_account_with_a_machine_id_or_a_network_number_is_the_accoun
     board.text(BOBS, "Bob", "rung again").await;
     assert_eq!(room_of(&world.user.message("rung again").await), room);
 }
+
+/// A text as a gateway sends it, in somebody's name.
+fn in_the_name_of(name: &str, words: &str) -> String {
+    format!(
+        "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\nP4-Context: {name}\r\n\r\n{words}"
+    )
+}
+
+/// Imitates a gateway (7.0 and later), which speaks for several people through one account.
+#[tokio::test]
+async fn fault_12_a_name_in_a_message_is_for_that_message_only() {
+    let lists = vec!["LST N=bob@example.com F=Bob C=b1 11".to_owned()];
+    let (mut world, mut stage) = on_stage(Scenery { lists, ..Scenery::default() }).await;
+    let mut board = stage.ring("bob@example.com", "Bob", &["bob@example.com Bob"]).await;
+    board.text("bob@example.com", "Bob", "as Bob").await;
+    let room = room_of(&world.user.message("as Bob").await);
+    let profile = "com.beeper.per_message_profile";
+    for (name, words) in [("+1 555 0100", "one"), ("Müller", "two"), ("Bobby", "three")] {
+        board.message("bob@example.com", "Bob", in_the_name_of(name, words).as_bytes()).await;
+        let shown = world.user.message(words).await;
+        assert_eq!(shown["content"][profile]["displayname"], name);
+        assert_eq!(shown["sender"], ghost("bob"));
+    }
+    for name in ["", "   "] {
+        board.message("bob@example.com", "Bob", in_the_name_of(name, "in no name").as_bytes()).await;
+        assert_eq!(world.user.message("in no name").await["content"][profile], Value::Null);
+    }
+    board.text("bob@example.com", "Bob", "as Bob again").await;
+    assert_eq!(world.user.message("as Bob again").await["content"][profile], Value::Null);
+    // He was called Bob all the time, and never anything else.
+    let members =
+        world.user.call(reqwest::Method::GET, &format!("rooms/{room}/messages?dir=b&limit=100"), None).await;
+    let events = members["chunk"].as_array().unwrap().iter();
+    let names: Vec<&Value> = events
+        .filter(|event| event["type"] == "m.room.member" && event["state_key"] == ghost("bob"))
+        .map(|event| &event["content"]["displayname"])
+        .collect();
+    assert!(!names.is_empty() && names.iter().all(|name| **name == "Bob"), "{names:?}");
+}

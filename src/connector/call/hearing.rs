@@ -61,7 +61,7 @@ impl Call {
         {
             return self.show_file(email, file).await;
         }
-        let sender = convert::ghost(email, convert::shown_name(&content, name));
+        let sender = convert::ghost(email, name);
         if let Some(body) = convert::body(content) {
             let body = self.with_emoticons(email, body);
             self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;

@@ -104,7 +104,7 @@ fn parse_text(envelope: &Envelope) -> Content {
     Content::Text {
         text: decode_text(&envelope.body).replace("\r\n", "\n").replace('\r', "\n"),
         style: envelope.header("X-MMS-IM-Format").map(TextStyle::parse),
-        shown_as: envelope.header("P4-Context").filter(|name| !name.is_empty()).map(str::to_owned),
+        shown_as: envelope.header("P4-Context").filter(|name| !name.trim().is_empty()).map(str::to_owned),
     }
 }
 
