@@ -183,6 +183,7 @@ pub struct ServiceSection {
     pub switchboard: SocketAddr,
     pub http: SocketAddr,
     pub accounts: String,
+    pub public_host: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -334,6 +335,7 @@ impl Default for ServiceSection {
             switchboard: local(1864),
             http: local(8081),
             accounts: String::new(),
+            public_host: String::new(),
         }
     }
 }

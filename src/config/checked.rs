@@ -18,7 +18,7 @@ use crate::matrix::MatrixConfig;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, HostPort};
-use crate::service::{AccountLine, parse_accounts};
+use crate::service::{AccountLine, parse_accounts, parse_public_host};
 
 /// Characters of the address that links begin with: they must fit in a line of IRC.
 const MAX_LINK_URL: usize = 100;
@@ -32,6 +32,8 @@ pub struct Checked {
     /// Where files are shared, if anywhere.
     pub links: Option<LinksConfig>,
     pub server: MsnServer,
+    /// The name under which clients reach the embedded service.
+    pub public_host: Option<String>,
     pub permissions: PermissionTable,
     pub logins: Vec<CheckedLogin>,
 }
@@ -101,6 +103,7 @@ impl Config {
             irc: self.check_irc()?,
             links: self.check_links()?,
             server,
+            public_host: self.check_public_host()?,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,
         })
@@ -300,6 +303,16 @@ impl Config {
             keep: Duration::from_secs(u64::from(section.hours) * 3600),
             budget: section.max_bytes,
         }))
+    }
+
+    fn check_public_host(&self) -> Result<Option<String>, ConfigError> {
+        let host = &self.service.public_host;
+        if host.is_empty() {
+            return Ok(None);
+        }
+        let checked = parse_public_host(host);
+        let allowed = "a name or an address without a port, or nothing";
+        checked.map(Some).map_err(|_| ConfigError::value("service.public_host", host, allowed))
     }
 
     fn embedded_accounts(&self) -> Result<Vec<AccountLine>, ConfigError> {

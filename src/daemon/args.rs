@@ -91,6 +91,9 @@ pub(super) struct ServiceOptions {
     /// Its private key; a PEM file.
     #[arg(long)]
     pub(super) key: Option<PathBuf>,
+    /// The name under which clients reach all of this, if that is not the address it listens on.
+    #[arg(long, value_parser = crate::service::parse_public_host)]
+    pub(super) public_host: Option<String>,
     /// Ask no client for its identity, and judge no answer: some old servers did not either.
     #[arg(long)]
     pub(super) no_challenge: bool,

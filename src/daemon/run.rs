@@ -154,6 +154,7 @@ async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Op
         accounts: accounts.clone(),
         robots: Vec::new(),
         rules: Rules::default(),
+        public_host: checked.public_host.clone(),
     });
     Ok(Some(service.await?))
 }
@@ -180,6 +181,7 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
             idle_call: Duration::from_secs(options.idle_call),
             ..Rules::default()
         },
+        public_host: options.public_host,
     };
     let service = Service::start(config).await?;
     let addresses = service.addresses;

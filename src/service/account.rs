@@ -47,8 +47,37 @@ pub(super) struct Listed {
     pub(super) name: UrlText,
     pub(super) id: ContactId,
     pub(super) lists: ListMask,
-    /// Numbers of the groups they are in; none means the first one up to MSNP9, and ungrouped after.
+    /// Numbers of the groups they are in; none means the first one up to MSNP9, and ungrouped after. The first one, 0,
+    /// stands here beside others only.
     pub(super) groups: Vec<u32>,
+}
+
+impl Listed {
+    /// Whether they are in a group as MSNP8 and MSNP9 see it, where everybody is in one.
+    pub(super) fn is_in(&self, group: u32) -> bool {
+        self.groups.contains(&group) || (group == 0 && self.groups.is_empty())
+    }
+
+    /// Into one more group. `numbered` says whether being in none is being in the first.
+    pub(super) fn join(&mut self, group: u32, numbered: bool) {
+        if numbered && self.groups.is_empty() && group != 0 {
+            self.groups.push(0);
+        }
+        self.groups.push(group);
+        self.tidy();
+    }
+
+    /// Out of one group.
+    pub(super) fn leave(&mut self, group: u32) {
+        self.groups.retain(|number| *number != group);
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        if self.groups == [0] {
+            self.groups.clear();
+        }
+    }
 }
 
 /// A group, by both of its names.

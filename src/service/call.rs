@@ -5,6 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::board::{Board, BoardId, Member};
+use super::outgoing::answer;
 use super::world::{COOKIE_LIFE, ConnId, Effect, Stage, World};
 use crate::msn::command::{Acknowledge, ClientCommand, ErrorCode, ListKind, ServerCommand, Status};
 use crate::msn::ids::{Cookie, Email, SessionId, TrId};
@@ -174,23 +175,12 @@ impl World {
             name: account.name.clone(),
             payload: payload.clone(),
         };
-        if acknowledge == Acknowledge::Data && !others.is_empty() {
-            let to = others.iter().map(|member| (member.conn, self.dialect(member.conn))).collect();
-            let sender = (conn, self.dialect(conn));
-            return self.effects.push(Effect::Relay { to, message, sender, trid });
+        if others.is_empty() {
+            return answer(trid, acknowledge, false).into_iter().for_each(|nak| self.send(conn, nak));
         }
-        for member in &others {
-            self.send(member.conn, message.clone());
-        }
-        match (acknowledge, others.is_empty()) {
-            (Acknowledge::Always | Acknowledge::OnSuccess, false) => {
-                self.send(conn, ServerCommand::Ack { trid });
-            }
-            (Acknowledge::Always | Acknowledge::Data | Acknowledge::OnFailure, true) => {
-                self.send(conn, ServerCommand::Nak { trid });
-            }
-            _ => {}
-        }
+        let to = others.iter().map(|member| (member.conn, self.dialect(member.conn))).collect();
+        let sender = (conn, self.dialect(conn));
+        self.effects.push(Effect::Relay { to, message, sender, trid, wanted: acknowledge });
     }
 
     pub(super) fn left_board(&mut self, conn: ConnId, id: BoardId, email: &Email, idle: bool) {

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::http::{Request, Response};
-use super::listener::{Input, LIMITS, OUTBOX, feed};
-use super::outgoing::{Outgoing, Receipt};
+use super::listener::{Input, LIMITS, feed};
+use super::outgoing::{Arrival, Batch, Outlet, outbox};
 use super::quota::Quota;
 use super::world::{ConnId, Door};
 use crate::msn::command::Link;
@@ -22,24 +23,14 @@ use crate::msn::wire::{Direction, Framer};
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long an answer waits for what its request brings about.
 const GATHER: Duration = Duration::from_millis(150);
-/// What may wait for a client that does not ask.
-const MAX_WAITING: usize = 512 * 1024;
+/// How long it waits for more once something has come.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Bytes of one answer, but for its last unit; the rest comes with the next.
+const MAX_ANSWER: usize = 1024 * 1024;
+/// How often silent sessions are looked for.
+const ROUND: Duration = Duration::from_secs(1);
 /// Most sessions at once.
 const MAX_SESSIONS: usize = 4096;
-
-/// What a session has for its client.
-#[derive(Default)]
-struct Inbox {
-    bytes: Mutex<(BytesMut, bool)>,
-    arrived: Notify,
-}
-
-impl Inbox {
-    /// Waiting bytes, and whether more can come.
-    fn state(&self) -> MutexGuard<'_, (BytesMut, bool)> {
-        self.bytes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 struct Session {
     conn: ConnId,
@@ -48,7 +39,7 @@ struct Session {
     gateway: String,
     framer: Framer,
     quota: Quota,
-    inbox: Arc<Inbox>,
+    outlet: Outlet,
     last_seen: Instant,
 }
 
@@ -72,7 +63,6 @@ impl Gateway {
     pub(super) async fn answer(&self, peer: SocketAddr, request: &Request) -> Response {
         let bad = || Response::new(400, "Bad Request");
         let Ok(action) = request.query.parse::<GatewayAction>() else { return bad() };
-        self.forget_silent().await;
         let (name, session) = match action {
             GatewayAction::Open { destination, ip } => {
                 let Some(session) = self.open(peer, destination, ip).await else {
@@ -98,16 +88,15 @@ impl Gateway {
             Destination::Notification => (Door::Notification, Link::Notification),
             Destination::Switchboard => (Door::Switchboard, Link::Switchboard),
         };
-        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let (outbox, outlet) = outbox(Arrival::Written);
         let (id, conn) = oneshot::channel();
         // Nobody can be reached on the port that a request came from.
         let peer = Some(SocketAddr::new(peer.ip(), 0));
         self.inputs.send(Input::Connected { door, peer, outbox, id }).await.ok()?;
-        let (conn, inbox) = (conn.await.ok()?, Arc::new(Inbox::default()));
-        tokio::spawn(collect(outgoing, inbox.clone()));
+        let conn = conn.await.ok()?;
         let framer = Framer::new(Direction::FromClient, LIMITS);
         let (quota, last_seen) = (Quota::new(), Instant::now());
-        Some(Session { conn, link, gateway, framer, quota, inbox, last_seen })
+        Some(Session { conn, link, gateway, framer, quota, outlet, last_seen })
     }
 
     async fn exchange(&self, name: String, mut session: Session, request: &Request) -> Response {
@@ -115,15 +104,11 @@ impl Gateway {
         self.sessions().insert(name.clone(), None);
         session.last_seen = Instant::now();
         session.framer.push(&request.body);
-        let Session { framer, quota, conn, link, .. } = &mut session;
+        let Session { framer, quota, conn, link, outlet, .. } = &mut session;
         let broken = feed(framer, *conn, *link, &self.inputs, quota).await.is_err();
-        if !request.body.is_empty() && !broken {
-            gather(&session.inbox).await;
-        }
-        let (body, ended) = {
-            let mut state = session.inbox.state();
-            (state.0.split().to_vec(), state.1)
-        };
+        let mut batch = outlet.batch();
+        let waits = !request.body.is_empty() && !broken;
+        let ended = gather(outlet, &mut batch, if waits { GATHER } else { Duration::ZERO }).await;
         let close = ended || broken;
         let header = SessionHeader { session: name.clone(), gateway: session.gateway.clone(), close };
         if close {
@@ -132,60 +117,183 @@ impl Gateway {
         } else {
             self.sessions().insert(name, Some(session));
         }
+        // What is in the answer is read once the answer is written; what is left when the session ends was not.
         let response = Response::new(200, "OK").with(HEADER, header.to_string());
-        Response { body, ..response.with("Content-Type", CONTENT_TYPE) }
+        Response { batch: Some(batch), ..response.with("Content-Type", CONTENT_TYPE) }
     }
 
-    /// Ends the sessions whose clients have not asked for a while.
-    async fn forget_silent(&self) {
-        let silent: Vec<ConnId> = {
-            let mut sessions = self.sessions();
-            let is_silent =
-                |s: &Option<Session>| s.as_ref().is_some_and(|s| s.last_seen.elapsed() >= SILENCE);
-            let names: Vec<String> =
-                sessions.iter().filter(|(_, s)| is_silent(s)).map(|(name, _)| name.clone()).collect();
-            names.iter().filter_map(|name| Some(sessions.remove(name)??.conn)).collect()
-        };
-        for conn in silent {
-            let _ = self.inputs.send(Input::Disconnected(conn)).await; // the owner may have stopped
+    /// Ends the sessions whose clients have not asked for a while, until the service stops.
+    pub(super) async fn forget_silent(self, cancel: CancellationToken) {
+        let mut round = tokio::time::interval(ROUND);
+        while cancel.run_until_cancelled(round.tick()).await.is_some() {
+            for conn in self.take_silent() {
+                let _ = self.inputs.send(Input::Disconnected(conn)).await; // the owner may have stopped
+            }
         }
+    }
+
+    fn take_silent(&self) -> Vec<ConnId> {
+        let is_silent = |s: &Option<Session>| s.as_ref().is_some_and(|s| s.last_seen.elapsed() >= SILENCE);
+        let mut sessions = self.sessions();
+        let silent = sessions.extract_if(|_, session| is_silent(session));
+        silent.filter_map(|(_, session)| Some(session?.conn)).collect()
     }
 }
 
-/// Waits for what commands bring about, as long as it keeps coming, for a moment.
-async fn gather(inbox: &Inbox) {
-    let until = Instant::now() + GATHER;
-    let mut seen = 0;
-    loop {
-        let (waiting, ended) = {
-            let state = inbox.state();
-            (state.0.len(), state.1)
-        };
-        if ended || (waiting > 0 && waiting == seen) {
-            return;
-        }
-        seen = waiting;
-        // Once something has come, the rest is only milliseconds behind.
-        let patience =
-            if waiting > 0 { (Instant::now() + Duration::from_millis(10)).min(until) } else { until };
-        if tokio::time::timeout_at(patience, inbox.arrived.notified()).await.is_err() && waiting == 0 {
-            return;
+/// Takes what waits, and what commands bring about within `patience`, as long as it keeps coming. True if no more can come.
+async fn gather(outlet: &mut Outlet, batch: &mut Batch, patience: Duration) -> bool {
+    let until = Instant::now() + patience;
+    while batch.bytes.len() < MAX_ANSWER {
+        match outlet.try_next() {
+            Ok(unit) => batch.push(unit),
+            Err(TryRecvError::Disconnected) => return true,
+            Err(TryRecvError::Empty) => {
+                // Once something has come, the rest is only milliseconds behind.
+                let soon = (Instant::now() + PAUSE).min(until);
+                let patience = if batch.bytes.is_empty() { until } else { soon };
+                match tokio::time::timeout_at(patience, outlet.next()).await {
+                    Ok(Some(unit)) => batch.push(unit),
+                    Ok(None) => return true,
+                    Err(_) => break,
+                }
+            }
         }
     }
+    false
 }
 
-/// Keeps what the service sends until the client asks for it. A client that never asks loses its session.
-async fn collect(mut outgoing: mpsc::Receiver<Outgoing>, inbox: Arc<Inbox>) {
-    while let Some(Outgoing { dialect, command, receipt }) = outgoing.recv().await {
-        let mut state = inbox.state();
-        state.0.extend_from_slice(&command.encode(dialect));
-        if state.0.len() > MAX_WAITING {
-            break;
-        }
-        drop(state);
-        receipt.into_iter().for_each(Receipt::sign);
-        inbox.arrived.notify_one();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msn::command::{Acknowledge, ServerCommand};
+    use crate::msn::dialect::Dialect;
+    use crate::msn::ids::TrId;
+    use crate::msn::wire::UrlText;
+    use crate::service::outgoing::{Outbox, Receipt};
+
+    const OPEN: &str = "Action=open&Server=SB&IP=127.0.0.1";
+
+    /// A session, as the owner of the service sees it: what it is sent goes into the outbox.
+    struct Opened {
+        gateway: Gateway,
+        inputs: mpsc::Receiver<Input>,
+        outbox: Outbox,
+        name: String,
+        cancel: CancellationToken,
     }
-    inbox.state().1 = true;
-    inbox.arrived.notify_one();
+
+    impl Opened {
+        async fn new() -> Self {
+            let (inputs, mut mailbox) = mpsc::channel(64);
+            let (gateway, cancel) = (Gateway::new(inputs), CancellationToken::new());
+            tokio::spawn(gateway.clone().forget_silent(cancel.clone()));
+            let owner = async {
+                let Some(Input::Connected { outbox, id, .. }) = mailbox.recv().await else {
+                    panic!("a connection")
+                };
+                id.send(ConnId(7)).unwrap();
+                outbox
+            };
+            let (outbox, answer) = tokio::join!(owner, ask(&gateway, OPEN));
+            let (_, header) = answer.headers.iter().find(|(name, _)| *name == HEADER).unwrap();
+            let header: SessionHeader = header.parse().unwrap();
+            Self { gateway, inputs: mailbox, outbox, name: header.session, cancel }
+        }
+
+        async fn poll(&self) -> Response {
+            ask(&self.gateway, &format!("Action=poll&SessionID={}", self.name)).await
+        }
+
+        /// Somebody sends this session a message; the other end of their connection.
+        fn relay(&self, trid: u32, wanted: Acknowledge) -> Outlet {
+            let (sender, answers) = outbox(Arrival::Queued);
+            let receipts = Receipt::for_each(1, &sender, Dialect::Msnp11, TrId(trid), wanted);
+            let payload = format!("words {trid}").into_bytes().into();
+            let name = UrlText::from_wire("a");
+            let message = ServerCommand::Msg { sender: "a@b.c".into(), name, payload };
+            for receipt in receipts {
+                self.outbox.push_words(Dialect::Msnp11, &message, receipt).unwrap();
+            }
+            // Their connection lives as long as the test: an answer to nobody would be lost.
+            std::mem::forget(sender);
+            answers
+        }
+    }
+
+    impl Drop for Opened {
+        fn drop(&mut self) {
+            self.cancel.cancel();
+        }
+    }
+
+    async fn ask(gateway: &Gateway, query: &str) -> Response {
+        let mut request = Request::default();
+        request.query = query.to_owned();
+        gateway.answer("127.0.0.1:9".parse().unwrap(), &request).await
+    }
+
+    fn heard(answers: &mut Outlet) -> String {
+        let units = std::iter::from_fn(|| answers.try_next().ok());
+        units.map(|unit| String::from_utf8(unit.bytes.to_vec()).unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_37_words_are_acknowledged_when_they_are_collected_and_not_before() {
+        let session = Opened::new().await;
+        let mut sent = [
+            session.relay(1, Acknowledge::Always),
+            session.relay(2, Acknowledge::Data),
+            session.relay(3, Acknowledge::OnSuccess),
+        ];
+        tokio::time::sleep(SILENCE / 2).await;
+        assert_eq!(sent.each_mut().map(heard), ["", "", ""], "nobody has asked for them");
+        let answer = session.poll().await;
+        let batch = answer.batch.unwrap();
+        let collected = String::from_utf8(batch.bytes.clone()).unwrap();
+        assert!(collected.contains("words 1") && collected.contains("words 3"), "{collected}");
+        assert_eq!(sent.each_mut().map(heard), ["", "", ""], "the answer is not written yet");
+        batch.written();
+        assert_eq!(sent.each_mut().map(heard), ["ACK 1\r\n", "ACK 2\r\n", "ACK 3\r\n"]);
+        // An answer that could not be written was not read.
+        let mut lost = session.relay(4, Acknowledge::Always);
+        drop(session.poll().await);
+        assert_eq!(heard(&mut lost), "NAK 4\r\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_37_what_nobody_collects_is_refused_when_the_session_ends_by_itself() {
+        let mut session = Opened::new().await;
+        let mut sent = [
+            session.relay(1, Acknowledge::Always),
+            session.relay(2, Acknowledge::OnFailure),
+            session.relay(3, Acknowledge::Never),
+        ];
+        // No other request brings this about.
+        tokio::time::sleep(SILENCE + ROUND).await;
+        assert!(matches!(session.inputs.recv().await, Some(Input::Disconnected(ConnId(7)))));
+        assert_eq!(sent.each_mut().map(heard), ["NAK 1\r\n", "NAK 2\r\n", ""]);
+        assert_eq!(session.poll().await.status.0, 400, "the session is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_38_an_answer_is_bounded_and_the_rest_comes_with_the_next() {
+        let session = Opened::new().await;
+        let name = UrlText::from_wire("a");
+        let payload = vec![b'x'; 1600].into();
+        let message = ServerCommand::Msg { sender: "a@b.c".into(), name, payload };
+        for _ in 0..2000 {
+            session.outbox.push(Dialect::Msnp11, &message, None).unwrap();
+        }
+        let mut sizes = Vec::new();
+        loop {
+            let batch = session.poll().await.batch.unwrap();
+            if batch.bytes.is_empty() {
+                break;
+            }
+            sizes.push(batch.bytes.len());
+            batch.written();
+        }
+        assert!(sizes.iter().all(|size| *size < MAX_ANSWER + 4096), "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), 2000 * message.encode(Dialect::Msnp11).len());
+    }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::outgoing::Batch;
+
 /// The longest head and body that are read.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_BODY: usize = 256 * 1024;
@@ -30,6 +32,11 @@ impl Request {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
+    #[cfg(test)]
+    pub(super) fn with_header(name: &str, value: &str) -> Self {
+        Self { headers: vec![(name.to_owned(), value.to_owned())], ..Self::default() }
+    }
+
     fn wants_close(&self) -> bool {
         let close = self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         self.is_bare || close
@@ -42,11 +49,13 @@ pub(super) struct Response {
     pub(super) status: (u16, &'static str),
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
+    /// What else is in it: read by who asked once the answer is written.
+    pub(super) batch: Option<Batch>,
 }
 
 impl Response {
     pub(super) fn new(code: u16, reason: &'static str) -> Self {
-        Self { status: (code, reason), headers: Vec::new(), body: Vec::new() }
+        Self { status: (code, reason), headers: Vec::new(), body: Vec::new(), batch: None }
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -61,8 +70,10 @@ impl Response {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let connection = if close { "close" } else { "Keep-Alive" };
-        head.push_str(&format!("Content-Length: {}\r\nConnection: {connection}\r\n\r\n", self.body.len()));
-        [head.as_bytes(), &self.body].concat()
+        let batch = self.batch.as_ref().map(|batch| batch.bytes.as_slice()).unwrap_or_default();
+        let length = self.body.len() + batch.len();
+        head.push_str(&format!("Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"));
+        [head.as_bytes(), &self.body, batch].concat()
     }
 }
 
@@ -93,7 +104,11 @@ where
         let close = request.wants_close();
         let response = answer(request).await;
         let written = tokio::time::timeout(PATIENCE, stream.write_all(&response.encode(close))).await;
-        if close || !matches!(written, Ok(Ok(()))) {
+        if !matches!(written, Ok(Ok(()))) {
+            break;
+        }
+        response.batch.into_iter().for_each(Batch::written);
+        if close {
             break;
         }
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -13,23 +13,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
-use super::outgoing::{Outgoing, Receipt};
+use super::outgoing::{Arrival, Outbox, Outlet, Receipt, Stuck, outbox};
 use super::passport::Pages;
 use super::quota::Quota;
 use super::world::{ConnId, Door, Effect, World};
 use super::{Addresses, ServiceConfig, ServiceError, http, robot, tls};
-use crate::msn::command::{ClientCommand, Context, Link};
+use crate::msn::command::{Acknowledge, ClientCommand, Context, Link};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
 use crate::msn::wire::{DecodeError, Direction, Framer, Limits};
 
 /// Commands of all connections waiting for the owner; full, the readers wait.
 const MAILBOX: usize = 1024;
-/// Units waiting for one slow reader; full, that connection is closed and nobody else waits for it.
-pub(super) const OUTBOX: usize = 512;
 /// The longest payload read: above what is relayed, so that the rule about it can be applied.
 pub(super) const LIMITS: Limits = Limits { line: 8 * 1024, payload: 16 * 1024 };
 
+/// Bytes that are written together.
+const BATCH: usize = 64 * 1024;
+/// How long a write may take: a peer that lets nothing through for so long keeps no socket.
+const STALL: Duration = Duration::from_secs(120);
 /// Most connections at once on one listener.
 const MAX_CONNECTIONS: usize = 20_000;
 /// How long TLS may take to begin.
@@ -37,19 +39,10 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// What the owner of the world is told.
 pub(super) enum Input {
-    Connected {
-        door: Door,
-        peer: Option<SocketAddr>,
-        outbox: mpsc::Sender<Outgoing>,
-        id: oneshot::Sender<ConnId>,
-    },
+    Connected { door: Door, peer: Option<SocketAddr>, outbox: Outbox, id: oneshot::Sender<ConnId> },
     Command(ConnId, Result<ClientCommand, DecodeError>),
     Disconnected(ConnId),
-    Ticket {
-        sign_in: String,
-        password: String,
-        reply: oneshot::Sender<Option<String>>,
-    },
+    Ticket { sign_in: String, password: String, reply: oneshot::Sender<Option<String>> },
 }
 
 pub(super) async fn start(
@@ -77,7 +70,14 @@ pub(super) async fn start(
         https: https.as_ref().map(|(listener, _)| local(listener, config.http)),
     };
     let accounts = config.accounts.into_iter().chain(config.robots.iter().cloned()).collect();
-    let named = |address: SocketAddr| HostPort { host: address.ip().to_string(), port: address.port() };
+    let public_host = config.public_host;
+    let named = |address: SocketAddr| {
+        if public_host.is_none() && address.ip().is_unspecified() {
+            tracing::warn!(%address, "clients on other machines are told an address that they cannot reach: name --public-host");
+        }
+        let host = public_host.clone().unwrap_or_else(|| address.ip().to_string());
+        HostPort { host, port: address.port() }
+    };
     let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
     let mut world = World::new(config.rules, accounts, ns, sb, rand::random());
     world.dispatch_to = config.dispatch_to;
@@ -92,8 +92,11 @@ pub(super) async fn start(
     tasks.spawn(accept(notification, Door::Notification, inputs.clone(), cancel.clone(), tasks.clone()));
     tasks.spawn(accept(switchboard, Door::Switchboard, inputs.clone(), cancel.clone(), tasks.clone()));
     let gateway = Gateway::new(inputs.clone());
-    let pages =
-        |address, is_secure| Pages { address, is_secure, gateway: gateway.clone(), inputs: inputs.clone() };
+    tasks.spawn(gateway.clone().forget_silent(cancel.clone()));
+    let pages = |address, is_secure| {
+        let (public_host, gateway) = (public_host.clone(), gateway.clone());
+        Pages { address, public_host, is_secure, gateway, inputs: inputs.clone() }
+    };
     let plain = pages(addresses.http, false);
     tasks.spawn(serve_pages(http, None, plain, cancel.clone(), tasks.clone()));
     if let (Some((listener, acceptor)), Some(address)) = (https, addresses.https) {
@@ -111,7 +114,7 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Se
 }
 
 async fn own(mut world: World, mut mailbox: mpsc::Receiver<Input>, cancel: CancellationToken) {
-    let mut outboxes: HashMap<ConnId, mpsc::Sender<Outgoing>> = HashMap::new();
+    let mut outboxes: HashMap<ConnId, Outbox> = HashMap::new();
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
@@ -134,7 +137,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoing>>, input: Input) {
+fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>, input: Input) {
     match input {
         Input::Connected { door, peer, outbox, id } => {
             let conn = world.connected(now(), door, peer);
@@ -152,8 +155,8 @@ fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoin
     }
 }
 
-/// Hands effects to the writers. A writer that cannot keep up loses its connection.
-fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoing>>) {
+/// Hands effects to the writers. A connection that does not read what it is sent is closed.
+fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>) {
     loop {
         let effects = world.take_effects();
         if effects.is_empty() {
@@ -163,27 +166,41 @@ fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, mpsc::Sender<Outgoi
             match effect {
                 Effect::Send(conn, dialect, command) => {
                     let Some(outbox) = outboxes.get(&conn) else { continue };
-                    if outbox.try_send(Outgoing::new(dialect, command)).is_err() {
-                        tracing::info!(conn = conn.0, "closing a connection that does not read");
-                        outboxes.remove(&conn);
-                        world.disconnected(conn);
-                    }
+                    let pushed = outbox.push(dialect, &command, None);
+                    close_if_stuck(pushed, world, outboxes, conn);
                 }
-                Effect::Relay { to, message, sender: (conn, dialect), trid } => {
+                Effect::Relay { to, message, sender: (conn, dialect), trid, wanted } => {
                     let Some(sender) = outboxes.get(&conn) else { continue };
-                    let receipts = Receipt::for_each(to.len(), sender, dialect, trid);
+                    let receipts = Receipt::for_each(to.len(), sender, dialect, trid, wanted);
+                    let is_packet = wanted == Acknowledge::Data;
                     for ((conn, dialect), receipt) in to.into_iter().zip(receipts) {
-                        // Packets never fill what words need: who sends them faster than they are read hears it.
-                        let outbox = outboxes.get(&conn).filter(|outbox| outbox.capacity() > OUTBOX / 2);
-                        let Some(outbox) = outbox else { continue };
-                        let (command, receipt) = (message.clone(), Some(receipt));
-                        let _ = outbox.try_send(Outgoing { dialect, command, receipt }); // it hears that, too
+                        let Some(outbox) = outboxes.get(&conn) else { continue };
+                        let pushed = match (is_packet, outbox.has_room_for_packets()) {
+                            (true, true) => outbox.push(dialect, &message, Some(receipt)),
+                            // Who sends packets faster than they are read hears that they did not arrive.
+                            (true, false) => Ok(()),
+                            (false, _) => outbox.push_words(dialect, &message, receipt),
+                        };
+                        close_if_stuck(pushed, world, outboxes, conn);
                     }
                 }
-                // Dropping the sender lets the writer finish what it has, then close.
+                // Dropping it lets the writer finish what it has, then close.
                 Effect::Close(conn) => drop(outboxes.remove(&conn)),
             }
         }
+    }
+}
+
+fn close_if_stuck(
+    pushed: Result<(), Stuck>,
+    world: &mut World,
+    outboxes: &mut HashMap<ConnId, Outbox>,
+    conn: ConnId,
+) {
+    if pushed.is_err() {
+        tracing::info!(conn = conn.0, "closing a connection that does not read");
+        outboxes.remove(&conn);
+        world.disconnected(conn);
     }
 }
 
@@ -265,14 +282,14 @@ async fn serve_pages(
 
 async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, inputs: mpsc::Sender<Input>) {
     let _ = stream.set_nodelay(true); // only latency depends on it
-    let (outbox, outgoing) = mpsc::channel(OUTBOX);
+    let (outbox, outlet) = outbox(Arrival::Queued);
     let (id, conn) = oneshot::channel();
     if inputs.send(Input::Connected { door, peer: Some(peer), outbox, id }).await.is_err() {
         return;
     }
     let Ok(conn) = conn.await else { return };
     let (reader, writer) = stream.into_split();
-    let written = write(writer, outgoing);
+    let written = write(writer, outlet);
     let link = if door == Door::Switchboard { Link::Switchboard } else { Link::Notification };
     tokio::select! {
         () = read(reader, conn, link, inputs.clone()) => {}
@@ -328,21 +345,25 @@ pub(super) async fn feed(
 }
 
 /// Writes until the owner lets go, then flushes and closes.
-async fn write(mut writer: tokio::net::tcp::OwnedWriteHalf, mut outgoing: mpsc::Receiver<Outgoing>) {
-    let mut buffer = BytesMut::new();
-    let mut receipts = Vec::new();
-    while let Some(first) = outgoing.recv().await {
-        let more = std::iter::from_fn(|| outgoing.try_recv().ok());
-        for Outgoing { dialect, command, receipt } in std::iter::once(first).chain(more) {
-            buffer.extend_from_slice(&command.encode(dialect));
-            receipts.extend(receipt);
+async fn write(mut writer: tokio::net::tcp::OwnedWriteHalf, mut outlet: Outlet) {
+    while let Some(first) = outlet.next().await {
+        let mut batch = outlet.batch();
+        batch.push(first);
+        while batch.bytes.len() < BATCH
+            && let Ok(unit) = outlet.try_next()
+        {
+            batch.push(unit);
         }
-        while buffer.has_remaining() {
-            if writer.write_buf(&mut buffer).await.is_err() {
-                return;
+        let mut written = 0;
+        while written < batch.bytes.len() {
+            let some = writer.write(&batch.bytes[written..]);
+            match tokio::time::timeout(STALL, some).await {
+                Ok(Ok(count)) if count > 0 => written += count,
+                _ => return,
             }
+            batch.progressed();
         }
-        receipts.drain(..).for_each(Receipt::sign);
+        batch.written();
     }
     let _ = writer.shutdown().await; // the peer may have gone first
 }

@@ -20,9 +20,11 @@ mod presence;
 mod quota;
 mod robot;
 mod roster;
+mod soap;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token;
 mod world;
 
 use std::net::SocketAddr;
@@ -54,6 +56,22 @@ pub struct ServiceConfig {
     /// Accounts that answer by themselves.
     pub robots: Vec<AccountLine>,
     pub rules: Rules,
+    /// The name under which clients reach the service, where that is not the address it listens on.
+    pub public_host: Option<String>,
+}
+
+/// A host as clients are told it: a name or an address, without a port.
+///
+/// # Errors
+/// What is allowed, where it is neither.
+pub fn parse_public_host(host: &str) -> Result<String, String> {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_name = bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    let is_address = bare.parse::<std::net::IpAddr>().is_ok();
+    if bare.is_empty() || bare.len() > 253 || !(is_name || is_address) {
+        return Err("a name or an address, without a port".into());
+    }
+    Ok(bare.to_owned())
 }
 
 /// Sign-in pages over TLS: where, and what proves who they are.

@@ -1,6 +1,7 @@
-//! Passport: the nexus names the login page, the login page gives tickets (§2.6).
+//! The pages of the service. Passport: the nexus names the login page, the login page gives tickets (§2.6).
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
 use tokio::sync::{mpsc, oneshot};
@@ -8,13 +9,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::gateway::Gateway;
 use super::http::{Request, Response};
 use super::listener::Input;
+use super::token::{TokenRequest, TokenService};
 use crate::msn::gateway::PATH;
+use crate::msn::ids::HostPort;
 
 /// The pages of one listener.
 #[derive(Clone)]
 pub(super) struct Pages {
-    /// What the nexus answers where the request names no host.
+    /// What the nexus answers where the request names no host, and no other name is known.
     pub(super) address: SocketAddr,
+    /// The name by which clients know the service.
+    pub(super) public_host: Option<String>,
     /// Over TLS the nexus answers as Microsoft's did: no scheme, and more fields behind; old clients add the scheme and
     /// read up to the comma. Else the address stands alone with its scheme, which newer programs need.
     pub(super) is_secure: bool,
@@ -24,6 +29,9 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) async fn answer(&self, peer: SocketAddr, request: Request) -> Response {
+        if let ("POST", Some(service)) = (request.method.as_str(), TokenService::at(&request.path)) {
+            return self.tokens(service, &request).await;
+        }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/rdr/pprdr.asp") => self.nexus(&request),
             ("GET" | "POST", "/login2.srf") => self.login(&request).await,
@@ -33,39 +41,69 @@ impl Pages {
     }
 
     fn nexus(&self, request: &Request) -> Response {
-        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-        let named = request.header("Host").filter(|host| !host.is_empty() && host.chars().all(plain));
-        let urls = match (self.is_secure, named) {
-            (false, _) => format!("DALogin=http://{}/login2.srf", self.address),
-            (true, named) => {
-                let host = named.map_or_else(|| self.address.to_string(), str::to_owned);
-                format!(
-                    "DARealm=Passport.Net,DALogin={host}/login2.srf,DAReg=http://messenger.invalid/,Properties=http://messenger.invalid/,Privacy=http://messenger.invalid/,GeneralRedir=http://messenger.invalid/,Help=http://messenger.invalid/,ConfigVersion=11"
-                )
-            }
+        let host = self.host(request);
+        let urls = if self.is_secure {
+            format!(
+                "DARealm=Passport.Net,DALogin={host}/login2.srf,DAReg=http://messenger.invalid/,Properties=http://messenger.invalid/,Privacy=http://messenger.invalid/,GeneralRedir=http://messenger.invalid/,Help=http://messenger.invalid/,ConfigVersion=11"
+            )
+        } else {
+            format!("DALogin=http://{host}/login2.srf")
         };
         Response::new(200, "OK").with("PassportURLs", urls)
     }
 
+    /// How the client that asks reaches these pages. The usual port is left out: there are clients that take everything up
+    /// to the first slash for a name, and always use that port.
+    fn host(&self, request: &Request) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);
+        let asked = request.header("Host").filter(|host| !host.is_empty() && host.chars().all(plain));
+        let own = || {
+            let host = self.public_host.clone().unwrap_or_else(|| self.address.ip().to_string());
+            HostPort { host, port: self.address.port() }.to_string()
+        };
+        let host = asked.map_or_else(own, str::to_owned);
+        let usual = if self.is_secure { ":443" } else { ":80" };
+        host.strip_suffix(usual).map(str::to_owned).unwrap_or(host)
+    }
+
     async fn login(&self, request: &Request) -> Response {
-        let unavailable = || Response::new(503, "Service Unavailable");
         let Some((sign_in, password)) = request.header("Authorization").and_then(credentials) else {
             return refused();
         };
-        let (reply, ticket) = oneshot::channel();
-        if self.inputs.send(Input::Ticket { sign_in, password, reply }).await.is_err() {
-            return unavailable();
-        }
-        match ticket.await {
+        match self.ticket(sign_in, password).await {
             Ok(Some(ticket)) => {
                 // The ticket comes last, as live servers send it: some clients read on to the end of the line.
                 let info = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
                 Response::new(200, "OK").with("Authentication-Info", info)
             }
             Ok(None) => refused(),
-            Err(_) => unavailable(),
+            Err(Stopped) => unavailable(),
         }
     }
+
+    async fn tokens(&self, service: TokenService, request: &Request) -> Response {
+        let Some(asked) = TokenRequest::parse(&request.body) else { return service.misunderstand() };
+        match self.ticket(asked.sign_in.clone(), asked.password.clone()).await {
+            Ok(Some(ticket)) => service.grant(&asked, &ticket, SystemTime::now().into()),
+            Ok(None) => service.refuse(),
+            Err(Stopped) => unavailable(),
+        }
+    }
+
+    /// A ticket, if the password is right.
+    async fn ticket(&self, sign_in: String, password: String) -> Result<Option<String>, Stopped> {
+        let (reply, ticket) = oneshot::channel();
+        let asked = self.inputs.send(Input::Ticket { sign_in, password, reply }).await;
+        asked.map_err(|_| Stopped)?;
+        ticket.await.map_err(|_| Stopped)
+    }
+}
+
+/// The service stops.
+struct Stopped;
+
+fn unavailable() -> Response {
+    Response::new(503, "Service Unavailable")
 }
 
 /// `sign-in` and `pwd`, wherever they stand in the list.
@@ -89,6 +127,39 @@ fn refused() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pages(address: &str, is_secure: bool, public_host: Option<&str>) -> Pages {
+        let (inputs, _) = mpsc::channel(1);
+        let gateway = Gateway::new(inputs.clone());
+        let address = address.parse().unwrap();
+        Pages { address, public_host: public_host.map(str::to_owned), is_secure, gateway, inputs }
+    }
+
+    #[test]
+    fn fault_37_the_nexus_names_a_host_that_the_client_reaches_without_the_usual_port() {
+        for (address, is_secure, public, asked, named) in [
+            ("127.0.0.1:443", true, None, None, "127.0.0.1"),
+            ("127.0.0.1:443", true, Some("msn.example.org"), None, "msn.example.org"),
+            ("127.0.0.1:8443", true, Some("msn.example.org"), None, "msn.example.org:8443"),
+            ("127.0.0.1:8443", true, None, None, "127.0.0.1:8443"),
+            ("127.0.0.1:443", true, None, Some("nexus.passport.com"), "nexus.passport.com"),
+            ("127.0.0.1:443", true, None, Some("nexus.passport.com:443"), "nexus.passport.com"),
+            ("[::1]:443", true, None, None, "[::1]"),
+            ("127.0.0.1:443", true, None, Some("a b,c"), "127.0.0.1"),
+            ("127.0.0.1:443", true, None, Some(""), "127.0.0.1"),
+            ("127.0.0.1:80", false, None, None, "127.0.0.1"),
+            ("0.0.0.0:8081", false, Some("msn.lan"), None, "msn.lan:8081"),
+            ("0.0.0.0:8081", false, None, Some("10.0.0.7:8081"), "10.0.0.7:8081"),
+            ("127.0.0.1:80", false, None, Some("localhost:80"), "localhost"),
+        ] {
+            let request = asked.map(|host| Request::with_header("Host", host)).unwrap_or_default();
+            let response = pages(address, is_secure, public).nexus(&request);
+            let scheme = if is_secure { "" } else { "http://" };
+            let expected = format!("DALogin={scheme}{named}/login2.srf");
+            let (_, urls) = response.headers.first().unwrap();
+            assert!(urls.split(',').any(|field| field == expected), "{urls} is not {expected}");
+        }
+    }
 
     #[test]
     fn credentials_stand_anywhere_in_the_list() {

@@ -11,19 +11,23 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::account::AccountLine;
-use super::listener::Input;
-use super::outgoing::{Outgoing, Receipt};
+use super::listener::{Input, LIMITS};
+use super::outgoing::{Arrival, outbox};
 use super::world::{ConnId, Door};
-use crate::msn::command::{Acknowledge, ClientCommand, ClientInfo, ListKind, ServerCommand, Status};
+use crate::msn::command::{
+    Acknowledge, ClientCommand, ClientInfo, Context, Link, ListKind, ServerCommand, Status,
+};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, SessionId, Ticket, TrId};
 use crate::msn::message::{Content, Envelope, PersonalMessage, TextStyle};
 use crate::msn::p2p::is_for;
-use crate::msn::wire::UrlText;
+use crate::msn::wire::{Direction, Framer, UrlText};
 use files::{Album, Exchange};
 
-/// Received units that wait for a robot; more mean that it is stuck, and the service drops it like anybody.
-const OUTBOX: usize = 512;
+/// Received commands that wait for a robot; full, they wait in its outboxes like anybody's.
+const EARS: usize = 512;
+/// What robots speak.
+const DIALECT: Dialect = Dialect::Msnp11;
 /// How long a robot seems to type.
 const TYPING: Duration = Duration::from_millis(700);
 /// First words come so long after somebody who lists the robot is seen online.
@@ -48,7 +52,7 @@ struct Robot {
 
 /// Signs in and answers until the service stops.
 pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: CancellationToken) {
-    let (heard, mut ears) = mpsc::channel(OUTBOX);
+    let (heard, mut ears) = mpsc::channel(EARS);
     let album = Album::new(&line.email);
     let mut robot = Robot {
         album,
@@ -79,18 +83,27 @@ pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: 
 
 impl Robot {
     async fn connect(&self, door: Door) -> Option<ConnId> {
-        let (outbox, mut outgoing) = mpsc::channel::<Outgoing>(OUTBOX);
+        let (outbox, mut outlet) = outbox(Arrival::Queued);
         let (id, conn) = oneshot::channel();
         self.inputs.send(Input::Connected { door, peer: None, outbox, id }).await.ok()?;
         let conn = conn.await.ok()?;
         let heard = self.heard.clone();
+        let link = if door == Door::Switchboard { Link::Switchboard } else { Link::Notification };
+        let context = Context { link, dialect: DIALECT };
         // Ends when the service lets go of the connection.
         tokio::spawn(async move {
-            while let Some(Outgoing { command, receipt, .. }) = outgoing.recv().await {
-                if heard.send((conn, command)).await.is_err() {
-                    return;
+            let mut framer = Framer::new(Direction::FromServer, LIMITS);
+            while let Some(unit) = outlet.next().await {
+                let mut batch = outlet.batch();
+                batch.push(unit);
+                framer.push(&batch.bytes);
+                while let Ok(Some(frame)) = framer.next_frame() {
+                    let Ok(command) = ServerCommand::decode(&frame, context) else { continue };
+                    if heard.send((conn, command)).await.is_err() {
+                        return;
+                    }
                 }
-                receipt.into_iter().for_each(Receipt::sign);
+                batch.written();
             }
         });
         Some(conn)
@@ -125,7 +138,7 @@ impl Robot {
             email: email.clone(),
         };
         let trid = self.number();
-        self.say(conn, ClientCommand::Ver { trid, versions: vec![Dialect::Msnp11.to_string()] }).await?;
+        self.say(conn, ClientCommand::Ver { trid, versions: vec![DIALECT.to_string()] }).await?;
         let trid = self.number();
         self.say(conn, ClientCommand::Cvr { trid, info }).await?;
         let trid = self.number();

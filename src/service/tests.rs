@@ -1,13 +1,15 @@
 //! The rules, command by command, on a clock that only moves when told.
 
+mod clients;
 mod roster;
 
 use std::time::{Duration, Instant};
 
 use super::account::parse_accounts;
+use super::outgoing::answer;
 use super::world::{ConnId, Door, Effect, Rules, World};
 use crate::msn::challenge::Product;
-use crate::msn::command::{ClientCommand, Context, Link, ServerCommand};
+use crate::msn::command::{ClientCommand, Context, Link};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
 use crate::msn::wire::{Direction, Framer, Limits};
@@ -55,11 +57,11 @@ impl Stage {
                 Effect::Send(conn, dialect, command) => {
                     self.sent.push((conn, String::from_utf8(command.encode(dialect)).unwrap()));
                 }
-                Effect::Relay { to, message, sender: (conn, dialect), trid } => {
+                Effect::Relay { to, message, sender: (conn, dialect), trid, wanted } => {
                     let text = |dialect| String::from_utf8(message.encode(dialect)).unwrap();
                     self.sent.extend(to.into_iter().map(|(conn, dialect)| (conn, text(dialect))));
-                    let answer = ServerCommand::Ack { trid }.encode(dialect);
-                    self.sent.push((conn, String::from_utf8(answer).unwrap()));
+                    let answer = answer(trid, wanted, true).map(|answer| answer.encode(dialect));
+                    self.sent.extend(answer.map(|answer| (conn, String::from_utf8(answer).unwrap())));
                 }
                 Effect::Close(conn) => self.closed.push(conn),
             }

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 
 use super::account::{Account, AccountLine};
 use super::board::{Board, BoardId};
-use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
+use crate::msn::command::{Acknowledge, ClientCommand, ErrorCode, ServerCommand, SignOut};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, HostPort, TrId};
 use crate::msn::wire::DecodeError;
@@ -29,12 +29,13 @@ pub(super) enum Door {
 #[derive(Debug)]
 pub(super) enum Effect {
     Send(ConnId, Dialect, ServerCommand),
-    /// A packet for each of these. Who sent it is told when all have it, or that one has not.
+    /// A message for each of these. Who sent it is told as they want when all have it, or that one has not.
     Relay {
         to: Vec<(ConnId, Dialect)>,
         message: ServerCommand,
         sender: (ConnId, Dialect),
         trid: TrId,
+        wanted: Acknowledge,
     },
     Close(ConnId),
 }
@@ -62,7 +63,7 @@ impl Default for Rules {
 /// How long a connection may take to sign in, a cookie lives, and a ticket.
 const HANDSHAKE: Duration = Duration::from_secs(60);
 pub(super) const COOKIE_LIFE: Duration = Duration::from_secs(120);
-const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
+pub(super) const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a connection stands.
 #[derive(Debug, Clone, PartialEq)]

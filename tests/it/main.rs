@@ -27,6 +27,7 @@ mod migration;
 mod msnftp;
 mod names;
 mod old_clients;
+mod old_service;
 mod outage;
 mod recorded_peers;
 mod refusals;

@@ -17,6 +17,7 @@ pub use chunks::{Assembler, MAX_PAYLOAD, text_payloads};
 pub use content::{Content, Emoticon};
 pub use control::{ServerNotice, alert_text, page_text};
 pub use invitation::{Application, CancelCode, Invitation, InvitationCommand, InvitationError};
+pub(crate) use personal::text_of;
 pub use personal::{CurrentMedia, PersonalMessage};
 pub use text_style::TextStyle;
 

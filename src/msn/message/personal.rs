@@ -110,7 +110,7 @@ impl PersonalMessage {
 }
 
 /// The text that one event adds to the element it stands in.
-pub(super) fn text_of(event: &Event<'_>) -> String {
+pub(crate) fn text_of(event: &Event<'_>) -> String {
     match event {
         Event::Text(text) => text.decode().map(|t| t.into_owned()).unwrap_or_default(),
         Event::GeneralRef(reference) => resolve(reference),

@@ -35,7 +35,8 @@ impl World {
         };
         // Somebody who is a contact can still be put into one more group.
         let listed_already = self.account(owner).is_some_and(|a| a.lists(&contact).has(list));
-        let regroups = listed_already && into.is_some_and(|number| self.can_join(owner, &contact, number));
+        let regroups =
+            listed_already && into.is_some_and(|number| self.can_join(owner, &contact, number, guids));
         if !regroups && let Err(code) = self.may_add(owner, list, &contact, guids) {
             return self.fail(conn, trid, code);
         }
@@ -43,10 +44,13 @@ impl World {
         let Some(account) = self.account_mut(owner) else { return };
         let listed = account.listed.entry(contact.to_key()).or_insert(fresh);
         listed.lists.insert(list);
-        if list == ListKind::Reverse {
+        // Who was allowed, blocked or confirmed has been decided about.
+        if matches!(list, ListKind::Reverse | ListKind::Allow | ListKind::Block) {
             listed.lists.remove(ListKind::Pending);
         }
-        listed.groups.extend(into.filter(|number| *number != 0));
+        if let Some(number) = into {
+            listed.join(number, !guids && listed_already);
+        }
         let id = (list == ListKind::Forward).then(|| listed.id.clone());
         let version = self.bump(conn, owner).unwrap_or_default();
         let reply = match (guids, regroups) {
@@ -71,9 +75,9 @@ impl World {
         }
     }
 
-    fn can_join(&self, owner: &Email, contact: &Email, group: u32) -> bool {
+    fn can_join(&self, owner: &Email, contact: &Email, group: u32, guids: bool) -> bool {
         let listed = self.account(owner).and_then(|account| account.listed.get(&contact.to_key()));
-        listed.is_some_and(|listed| group != 0 && !listed.groups.contains(&group))
+        listed.is_some_and(|listed| !(listed.is_in(group) || guids && group == 0))
     }
 
     fn may_add(&self, owner: &Email, list: ListKind, contact: &Email, guids: bool) -> Result<(), ErrorCode> {
@@ -85,6 +89,10 @@ impl World {
         if self.account(contact).is_none() {
             return Err(if guids { ErrorCode::INVALID_ACCOUNT } else { ErrorCode::NO_SUCH_ACCOUNT });
         }
+        // Whoever added this account is confirmed as often as the client likes: some do it after they have allowed them.
+        if list == ListKind::Reverse && (lists.has(list) || lists.has(ListKind::Pending)) {
+            return Ok(());
+        }
         if lists.has(list) {
             return Err(ErrorCode::ALREADY_THERE);
         }
@@ -92,8 +100,8 @@ impl World {
             // The other way round is taken: a block outweighs, and there are clients that block before they disallow.
             ListKind::Allow if lists.has(ListKind::Block) => Err(ErrorCode::OPPOSITE_LIST),
             ListKind::Pending => Err(ErrorCode::INVALID_PARAMETER),
-            // Only somebody who waits for an answer can be confirmed.
-            ListKind::Reverse if !lists.has(ListKind::Pending) => Err(ErrorCode::INVALID_PARAMETER),
+            // Only somebody who added this account can be confirmed.
+            ListKind::Reverse => Err(ErrorCode::INVALID_PARAMETER),
             ListKind::Forward if account.count(list) >= MAX_FORWARD => Err(ErrorCode::LIST_FULL),
             _ if account.count(list) >= MAX_OTHER => Err(ErrorCode::LIST_FULL),
             _ => Ok(()),

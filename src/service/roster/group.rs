@@ -101,7 +101,7 @@ impl World {
         // Whoever is in no other group goes with it.
         let only_here = |l: &&Listed| l.lists.has(ListKind::Forward) && l.groups == [number];
         let gone: Vec<Email> = account.listed.values().filter(only_here).map(|l| l.email.clone()).collect();
-        account.listed.values_mut().for_each(|listed| listed.groups.retain(|group| *group != number));
+        account.listed.values_mut().for_each(|listed| listed.leave(number));
         self.reply(conn, trid, owner, "RMG", [given.0.clone()]);
         for contact in gone {
             self.unlist(owner, ListKind::Forward, &contact);
@@ -142,8 +142,9 @@ impl World {
         dialect: Dialect,
     ) -> Vec<GroupId> {
         let known = account.groups.iter().filter(|group| listed.groups.contains(&group.number));
-        let ids: Vec<GroupId> = known.map(|group| GroupId(group.id(dialect))).collect();
+        let ids = known.map(|group| GroupId(group.id(dialect)));
         // Up to MSNP9 everybody is in a group.
-        if ids.is_empty() && !dialect.has_guids() { vec![GroupId("0".into())] } else { ids }
+        let first = (!dialect.has_guids() && listed.is_in(0)).then(|| GroupId("0".into()));
+        first.into_iter().chain(ids).collect()
     }
 }

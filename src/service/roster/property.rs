@@ -84,16 +84,17 @@ impl World {
 
     pub(super) fn set_privacy(&mut self, conn: ConnId, trid: TrId, email: &Email, setting: String) {
         let Some(account) = self.account_mut(email) else { return };
-        if account.privacy == setting {
-            return self.fail(conn, trid, ErrorCode::ALREADY_IN_MODE);
-        }
         if !matches!(setting.as_str(), "AL" | "BL") {
             return self.fail(conn, trid, ErrorCode::INVALID_PARAMETER);
         }
+        // Old clients say it at each sign-in, and msn-pecan ends its session over an error.
+        let unchanged = account.privacy == setting;
         account.privacy = setting.clone();
-        let version = self.bump(conn, email);
+        let version = if unchanged { self.shown_version(conn) } else { self.bump(conn, email) };
         self.send(conn, ServerCommand::Blp { trid: Some(trid), version, setting });
-        self.tell_contacts(email);
+        if !unchanged {
+            self.tell_contacts(email);
+        }
     }
 
     /// What a contact's own list says of somebody: the name it gave them.

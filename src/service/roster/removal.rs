@@ -1,8 +1,16 @@
 //! `REM`: off a list, or out of a group.
 
+use super::super::account::Listed;
 use super::super::world::{ConnId, World};
 use crate::msn::command::{ErrorCode, ListKind, ServerCommand};
+use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId, TrId};
+
+/// Added this account, and was allowed or blocked: no longer waiting, which some clients say once more.
+fn is_decided(listed: &Listed) -> bool {
+    let lists = listed.lists;
+    lists.has(ListKind::Reverse) && (lists.has(ListKind::Allow) || lists.has(ListKind::Block))
+}
 
 impl World {
     pub(super) fn remove(
@@ -22,30 +30,36 @@ impl World {
         let found = account.listed.values().find(|listed| {
             if by_id { listed.id.0 == target } else { listed.email.as_str().eq_ignore_ascii_case(target) }
         });
-        let Some(contact) = found.filter(|l| l.lists.has(list)).map(|l| l.email.clone()) else {
+        let is_there = |l: &&Listed| l.lists.has(list) || (list == ListKind::Pending && is_decided(l));
+        let Some(contact) = found.filter(is_there).map(|l| l.email.clone()) else {
             return self.fail(conn, trid, ErrorCode::NOT_ON_LIST);
         };
+        let mut stays = false;
         if let Some(given) = group.as_ref().filter(|_| list == ListKind::Forward) {
             let Some(number) = self.known_group(conn, trid, owner, given) else { return };
-            if !self.take_out(owner, &contact, number) {
-                return self.fail(conn, trid, ErrorCode::NOT_IN_GROUP);
+            match self.take_out(owner, &contact, number, self.dialect(conn)) {
+                Some(left_over) => stays = left_over,
+                None => return self.fail(conn, trid, ErrorCode::NOT_IN_GROUP),
             }
         }
         let version = self.bump(conn, owner);
-        let only_group = group.is_some();
         self.send(conn, ServerCommand::Rem { trid, list, version, target: target.to_owned(), group });
-        if !only_group {
+        if !stays {
             self.unlist(owner, list, &contact);
         }
     }
 
-    /// Out of one group; true if they were in it. Being in none, up to MSNP9, is being in the first.
-    fn take_out(&mut self, owner: &Email, contact: &Email, group: u32) -> bool {
-        let account = self.account_mut(owner);
-        let Some(listed) = account.and_then(|a| a.listed.get_mut(&contact.to_key())) else { return false };
-        let before = listed.groups.len();
-        listed.groups.retain(|number| *number != group);
-        listed.groups.len() < before || group == 0
+    /// Out of one group; `None` if they were not in it. True if they are a contact still: up to MSNP9 everybody is in a
+    /// group, and clients of that time remove people by taking them out of their last one.
+    fn take_out(&mut self, owner: &Email, contact: &Email, group: u32, dialect: Dialect) -> Option<bool> {
+        let listed = self.account_mut(owner)?.listed.get_mut(&contact.to_key())?;
+        let guids = dialect.has_guids();
+        if !listed.is_in(group) || (guids && !listed.groups.contains(&group)) {
+            return None;
+        }
+        let stays = guids || listed.groups.len() > 1;
+        listed.leave(group);
+        Some(stays)
     }
 
     /// Off a list, and what that means to the other side.
