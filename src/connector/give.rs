@@ -82,6 +82,9 @@ fn failure(failure: &TransferFailure) -> CallFailure {
         TransferFailure::Declined => "they declined it",
         TransferFailure::Cancelled => "they cancelled it",
         TransferFailure::TimedOut => "they did not answer, or stopped taking it",
+        TransferFailure::Unclosed => {
+            "their client did not say that it has the file; it may or may not have arrived"
+        }
         TransferFailure::Refused(_) | TransferFailure::Malformed => "their client cannot take files",
     };
     CallFailure::File(text.to_owned())
@@ -214,8 +217,10 @@ impl Call {
             return false;
         };
         let OnTheWire { to, transfer, offset, .. } = on_the_wire.remove(at);
-        if let Some(peer) = self.transfers.known(&to).filter(|_| !delivered) {
-            peer.undelivered(now(), transfer, offset);
+        match (self.transfers.known(&to), delivered) {
+            (Some(peer), true) => peer.delivered(now(), transfer),
+            (Some(peer), false) => peer.undelivered(now(), transfer, offset),
+            (None, _) => {}
         }
         true
     }

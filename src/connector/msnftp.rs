@@ -24,7 +24,7 @@ use super::transfer::{self, bytes};
 use crate::bridge::media::{File, Incoming};
 use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
-use crate::msn::p2p::safe_name;
+use crate::msn::p2p::{peer_number, safe_name};
 use crate::msn::session::SwitchboardSession;
 pub(super) use words::cancel;
 use words::{accept, accept_at, say, target};
@@ -174,7 +174,7 @@ impl Call {
             self.streams.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
             return Ok(());
         };
-        let secret = rand::random();
+        let secret = peer_number(rand::random());
         say(pump, &accept_at(cookie, door.here, secret).with("Sender-Connect", "TRUE"));
         self.run_stream(email, cookie, |run| run.receive(door.accept(), secret, arriving));
         Ok(())
@@ -231,7 +231,7 @@ impl Call {
                 "their client takes files only by a direct connection, which this bridge does not make",
             );
         }
-        let cookie = rand::random_range(1..u32::MAX);
+        let cookie = peer_number(rand::random());
         let mut offer = Invitation::new(InvitationCommand::Invite, cookie)
             .with("Application-Name", "File Transfer")
             .with("Application-GUID", FILE)
@@ -302,7 +302,7 @@ impl Call {
         }
         match config.direct.listen(&self.of.doors).await {
             Ok(door) if !they_listen => {
-                let secret = rand::random();
+                let secret = peer_number(rand::random());
                 say(pump, &accept_at(accepted.cookie, door.here, secret));
                 let accepting = door.accept();
                 self.run_stream(email, accepted.cookie, |run| run.give(accepting, secret, file, reply));

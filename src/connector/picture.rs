@@ -8,7 +8,7 @@ use crate::bridge::link;
 use crate::bridge::media::MediaId;
 use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
 use crate::msn::ids::Email;
-use crate::msn::p2p::{Guid, MsnObject, Names, ObjectKind};
+use crate::msn::p2p::{MsnObject, Names, ObjectKind};
 use crate::msn::session::{Contact, SwitchboardSession};
 
 /// Bytes of the largest picture that is fetched: official clients make them of at most 25 kB.
@@ -60,11 +60,7 @@ pub(super) async fn keep(shared: &Shared, digest: &str, media: &MediaId) -> Resu
 
 /// What a new session is called.
 pub(super) fn names() -> Names {
-    Names {
-        call: Guid(rand::random()),
-        branch: Guid(rand::random()),
-        session: rand::random_range(1000..u32::MAX),
-    }
+    Names::new(rand::random(), rand::random(), rand::random())
 }
 
 impl Call {

@@ -67,17 +67,32 @@ impl Call {
         }
     }
 
-    /// A member has gone, or everything has: what was under way with them is over.
-    pub(super) async fn transfers_are_lost(&mut self, with: Option<&Email>) {
-        let is_lost = |email: &Email| with.is_none_or(|gone| gone == email);
-        let lost: Vec<(Email, Peer)> =
-            self.transfers.peers.extract_if(.., |(email, _)| is_lost(email)).collect();
-        for (email, mut peer) in lost {
+    /// Everything that was under way is over.
+    pub(super) async fn transfers_are_lost(&mut self) {
+        for (email, mut peer) in std::mem::take(&mut self.transfers.peers) {
             peer.lose();
-            while let Some(event) = peer.poll_event() {
-                if let PeerEvent::Failed { transfer, failure } = event {
-                    self.did_not_arrive(&email, transfer, &failure).await;
+            self.last_of(&email, peer).await;
+        }
+    }
+
+    /// A member has gone: what was under way with them is over. That they chose to go may be how they end a file.
+    pub(super) async fn left_transfers(&mut self, email: &Email, by_choice: bool) {
+        let Some(mut peer) = self.transfers.remove(email) else { return };
+        match by_choice {
+            true => peer.left(),
+            false => peer.lose(),
+        }
+        self.last_of(email, peer).await;
+    }
+
+    async fn last_of(&mut self, email: &Email, mut peer: Peer) {
+        while let Some(event) = peer.poll_event() {
+            match event {
+                PeerEvent::Failed { transfer, failure } => {
+                    self.did_not_arrive(email, transfer, &failure).await;
                 }
+                PeerEvent::Finished(transfer) => self.is_whole(email, transfer).await,
+                _ => {}
             }
         }
     }
@@ -272,7 +287,7 @@ impl Call {
         let why = match failure {
             TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
             TransferFailure::TimedOut => "nothing came for five minutes",
-            TransferFailure::Lost => "the connection was lost",
+            TransferFailure::Lost | TransferFailure::Unclosed => "the connection was lost",
             TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
         };
         let text = format!(

@@ -395,17 +395,36 @@ impl Offer {
     /// Says yes, and waits for the direct connection on which it comes.
     pub(crate) async fn begin_direct(mut self, call: &mut Wire) -> Coming {
         self.say_yes(call).await;
-        loop {
+        let (mut digest, mut done) = (Sha256::new(), 0);
+        let mut stream = None;
+        let first = loop {
             let packet = next_packet(call).await;
-            if packet.session != 0 || packet.flags & ACK != 0 {
-                continue;
+            if packet.is_data() && packet.session == self.session() {
+                assert_eq!(packet.offset, done, "in order");
+                digest.update(&packet.content);
+                done += packet.content.len() as u64;
+                assert!(done < self.size, "all of it came by the switchboard");
+            } else if packet.session == 0 && packet.flags & ACK == 0 {
+                send(call, &packet.acknowledgement()).await;
+                if packet.text().contains("-transreqbody") {
+                    stream = self.open(call, &packet.text(), Way::Direct).await;
+                }
             }
-            send(call, &packet.acknowledgement()).await;
-            if packet.text().contains("-transreqbody") {
-                let stream = self.open(call, &packet.text(), Way::Direct).await.expect("a direct connection");
-                return Coming { offer: self, stream };
+            let Some(stream) = &mut stream else { continue };
+            // All that went by the switchboard is there before the first that comes here.
+            let first = read_frame(stream).await;
+            while done < first.offset {
+                let packet = next_packet(call).await;
+                if packet.flags & ACK != 0 {
+                    continue;
+                }
+                assert!(packet.is_data() && packet.offset == done, "in order: {packet:?}");
+                digest.update(&packet.content);
+                done += packet.content.len() as u64;
             }
-        }
+            break first;
+        };
+        Coming { offer: self, stream: stream.expect("a direct connection"), digest, done, first: Some(first) }
     }
 }
 
@@ -413,14 +432,22 @@ impl Offer {
 pub(crate) struct Coming {
     offer: Offer,
     stream: BufReader<TcpStream>,
+    /// Of what came by the switchboard before.
+    digest: Sha256,
+    done: u64,
+    /// The first packet that came here.
+    first: Option<Packet>,
 }
 
 impl Coming {
     /// The SHA-256 of what came before the end, or before so many bytes: then `None`.
     pub(crate) async fn take(mut self, stop: u64) -> Option<String> {
-        let (mut digest, mut done) = (Sha256::new(), 0);
+        let (mut digest, mut done) = (self.digest, self.done);
         while done < stop {
-            let packet = read_frame(&mut self.stream).await;
+            let packet = match self.first.take() {
+                Some(first) => first,
+                None => read_frame(&mut self.stream).await,
+            };
             if !packet.is_data() || packet.session != self.offer.session() {
                 continue;
             }

@@ -93,7 +93,7 @@ impl Call {
         }
         self.close_direct().await;
         self.streams_are_lost().await;
-        self.transfers_are_lost(None).await;
+        self.transfers_are_lost().await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.say_progress().await;
         self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
@@ -103,7 +103,7 @@ impl Call {
         pump.close().await;
         if let Some(waiting) = aside {
             self.hand_over(waiting).await;
-            self.transfers_are_lost(None).await;
+            self.transfers_are_lost().await;
             self.say_progress().await;
         }
     }

@@ -54,7 +54,7 @@ impl Call {
 
     pub(super) async fn left(&mut self, email: &Email, idle: bool) {
         self.offers_are_lost(Some(email)).await;
-        self.transfers_are_lost(Some(email)).await;
+        self.left_transfers(email, !idle).await;
         self.members.retain(|member| member != email);
         if idle {
             // Still part of the conversation: the next words call them again.

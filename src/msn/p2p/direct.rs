@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
-use super::{Guid, HEADER, Packet, Purpose};
+use super::{Guid, HEADER, Packet, Purpose, peer_number};
 use crate::msn::session::{Machine, SessionError};
 
 /// Most content of a packet that is sent: official clients send as much.
@@ -91,7 +91,7 @@ impl DirectSession {
         let mut session = Self::accepted(now, nonce, identifier);
         session.stage = Stage::Expecting { answer: None };
         session.output.push_back(GREETING.to_vec());
-        session.put(&Packet::handshake(identifier, &nonce.shown()));
+        session.put(&Packet::handshake(peer_number(identifier), &nonce.shown()));
         session
     }
 
@@ -99,7 +99,7 @@ impl DirectSession {
     pub fn accepted(now: Instant, nonce: Nonce, identifier: u32) -> Self {
         Self {
             nonce,
-            stage: Stage::Expecting { answer: Some(identifier) },
+            stage: Stage::Expecting { answer: Some(peer_number(identifier)) },
             input: BytesMut::new(),
             output: VecDeque::new(),
             events: VecDeque::new(),

@@ -5,7 +5,9 @@
 
 mod board;
 mod data;
+mod end;
 mod invite;
+mod recent;
 mod signal;
 mod transport;
 
@@ -18,17 +20,19 @@ use bytes::{Bytes, BytesMut};
 use super::Guid;
 use super::direct::Nonce;
 use super::file::FileContext;
+use super::number::{next_number, peer_number};
 use super::object::MsnObject;
 use super::packet::{Packet, Purpose};
 use super::slp::Slp;
 use crate::msn::ids::Email;
-use transport::Negotiation;
+use recent::Recent;
 pub use transport::{Door, Means};
+use transport::{Moving, Negotiation};
 
-/// Without progress for so long a transfer has failed (§9.6).
+/// How long somebody may think about an offer, and how long a sender may pause (§9.6).
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How long a peer may take to acknowledge an invitation; then nobody there understands it.
-const INVITATION: Duration = Duration::from_secs(60);
+/// How long a peer may leave what we said unacknowledged; then nobody there understands it, or has it.
+const SILENCE: Duration = Duration::from_secs(30);
 /// Most transfers with one peer at once.
 const MAX_TRANSFERS: usize = 32;
 /// Most messages of signalling that are put together at once, and bytes of one.
@@ -48,7 +52,15 @@ pub struct TransferId(u64);
 pub struct Names {
     pub call: Guid,
     pub branch: Guid,
+    /// Written in decimal: one that every client reads the same, see [`peer_number`].
     pub session: u32,
+}
+
+impl Names {
+    /// Names made of these random bits.
+    pub fn new(call: u128, branch: u128, session: u32) -> Self {
+        Self { call: Guid(call), branch: Guid(branch), session: peer_number(session) }
+    }
 }
 
 /// Why a transfer came to nothing.
@@ -65,6 +77,8 @@ pub enum TransferFailure {
     Lost,
     /// More or other data came than were announced.
     Malformed,
+    /// They acknowledged everything of a session that they do not know, and did not close it: they may not have it.
+    Unclosed,
 }
 
 /// What happened with a peer.
@@ -91,7 +105,7 @@ pub enum PeerEvent {
         transfer: TransferId,
         bytes: Bytes,
     },
-    /// Everything is there, on the receiving side.
+    /// The receiving side has everything: it is here, or they have acknowledged all of it and closed the session.
     Finished(TransferId),
     /// They could connect to us: answer with [`Peer::listening`]. Whoever comes shows [`Peer::door_nonce`].
     ListenWanted,
@@ -135,8 +149,6 @@ enum Stage {
     Answered(u32),
     /// The four bytes before the data of an object.
     Preparing(u32),
-    /// Whether the data can go by a connection of their own is being found out.
-    Negotiating,
     Sending,
     Sent,
     Receiving,
@@ -154,6 +166,17 @@ impl Stage {
     }
 }
 
+/// What is known of the end of a file that we give: it has arrived once both are true.
+#[derive(Debug, Clone, Copy, Default)]
+struct End {
+    /// They acknowledged all of it. Some clients acknowledge whatever comes.
+    acknowledged: bool,
+    /// They closed the session.
+    closed: bool,
+    /// Their answer named our session: they know which one it is.
+    is_known: bool,
+}
+
 struct Transfer {
     id: TransferId,
     kind: Kind,
@@ -169,8 +192,13 @@ struct Transfer {
     done: u64,
     /// What was missing from here on has been asked for.
     missed: Option<u64>,
+    /// What an offer of theirs is known by.
+    offer: String,
     /// How often they asked for something again.
     resent: u32,
+    /// Fragments that the switchboard has not passed on yet.
+    on_board: u32,
+    end: End,
     /// It went on over another switchboard, and nothing shows yet that the other side goes along.
     resumed: bool,
     deadline: Instant,
@@ -201,6 +229,12 @@ pub struct Peer {
     negotiation: Option<Negotiation>,
     /// What they announced of their nonce when they asked for a direct connection and we could not listen.
     hashed: Option<Guid>,
+    /// A direct connection is there, and what the switchboard still carries goes first.
+    moving: Option<Moving>,
+    /// Calls in which we have said where we listen.
+    described: Recent,
+    /// Offers that were declined.
+    declined: Recent,
 }
 
 impl Peer {
@@ -209,7 +243,7 @@ impl Peer {
         Self {
             own: own.to_string(),
             peer: peer.to_string(),
-            next_identifier: base,
+            next_identifier: peer_number(base),
             transfers: Vec::new(),
             assemblies: VecDeque::new(),
             queue: VecDeque::new(),
@@ -220,6 +254,9 @@ impl Peer {
             direct: false,
             negotiation: None,
             hashed: None,
+            moving: None,
+            described: Recent::default(),
+            declined: Recent::default(),
         }
     }
 
@@ -231,12 +268,9 @@ impl Peer {
         let answer = self.transfers[at].answer(200);
         let sent = self.signal(&answer);
         let transfer = &mut self.transfers[at];
-        transfer.deadline = now + PATIENCE;
+        let is_soon = transfer.gives || transfer.size == 0;
+        transfer.deadline = now + if is_soon { SILENCE } else { PATIENCE };
         transfer.stage = if transfer.gives { Stage::Answered(sent) } else { Stage::Receiving };
-        if !transfer.gives && transfer.size == 0 {
-            // Nothing will come that could end it.
-            self.complete(now, at);
-        }
     }
 
     /// Somebody is asked about what they offer: it may wait until then.
@@ -251,24 +285,13 @@ impl Peer {
         match self.transfers[at].stage {
             Stage::Over { .. } => {}
             Stage::Asked => {
-                let answer = self.transfers.remove(at).answer(603);
+                let declined = self.transfers.remove(at);
+                let answer = declined.answer(603);
+                self.declined.remember(&declined.offer);
                 self.signal(&answer);
             }
             _ => self.say_goodbye(now, at),
         }
-    }
-
-    /// What carried everything is gone.
-    pub fn lose(&mut self) {
-        for transfer in std::mem::take(&mut self.transfers) {
-            if !transfer.stage.is_over() {
-                let (transfer, failure) = (transfer.id, TransferFailure::Lost);
-                self.events.push_back(PeerEvent::Failed { transfer, failure });
-            }
-        }
-        self.queue.clear();
-        self.assemblies.clear();
-        self.negotiation = None;
     }
 
     /// Whether anything is under way.
@@ -282,7 +305,7 @@ impl Peer {
             Purpose::Ack => self.acknowledged(now, packet),
             Purpose::Nak => self.asked_again(now, packet),
             Purpose::Handshake => {}
-            Purpose::Abort => self.aborted(packet.session),
+            Purpose::Abort => self.aborted(now, packet.session, packet.flags),
             Purpose::Signalling => self.signalled(now, packet),
             Purpose::Data => self.received(now, packet),
         }
@@ -300,27 +323,8 @@ impl Peer {
     /// When [`Peer::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let negotiation = self.negotiation.as_ref().map(|negotiation| negotiation.deadline);
-        self.transfers.iter().map(|transfer| transfer.deadline).chain(negotiation).min()
-    }
-
-    pub fn handle_timeout(&mut self, now: Instant) {
-        if self.negotiation.as_ref().is_some_and(|negotiation| negotiation.deadline <= now) {
-            self.fall_back(now);
-        }
-        while let Some(at) = self.transfers.iter().position(|transfer| transfer.deadline <= now) {
-            if self.transfers[at].stage.is_over() {
-                self.transfers.remove(at);
-                continue;
-            }
-            let Transfer { id: transfer, stage, .. } = self.transfers[at];
-            let failure = match stage {
-                Stage::Broken => TransferFailure::Lost,
-                _ if self.transfers[at].resumed => TransferFailure::Lost,
-                _ => TransferFailure::TimedOut,
-            };
-            self.events.push_back(PeerEvent::Failed { transfer, failure });
-            self.say_goodbye(now, at);
-        }
+        let moved = self.moving.as_ref().and_then(Moving::deadline);
+        self.transfers.iter().map(|transfer| transfer.deadline).chain(negotiation).chain(moved).min()
     }
 
     fn add(&mut self, transfer: Transfer) -> Option<TransferId> {
@@ -339,23 +343,10 @@ impl Peer {
         Some(id)
     }
 
-    fn fail(&mut self, at: usize, failure: TransferFailure) {
-        let transfer = self.transfers.remove(at);
-        if !transfer.stage.is_over() {
-            self.events.push_back(PeerEvent::Failed { transfer: transfer.id, failure });
-        }
-    }
-
-    /// Everything is there: that is told, and they are told that we are done.
-    fn complete(&mut self, now: Instant, at: usize) {
-        self.events.push_back(PeerEvent::Finished(self.transfers[at].id));
-        self.say_goodbye(now, at);
-    }
-
-    /// The next identifier of ours: rising, never one of the few that mean something (§9.4).
+    /// The next identifier of ours (§9.4).
     fn identifier(&mut self) -> u32 {
-        let identifier = self.next_identifier.max(4);
-        self.next_identifier = identifier.wrapping_add(1);
+        let identifier = self.next_identifier;
+        self.next_identifier = next_number(identifier);
         identifier
     }
 }

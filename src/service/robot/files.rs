@@ -13,7 +13,7 @@ use crate::msn::command::{Acknowledge, ClientCommand};
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, Guid, MsnObject, Names, ObjectKind, Packet, Peer, PeerEvent, TransferId, safe_name,
+    FileContext, MsnObject, Names, ObjectKind, Packet, Peer, PeerEvent, TransferId, safe_name,
 };
 use crate::service::world::ConnId;
 
@@ -85,11 +85,7 @@ impl Robot {
         let data = self.album.postcard.clone();
         let name = format!("a sunset from {}.png", self.line.name);
         let file = FileContext { name, size: data.len() as u64, preview: None };
-        let names = Names {
-            call: Guid(rand::random()),
-            branch: Guid(rand::random()),
-            session: rand::random_range(1000..u32::MAX),
-        };
+        let names = Names::new(rand::random(), rand::random(), rand::random());
         let exchange = self.exchange(conn, to);
         let transfer = exchange.peer.offer(Instant::now(), &file, names);
         exchange.giving.push((transfer, data));

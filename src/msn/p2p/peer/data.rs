@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::board::ANOTHER;
 use super::{
-    GOODBYE, Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId,
+    Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId,
     ticket,
 };
 use crate::msn::p2p::packet::{Flags, Packet};
@@ -17,6 +16,9 @@ const PREPARATION: &[u8] = &[0; 4];
 impl Peer {
     /// The data that could be sent now: which transfer's, from where, and how many bytes at most. Transfers take turns.
     pub fn wants_data(&self) -> Option<(TransferId, u64, usize)> {
+        if self.moving.is_some() {
+            return None;
+        }
         let count = self.transfers.len();
         let turns = (0..count).map(|n| (self.turn + n) % count);
         let next = turns.map(|at| &self.transfers[at]).find(|t| t.stage == Stage::Sending)?;
@@ -28,14 +30,15 @@ impl Peer {
     pub fn provide(&mut self, now: Instant, id: TransferId, content: Bytes) -> Option<Packet> {
         let at = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Sending)?;
         self.turn = at + 1;
-        let most = self.most_content();
+        let (most, direct) = (self.most_content(), self.direct);
         let transfer = &mut self.transfers[at];
         let (offset, end) = (transfer.done, transfer.done + content.len() as u64);
         if content.is_empty() && transfer.size > 0 || content.len() > most || end > transfer.size {
             return None;
         }
         transfer.done = end;
-        transfer.deadline = now + if transfer.resumed { ANOTHER } else { PATIENCE };
+        transfer.deadline = now + transfer.silence(direct);
+        transfer.on_board += u32::from(!direct);
         if end == transfer.size {
             transfer.stage = Stage::Sent;
         }
@@ -63,31 +66,20 @@ impl Peer {
         let transfer = &mut self.transfers[at];
         transfer.identifier = identifier;
         transfer.stage = Stage::Sending;
-        if transfer.size == 0 {
-            // There is nothing whose arrival could be acknowledged: they have it all.
-            self.events.push_back(PeerEvent::Finished(transfer.id));
-            transfer.stage = Stage::Over { goodbye: None };
-        }
     }
 
     pub(super) fn acknowledged(&mut self, now: Instant, packet: &Packet) {
         let id = packet.ack_id;
         let waits = |stage: &Stage| matches!(stage, Stage::Answered(n) | Stage::Preparing(n) if *n == id);
         if let Some(at) = self.transfers.iter().position(|t| waits(&t.stage)) {
-            self.transfers[at].deadline = now + PATIENCE;
+            self.transfers[at].deadline = now + SILENCE;
             match self.transfers[at].stage {
                 Stage::Answered(_) => self.prepare(at),
                 _ => self.begin_data(at),
             }
             return;
         }
-        if let Some(transfer) = self.transfers.iter_mut().find(|t| {
-            matches!(t.stage, Stage::Sent | Stage::Broken) && t.done == t.size && t.identifier == id
-        }) {
-            transfer.stage = Stage::Over { goodbye: None };
-            transfer.deadline = now + GOODBYE;
-            let id = transfer.id;
-            self.events.push_back(PeerEvent::Finished(id));
+        if self.data_acknowledged(now, id) {
             return;
         }
         let over = Stage::Over { goodbye: Some(id) };
@@ -135,7 +127,8 @@ impl Peer {
             transfer.done = packet.ack_size;
             transfer.resumed = false;
             transfer.stage = Stage::Sending;
-            transfer.deadline = now + PATIENCE;
+            transfer.end.acknowledged = false;
+            transfer.deadline = now + SILENCE;
             return;
         }
         // They would have it sent for ever.
@@ -143,13 +136,6 @@ impl Peer {
         self.events.push_back(PeerEvent::Failed { transfer, failure: TransferFailure::Malformed });
         if let Some(at) = self.transfers.iter().position(|t| t.id == transfer) {
             self.say_goodbye(now, at);
-        }
-    }
-
-    pub(super) fn aborted(&mut self, session: u32) {
-        let is_it = |t: &Transfer| t.session == session && session != 0 && !t.stage.is_over();
-        if let Some(at) = self.transfers.iter().position(is_it) {
-            self.fail(at, TransferFailure::Cancelled);
         }
     }
 
@@ -169,7 +155,8 @@ impl Peer {
             // Anything else without data is about how they are, not about the file.
             return;
         }
-        if packet.content.is_empty() {
+        // Of an empty file there is one message without content.
+        if packet.content.is_empty() && transfer.size > 0 {
             return;
         }
         if transfer.identifier == 0 {
@@ -193,7 +180,9 @@ impl Peer {
         transfer.stage = Stage::Receiving;
         transfer.deadline = now + PATIENCE;
         let (id, whole) = (transfer.id, transfer.done == transfer.size);
-        self.events.push_back(PeerEvent::Data { transfer: id, bytes: packet.content.clone() });
+        if !packet.content.is_empty() {
+            self.events.push_back(PeerEvent::Data { transfer: id, bytes: packet.content.clone() });
+        }
         if whole {
             self.acknowledge(packet);
             self.complete(now, at);

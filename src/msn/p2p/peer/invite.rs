@@ -5,7 +5,7 @@ use std::time::Instant;
 use base64::Engine;
 
 use super::{
-    FILE, INVITATION, Kind, Names, OBJECT, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId,
+    End, FILE, Kind, Names, OBJECT, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId,
 };
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::file::FileContext;
@@ -57,6 +57,7 @@ impl Peer {
             content_type: content_type::SESSION_REQUEST.to_owned(),
             body: body.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         };
+        self.described.forget(&invitation.call);
         let id = self.add(Transfer {
             id: TransferId(self.next_transfer),
             kind,
@@ -69,8 +70,11 @@ impl Peer {
             done: 0,
             missed: None,
             resent: 0,
+            offer: String::new(),
+            on_board: 0,
+            end: End::default(),
             resumed: false,
-            deadline: now + INVITATION,
+            deadline: now + SILENCE,
         });
         match id {
             Some(id) => {

@@ -1,16 +1,18 @@
 //! Signalling messages of one peer: put together, understood, answered (§9.7, §9.10, §9.11).
 
+use std::hash::{Hash, Hasher};
 use std::time::Instant;
 
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Assembly, FILE, GOODBYE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, Offered, PATIENCE, Peer, PeerEvent,
-    Stage, Transfer, TransferFailure, TransferId, ticket,
+    Assembly, End, FILE, GOODBYE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, Offered, PATIENCE, Peer,
+    PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId, ticket,
 };
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::file::{FileContext, LENIENT};
+use crate::msn::p2p::number::read_number;
 use crate::msn::p2p::object::MsnObject;
 use crate::msn::p2p::packet::{Flags, MAX_CONTENT, Packet};
 use crate::msn::p2p::slp::{Slp, Verb, content_type};
@@ -18,8 +20,16 @@ use crate::msn::p2p::slp::{Slp, Verb, content_type};
 impl Transfer {
     /// The answer to the peer's invitation.
     pub(super) fn answer(&self, code: u16) -> Slp {
-        let body = vec![("SessionID".to_owned(), self.session.to_string())];
+        // As they wrote it: some write it signed.
+        let session =
+            self.invitation.get("SessionID").map_or_else(|| self.session.to_string(), str::to_owned);
+        let body = vec![("SessionID".to_owned(), session)];
         self.invitation.answer(code, content_type::SESSION_REQUEST, body)
+    }
+
+    /// Whether this offer is the one that waits for an answer, or was accepted.
+    fn is_offered_again(&self, offer: &str) -> bool {
+        !self.stage.is_over() && self.offer == offer
     }
 }
 
@@ -115,7 +125,7 @@ impl Peer {
             (Verb::Invite, _) => {}
             (Verb::Bye, _) => {
                 if let Some(at) = at {
-                    self.fail(at, TransferFailure::Cancelled);
+                    self.closed(now, at);
                 }
             }
             (Verb::Status(code), _) if self.is_about_transport(message) => {
@@ -123,7 +133,7 @@ impl Peer {
             }
             (Verb::Status(code), _) => {
                 if let Some(at) = at {
-                    self.answered(now, at, *code);
+                    self.answered(now, at, *code, message);
                 }
             }
             (Verb::Ack, _) => {}
@@ -132,12 +142,17 @@ impl Peer {
 
     /// They want to give or to have something.
     fn invited(&mut self, now: Instant, message: &Slp, at: Option<usize>) {
+        let session = message.get("SessionID").and_then(read_number).unwrap_or(0);
+        let offer = offer_name(message);
+        if self.declined.knows(&offer) || at.is_some_and(|at| self.transfers[at].is_offered_again(&offer)) {
+            return;
+        }
+        self.described.forget(&message.call);
         if let Some(at) = at {
             // Calls have the same names again in some clients: the old one is over.
             self.fail(at, TransferFailure::Cancelled);
         }
         let application = message.get("EUF-GUID").and_then(|guid| guid.parse::<Guid>().ok());
-        let session = message.get("SessionID").and_then(|id| id.parse::<u32>().ok()).unwrap_or(0);
         let context = message.get("Context").unwrap_or_default();
         let id = TransferId(self.next_transfer);
         // Data are told apart by their session alone.
@@ -160,14 +175,17 @@ impl Peer {
             kind,
             stage: Stage::Asked,
             gives: kind == Kind::Object,
-            // An answer copies the head; the context may be long.
-            invitation: Slp { body: Vec::new(), ..message.clone() },
+            // An answer copies the head and the session; the context may be long.
+            invitation: Slp { body: session_of(message), ..message.clone() },
             session,
             identifier: 0,
             size,
             done: 0,
             missed: None,
             resent: 0,
+            offer: offer.clone(),
+            on_board: 0,
+            end: End::default(),
             resumed: false,
             deadline: now + PATIENCE,
         };
@@ -177,6 +195,7 @@ impl Peer {
         };
         let event = added.unwrap_or_else(|| {
             let answer = transfer(Kind::File, 0).answer(603);
+            self.declined.remember(&offer);
             self.signal(&answer);
             let name = || FileContext::decode(context).ok().map(|file| file.name);
             let what = match application {
@@ -190,14 +209,17 @@ impl Peer {
     }
 
     /// Their answer to our invitation.
-    fn answered(&mut self, now: Instant, at: usize, code: u16) {
+    fn answered(&mut self, now: Instant, at: usize, code: u16, answer: &Slp) {
         let transfer = &mut self.transfers[at];
         if !matches!(transfer.stage, Stage::Inviting { .. }) {
             return;
         }
         match code {
             200 => {
-                transfer.deadline = now + PATIENCE;
+                let is_soon = transfer.gives || transfer.kind == Kind::Object;
+                transfer.deadline = now + if is_soon { SILENCE } else { PATIENCE };
+                transfer.end.is_known =
+                    answer.get("SessionID").and_then(read_number) == Some(transfer.session);
                 transfer.stage = if transfer.gives { Stage::Sending } else { Stage::Receiving };
                 let (id, gives) = (transfer.id, transfer.gives);
                 if gives {
@@ -209,6 +231,18 @@ impl Peer {
             code => self.fail(at, TransferFailure::Refused(code)),
         }
     }
+}
+
+/// What an offer of theirs is known by. Some clients give the same names to another one.
+fn offer_name(invitation: &Slp) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    invitation.body.hash(&mut hasher);
+    format!("{} {:x}", invitation.call, hasher.finish())
+}
+
+/// The line of an invitation that names its session.
+fn session_of(invitation: &Slp) -> Vec<(String, String)> {
+    invitation.body.iter().filter(|(name, _)| name.eq_ignore_ascii_case("SessionID")).cloned().collect()
 }
 
 /// The object in a context: base64, mostly with a NUL behind it.

@@ -1,6 +1,8 @@
 //! Two peers, and packets between them; and one against recorded or wrong packets.
 
 mod board;
+mod faults;
+mod moving;
 mod quirks;
 mod transport;
 
@@ -347,7 +349,7 @@ fn a_peer_who_says_nothing_is_given_up() {
     let now = Instant::now();
     let id = alice.offer(now, &FileContext { name: "x".into(), size: 5, preview: None }, names(1));
     let at = alice.poll_timeout().unwrap();
-    assert_eq!(at, now + INVITATION);
+    assert_eq!(at, now + SILENCE);
     alice.handle_timeout(at);
     let failed = PeerEvent::Failed { transfer: id, failure: TransferFailure::TimedOut };
     assert_eq!(alice.poll_event(), Some(failed));

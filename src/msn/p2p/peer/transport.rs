@@ -1,7 +1,7 @@
 //! Whether the data of a peer go by a connection of their own, and how the two agree on one (§9.10, §9.11).
 //!
 //! Whoever gives a large file asks. Whoever is asked listens, or says that it cannot; then the one who asked may listen.
-//! Whatever comes of it, data go over the switchboard where nothing else carries them.
+//! Nothing waits for what comes of it: data go over the switchboard, and move over if a direct connection comes about.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -18,6 +18,9 @@ use crate::msn::p2p::{Guid, MAX_CONTENT, MAX_DIRECT};
 const DIRECT_FROM: u64 = 64 << 10;
 /// How long they may think about the question.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long the switchboard's last fragments may take to be read, once it has passed them on: a direct connection must
+/// not overtake them.
+const SETTLE: Duration = Duration::from_secs(1);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(20);
 /// A transfer whose connection broke waits so long for the other side to go on over the switchboard.
@@ -48,6 +51,19 @@ enum Step {
     /// A door is to be opened here: for this wish of theirs, or after they could not.
     Opening(Option<Slp>),
     Connecting,
+}
+
+/// The way to a direct connection.
+#[derive(Debug, Default)]
+pub(super) struct Moving {
+    /// When all that the switchboard has passed on is taken for read; `None` while it still has some.
+    settles: Option<Instant>,
+}
+
+impl Moving {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.settles
+    }
 }
 
 /// An agreement in the making.
@@ -88,38 +104,62 @@ impl Peer {
             (Some(wish), door) => {
                 self.answer_transport(&wish, door, hashed);
                 if door.is_none() {
-                    self.fall_back(now);
+                    self.negotiation = None;
                 }
             }
+            // Whoever is told a second time where we listen tells us again, and so on.
+            (None, Some(_)) if self.described.knows(&negotiation.invitation.call) => self.negotiation = None,
             (None, Some(door)) => {
                 // A question of its own, in the same call.
                 let branch = negotiation.invitation.branch.parse::<Guid>().unwrap_or_default();
                 negotiation.invitation.branch = Guid(branch.0.wrapping_add(1)).to_string();
                 let mut offer = negotiation.invitation.clone();
                 offer.content_type = content_type::TRANSPORT_RESPONSE.to_owned();
-                offer.body = self.described(Some(door), hashed);
+                offer.body = self.description(Some(door), hashed);
+                self.described.remember(&offer.call);
                 self.signal(&offer);
             }
-            (None, None) => self.fall_back(now),
+            (None, None) => self.negotiation = None,
         }
     }
 
     /// A direct connection is there, and both have shown who they are.
     pub fn direct_up(&mut self, now: Instant) {
-        // What is under way by the switchboard stays there: two ways keep no order.
+        self.negotiation = None;
+        // Two ways keep no order: what the switchboard has arrives first.
         let begun = |t: &super::Transfer| t.gives && t.stage == Stage::Sending && t.done > 0;
-        self.direct = !self.transfers.iter().any(begun);
-        self.fall_back(now);
+        if self.transfers.iter().any(begun) {
+            self.moving.get_or_insert_default();
+            self.move_over(now);
+        } else {
+            self.direct = true;
+        }
+    }
+
+    /// Goes on by the direct connection once nothing can be overtaken there.
+    pub(super) fn move_over(&mut self, now: Instant) {
+        let carries = |t: &super::Transfer| t.on_board > 0 && !t.stage.is_over();
+        let waits = self.transfers.iter().any(carries);
+        let Some(moving) = &mut self.moving else { return };
+        let settles = match waits {
+            true => None,
+            false => Some(moving.settles.unwrap_or(now + SETTLE)),
+        };
+        moving.settles = settles;
+        if settles.is_some_and(|at| at <= now) {
+            self.moving = None;
+            self.direct = true;
+        }
     }
 
     /// The direct connection did not come about, or is gone. One that could not be made is not tried again.
     pub fn direct_down(&mut self, now: Instant) {
+        self.negotiation = None;
         if std::mem::take(&mut self.direct) {
             self.transfers_broke(now);
-        } else {
+        } else if self.moving.take().is_none() {
             self.means = Means { nonce: self.means.nonce, ..Means::default() };
         }
-        self.fall_back(now);
     }
 
     /// What was sent last may be lost: only the receiver knows what is missing, and says so.
@@ -158,23 +198,12 @@ impl Peer {
         });
     }
 
-    /// Nothing more is waited for: data go by what there is.
-    pub(super) fn fall_back(&mut self, now: Instant) {
-        self.negotiation = None;
-        while let Some(at) = self.transfers.iter().position(|t| t.stage == Stage::Negotiating) {
-            self.transfers[at].deadline = now + super::PATIENCE;
-            self.begin_data(at);
-        }
-    }
-
-    /// Data of ours could go: at once, or after the question whether they can go another way.
+    /// Data of ours go from now on. Of a large file it is asked whether they can go another way: some clients never answer.
     pub(super) fn begin(&mut self, now: Instant, at: usize) {
         let able = self.means.dial || self.means.listen;
-        if self.direct || !able || self.transfers[at].size < DIRECT_FROM {
-            return self.begin_data(at);
-        }
-        self.transfers[at].stage = Stage::Negotiating;
-        if self.negotiation.is_some() {
+        self.begin_data(at);
+        let busy = self.direct || self.moving.is_some() || self.negotiation.is_some();
+        if busy || !able || self.transfers[at].size < DIRECT_FROM {
             return;
         }
         let mut wish = self.transfers[at].invitation.clone();
@@ -197,8 +226,13 @@ impl Peer {
             Some(Negotiation { step: Step::Asked, invitation, hashed: None, deadline: now + ANSWER });
     }
 
-    /// They ask how we can be reached.
+    /// They ask how we can be reached. That is answered once a call.
     pub(super) fn transport_asked(&mut self, now: Instant, wish: &Slp) {
+        let is_answered =
+            |n: &Negotiation| matches!(&n.step, Step::Opening(Some(asked)) if asked.is_of(&wish.call));
+        if self.described.knows(&wish.call) || self.negotiation.as_ref().is_some_and(is_answered) {
+            return;
+        }
         let hashed = wish.get("Hashed-Nonce").and_then(|guid| guid.parse().ok());
         let knows_bridge = wish.get("Bridges").is_none_or(|bridges| bridges.contains("TCPv1"));
         if !self.means.listen || !knows_bridge || self.direct || self.negotiation.is_some() {
@@ -211,11 +245,13 @@ impl Peer {
         self.events.push_back(PeerEvent::ListenWanted);
     }
 
-    /// We could not listen, and they do.
+    /// They listen: we could not, or they answer our question in a question of their own. Clients that answer so take ours
+    /// for another.
     pub(super) fn transport_offered(&mut self, now: Instant, offer: &Slp) {
         let hashed = self.hashed;
         self.answer_transport(offer, None, hashed);
-        let target = self.target(offer).filter(|_| !self.direct && self.negotiation.is_none());
+        let is_free = self.negotiation.as_ref().is_none_or(|n| matches!(n.step, Step::Asked));
+        let target = self.target(offer).filter(|_| !self.direct && self.moving.is_none() && is_free);
         let Some((addresses, nonce)) = target else { return };
         let invitation = Slp { body: Vec::new(), ..offer.clone() };
         let (step, deadline) = (Step::Connecting, now + CONNECT);
@@ -235,7 +271,10 @@ impl Peer {
         match self.negotiation.as_ref().map(|negotiation| &negotiation.step) {
             Some(Step::Asked) => {}
             // They do not want to come to our door.
-            Some(Step::Connecting) if code != 200 => return self.fall_back(now),
+            Some(Step::Connecting) if code != 200 => {
+                self.negotiation = None;
+                return;
+            }
             _ => return,
         }
         let target = self.target(answer).filter(|_| code == 200);
@@ -250,7 +289,7 @@ impl Peer {
                 negotiation.step = Step::Opening(None);
                 self.events.push_back(PeerEvent::ListenWanted);
             }
-            None => self.fall_back(now),
+            None => self.negotiation = None,
         }
     }
 
@@ -279,14 +318,18 @@ impl Peer {
         }
     }
 
+    /// Says where we listen, where that was not said in this call.
     fn answer_transport(&mut self, request: &Slp, door: Option<&Door>, hashed: Option<Guid>) {
-        let body = self.described(door, hashed);
+        if !self.described.remember(&request.call) {
+            return;
+        }
+        let body = self.description(door, hashed);
         self.signal(&request.answer(200, content_type::TRANSPORT_RESPONSE, body));
     }
 
     /// Where we listen. The addresses stand there although there are none: clients that miss them take the answer for one
     /// to something else.
-    fn described(&self, door: Option<&Door>, hashed: Option<Guid>) -> Vec<(String, String)> {
+    fn description(&self, door: Option<&Door>, hashed: Option<Guid>) -> Vec<(String, String)> {
         let nonce = match (hashed, door) {
             (Some(_), _) => ("Hashed-Nonce", self.means.nonce.hashed()),
             (None, Some(_)) => ("Nonce", self.means.nonce),

@@ -49,7 +49,7 @@ fn whatever_the_footer_says_data_are_known_by_their_session() {
 
 /// aMSN, and others with direct connections on, ask again and again in the call of the file.
 #[test]
-fn further_invitations_in_one_call_are_each_answered_and_the_file_goes_on() {
+fn fault_20_further_questions_in_one_call_are_answered_once_and_the_file_goes_on() {
     let (mut alice, mut bob) = peers();
     let now = Instant::now();
     let id = alice.offer(now, &offer_of(2404), names(1));
@@ -83,7 +83,7 @@ fn further_invitations_in_one_call_are_each_answered_and_the_file_goes_on() {
         }
     }
     assert!(got == source, "{} bytes", got.len());
-    assert_eq!((asked, answers), (4, 4));
+    assert_eq!((asked, answers), (4, 1));
 }
 
 #[test]
