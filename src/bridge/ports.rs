@@ -416,8 +416,14 @@ pub trait Storage: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Row>, StorageError>;
 
-    /// Visible to readers at once; the future resolves when it is synced to disk.
+    /// Visible to readers at once; the future resolves when it is synced to disk. After an error it is not known whether
+    /// the changes were made, or will be once the disk works again.
     fn commit(&self, batch: Batch, urgency: Urgency) -> BoxFuture<'static, Result<(), StorageError>>;
+
+    /// Resolves when changes are taken, at once unless the disk failed.
+    fn works(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Who may do what with the bot.

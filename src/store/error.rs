@@ -15,6 +15,12 @@ pub enum StoreError {
     #[error("the store in {} cannot be used: {source}. Check that the directory exists and belongs to the user that runs the bridge, and that no other bridge is running", directory.display())]
     Unusable { directory: PathBuf, source: std::io::Error },
     #[error(
+        "there is no store in {} any more, though its key is still there: a disk that is not mounted, or a directory that was \
+         moved or removed. Put it back, or run «msnbridge import FILE» with the newest export; only to begin with nothing, \
+         remove the key file too", directory.display()
+    )]
+    Vanished { directory: PathBuf },
+    #[error(
         "the store has version {found}, this program knows {known}. Run the newer program, or import an export"
     )]
     Version { found: u32, known: u32 },

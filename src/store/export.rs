@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
-use crate::bridge::ports::{Batch, Storage, Table};
+use crate::bridge::ports::{Batch, Storage, Table, Urgency};
 
 const FORMAT: &str = "msnbridge export";
 const VERSION: u32 = 1;
@@ -80,10 +80,10 @@ pub fn import(store: &Store, input: &mut dyn BufRead) -> Result<usize, StoreErro
         batch.put(table, key, value);
         count += 1;
         if batch.0.len() == 256 {
-            store.apply(&std::mem::take(&mut batch)).map_err(fail)?;
+            store.apply(std::mem::take(&mut batch), Urgency::Soon).map_err(fail)?;
         }
     }
-    store.apply(&batch).map_err(fail)?;
+    store.apply(batch, Urgency::Soon).map_err(fail)?;
     store.syncer.sync_blocking().map_err(fail)?;
     Ok(count)
 }

@@ -1,7 +1,5 @@
-//! Group commit: one thread that syncs the log for everybody who waits.
+//! Group commit: one thread that syncs the log for everybody who waits, and opens the store anew when it failed.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,41 +10,30 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
+use super::ledger::Ledger;
 use crate::bridge::ports::{StorageError, Urgency};
 
 /// Waiters that may queue; each is a handful of words, and each is somebody who waits.
 const QUEUE: usize = 65_536;
 /// How long a batch that is not urgent waits for company.
-const PATIENCE: Duration = Duration::from_millis(200);
+const COMPANY: Duration = Duration::from_millis(200);
+/// Syncs are at least this far apart when they follow one another: what comes in between shares the next one.
+const SPACING: Duration = Duration::from_millis(4);
+/// How often a store to which nothing is written is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Pauses between attempts to open a store that failed: they double from the first to the last.
+const REOPEN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
 
 struct Waiter {
     urgency: Urgency,
     done: Box<dyn FnOnce(Result<(), StorageError>) + Send>,
 }
 
-/// Syncs are at least this far apart when they follow one another: what comes in between shares the next one.
-const SPACING: Duration = Duration::from_millis(4);
-
 /// Asks for syncs and counts them. Dropping it ends the thread, and only then lets go of the log.
 pub(super) struct Syncer {
     waiters: Option<SyncSender<Waiter>>,
     thread: Option<JoinHandle<()>>,
     count: Arc<AtomicU64>,
-    /// Number of the last batch handed to the log.
-    applied: Arc<AtomicU64>,
-}
-
-/// Beside the log: the number of the last batch that was synced. It is written after the sync, so it never promises
-/// more than the disk holds.
-const PROMISE: &str = "synced";
-
-/// What an earlier run knew to be on disk; 0 for a new store.
-pub(super) fn promised(directory: &Path) -> std::io::Result<u64> {
-    match std::fs::read(directory.join(PROMISE)) {
-        Ok(bytes) => Ok(bytes.try_into().map_or(0, u64::from_be_bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(error),
-    }
 }
 
 impl Drop for Syncer {
@@ -59,22 +46,14 @@ impl Drop for Syncer {
 }
 
 impl Syncer {
-    pub(super) fn start(tree: sled::Tree, directory: &Path) -> std::io::Result<Self> {
-        // A handle of our own: fdatasync is about the file, not about who wrote.
-        let log = File::options().append(true).open(super::log_file(directory))?;
-        let promise =
-            File::options().write(true).create(true).truncate(false).open(directory.join(PROMISE))?;
+    pub(super) fn start(ledger: Arc<Ledger>, directory: &Path) -> std::io::Result<Self> {
         let (waiters, queue) = sync_channel(QUEUE);
         let count = Arc::new(AtomicU64::new(0));
-        let applied = Arc::new(AtomicU64::new(0));
-        let work = Work { tree, log, promise, applied: applied.clone(), count: count.clone() };
+        let work = Work { ledger, reopening: None, count: count.clone() };
+        let name = format!("store {}", directory.display());
+        tracing::debug!(name, "the store is open");
         let thread = std::thread::Builder::new().name("store-sync".into()).spawn(move || work.run(&queue))?;
-        Ok(Self { waiters: Some(waiters), thread: Some(thread), count, applied })
-    }
-
-    /// A batch is in the log; the next sync covers it.
-    pub(super) fn applied(&self, sequence: u64) {
-        self.applied.store(sequence, Ordering::Release);
+        Ok(Self { waiters: Some(waiters), thread: Some(thread), count })
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -106,43 +85,73 @@ impl Syncer {
     }
 }
 
+/// When a store that failed is opened next, and how long is waited after that.
+struct Reopening {
+    at: Instant,
+    pause: Duration,
+}
+
 /// What the thread works with.
 struct Work {
-    tree: sled::Tree,
-    log: File,
-    promise: File,
-    applied: Arc<AtomicU64>,
+    ledger: Arc<Ledger>,
+    reopening: Option<Reopening>,
     count: Arc<AtomicU64>,
 }
 
 impl Work {
-    fn run(&self, queue: &Receiver<Waiter>) {
+    fn run(mut self, queue: &Receiver<Waiter>) {
         let mut last = Instant::now();
-        while let Ok(first) = queue.recv() {
-            let mut waiting = vec![first];
-            std::thread::sleep((last + SPACING).saturating_duration_since(Instant::now()));
-            gather(queue, &mut waiting);
-            let result = self.sync();
-            last = Instant::now();
-            self.count.fetch_add(1, Ordering::Relaxed);
-            for waiter in waiting {
-                (waiter.done)(result.clone());
+        loop {
+            match queue.recv_timeout(self.idle()) {
+                Ok(first) => {
+                    let mut waiting = vec![first];
+                    std::thread::sleep((last + SPACING).saturating_duration_since(Instant::now()));
+                    gather(queue, &mut waiting);
+                    let result = self.ledger.sync();
+                    last = Instant::now();
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                    for waiter in waiting {
+                        (waiter.done)(result.clone());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.ledger.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.mend();
         }
     }
 
-    fn sync(&self) -> Result<(), StorageError> {
-        let sequence = self.applied.load(Ordering::Acquire);
-        self.tree.flush().map_err(|error| StorageError(error.to_string()))?;
-        let synced =
-            self.log.sync_data().and_then(|()| self.promise.write_all_at(&sequence.to_be_bytes(), 0));
-        synced.map_err(|error| StorageError(error.to_string()))
+    fn idle(&self) -> Duration {
+        let due = self.reopening.as_ref().map(|next| next.at.saturating_duration_since(Instant::now()));
+        due.map_or(LOOK, |due| due.min(LOOK))
+    }
+
+    /// Opens a store that failed, when its time has come.
+    fn mend(&mut self) {
+        if self.ledger.failure().is_none() {
+            self.reopening = None;
+            return;
+        }
+        let [first, longest] = REOPEN;
+        let now = Instant::now();
+        let next = self.reopening.get_or_insert(Reopening { at: now + first, pause: first });
+        if now < next.at {
+            return;
+        }
+        match self.ledger.reopen() {
+            Ok(()) => self.reopening = None,
+            Err(error) => {
+                tracing::warn!(%error, "the store does not work yet");
+                next.pause = (next.pause * 2).min(longest);
+                next.at = Instant::now() + next.pause;
+            }
+        }
     }
 }
 
 /// Takes everybody who waits already; without anybody urgent, also who comes in the next moment.
 fn gather(queue: &Receiver<Waiter>, waiting: &mut Vec<Waiter>) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + COMPANY;
     loop {
         while let Ok(waiter) = queue.try_recv() {
             waiting.push(waiter);

@@ -1,0 +1,65 @@
+//! Why the disk failed, in words for whoever runs the bridge, and whether it works again.
+
+use std::io::{Error, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::log_file;
+
+/// As much must fit before the store is opened anew: a segment of its log and something beside it.
+const PROBE: usize = 1024 * 1024;
+
+/// What a library's error says of the disk.
+pub(super) fn describe(error: &sled::Error) -> String {
+    match error {
+        sled::Error::Io(source) => describe_io(source),
+        other => other.to_string(),
+    }
+}
+
+pub(super) fn describe_io(error: &Error) -> String {
+    let known = match error.kind() {
+        ErrorKind::StorageFull => "the disk is full",
+        ErrorKind::QuotaExceeded => "the disk quota is used up",
+        ErrorKind::ReadOnlyFilesystem => "the disk can only be read",
+        ErrorKind::FileTooLarge => "a file may not grow any further (a limit on the size of files)",
+        ErrorKind::NotFound => "the store's directory is gone",
+        ErrorKind::PermissionDenied => "the store may not be written by the user that runs the bridge",
+        _ => return format!("the disk reports an error: {error}"),
+    };
+    format!("{known} ({error})")
+}
+
+/// Whether the store's directory takes as much as an opening needs; the reason when it does not.
+///
+/// # Errors
+/// The disk's own, or that the log is not there.
+pub(super) fn probe(directory: &Path) -> Result<(), Error> {
+    if !log_file(directory).exists() {
+        return Err(Error::from(ErrorKind::NotFound));
+    }
+    let path = probe_file(directory);
+    let tried = std::fs::File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0; PROBE])?;
+        file.sync_all()
+    });
+    let removed = std::fs::remove_file(&path);
+    tried.and(removed)
+}
+
+fn probe_file(directory: &Path) -> PathBuf {
+    directory.join("probe.part")
+}
+
+/// Whether the log that is open is still the one under its name: files can be written long after their directory has gone.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when it is not.
+pub(super) fn is_in_place(directory: &Path, log: &std::fs::File) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt;
+    let named = std::fs::metadata(log_file(directory))?;
+    let open = log.metadata()?;
+    if (named.dev(), named.ino()) == (open.dev(), open.ino()) {
+        return Ok(());
+    }
+    Err(Error::from(ErrorKind::NotFound))
+}

@@ -1,0 +1,258 @@
+//! What is on the disk, what is on its way there, and whether the disk works.
+//!
+//! Every batch is kept until the disk has it. After the first failure nothing more is taken but what nobody waits for; when
+//! the disk works again, the database is opened anew and gets everything that it may lack, in order. Whoever was told of a
+//! failure does not know whether the batch is there: it may be, now or later. Refuses to know when it is tried: that is
+//! `sync.rs`.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use tokio::sync::watch;
+
+use super::engine::{Changes, Engine};
+use super::{SealingKey, StoreError, fault};
+use crate::bridge::ports::{Row, StorageError, Table, Urgency};
+
+/// Bytes of changes that nobody waits for, kept while the disk fails; beyond, they are refused like all others.
+const MAX_KEPT: usize = 16 * 1024 * 1024;
+/// Beside the log: the number of the last batch that was synced. It is written after the sync, so it never promises
+/// more than the disk holds.
+const PROMISE: &str = "synced";
+
+/// Why the disk does not take anything; `None` while it does.
+pub type Health = Option<Arc<str>>;
+
+/// A database and the files beside it.
+struct Opened {
+    engine: Engine,
+    /// A handle of our own: fdatasync is about the file, not about who wrote.
+    log: File,
+    promise: File,
+}
+
+impl Opened {
+    fn open(
+        directory: &Path,
+        sealing: SealingKey,
+        promised: u64,
+        must_exist: bool,
+    ) -> Result<Self, StoreError> {
+        let unusable = |source| StoreError::Unusable { directory: directory.to_owned(), source };
+        let promised = promised.max(read_promise(directory).map_err(unusable)?);
+        let engine = Engine::open(directory, sealing, promised, must_exist)?;
+        let log = File::options().append(true).open(super::log_file(directory)).map_err(unusable)?;
+        let promise = File::options().write(true).create(true).truncate(false).open(directory.join(PROMISE));
+        Ok(Self { engine, log, promise: promise.map_err(unusable)? })
+    }
+
+    /// Everything up to this batch is on disk when this returns.
+    fn sync(&self, directory: &Path, sequence: u64) -> Result<(), StorageError> {
+        self.engine.flush()?;
+        let synced = self.log.sync_data().and_then(|()| fault::is_in_place(directory, &self.log));
+        let promised = synced.and_then(|()| self.promise.write_all_at(&sequence.to_be_bytes(), 0));
+        promised.map_err(|error| StorageError(fault::describe_io(&error)))
+    }
+}
+
+/// What an earlier run knew to be on disk; 0 for a new store.
+fn read_promise(directory: &Path) -> std::io::Result<u64> {
+    match std::fs::read(directory.join(PROMISE)) {
+        Ok(bytes) => Ok(bytes.try_into().map_or(0, u64::from_be_bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// Number of the last batch handed to the log.
+    sequence: u64,
+    /// Number of the last batch that is on disk.
+    synced: u64,
+    /// Batches that may not be on disk, with their numbers.
+    unsynced: VecDeque<(u64, Changes)>,
+    bytes: usize,
+    failed: Health,
+}
+
+impl State {
+    fn keep(&mut self, number: u64, changes: Changes) {
+        self.bytes += size(&changes);
+        self.unsynced.push_back((number, changes));
+    }
+
+    fn synced_up_to(&mut self, number: u64) {
+        self.synced = number;
+        while self.unsynced.front().is_some_and(|(first, _)| *first <= number) {
+            let gone = self.unsynced.pop_front();
+            self.bytes -= gone.map_or(0, |(_, changes)| size(&changes));
+        }
+    }
+}
+
+fn size(changes: &Changes) -> usize {
+    changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+}
+
+pub(super) struct Ledger {
+    directory: PathBuf,
+    sealing: SealingKey,
+    /// Empty only while and after a new opening failed. Taken before `state` by whoever opens anew, behind it by whoever
+    /// writes; these two never meet, since nothing is written once `failed` is set.
+    opened: RwLock<Option<Opened>>,
+    state: Mutex<State>,
+    health: watch::Sender<Health>,
+}
+
+impl Ledger {
+    pub(super) fn open(directory: &Path, sealing: SealingKey, must_exist: bool) -> Result<Self, StoreError> {
+        let opened = Opened::open(directory, sealing.clone(), 0, must_exist)?;
+        let sequence = opened.engine.sequence().map_err(|error| StoreError::damaged(directory, error.0))?;
+        let state = State { sequence, ..State::default() };
+        Ok(Self {
+            directory: directory.to_owned(),
+            sealing,
+            opened: RwLock::new(Some(opened)),
+            state: Mutex::new(state),
+            health: watch::Sender::new(None),
+        })
+    }
+
+    pub(super) fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that holds the lock panics: sled is called in a guarded way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn opened(&self) -> RwLockReadGuard<'_, Option<Opened>> {
+        self.opened.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failure(&self) -> Health {
+        self.state().failed.clone()
+    }
+
+    /// From now on nothing is taken.
+    fn fail(&self, state: &mut State, error: &StorageError) {
+        if state.failed.is_none() {
+            let reason: Arc<str> = error.0.as_str().into();
+            tracing::error!(%reason, directory = %self.directory.display(), "the store failed: nothing is taken until it works again");
+            state.failed = Some(reason.clone());
+            self.health.send_replace(Some(reason));
+        }
+    }
+
+    /// Makes changes visible to readers; the next sync covers them.
+    pub(super) fn apply(&self, changes: Changes, urgency: Urgency) -> Result<(), StorageError> {
+        let mut state = self.state();
+        if let Some(reason) = state.failed.clone() {
+            if urgency == Urgency::Soon && state.bytes + size(&changes) <= MAX_KEPT {
+                let number = state.sequence;
+                state.keep(number, changes);
+            }
+            return Err(StorageError(reason.to_string()));
+        }
+        let number = state.sequence + 1;
+        let applied = match &*self.opened() {
+            Some(opened) => opened.engine.apply(&changes, number),
+            None => Err(StorageError("the store is closed".into())),
+        };
+        state.sequence = number;
+        state.keep(number, changes);
+        applied.inspect_err(|error| self.fail(&mut state, error))
+    }
+
+    /// Everything applied before this call is on disk when this returns.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
+        let number = {
+            let state = self.state();
+            if let Some(reason) = &state.failed {
+                return Err(StorageError(reason.to_string()));
+            }
+            state.sequence
+        };
+        let synced = match &*self.opened() {
+            Some(opened) => opened.sync(&self.directory, number),
+            None => Err(StorageError("the store is closed".into())),
+        };
+        let mut state = self.state();
+        match synced {
+            Ok(()) => state.synced_up_to(number),
+            Err(ref error) => self.fail(&mut state, error),
+        }
+        synced
+    }
+
+    /// Notices a store that went away while nothing was written.
+    pub(super) fn look(&self) {
+        let gone = match &*self.opened() {
+            Some(opened) => fault::is_in_place(&self.directory, &opened.log),
+            None => Ok(()),
+        };
+        if let Err(error) = gone {
+            self.fail(&mut self.state(), &StorageError(fault::describe_io(&error)));
+        }
+    }
+
+    /// Opens the database anew and writes what it may lack. While the disk takes nothing the old one is kept for readers.
+    pub(super) fn reopen(&self) -> Result<(), StoreError> {
+        let failed = |error: StorageError| StoreError::Failed(error.0);
+        let probed = fault::probe(&self.directory);
+        probed.map_err(|error| StoreError::Failed(fault::describe_io(&error)))?;
+        let promised = self.state().synced;
+        let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        let old = slot.take();
+        // sled breaks off when it cannot write as it is closed, and what it could not write is kept here.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(old)));
+        let opened = slot.insert(Opened::open(&self.directory, self.sealing.clone(), promised, true)?);
+        let mut state = self.state();
+        let mut number = opened.engine.sequence().map_err(failed)?;
+        for (kept, changes) in &mut state.unsynced {
+            number += 1;
+            *kept = number;
+            opened.engine.apply(changes, number).map_err(failed)?;
+        }
+        opened.sync(&self.directory, number).map_err(failed)?;
+        state.sequence = number;
+        state.synced_up_to(number);
+        state.failed = None;
+        drop(state);
+        tracing::info!(directory = %self.directory.display(), "the store works again");
+        self.health.send_replace(None);
+        Ok(())
+    }
+
+    pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with(|engine| engine.read(full))
+    }
+
+    pub(super) fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Row>, StorageError> {
+        self.with(|engine| engine.scan(table, prefix, after, limit))
+    }
+
+    fn with<T>(&self, read: impl FnOnce(&Engine) -> Result<T, StorageError>) -> Result<T, StorageError> {
+        match &*self.opened() {
+            Some(opened) => read(&opened.engine),
+            None => Err(StorageError("the store is closed until the disk works again".into())),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> usize {
+        self.opened().as_ref().map_or(0, |opened| opened.engine.rows())
+    }
+}
