@@ -3,12 +3,13 @@
 //! | module | knows | may use |
 //! |---|---|---|
 //! | [`msn`] | the protocol: bytes, commands, sessions, without sockets or clock | nothing of ours |
-//! | [`bridge`] | logins, portals, ghosts, the journal; no network | nothing of ours |
-//! | [`store`] | the disk: implements the core's storage | `bridge` |
-//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels` |
-//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels` |
-//! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge` |
+//! | [`bridge`] | logins, portals, ghosts, the journal; no network | `retry` |
+//! | [`store`] | the disk: implements the core's storage | `bridge`, `retry` |
+//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels`, `retry` |
+//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry` |
+//! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `retry` |
 //! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge` |
+//! | [`retry`] | pauses between attempts | nothing of ours |
 //! | [`pixels`] | pictures made smaller, within bounds | nothing of ours |
 //! | [`service`] | the embedded MSN service | `msn` |
 //! | [`config`] | every key and its limits | the parts' own settings |
@@ -39,5 +40,6 @@ pub mod links;
 pub mod matrix;
 pub mod msn;
 pub mod pixels;
+pub mod retry;
 pub mod service;
 pub mod store;

@@ -36,6 +36,27 @@ struct State {
     next: u64,
     transactions: Memory,
     items: Memory,
+    /// A write failed: what is on disk may be more than is known here.
+    is_stale: bool,
+}
+
+impl State {
+    fn load(storage: &dyn Storage, leg: Leg) -> Result<Self, BridgeError> {
+        let kind = leg as u8 * 2;
+        let mut next = 0;
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let rows = storage.scan(Table::Inbox, leg.as_str().as_bytes(), after.as_deref(), 256)?;
+            let Some((key, _)) = rows.last() else { break };
+            next = key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) + 1;
+            after = Some(key.clone());
+        }
+        let transactions = Memory::load(storage, kind)?;
+        let items = Memory::load(storage, kind + 1)?;
+        // Numbers of items that were read and removed are not used again.
+        let next = next.max(items.next);
+        Ok(Self { next, transactions, items, is_stale: false })
+    }
 }
 
 /// A bounded memory of digests, on disk as a ring of keys.
@@ -101,20 +122,7 @@ fn digest(parts: &[&str]) -> [u8; 32] {
 
 impl Inbox {
     pub fn open(storage: Arc<dyn Storage>, leg: Leg) -> Result<Self, BridgeError> {
-        let kind = leg as u8 * 2;
-        let mut next = 0;
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let rows = storage.scan(Table::Inbox, leg.as_str().as_bytes(), after.as_deref(), 256)?;
-            let Some((key, _)) = rows.last() else { break };
-            next = key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes)) + 1;
-            after = Some(key.clone());
-        }
-        let transactions = Memory::load(&*storage, kind)?;
-        let items = Memory::load(&*storage, kind + 1)?;
-        // Numbers of items that were read and removed are not used again.
-        let next = next.max(items.next);
-        let state = Mutex::new(State { next, transactions, items });
+        let state = Mutex::new(State::load(&*storage, leg)?);
         Ok(Self { storage, leg, state, arrived: Notify::new() })
     }
 
@@ -123,6 +131,10 @@ impl Inbox {
         let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
         let whole = digest(&[&[transaction], &names[..]].concat());
         let mut state = self.state.lock().await;
+        if state.is_stale {
+            *state = State::load(&*self.storage, self.leg)?;
+            self.arrived.notify_one();
+        }
         if state.transactions.known.contains(&whole) {
             return Ok(0);
         }
@@ -144,7 +156,10 @@ impl Inbox {
         }
         // Held until everything is on disk: a repeat of this transaction waits here and is answered no sooner. Only
         // what is on disk counts as seen.
+        // Until then, or when this is given up in the middle, what was written is not known.
+        state.is_stale = true;
         self.storage.commit(batch, Urgency::Now).await?;
+        state.is_stale = false;
         let count = fresh.len();
         state.next += count as u64;
         state.transactions.remember(&[whole]);

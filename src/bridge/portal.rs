@@ -22,7 +22,10 @@ use super::ids::{Leg, PortalKey};
 use super::journal::{Cursors, Entry, Next};
 use super::link::{self, Links};
 use super::media::{File, Media};
-use super::ports::{Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency};
+use super::ports::{
+    Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency, disk_retry,
+    until_it_works,
+};
 use super::router::Reports;
 use leg::LegQueue;
 
@@ -117,7 +120,8 @@ impl Portal {
             if let Err(error) = result {
                 // The entry stays where it is; the disk is given a moment.
                 tracing::error!(%error, "the journal could not be written");
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                let around = &self.around;
+                until_it_works(&*around.storage, &*around.heartbeat, &mut disk_retry()).await;
             }
         }
         self.stop(&mut mailbox).await;
@@ -168,9 +172,10 @@ impl Portal {
 
     /// Writes a batch, however long the disk takes: what was said is in no other place. Nothing more is taken meanwhile.
     async fn write_down(&self, batch: Batch) {
-        while let Err(error) = self.around.storage.commit(batch.clone(), Urgency::Now).await {
+        let (around, mut retry) = (&self.around, disk_retry());
+        while let Err(error) = around.storage.commit(batch.clone(), Urgency::Now).await {
             tracing::error!(%error, "the journal could not be written, trying again");
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            until_it_works(&*around.storage, &*around.heartbeat, &mut retry).await;
         }
     }
 

@@ -10,6 +10,7 @@ use super::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Pictu
 use super::ids::{EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
 use super::login::Credentials;
 use super::media::File;
+use crate::retry::Retry;
 
 /// One entry on its way to one leg.
 #[derive(Debug, Clone)]
@@ -278,6 +279,12 @@ pub trait Network: Send + Sync {
     /// Keeps one session for a login from now on. A second call replaces the credentials and tries at once.
     fn connect(&self, login: LoginId, credentials: Credentials);
 
+    /// Ends every session, and makes none until [`Network::resume`]: nothing that comes could be kept.
+    fn suspend(&self);
+
+    /// Sessions are made again for whoever is connected from now on.
+    fn resume(&self);
+
     /// Ends a login's session.
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()>;
 
@@ -423,6 +430,25 @@ pub trait Storage: Send + Sync {
     /// Resolves when changes are taken, at once unless the disk failed.
     fn works(&self) -> BoxFuture<'static, ()> {
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// Pauses between attempts to write to a disk that failed.
+pub(super) fn disk_retry() -> Retry {
+    Retry::new(Duration::from_millis(200), Duration::from_secs(2))
+}
+
+/// Waits for a disk that failed, a moment at least; whoever waits is alive, and says so.
+pub(super) async fn until_it_works(
+    storage: &dyn Storage,
+    heartbeat: &(dyn Fn() + Send + Sync),
+    retry: &mut Retry,
+) {
+    retry.pause().await;
+    let works = storage.works();
+    tokio::pin!(works);
+    while tokio::time::timeout(Duration::from_secs(1), &mut works).await.is_err() {
+        heartbeat();
     }
 }
 

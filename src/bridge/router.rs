@@ -28,7 +28,9 @@ use super::link::Links;
 use super::login::Login;
 use super::media::Media;
 use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
-use super::ports::{Batch, Content, Frontend, Network, Permissions, Storage, Table};
+use super::ports::{
+    Batch, Content, Frontend, Network, Permissions, Storage, Table, disk_retry, until_it_works,
+};
 use super::presence::Presences;
 use super::record::PortalRecord;
 use commands::Finished;
@@ -70,7 +72,7 @@ pub struct BridgeHandle {
 }
 
 /// What the router is told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Input {
     Remote(RemoteEvent),
     /// Something from a frontend that has no inbox.
@@ -81,6 +83,8 @@ pub(super) enum Input {
         with: Batch,
     },
     LegUp(Leg),
+    /// The disk had failed, and works again.
+    Recovered,
     /// A login from the configuration.
     Configured(Box<Login>),
     /// A portal from the configuration.
@@ -101,6 +105,11 @@ impl BridgeHandle {
     /// What held this leg may be over, in every portal.
     pub async fn leg_up(&self, leg: Leg) -> Result<(), BridgeError> {
         self.send(Input::LegUp(leg)).await
+    }
+
+    /// The disk had failed and works again: whoever left comes back.
+    pub async fn recovered(&self) -> Result<(), BridgeError> {
+        self.send(Input::Recovered).await
     }
 
     /// A login that the configuration asks for.
@@ -212,9 +221,7 @@ impl Router {
                 router.open(&record.key)?;
             }
         }
-        for login in router.logins.values().filter(|login| login.signed_out.is_none()) {
-            router.setup.network.connect(login.id.clone(), login.credentials());
-        }
+        router.connect_all();
         Ok(router)
     }
 
@@ -224,7 +231,7 @@ impl Router {
         loop {
             let result = tokio::select! {
                 event = events.recv() => match event {
-                    Some(input) => self.take(input).await,
+                    Some(input) => self.take_surely(input).await,
                     None => break,
                 },
                 Some(failure) = self.failures.recv() => self.tell_of_failure(&failure).await,
@@ -243,8 +250,23 @@ impl Router {
         // Events that were brought already are written down before the portals stop listening.
         events.close();
         while let Some(input) = events.recv().await {
-            if let Err(error) = self.take(input).await {
+            if let Err(error) = self.take_surely(input).await {
                 tracing::error!(%error, "an event was lost while stopping");
+            }
+        }
+    }
+
+    /// Acts on an input, however long the disk takes: what it says is in no other place. Nothing more is taken meanwhile.
+    async fn take_surely(&mut self, input: Input) -> Result<(), BridgeError> {
+        let mut retry = disk_retry();
+        loop {
+            match self.take(input.clone()).await {
+                Err(BridgeError::Storage(error)) => {
+                    tracing::error!(%error, "the bridge could not act on an event, trying again");
+                    let setup = &self.setup;
+                    until_it_works(&*setup.storage, &*setup.heartbeat, &mut retry).await;
+                }
+                result => return result,
             }
         }
     }
@@ -255,6 +277,7 @@ impl Router {
             Input::Local(event) => self.local(event, Batch::default()).await,
             Input::Item { event, with } => self.local(event, with).await,
             Input::LegUp(leg) => self.release(leg, |_| true).await,
+            Input::Recovered => self.recovered().await,
             Input::Configured(login) => self.configured(*login).await,
             Input::Open(portal) => self.open(&portal).map(drop),
         }

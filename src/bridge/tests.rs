@@ -1,7 +1,7 @@
 //! The core on a store in memory, which fails when told to: a fault that a real disk cannot be made to show here.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -17,6 +17,8 @@ struct Memory {
     rows: Mutex<Rows>,
     /// So many commits fail before one succeeds.
     failures: AtomicUsize,
+    /// Whether what failed is there all the same, as after a sync that failed.
+    keeps_failed: AtomicBool,
 }
 
 impl Storage for Memory {
@@ -40,8 +42,9 @@ impl Storage for Memory {
     fn commit(&self, batch: Batch, _urgency: Urgency) -> BoxFuture<'static, Result<(), StorageError>> {
         let failing =
             self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
-        if failing {
-            return Box::pin(std::future::ready(Err(StorageError("the disk is full".into()))));
+        let failure = || Err(StorageError("the disk is full".into()));
+        if failing && !self.keeps_failed.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(failure()));
         }
         let mut rows = self.rows.lock().unwrap();
         for write in batch.0 {
@@ -51,7 +54,7 @@ impl Storage for Memory {
                 None => drop(rows.remove(&key)),
             }
         }
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(if failing { failure() } else { Ok(()) }))
     }
 }
 
@@ -71,6 +74,21 @@ async fn what_was_not_written_down_does_not_count_as_seen() {
     assert!(inbox.accept("1", vec![item("a"), item("b")]).await.is_err());
     assert_eq!(inbox.accept("1", vec![item("a"), item("b")]).await.unwrap(), 2);
     assert_eq!(inbox.read(None, 10).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn fault_28_what_is_on_disk_although_its_writing_failed_is_not_taken_twice() {
+    let storage = Arc::new(Memory::default());
+    let inbox = inbox(&storage);
+    storage.keeps_failed.store(true, Ordering::SeqCst);
+    storage.failures.store(1, Ordering::SeqCst);
+    assert!(inbox.accept("1", vec![item("a"), item("b")]).await.is_err(), "it is not acknowledged");
+    // The homeserver repeats it, alone or with more; other transactions come between.
+    assert_eq!(inbox.accept("2", vec![item("c")]).await.unwrap(), 1);
+    assert_eq!(inbox.accept("1", vec![item("a"), item("b")]).await.unwrap(), 0);
+    assert_eq!(inbox.accept("3", vec![item("b"), item("d")]).await.unwrap(), 1);
+    let raw: Vec<Vec<u8>> = inbox.read(None, 10).unwrap().into_iter().map(|(_, raw)| raw).collect();
+    assert_eq!(raw, [b"a".to_vec(), b"b".to_vec(), b"c".to_vec(), b"d".to_vec()]);
 }
 
 #[tokio::test]

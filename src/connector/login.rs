@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +19,7 @@ use crate::bridge::login::Credentials;
 use crate::bridge::ports::{ContactLine, Request};
 use crate::msn::command::SignOut;
 use crate::msn::session::SessionError;
+use crate::retry::Retry;
 
 /// A session that lived this long has earned a quick reconnect.
 const STABLE: Duration = Duration::from_secs(60);
@@ -86,9 +86,8 @@ pub(super) struct LoginTask {
     why_down: String,
 }
 
-fn backoff() -> ExponentialBackoff {
-    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
-    delays.with_min_delay(Duration::from_secs(1)).with_max_delay(Duration::from_secs(120)).build()
+fn backoff() -> Retry {
+    Retry::new(Duration::from_secs(1), Duration::from_secs(120))
 }
 
 impl LoginTask {
@@ -153,7 +152,7 @@ impl LoginTask {
             } else {
                 self.why_down = format!("MSN is not reachable now: {reason}");
                 self.tell(RemoteKind::State(ConnectionState::Waiting { reason })).await;
-                let delay = delays.next().unwrap_or(Duration::from_secs(120));
+                let delay = delays.next_pause();
                 self.wait(Some(delay.max(asked_delay(&error)))).await
             };
             if !go_on {

@@ -33,6 +33,7 @@ mod voice;
 mod wink;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ struct Shared {
 pub struct MsnConnector {
     shared: Shared,
     logins: Mutex<HashMap<LoginId, LoginHandle>>,
+    /// Nobody is connected until this is over.
+    suspended: AtomicBool,
     /// Whose owners' pictures cannot be shown, and why.
     faceless: Mutex<HashMap<LoginId, String>>,
 }
@@ -110,7 +113,12 @@ impl MsnConnector {
         // Without the disk nothing works, and that is said elsewhere.
         let interrupted = Interrupted::load(&storage).unwrap_or_default();
         let shared = Shared { config, passport, dialler, bridge, storage, media, interrupted, tasks, cancel };
-        Ok(Self { shared, logins: Mutex::default(), faceless: Mutex::default() })
+        Ok(Self {
+            shared,
+            logins: Mutex::default(),
+            suspended: AtomicBool::new(false),
+            faceless: Mutex::default(),
+        })
     }
 
     fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, LoginHandle>> {
@@ -253,6 +261,9 @@ impl Network for MsnConnector {
 
     fn connect(&self, login: LoginId, credentials: Credentials) {
         let mut logins = self.logins();
+        if self.suspended.load(Ordering::Acquire) {
+            return;
+        }
         if let Some(handle) = logins.get(&login).filter(|handle| !handle.mailbox.is_closed()) {
             // A full mailbox belongs to a task that is busy signing in already.
             if handle.mailbox.try_send(Ask::Connect(credentials.clone())).is_ok() {
@@ -266,6 +277,16 @@ impl Network for MsnConnector {
         if let Some(old) = logins.insert(login, LoginHandle { mailbox, cancel }) {
             old.cancel.cancel();
         }
+    }
+
+    fn suspend(&self) {
+        let mut logins = self.logins();
+        self.suspended.store(true, Ordering::Release);
+        logins.drain().for_each(|(_, handle)| handle.cancel.cancel());
+    }
+
+    fn resume(&self) {
+        self.suspended.store(false, Ordering::Release);
     }
 
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()> {

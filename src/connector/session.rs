@@ -10,7 +10,7 @@ use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, picture, request};
-use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
+use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
 use crate::msn::gateway::Destination;
@@ -72,19 +72,19 @@ impl LoginTask {
             if is_http && matches!(driven, Err(End::Failed(_))) {
                 self.shared.dialler.gateway_failed();
             }
-            self.lose_sight(&pump).await;
+            let seen = seen(&pump);
+            if matches!(driven, Err(End::Stop | End::Again)) {
+                // Before the core is told, which may have no room: nobody is to believe that we are still there.
+                pump.machine.sign_out();
+                pump.close().await;
+            }
+            self.lose_sight(seen).await;
             match driven {
                 Ok(redirected) => {
                     tracing::info!(server = %redirected, "sent on to another server");
                     server = redirected;
                 }
-                Err(end) => {
-                    if matches!(end, End::Stop | End::Again) {
-                        pump.machine.sign_out();
-                        pump.close().await;
-                    }
-                    return end;
-                }
+                Err(end) => return end,
             }
         }
         let error: SessionError = LoginFailure::TooManyRedirects(MAX_HOPS).into();
@@ -92,10 +92,8 @@ impl LoginTask {
     }
 
     /// Without a session nothing is known of anybody any more. Told also by a login that is being ended.
-    async fn lose_sight(&self, pump: &Pump<NotificationSession>) {
-        let seen = |c: &&Contact| c.lists.has(ListKind::Forward) || c.status != Status::Offline;
-        for contact in pump.machine.roster().contacts().filter(seen) {
-            let ghost = convert::ghost(&contact.email, &contact.name);
+    async fn lose_sight(&self, seen: Vec<Ghost>) {
+        for ghost in seen {
             let event = RemoteEvent { login: self.login.clone(), kind: RemoteKind::PresenceLost(ghost) };
             if self.shared.bridge.remote(event).await.is_err() {
                 return;
@@ -408,6 +406,13 @@ impl LoginTask {
         self.calls.insert(conversation.clone(), call.clone());
         Ok(call)
     }
+}
+
+/// Whom the session showed something of.
+fn seen(pump: &Pump<NotificationSession>) -> Vec<Ghost> {
+    let seen = |c: &&Contact| c.lists.has(ListKind::Forward) || c.status != Status::Offline;
+    let contacts = pump.machine.roster().contacts().filter(seen);
+    contacts.map(|contact| convert::ghost(&contact.email, &contact.name)).collect()
 }
 
 /// Answers to what we asked prove less than what comes by itself.

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use backon::{ExponentialBuilder, Retryable};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::disk::Disk;
+use super::notify::Status;
 use super::sharing::Sharing;
 use super::watch::Heartbeat;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
@@ -22,7 +23,8 @@ use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
 use crate::matrix::{Appservice, Homeserver, MatrixFrontend, file_rooms, show_presence};
-use crate::store::{MediaDirectory, SealingKey, Store, sweep_media};
+use crate::retry::Retry;
+use crate::store::{MediaDirectory, SealingKey, Store, is_store, sweep_media};
 
 /// Typing notices and receipts of Matrix users on their way; more are dropped.
 const TYPING: usize = 64;
@@ -40,21 +42,32 @@ pub(super) struct Running {
     pub(super) core_tasks: TaskTracker,
     /// Cancelled when the core broke off.
     pub(super) broken: CancellationToken,
+    /// What the service manager is told.
+    pub(super) status: Arc<Status>,
     /// Notified when the homeserver has called.
     pub(super) pinged: Arc<tokio::sync::Notify>,
+    /// Notified when the homeserver should be asked for what it holds back.
+    pub(super) ask_homeserver: Arc<tokio::sync::Notify>,
 }
 
 /// Opens the store; a new one gets a new key.
 pub(super) fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, SealingKey)> {
     let section = &config.store;
     // A directory alone is no store: somebody may have made it for us.
-    let is_new = !section.directory.join("db").exists() && !section.key_file.exists();
-    std::fs::create_dir_all(&section.directory)
-        .with_context(|| format!("store.directory: cannot create {}", section.directory.display()))?;
-    let key =
-        if is_new { SealingKey::create(&section.key_file) } else { SealingKey::load(&section.key_file) }?;
-    let store = Store::open(&section.directory, key.clone())?;
-    Ok((Arc::new(store), key))
+    let (directory, key_file) = (&section.directory, &section.key_file);
+    if is_store(directory) || key_file.exists() {
+        let key = SealingKey::load(key_file)?;
+        return Ok((Arc::new(Store::open_existing(directory, key.clone())?), key));
+    }
+    let key = SealingKey::create(key_file)?;
+    match Store::open(directory, key.clone()) {
+        Ok(store) => Ok((Arc::new(store), key)),
+        Err(error) => {
+            // Nothing is sealed with it, and beside it a store would be missed.
+            let _ = std::fs::remove_file(key_file);
+            Err(error.into())
+        }
+    }
 }
 
 /// Where files are kept on their way.
@@ -66,11 +79,18 @@ fn open_media(config: &Config) -> anyhow::Result<Arc<MediaDirectory>> {
 
 /// The homeserver's own limit counts too, as soon as it can be asked.
 async fn learn_limit(matrix: Arc<MatrixFrontend>, media: Arc<MediaDirectory>, cancel: CancellationToken) {
-    let ask = || async { matrix.upload_limit().await };
-    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
-    let asked = ask.retry(delays.with_max_delay(Duration::from_secs(120)));
+    let asked = async {
+        let mut retry = Retry::new(Duration::from_secs(1), Duration::from_secs(120));
+        loop {
+            match matrix.upload_limit().await {
+                Ok(limit) => return limit,
+                Err(error) => tracing::debug!(%error, "the homeserver does not say how large uploads may be"),
+            }
+            retry.pause().await;
+        }
+    };
     tokio::select! {
-        Ok(Some(bytes)) = asked => {
+        Some(bytes) = asked => {
             tracing::info!(bytes, "the homeserver takes uploads of this size");
             media.lower_limit(bytes);
         }
@@ -117,7 +137,7 @@ pub(super) async fn start(
     core_task.start(Setup {
         storage,
         network: network.clone(),
-        frontends,
+        frontends: frontends.clone(),
         inboxes: vec![inbox.clone()],
         permissions: Arc::new(checked.permissions.clone()),
         clock: Arc::new(time_of_day),
@@ -140,7 +160,20 @@ pub(super) async fn start(
         bridge.open(relay.portal.clone()).await?;
     }
 
-    let pinged = Arc::new(tokio::sync::Notify::new());
+    let (pinged, ask_homeserver) =
+        (Arc::new(tokio::sync::Notify::new()), Arc::new(tokio::sync::Notify::new()));
+    let status = Arc::new(Status::default());
+    let disk = Disk {
+        store: store.clone(),
+        network: network.clone(),
+        matrix: matrix.clone(),
+        frontends,
+        relays: checked.irc.relays.iter().map(|relay| relay.portal.clone()).collect(),
+        bridge: bridge.clone(),
+        status: status.clone(),
+        ask_homeserver: ask_homeserver.clone(),
+    };
+    intake_tasks.spawn(disk.run(intake.clone()));
     let typing = forward_signals(&matrix, network, bridge.clone(), &intake, &intake_tasks);
     let appservice = appservice(checked, inbox, typing, pinged.clone());
     listen(checked, appservice, &intake, &intake_tasks).await?;
@@ -151,7 +184,19 @@ pub(super) async fn start(
     intake_tasks.spawn(learn_limit(matrix.clone(), media.clone(), intake.clone()));
     intake_tasks.spawn(sweep_media(media, store.clone(), intake.clone()));
     intake_tasks.spawn(file_rooms(matrix.clone(), intake.clone()));
-    Ok(Running { bridge, matrix, store, intake, core, intake_tasks, core_tasks, broken, pinged })
+    Ok(Running {
+        bridge,
+        matrix,
+        store,
+        intake,
+        core,
+        intake_tasks,
+        core_tasks,
+        broken,
+        status,
+        pinged,
+        ask_homeserver,
+    })
 }
 
 async fn matrix(

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::config::{Checked, Config};
+use crate::store::StoreError;
 
 /// What one look found.
 pub(super) enum Finding {
@@ -111,7 +112,11 @@ fn store(config: &Config) -> Finding {
     if !was_there {
         let _ = std::fs::remove_dir(&section.directory); // looking makes nothing
     }
-    let has_store = section.directory.join("db").exists();
+    let has_store = crate::store::is_store(&section.directory);
+    if !has_store && section.key_file.exists() {
+        let missing = StoreError::Vanished { directory: section.directory.clone() };
+        return Finding::problem(missing.to_string(), "mount the disk or put the directory back");
+    }
     match crate::store::SealingKey::load(&section.key_file) {
         Err(error) if has_store || section.key_file.exists() => {
             Finding::problem(error.to_string(), "put back the key file that belongs to this store")

@@ -12,7 +12,11 @@ const QUIET: &str =
 pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());
     let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}")).context("log.filter")?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // A log that cannot be written, on a disk that is full, must not end whoever wanted to say so.
+        .log_internal_errors(false);
     let started = match section.json {
         true => subscriber.json().try_init(),
         false => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),

@@ -3,9 +3,11 @@
 mod args;
 mod build;
 mod check;
+mod disk;
 mod init;
 mod logging;
 mod notify;
+mod process;
 mod run;
 mod sharing;
 mod signals;
@@ -23,6 +25,7 @@ use args::{Args, Command};
 /// Runs what the arguments ask for.
 pub fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    process::hide();
     // Two libraries bring their own cryptography; one is chosen for the whole process.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // fails only when chosen already
     let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
@@ -38,11 +41,14 @@ async fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check => Ok(check::run(&args.config).await),
         Command::Service(options) => {
             logging::start(&crate::config::LogSection::default())?;
+            process::raise_descriptors();
             run::service(options).await
         }
         Command::Run => {
             let config = Config::load(&args.config)?;
             logging::start(&config.log)?;
+            process::raise_descriptors();
+            process::outlive_full_files().context("cannot listen for signals")?;
             run::bridge(config).await
         }
         Command::Export { file } => transfer::export(&Config::load(&args.config)?, &file),

@@ -11,12 +11,13 @@ use super::watch::Heartbeat;
 use super::{notify, signals, transfer};
 use crate::bridge::ids::Leg;
 use crate::config::{Checked, Config, MsnServer};
+use crate::retry::Retry;
 use crate::service::{AccountLine, HttpsConfig, Rules, Service, ServiceConfig, parse_accounts};
 
 /// systemd hears that the bridge is ready after this even if the homeserver has not called yet.
 const READY: Duration = Duration::from_secs(10);
-/// Pause between attempts to have the homeserver call.
-const PING: Duration = Duration::from_secs(5);
+/// Pauses between attempts to have the homeserver call.
+const PING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// Later pings: a homeserver that was down holds events back until it is asked.
 const PING_AGAIN: Duration = Duration::from_secs(30);
 /// An export that is due waits so long: after a start there is better to do, and a failed one is not repeated at once.
@@ -42,7 +43,16 @@ pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
         // Starting again takes up everything from the journal.
         () = broken.cancelled() => ExitCode::FAILURE,
     };
+    let health = running.store.health();
     stop(running).await;
+    let unwritten = health.borrow().clone();
+    let code = match unwritten {
+        Some(reason) => {
+            tracing::error!(%reason, "the disk still fails: what came from MSN and IRC since it does is lost");
+            ExitCode::FAILURE
+        }
+        None => code,
+    };
     if let Some(service) = embedded {
         service.stop().await;
     }
@@ -62,17 +72,22 @@ async fn stop(running: Running) {
         running.core_tasks.wait().await;
     };
     if tokio::time::timeout(GRACE, stopped).await.is_err() {
-        tracing::warn!("something did not stop in time; what it was doing is in the journal");
+        tracing::warn!(
+            "something did not stop in time; what it was doing is in the journal if the disk works"
+        );
     }
 }
 
 /// Has the homeserver call, until it does and then again and again: whenever it was away, what it holds back comes.
 fn keep_pinging(running: &Running, registration: String) {
     let (matrix, bridge, cancel) = (running.matrix.clone(), running.bridge.clone(), running.intake.clone());
-    let pinged = running.pinged.clone();
+    let (pinged, asked, status) =
+        (running.pinged.clone(), running.ask_homeserver.clone(), running.status.clone());
     running.intake_tasks.spawn(async move {
         let began = tokio::time::Instant::now();
-        let (mut ready, mut up) = (false, false);
+        let mut up = false;
+        let [shortest, longest] = PING;
+        let mut retry = Retry::new(shortest, longest);
         loop {
             let ping = tokio::select! {
                 ping = matrix.homeserver().ping(&registration) => ping,
@@ -83,26 +98,30 @@ fn keep_pinging(running: &Running, registration: String) {
                     up = true;
                     tracing::info!("the homeserver is reachable, both ways");
                     let _ = bridge.leg_up(Leg::Matrix).await; // the core may be stopping
-                    notify::ready("connected to the homeserver");
-                    ready = true;
+                    status.homeserver("connected to the homeserver", true);
+                    retry.reset();
                 }
                 Ok(_) => {}
                 Err(error) => {
                     up = false;
                     tracing::warn!(%error, "the homeserver did not call the bridge");
                     let waiting = format!("waiting for the homeserver: {error}");
-                    if !ready && began.elapsed() >= READY {
-                        notify::ready(&waiting);
-                        ready = true;
-                    } else {
-                        notify::status(&waiting);
-                    }
+                    status.homeserver(&waiting, began.elapsed() >= READY);
                 }
             }
-            let pause = if up { PING_AGAIN } else { PING };
+            let pause = async {
+                match up {
+                    // The homeserver calls as long as it is asked: that is no news.
+                    true => tokio::select! {
+                        () = tokio::time::sleep(PING_AGAIN) => {}
+                        () = asked.notified() => {}
+                    },
+                    // One that calls is there, though its answer was lost.
+                    false => retry.pause_unless(pinged.notified()).await,
+                }
+            };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = pinged.notified(), if !up => {}
+                () = pause => {}
                 () = cancel.cancelled() => return,
             }
         }

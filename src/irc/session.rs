@@ -6,7 +6,6 @@ mod handle;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::StreamExt;
 use irc::client::Client;
 use irc::client::prelude::{Command, Config, Message, Prefix, Response};
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::NetworkConfig;
 use super::nick::{self, DEFAULT_LENGTH};
 use super::pace::Pace;
+use crate::retry::Retry;
 use handle::Outcome;
 pub(super) use handle::{Ask, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
 
@@ -90,9 +90,8 @@ struct Flow {
     ask_away_at: Instant,
 }
 
-fn backoff() -> ExponentialBackoff {
-    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
-    delays.with_min_delay(Duration::from_secs(2)).with_max_delay(Duration::from_secs(300)).build()
+fn backoff() -> Retry {
+    Retry::new(Duration::from_secs(2), Duration::from_secs(300))
 }
 
 impl Session {
@@ -110,7 +109,7 @@ impl Session {
                 End::Lost(reason) => {
                     tracing::warn!(%reason, "the IRC connection was lost");
                     self.stand(Standing::Down { reason });
-                    delays.next().unwrap_or(Duration::from_secs(300))
+                    delays.next_pause()
                 }
                 End::Refused(reason) => {
                     tracing::warn!(%reason, "the IRC network refuses a connection");

@@ -3,6 +3,7 @@
 //! Knows Matrix rooms, events and the appservice protocol. Refuses to know MSN and IRC: it implements
 //! [`Frontend`] and speaks in the core's words. One matrix-sdk `Client` acts as every ghost.
 
+mod announce;
 mod appservice;
 mod config;
 mod deliver;
@@ -76,6 +77,8 @@ struct Known {
     troubles: HashMap<String, u32>,
     /// Where it is shown how far files are.
     progress: HashMap<String, (ruma::OwnedRoomId, ruma::OwnedEventId)>,
+    /// The rooms that people share with the bridge alone.
+    management: HashMap<OwnedUserId, ruma::OwnedRoomId>,
     /// The pictures of owners that were told of last.
     portraits: HashMap<OwnedUserId, String>,
 }

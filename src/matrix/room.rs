@@ -38,7 +38,11 @@ impl MatrixFrontend {
     pub(super) fn room_of(&self, portal: &PortalKey) -> Result<Option<OwnedRoomId>, DeliveryError> {
         let row = self.storage.read(Table::Rooms, &portal_row(portal)).map_err(storage_failed)?;
         let text = row.and_then(|row| String::from_utf8(row).ok());
-        Ok(text.and_then(|text| RoomId::parse(text).ok()))
+        let room = text.and_then(|text| RoomId::parse(text).ok());
+        if let (Some(user), Some(room)) = (portal.management_user(), &room) {
+            self.note_management(user.as_str(), room);
+        }
+        Ok(room)
     }
 
     /// The portal whose room this is.

@@ -26,7 +26,7 @@ pub(super) fn describe_io(error: &Error) -> String {
         ErrorKind::PermissionDenied => "the store may not be written by the user that runs the bridge",
         _ => return format!("the disk reports an error: {error}"),
     };
-    format!("{known} ({error})")
+    known.to_owned()
 }
 
 /// Whether the store's directory takes as much as an opening needs; the reason when it does not.

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use crate::bridge::ports::{StorageError, Urgency};
+use crate::retry::Retry;
 
 /// Waiters that may queue; each is a handful of words, and each is somebody who waits.
 const QUEUE: usize = 65_536;
@@ -21,8 +22,8 @@ const COMPANY: Duration = Duration::from_millis(200);
 const SPACING: Duration = Duration::from_millis(4);
 /// How often a store to which nothing is written is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Pauses between attempts to open a store that failed: they double from the first to the last.
-const REOPEN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(8)];
+/// Pauses between attempts to open a store that failed.
+const REOPEN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
 struct Waiter {
     urgency: Urgency,
@@ -88,7 +89,15 @@ impl Syncer {
 /// When a store that failed is opened next, and how long is waited after that.
 struct Reopening {
     at: Instant,
-    pause: Duration,
+    retry: Retry,
+}
+
+impl Reopening {
+    fn begin() -> Self {
+        let [first, longest] = REOPEN;
+        let mut retry = Retry::new(first, longest);
+        Self { at: Instant::now() + retry.next_pause(), retry }
+    }
 }
 
 /// What the thread works with.
@@ -132,18 +141,15 @@ impl Work {
             self.reopening = None;
             return;
         }
-        let [first, longest] = REOPEN;
-        let now = Instant::now();
-        let next = self.reopening.get_or_insert(Reopening { at: now + first, pause: first });
-        if now < next.at {
+        let next = self.reopening.get_or_insert_with(Reopening::begin);
+        if Instant::now() < next.at {
             return;
         }
         match self.ledger.reopen() {
             Ok(()) => self.reopening = None,
             Err(error) => {
                 tracing::warn!(%error, "the store does not work yet");
-                next.pause = (next.pause * 2).min(longest);
-                next.at = Instant::now() + next.pause;
+                next.at = Instant::now() + next.retry.next_pause();
             }
         }
     }

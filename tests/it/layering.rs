@@ -3,14 +3,15 @@
 use std::path::Path;
 
 /// A module and what it may use of ours, besides itself.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("msn", &[]),
-    ("bridge", &[]),
-    ("store", &["bridge"]),
+    ("retry", &[]),
+    ("bridge", &["retry"]),
+    ("store", &["bridge", "retry"]),
     ("pixels", &[]),
-    ("connector", &["msn", "bridge", "pixels"]),
-    ("matrix", &["bridge", "pixels"]),
-    ("irc", &["bridge"]),
+    ("connector", &["msn", "bridge", "pixels", "retry"]),
+    ("matrix", &["bridge", "pixels", "retry"]),
+    ("irc", &["bridge", "retry"]),
     ("links", &["bridge"]),
     ("service", &["msn"]),
     ("config", &["msn", "bridge", "connector", "matrix", "irc", "links", "service"]),

@@ -11,6 +11,7 @@ mod conformance;
 mod contacts;
 mod cuts;
 mod direct;
+mod disk;
 mod emoticons;
 mod features;
 mod files;

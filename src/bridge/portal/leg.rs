@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
 use super::PENDING_AFTER;
 use crate::bridge::ids::Leg;
 use crate::bridge::journal::{Entry, Origin};
+use crate::retry::Retry;
 
 /// A leg that is held is tried again after this even if nobody says that it is up.
 const HELD: Duration = Duration::from_secs(30);
 
-fn backoff() -> ExponentialBackoff {
-    let delays = ExponentialBuilder::new().with_jitter().without_max_times();
-    delays.with_min_delay(Duration::from_millis(500)).with_max_delay(Duration::from_secs(30)).build()
+fn backoff() -> Retry {
+    Retry::new(Duration::from_millis(500), Duration::from_secs(30))
 }
 
 /// The entry at the head of a leg and the one who waits for it.
@@ -31,7 +30,7 @@ pub(super) struct LegQueue {
     pub(super) leg: Leg,
     under_way: bool,
     retry_at: Option<Instant>,
-    delays: ExponentialBackoff,
+    delays: Retry,
     /// Whether an attempt that nobody saw the end of may have arrived: after a start, and after a failure.
     unconfirmed: bool,
     reason: String,
@@ -73,7 +72,7 @@ impl LegQueue {
     pub(super) fn succeeded(&mut self) {
         self.under_way = false;
         self.retry_at = None;
-        self.delays = backoff();
+        self.delays.reset();
         self.unconfirmed = false;
         self.waiting = None;
         self.missed = 0;
@@ -87,7 +86,7 @@ impl LegQueue {
     }
 
     pub(super) fn retry(&mut self, after: Option<Duration>, reason: &str) {
-        let delay = self.delays.next().unwrap_or(HELD);
+        let delay = self.delays.next_pause();
         self.wait(after.map_or(delay, |after| after.max(delay).min(Duration::from_secs(600))), reason);
     }
 
@@ -105,7 +104,7 @@ impl LegQueue {
     /// What held the leg may be over: try at once.
     pub(super) fn release(&mut self) {
         self.retry_at = None;
-        self.delays = backoff();
+        self.delays.reset();
     }
 
     /// Nothing is left to try; nobody waits.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Router;
 use crate::bridge::BridgeError;
 use crate::bridge::event::ConnectionState;
-use crate::bridge::ids::{Leg, LoginId};
+use crate::bridge::ids::{Leg, LoginId, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::ports::{Batch, Urgency};
 
@@ -118,6 +118,29 @@ impl Router {
             self.tell(&owner, text).await?;
         }
         Ok(())
+    }
+
+    /// The disk had failed: sessions are made anew, and what was held up goes.
+    pub(super) async fn recovered(&mut self) -> Result<(), BridgeError> {
+        self.connect_all();
+        for leg in Leg::ALL {
+            self.release(leg, |_| true).await?;
+        }
+        let mut owners: Vec<UserId> = self.logins.values().map(|login| login.owner.clone()).collect();
+        owners.sort();
+        owners.dedup();
+        let text = "The bridge's disk works again: what waited is on its way, and MSN is being connected.";
+        for owner in owners {
+            self.tell(&owner, text).await?;
+        }
+        Ok(())
+    }
+
+    /// One session for each login whose owner has not left it signed out.
+    pub(super) fn connect_all(&self) {
+        for login in self.logins.values().filter(|login| login.signed_out.is_none()) {
+            self.setup.network.connect(login.id.clone(), login.credentials());
+        }
     }
 
     pub(super) async fn store_login(&mut self, id: &LoginId) -> Result<(), BridgeError> {

@@ -31,7 +31,11 @@ async fn fault_28_a_store_whose_directory_went_away_takes_nothing_and_goes_on_wh
     let again = store.commit(put(Table::Journal, "later", b"3"), Urgency::Now).await;
     assert!(again.is_err(), "nothing is acknowledged");
     drop(store.commit(put(Table::Rooms, "unwaited", b"4"), Urgency::Soon));
-    assert_eq!(store.read(Table::Journal, b"before").unwrap().as_deref(), Some(&b"1"[..]), "it is still read");
+    assert_eq!(
+        store.read(Table::Journal, b"before").unwrap().as_deref(),
+        Some(&b"1"[..]),
+        "it is still read"
+    );
     std::fs::rename(&away, &here).unwrap();
     works(&store).await;
     for (table, name, value) in
