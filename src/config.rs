@@ -6,6 +6,7 @@
 mod checked;
 mod error;
 mod irc;
+mod offline;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use checked::{Checked, CheckedLogin, MsnServer, PermissionTable};
 pub use error::ConfigError;
+pub use offline::{HoldSection, OimSection};
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
 const ENVIRONMENT: &str = "MSNBRIDGE";
@@ -159,6 +161,12 @@ pub struct MsnSection {
     pub proxy_password: String,
     #[serde(default)]
     pub proxy_password_file: String,
+    #[serde(default = "default_offline")]
+    pub offline: String,
+    #[serde(default)]
+    pub hold: HoldSection,
+    #[serde(default)]
+    pub oim: OimSection,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -293,6 +301,10 @@ fn default_client_version() -> String {
 }
 fn default_locale() -> String {
     "0x0409".into()
+}
+
+fn default_offline() -> String {
+    "hold".into()
 }
 
 fn default_transport() -> String {

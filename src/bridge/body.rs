@@ -50,6 +50,9 @@ pub struct RichText {
     /// Whose words these are, where the message names somebody other than its author. A name for this message only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_as: Option<String>,
+    /// Left with the network while its receiver was away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_offline: bool,
 }
 
 /// A small picture in a text, in the place of its shortcut.
@@ -112,6 +115,17 @@ pub enum Body {
     Notice {
         text: String,
         about: Option<String>,
+    },
+    /// Said by the bridge itself, and changed as things change: what comes under the same id takes the place of what was
+    /// said before, where that can be done.
+    LiveNotice {
+        id: String,
+        text: String,
+        about: Option<String>,
+        /// Nothing was said under this id before.
+        is_first: bool,
+        /// Nothing more comes under this id.
+        is_last: bool,
     },
     /// Asked by the bridge, with the answers that can be given by one sign, and the command each of them is.
     Question {

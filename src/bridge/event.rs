@@ -141,6 +141,10 @@ pub enum RemoteKind {
     /// All groups of contacts there are now.
     Groups(Vec<ContactGroup>),
     State(ConnectionState),
+    /// What was [away](super::ports::DeliveryError::Away) in a conversation, or held in all of them, may go now.
+    Reachable {
+        conversation: Option<ConversationId>,
+    },
     /// Somebody asks to see the login and to be seen.
     ContactRequest(Ghost),
     /// They do not any more: taken back, or answered in another client.

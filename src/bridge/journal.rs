@@ -146,6 +146,36 @@ impl Cursors {
         batch.put(Table::Cursors, cursor_key(&self.portal, leg), self.done(leg).to_be_bytes());
     }
 
+    /// Everything that waits for one of these legs, in order.
+    pub(super) fn waiting(
+        &self,
+        storage: &dyn Storage,
+        legs: &[Leg],
+    ) -> Result<Vec<(u64, Entry)>, BridgeError> {
+        let prefix = self.portal.to_key();
+        let mut after = legs.iter().map(|leg| self.done(*leg)).min().unwrap_or(self.head);
+        let mut found = Vec::new();
+        while after < self.head {
+            let rows = storage.scan(Table::Journal, &prefix, Some(&entry_key(&self.portal, after)), 64)?;
+            if rows.is_empty() {
+                break;
+            }
+            for (key, value) in rows {
+                after = sequence_of(&key);
+                let entry: Entry = decode("journal entry", &value)?;
+                if legs.iter().any(|leg| entry.legs.contains(leg) && self.done(*leg) < after) {
+                    found.push((after, entry));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes an entry anew in its place: fewer legs want it.
+    pub(super) fn rewrite(&self, sequence: u64, entry: &Entry, batch: &mut Batch) {
+        batch.put(Table::Journal, entry_key(&self.portal, sequence), encode(entry));
+    }
+
     /// The first entry behind a leg's cursor that is for it, and the number up to which nothing is.
     pub(super) fn next(&self, storage: &dyn Storage, leg: Leg) -> Result<Next, BridgeError> {
         let prefix = self.portal.to_key();

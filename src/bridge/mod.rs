@@ -23,4 +23,5 @@ mod router;
 mod tests;
 
 pub use error::BridgeError;
+pub use portal::HoldLimits;
 pub use router::{Bridge, BridgeHandle, Setup};

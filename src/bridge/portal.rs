@@ -4,14 +4,16 @@
 //! waits: entries are read from the store when their turn comes.
 
 mod attach;
+mod hold;
 mod leg;
 mod outcome;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,10 +25,12 @@ use super::journal::{Cursors, Entry, Next};
 use super::link::{self, Links};
 use super::media::{File, Media};
 use super::ports::{
-    Batch, Content, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency, disk_retry,
-    until_it_works,
+    Batch, Content, Delivered, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency,
+    disk_retry, until_it_works,
 };
 use super::router::Reports;
+use hold::Hold;
+pub use hold::HoldLimits;
 use leg::LegQueue;
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
@@ -43,11 +47,18 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) enum PortalInput {
     /// Something said, and changes that belong to it: both happen, or neither.
-    Append { entry: Box<Entry>, with: Batch },
+    Append {
+        entry: Box<Entry>,
+        with: Batch,
+        /// Told when it is on disk.
+        stored: Option<mpsc::Sender<()>>,
+    },
     /// What held this leg may be over.
     LegUp(Leg),
     /// Nothing that waits for this leg will ever be delivered.
     GiveUp { leg: Leg, reason: String },
+    /// What waits for the network is not to be sent any more. Answered with how much that was.
+    TakeBack { reply: oneshot::Sender<usize> },
 }
 
 /// What a portal's task tells the router.
@@ -73,6 +84,7 @@ pub(super) struct Surroundings {
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
     pub(super) media: Arc<dyn Media>,
     pub(super) links: Option<Arc<Links>>,
+    pub(super) hold: HoldLimits,
 }
 
 pub(super) struct Portal {
@@ -80,7 +92,8 @@ pub(super) struct Portal {
     around: Surroundings,
     cursors: Cursors,
     legs: Vec<LegQueue>,
-    under_way: JoinSet<(Leg, Attempt, Result<(), DeliveryError>)>,
+    hold: Hold,
+    under_way: JoinSet<(Leg, Attempt, Result<Delivered, DeliveryError>)>,
 }
 
 /// An entry on its way to a leg.
@@ -94,7 +107,10 @@ impl Portal {
     pub(super) fn open(key: PortalKey, legs: &[Leg], around: Surroundings) -> Result<Self, BridgeError> {
         let cursors = Cursors::load(&*around.storage, &key, legs)?;
         let legs = legs.iter().copied().map(LegQueue::new).collect();
-        Ok(Self { key, around, cursors, legs, under_way: JoinSet::new() })
+        let hold = Hold::load(&*around.storage, &key)?;
+        let mut portal = Self { key, around, cursors, legs, hold, under_way: JoinSet::new() };
+        portal.count_waiting();
+        Ok(portal)
     }
 
     #[tracing::instrument(name = "portal", skip_all, fields(portal = %self.key))]
@@ -148,9 +164,14 @@ impl Portal {
         let mut next = Some(first);
         let mut appended = 0;
         let mut given_up = Vec::new();
+        let (mut taken_back, mut on_disk) = (Vec::new(), Vec::new());
         while let Some(input) = next {
             match input {
-                PortalInput::Append { entry, with } => {
+                PortalInput::Append { mut entry, with, stored } => {
+                    on_disk.extend(stored);
+                    if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
+                        self.cursors.append(&refusal, &mut batch);
+                    }
                     let sequence = self.cursors.append(&entry, &mut batch);
                     batch.0.extend(with.0);
                     appended += 1;
@@ -158,15 +179,24 @@ impl Portal {
                 }
                 PortalInput::LegUp(leg) => self.leg_mut(leg).into_iter().for_each(LegQueue::release),
                 PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
+                PortalInput::TakeBack { reply } => taken_back.push(reply),
             }
             next = (appended < MAILBOX).then(|| mailbox.try_recv().ok()).flatten();
         }
         if appended > 0 {
             self.write_down(batch).await;
+            for stored in on_disk {
+                let _ = stored.try_send(()); // whoever waited may have gone
+            }
             tracing::info!(head = self.cursors.head, appended, "journaled");
+            self.say_what_waits().await;
         }
         for (leg, reason) in given_up {
             self.give_up_all(leg, &reason).await;
+        }
+        for reply in taken_back {
+            let count = self.take_back().await;
+            let _ = reply.send(count); // whoever asked may have gone
         }
     }
 
@@ -263,9 +293,9 @@ impl Portal {
                     Some(frontend) if leg == Leg::Irc => {
                         let delivery =
                             attach::for_irc(around.links.as_deref(), &around, origin, delivery).await;
-                        frontend.deliver(delivery).await
+                        frontend.deliver(delivery).await.map(|()| Delivered::default())
                     }
-                    Some(frontend) => frontend.deliver(delivery).await,
+                    Some(frontend) => frontend.deliver(delivery).await.map(|()| Delivered::default()),
                     None if leg == Leg::Remote => {
                         around.network.deliver(attach::with_emoticons(source, delivery).await).await
                     }
@@ -292,15 +322,21 @@ impl Portal {
         &mut self,
         leg: Leg,
         attempt: Attempt,
-        result: Result<(), DeliveryError>,
+        result: Result<Delivered, DeliveryError>,
     ) -> Result<(), BridgeError> {
         match result {
-            Ok(()) => {
-                self.strike(leg, &attempt, Batch::default()).await?;
+            Ok(Delivered { note }) => {
+                let mut batch = Batch::default();
+                if let Some(notice) = said_by_network(&attempt.entry, note) {
+                    self.cursors.append(&notice, &mut batch);
+                }
+                self.strike(leg, &attempt, batch).await?;
                 if leg == confirming(&attempt.entry) {
                     self.report(&attempt.entry, Outcome::Delivered);
                 }
+                self.was_sent(leg).await;
             }
+            Err(DeliveryError::Away { reason }) => self.is_away(leg, attempt, &reason).await?,
             Err(DeliveryError::Permanent { reason }) => self.give_up(leg, attempt, reason).await?,
             Err(DeliveryError::Transient { reason, after }) => {
                 tracing::warn!(%leg, sequence = attempt.sequence, %reason, "not delivered, trying again");
@@ -339,6 +375,12 @@ impl Portal {
         }
         Ok(())
     }
+}
+
+/// What a sender reads of words that arrived in part, or otherwise than they think.
+fn said_by_network(entry: &Entry, note: Option<String>) -> Option<Entry> {
+    let (origin, text) = (entry.origin.as_ref()?, note?);
+    Some(outcome::notice(entry, origin, "note", Body::Notice { text, about: Some(origin.reference.clone()) }))
 }
 
 /// The leg whose end is what a sender wants to know of.

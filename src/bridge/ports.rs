@@ -51,6 +51,13 @@ pub enum Content {
     Left { ghost: Ghost },
 }
 
+/// What the network says of something that arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// What its sender should know: that it missed somebody, or waits elsewhere.
+    pub note: Option<String>,
+}
+
 /// Why a delivery did not succeed, by what can be done about it. Texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DeliveryError {
@@ -60,6 +67,11 @@ pub enum DeliveryError {
     /// Nothing at all goes through on this leg until something changes.
     #[error("{reason}")]
     LegDown { reason: String },
+    /// Those whom it is for cannot be reached now. The network says when they can, with [`RemoteKind::Reachable`].
+    ///
+    /// [`RemoteKind::Reachable`]: super::event::RemoteKind::Reachable
+    #[error("{reason}")]
+    Away { reason: String },
     /// This entry can never be delivered.
     #[error("{reason}")]
     Permanent { reason: String },
@@ -81,6 +93,10 @@ pub enum Outcome {
     Delivered,
     /// Not yet; it is kept and tried again.
     Pending {
+        reason: String,
+    },
+    /// It waits for those whom it is for; a notice that the core keeps up to date says so.
+    Held {
         reason: String,
     },
     Failed {
@@ -294,7 +310,7 @@ pub trait Network: Send + Sync {
     }
 
     /// Resolves when the network confirmed the message, or with the reason why it did not.
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
 
@@ -328,10 +344,16 @@ pub enum Table {
     Links,
     /// Files that are coming: sealed for the same reason.
     Arrivals,
+    /// What waits in a portal until somebody is back, and where that was said.
+    Holds,
+    /// Where a frontend has shown a notice that will be changed.
+    Notices,
+    /// What was kept by the network, is on disk here, and may not have been deleted there.
+    Fetched,
 }
 
 impl Table {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -347,6 +369,9 @@ impl Table {
         Self::Pictures,
         Self::Links,
         Self::Arrivals,
+        Self::Holds,
+        Self::Notices,
+        Self::Fetched,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -368,6 +393,9 @@ impl Table {
                 | Self::Pictures
                 | Self::Links
                 | Self::Arrivals
+                | Self::Holds
+                | Self::Notices
+                | Self::Fetched
         )
     }
 }

@@ -20,14 +20,14 @@ use tokio_util::task::TaskTracker;
 
 use super::BridgeError;
 use super::body::Body;
-use super::event::{Author, LocalEvent, RemoteEvent, Timestamp};
+use super::event::{Author, LocalEvent, RemoteEvent, RemoteKind, Timestamp};
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
 use super::link::Links;
 use super::login::Login;
 use super::media::Media;
-use super::portal::{MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
+use super::portal::{HoldLimits, MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
 use super::ports::{
     Batch, Content, Frontend, Network, Permissions, Storage, Table, disk_retry, until_it_works,
 };
@@ -59,6 +59,8 @@ pub struct Setup {
     pub media: Arc<dyn Media>,
     /// Where files are shared, if anywhere.
     pub links: Option<Arc<Links>>,
+    /// How much waits for somebody who is away, and how long.
+    pub hold: HoldLimits,
     pub cancel: CancellationToken,
     /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
     pub broken: CancellationToken,
@@ -75,6 +77,12 @@ pub struct BridgeHandle {
 #[derive(Debug, Clone)]
 pub(super) enum Input {
     Remote(RemoteEvent),
+    /// Something said that the network keeps until it is written down here, and what is true then.
+    Kept {
+        event: Box<RemoteEvent>,
+        with: Batch,
+        stored: mpsc::Sender<()>,
+    },
     /// Something from a frontend that has no inbox.
     Local(LocalEvent),
     /// Something from an inbox, and what takes it out of there.
@@ -95,6 +103,17 @@ impl BridgeHandle {
     /// Waits while the core is busy.
     pub async fn remote(&self, event: RemoteEvent) -> Result<(), BridgeError> {
         self.send(Input::Remote(event)).await
+    }
+
+    /// Something said that the network keeps until it is written down here. Resolves when that is on disk, together with
+    /// `with`.
+    ///
+    /// # Errors
+    /// It was not written down: the core has stopped, or knows no such login any more.
+    pub async fn remote_kept(&self, event: RemoteEvent, with: Batch) -> Result<(), BridgeError> {
+        let (stored, mut on_disk) = mpsc::channel(1);
+        self.send(Input::Kept { event: Box::new(event), with, stored }).await?;
+        on_disk.recv().await.ok_or(BridgeError::Stopped)
     }
 
     /// Something said where nobody waits for it to be written down. Waits while the core is busy.
@@ -196,6 +215,7 @@ impl Router {
             heartbeat: setup.heartbeat.clone(),
             media: setup.media.clone(),
             links: setup.links.clone(),
+            hold: setup.hold,
         };
         let mut logins = Login::load_all(&*setup.storage)?;
         // Their owners have not been seen yet.
@@ -274,6 +294,7 @@ impl Router {
     async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
         match input {
             Input::Remote(event) => self.remote(event).await,
+            Input::Kept { event, with, stored } => self.remote_kept(*event, with, stored).await,
             Input::Local(event) => self.local(event, Batch::default()).await,
             Input::Item { event, with } => self.local(event, with).await,
             Input::LegUp(leg) => self.release(leg, |_| true).await,
@@ -325,9 +346,28 @@ impl Router {
     async fn append(&mut self, key: &PortalKey, entry: Entry, with: Batch) -> Result<(), BridgeError> {
         let portal = self.open(key)?;
         portal
-            .send(PortalInput::Append { entry: Box::new(entry), with })
+            .send(PortalInput::Append { entry: Box::new(entry), with, stored: None })
             .await
             .map_err(|_| BridgeError::Stopped)
+    }
+
+    /// Brings in something said on the network that is kept there until it is on disk here.
+    async fn remote_kept(
+        &mut self,
+        event: RemoteEvent,
+        with: Batch,
+        stored: mpsc::Sender<()>,
+    ) -> Result<(), BridgeError> {
+        let RemoteKind::Message { conversation, sender, body, at } = event.kind else { return Ok(()) };
+        if !self.logins.contains_key(&event.login) {
+            return Ok(());
+        }
+        let key = PortalKey::new(event.login, conversation);
+        let mut entry = self.entry(&key, Author::Ghost(sender), Content::Said { body }, None);
+        entry.legs.retain(|leg| leg.is_frontend());
+        entry.at = at;
+        let input = PortalInput::Append { entry: Box::new(entry), with, stored: Some(stored) };
+        self.open(&key)?.send(input).await.map_err(|_| BridgeError::Stopped)
     }
 
     /// An entry for every leg but the one it came from.

@@ -9,6 +9,7 @@ use ruma::{OwnedUserId, ServerName, UserId};
 use secrecy::SecretString;
 
 use super::{Config, ConfigError, MsnSection, secret};
+use crate::bridge::HoldLimits;
 use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::ports::Permissions;
 use crate::connector::{DirectConfig, MsnConfig, Proxy, Transport};
@@ -28,6 +29,8 @@ const MAX_LINK_URL: usize = 100;
 pub struct Checked {
     pub matrix: MatrixConfig,
     pub msn: MsnConfig,
+    /// How much waits for contacts who are offline.
+    pub hold: HoldLimits,
     pub irc: IrcConfig,
     /// Where files are shared, if anywhere.
     pub links: Option<LinksConfig>,
@@ -100,6 +103,7 @@ impl Config {
         Ok(Checked {
             matrix,
             msn,
+            hold: self.msn.check_hold()?,
             irc: self.check_irc()?,
             links: self.check_links()?,
             server,
@@ -207,6 +211,8 @@ impl Config {
             proxy: check_proxy(section)?,
             gateway: check_gateway(section)?,
             product,
+            offline: section.check_offline()?,
+            oim: section.check_oim()?,
             groups: self.relay_groups()?,
             ask_above: self.files.ask_above,
             ffmpeg: Some(self.files.ffmpeg.clone()).filter(|program| !program.is_empty()),

@@ -31,7 +31,7 @@ use crate::msn::message::Content;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
 use handle::refuse;
-pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Message, News, Of};
+pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Confirmation, InFlight, Message, News, Of};
 
 /// Messages waiting for one call; full, senders wait.
 const MAILBOX: usize = 32;
@@ -48,7 +48,11 @@ const ASSIGNMENT: Duration = Duration::from_secs(20);
 struct Sending {
     left: usize,
     failure: Option<CallFailure>,
-    reply: oneshot::Sender<Result<(), CallFailure>>,
+    /// Those who left before a part of it reached them.
+    missed_by: Vec<Email>,
+    reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+    /// Until it was told that the acknowledgement is late.
+    overdue: Option<oneshot::Sender<()>>,
 }
 
 pub(super) struct Call {
@@ -73,6 +77,8 @@ pub(super) struct Call {
     permit: Option<OwnedSemaphorePermit>,
     /// Our side wants to go.
     leaving: bool,
+    /// Another call serves the conversation.
+    retired: bool,
     pub(super) declined: Declined,
     pub(super) transfers: Transfers,
     pub(super) gifts: Gifts,
@@ -107,6 +113,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         last_said: Instant::now(),
         permit: None,
         leaving: false,
+        retired: false,
         declined: Declined::default(),
         transfers: Transfers::default(),
         gifts: Gifts::default(),
@@ -142,10 +149,10 @@ impl Call {
         let (email, dialect) = (self.of.email.clone(), self.of.dialect);
         match begin {
             Begin::Calling { assigned, invitees } => {
-                let late = || CallFailure::NotOpened("MSN did not assign a switchboard in time".into());
-                let assigned = tokio::time::timeout(ASSIGNMENT, assigned).await.map_err(|_| late())?;
+                let assigned = tokio::time::timeout(ASSIGNMENT, assigned).await;
+                let assigned = assigned.map_err(|_| CallFailure::NoAssignment)?;
                 let (board, cookie) =
-                    assigned.map_err(|_| CallFailure::Lost)?.map_err(CallFailure::NotOpened)?;
+                    assigned.map_err(|_| CallFailure::Lost)?.map_err(CallFailure::NoBoard)?;
                 let stream = self.reach(&board).await?;
                 Ok(Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, invitees), stream))
             }
@@ -227,21 +234,23 @@ impl Call {
     /// Everybody has gone, and nothing that was begun is under way.
     fn is_over(&self) -> bool {
         let alone = self.had_its_time && self.members.is_empty();
-        (alone || self.leaving) && self.sendings.is_empty() && self.invitations.is_empty()
+        let retires = self.retired && self.is_quiet();
+        (alone || self.leaving || retires) && self.sendings.is_empty() && self.invitations.is_empty()
     }
 
     /// What is done at once.
     fn asked_for(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
         match ask {
-            CallAsk::Send { message, reply } => {
+            CallAsk::Send { message, reply, overdue } => {
                 self.last_said = Instant::now();
-                self.send(pump, &message, reply);
+                self.send(pump, &message, reply, overdue);
             }
             CallAsk::Invite { email, reply } => {
                 pump.machine.invite(now(), email.clone());
                 self.invitations.push((email, reply));
             }
             CallAsk::Leave => self.leaving = true,
+            CallAsk::Retire => self.retired = true,
             CallAsk::Typing => {
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
@@ -286,10 +295,11 @@ impl Call {
                 self.invited(&email, Err(format!("{email} cannot be called: {reason}")));
             }
             CallEvent::Received { email, name, content } => self.received(&email, &name, content).await,
-            CallEvent::Delivered(part) if self.confirmed(part, true) => {}
+            CallEvent::Delivered { handle, .. } if self.confirmed(handle, true) => {}
             CallEvent::Failed(part, _) if self.confirmed(part, false) => {}
-            CallEvent::Delivered(part) => self.part_done(part, None),
-            CallEvent::Failed(part, failure) => self.part_done(part, Some(failure.into())),
+            CallEvent::Delivered { handle, missed_by } => self.part_done(handle, Ok(missed_by)),
+            CallEvent::Failed(part, failure) => self.part_done(part, Err(failure.into())),
+            CallEvent::Overdue(part) => self.part_overdue(part),
         }
     }
 

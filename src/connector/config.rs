@@ -17,6 +17,24 @@ pub enum Transport {
     Http,
 }
 
+/// What becomes of words for somebody who is offline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OfflinePolicy {
+    /// They wait until the contact appears.
+    Hold,
+    /// They are left with the server as offline messages, where it takes them; else they wait.
+    Oim,
+    /// They are refused at once.
+    Fail,
+}
+
+/// Where offline messages are fetched (`rsi`) and left (`store`), where they are at all.
+#[derive(Debug, Clone, Default)]
+pub struct OimConfig {
+    pub rsi: Option<reqwest::Url>,
+    pub store: Option<reqwest::Url>,
+}
+
 /// A SOCKS5 proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {
@@ -49,6 +67,10 @@ pub struct MsnConfig {
     pub product: Option<Product>,
     /// Groups that are there before anybody has called them together: whose, and who is in them.
     pub groups: Vec<(LoginId, Vec<Email>)>,
+    /// What becomes of words for somebody who is offline.
+    pub offline: OfflinePolicy,
+    /// Where offline messages are.
+    pub oim: OimConfig,
     /// Larger files wait until their owner has taken them.
     pub ask_above: u64,
     /// What translates voice clips, if anything.

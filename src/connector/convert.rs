@@ -86,7 +86,7 @@ pub(super) fn message(delivery: &Delivery) -> Option<Message> {
             let caption = attachment.caption.as_ref()?;
             Some(plain(format!("{prefix}{}", caption.text()), style_of(caption)))
         }
-        Body::File(_) | Body::Notice { .. } | Body::Question { .. } => None,
+        Body::File(_) | Body::Notice { .. } | Body::LiveNotice { .. } | Body::Question { .. } => None,
     }
 }
 

@@ -67,6 +67,15 @@ pub enum CallFailure {
     Nobody(InviteFailure),
     #[error("MSN could not deliver it")]
     NotDelivered,
+    /// Everybody left before it was acknowledged.
+    #[error("they closed the conversation before it arrived")]
+    Deserted,
+    /// The notification server gives no switchboard, for this reason.
+    #[error("{0}")]
+    NoBoard(ErrorCode),
+    /// The notification server does not say whether there is a switchboard.
+    #[error("MSN did not assign a conversation in time")]
+    NoAssignment,
     #[error("MSN did not confirm it in time, it may or may not have arrived")]
     Unconfirmed,
     #[error("{0}")]
@@ -87,17 +96,11 @@ fn nobody(failure: &InviteFailure) -> String {
     }
 }
 
-impl CallFailure {
-    /// Whether a new call may get the message through, without sending it twice where it arrived.
-    pub fn may_work_again(&self) -> bool {
-        matches!(self, Self::NotDelivered | Self::NotOpened(_) | Self::Lost)
-    }
-}
-
 impl From<SendFailure> for CallFailure {
     fn from(failure: SendFailure) -> Self {
         match failure {
             SendFailure::NotDelivered => Self::NotDelivered,
+            SendFailure::Deserted => Self::Deserted,
             SendFailure::NobodyThere(why) => Self::Nobody(why),
             SendFailure::Unconfirmed => Self::Unconfirmed,
             SendFailure::NotSent => Self::Lost,

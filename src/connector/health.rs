@@ -53,6 +53,12 @@ impl Health {
         self.try_at
     }
 
+    /// A message was not confirmed: the session is to be tried at once, and one failure more is enough.
+    pub(super) fn doubt(&mut self) {
+        self.failures = self.failures.max(MAX_FAILURES - 1);
+        self.try_at = Instant::now();
+    }
+
     pub(super) fn tried(&mut self, works: bool) -> Verdict {
         if works {
             self.heard();
@@ -96,6 +102,7 @@ pub(super) async fn try_board(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::msn::command::ErrorCode;
 
     #[tokio::test(start_paused = true)]
     async fn five_minutes_of_silence_and_two_failures_replace_a_session() {
@@ -117,11 +124,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn fault_29_a_session_in_doubt_is_tried_at_once_and_replaced_after_one_failure() {
+        let mut health = Health::new();
+        health.doubt();
+        assert_eq!(health.try_at(), Instant::now());
+        assert_eq!(health.tried(true), Verdict::Alive);
+        health.doubt();
+        assert_eq!(health.tried(false), Verdict::Replace);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_answer_is_a_failure_and_a_refusal_is_not() {
         let email = || Email::parse("a@b.c").unwrap();
         let dialler = || Arc::new(Dialler::nowhere());
         let (refusing, refused) = oneshot::channel();
-        refusing.send(Err("hidden".to_owned())).unwrap();
+        refusing.send(Err(ErrorCode::HIDDEN)).unwrap();
         assert!(try_board(dialler(), refused, email(), Dialect::Msnp11).await);
         let (_silent, never) = oneshot::channel();
         assert!(!try_board(dialler(), never, email(), Dialect::Msnp11).await);

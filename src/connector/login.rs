@@ -1,6 +1,6 @@
 //! The task of one login: one session after another, and what happens between them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +12,15 @@ use super::call::{CallHandle, News};
 use super::carried::Aside;
 use super::face::{self, Face};
 use super::offer::Offers;
+use super::offline::Offline;
+use super::oim::LeaveError;
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::login::Credentials;
 use crate::bridge::ports::{ContactLine, Request};
 use crate::msn::command::SignOut;
+use crate::msn::ids::Email;
 use crate::msn::session::SessionError;
 use crate::retry::Retry;
 
@@ -40,7 +43,23 @@ pub(super) enum Ask {
     /// A call that serves this conversation, or why there can be none.
     Call {
         conversation: ConversationId,
+        /// A call that did not do: another is made.
+        worn: Option<CallHandle>,
         reply: oneshot::Sender<Result<CallHandle, String>>,
+    },
+    /// A message was not confirmed. The reply comes when the session, or the next one, is known to work.
+    Examine {
+        reply: oneshot::Sender<()>,
+    },
+    /// Words for somebody who is away, to be left with the server.
+    Leave {
+        to: Email,
+        text: String,
+        reply: oneshot::Sender<Result<(), LeaveError>>,
+    },
+    /// Something waits until somebody of this conversation can be reached.
+    Watch {
+        conversation: ConversationId,
     },
     Request {
         request: Request,
@@ -82,6 +101,12 @@ pub(super) struct LoginTask {
     pub(super) offers: Offers,
     /// What is shown of the owner.
     pub(super) face: watch::Sender<Option<Arc<Face>>>,
+    /// Those who wait for a session that is known to work. While there are any, everything is held.
+    pub(super) examiners: Vec<oneshot::Sender<()>>,
+    /// Offline messages.
+    pub(super) offline: Offline,
+    /// Conversations whose people are waited for.
+    pub(super) watched: HashSet<ConversationId>,
     /// Why there is no session now.
     why_down: String,
 }
@@ -101,7 +126,7 @@ impl LoginTask {
         let (tellers, news) = mpsc::channel(16);
         let why_down = "signing in to MSN".to_owned();
         let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
-        let email = crate::msn::ids::Email::parse(login.as_str()).ok();
+        let email = Email::parse(login.as_str()).ok();
         let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
         let offers = Offers::default();
@@ -120,6 +145,9 @@ impl LoginTask {
             doors: Arc::new(Semaphore::new(MAX_DOORS)),
             offers,
             face,
+            examiners: Vec::new(),
+            offline: Offline::default(),
+            watched: HashSet::new(),
             why_down,
         }
     }
@@ -196,10 +224,15 @@ impl LoginTask {
         match ask {
             Ask::Connect(credentials) => self.credentials = credentials,
             Ask::Face(face) => drop(self.face.send_replace(face)),
-            Ask::Call { conversation, reply } => {
+            Ask::Call { conversation, worn, reply } => {
+                self.put_away(worn);
                 let open = self.open_call(&conversation).ok_or(why);
                 let _ = reply.send(open); // whoever asked may have gone
             }
+            // Without a session the words wait.
+            Ask::Leave { .. } => {}
+            Ask::Examine { reply } => self.examiners.push(reply),
+            Ask::Watch { conversation } => drop(self.watched.insert(conversation)),
             Ask::Request { request, reply } => {
                 let _ = reply.send(self.remember(request).map_err(|()| why));
             }
@@ -225,6 +258,14 @@ impl LoginTask {
     pub(super) fn open_call(&mut self, conversation: &ConversationId) -> Option<CallHandle> {
         self.calls.retain(|_, call| call.is_open());
         self.calls.get(conversation).cloned()
+    }
+
+    /// A call that did not do serves nobody any more.
+    pub(super) fn put_away(&mut self, worn: Option<CallHandle>) {
+        if let Some(worn) = worn {
+            self.calls.retain(|_, call| !call.is_same(&worn));
+            worn.retire();
+        }
     }
 
     /// A call has news; gives the conversation that another is to be made for.

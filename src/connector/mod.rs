@@ -9,6 +9,7 @@ mod call;
 mod carried;
 mod config;
 mod convert;
+mod delivery;
 mod dial;
 mod direct;
 mod emoticon;
@@ -22,9 +23,12 @@ mod invitation;
 mod login;
 mod msnftp;
 mod offer;
+mod offline;
+mod oim;
 mod picture;
 mod progress;
 mod pump;
+mod reachable;
 mod request;
 mod session;
 mod ticket;
@@ -39,15 +43,15 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use address::DirectConfig;
-pub use config::{MsnConfig, Proxy, Transport};
+pub use config::{MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
 pub use dial::reach;
 pub use error::{CallFailure, ConnectError, TicketError};
 pub use group::conversation_of;
+pub use oim::answers as oim_answers;
 pub use ticket::Passport;
 
 use crate::bridge::BridgeHandle;
@@ -56,18 +60,20 @@ use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::media::{File, Media};
-use crate::bridge::ports::{ContactLine, Content, Delivery, DeliveryError, Network, Request, Storage};
+use crate::bridge::ports::{
+    ContactLine, Content, Delivered, Delivery, DeliveryError, Network, Request, Storage,
+};
+use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;
+use crate::msn::session::InviteFailure;
 use arrival::Interrupted;
+use call::CallHandle;
+use delivery::Attempts;
 use dial::Dialler;
 use login::{Ask, LoginTask};
 
 /// Requests waiting for one login's task; full, whoever asks waits.
 const MAILBOX: usize = 64;
-/// A sender is told within 30 s: what was not confirmed by then has failed.
-const DELIVERY_TIME: Duration = Duration::from_secs(28);
-/// A second attempt is only begun while it can still end in time.
-const RETRY_BEFORE: Duration = Duration::from_secs(6);
 
 /// Everything that the tasks of all logins share.
 #[derive(Clone)]
@@ -138,7 +144,7 @@ impl MsnConnector {
         answer.await.ok()
     }
 
-    async fn deliver_message(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+    async fn deliver_message(&self, delivery: Delivery) -> Result<Delivered, DeliveryError> {
         if let Content::Said { body: Body::File(file) } = &delivery.content {
             let mut result = self.deliver_file(&delivery, file).await;
             if matches!(result, Err(DeliveryError::Transient { .. })) {
@@ -146,54 +152,50 @@ impl MsnConnector {
                 result = self.deliver_file(&delivery, file).await;
             }
             self.shared.media.discard(&file.media);
-            return result.map_err(|error| match error {
+            return result.map(|()| Delivered::default()).map_err(|error| match error {
                 DeliveryError::Transient { reason, .. } => DeliveryError::permanent(reason),
                 error => error,
             });
         }
-        let Some(mut message) = convert::message(&delivery) else { return Ok(()) };
+        let Some(mut message) = convert::message(&delivery) else { return Ok(Delivered::default()) };
         if let call::Message::Text { text, emoticons, .. } = &mut message
             && let Ok(email) = Email::parse(delivery.portal.receiver.as_str())
         {
             *emoticons = emoticon::prepare(&self.shared, &email, &delivery.emoticons, text).await;
         }
-        let begun = Instant::now();
-        let until = begun + DELIVERY_TIME;
-        loop {
-            let attempt = self.attempt(&delivery, message.clone());
-            let failure = match tokio::time::timeout_at(until, attempt).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(Attempt::LegDown(reason))) => return Err(DeliveryError::LegDown { reason }),
-                Ok(Err(Attempt::Failed(failure))) => failure,
-                Err(_) => CallFailure::Unconfirmed,
-            };
-            if self.shared.cancel.is_cancelled() {
-                // It stays in the journal, and goes after the next start.
-                return Err(DeliveryError::LegDown { reason: "the bridge is stopping".into() });
-            }
-            let again = failure.may_work_again() && begun.elapsed() < RETRY_BEFORE;
-            if !again {
-                return Err(DeliveryError::permanent(failure.to_string()));
-            }
-            tracing::info!(portal = %delivery.portal, %failure, "sending once more, on a new call");
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        Attempts::new(self, &delivery, message).run().await
     }
 
     /// Gives a file. That takes as long as they need to answer and to take it; what is said goes on meanwhile.
     async fn deliver_file(&self, delivery: &Delivery, file: &File) -> Result<(), DeliveryError> {
-        let down = || DeliveryError::LegDown { reason: "not signed in to MSN".into() };
-        let conversation = delivery.portal.conversation.clone();
-        let call = self.ask(&delivery.portal.receiver, |reply| Ask::Call { conversation, reply }).await;
-        let call = call.ok_or_else(down)?.map_err(|reason| DeliveryError::LegDown { reason });
-        call?.give(file.clone()).await.map_err(|failure| match failure {
+        let call = self.call_for(&delivery.portal, None).await?;
+        let Err(failure) = call.give(file.clone()).await else { return Ok(()) };
+        Err(match failure {
             CallFailure::Lost | CallFailure::NotOpened(_) if self.shared.cancel.is_cancelled() => {
-                DeliveryError::LegDown { reason: "the bridge is stopping".into() }
+                delivery::stopping()
             }
+            CallFailure::Nobody(InviteFailure::Refused(ErrorCode::NOT_ONLINE))
+            | CallFailure::NoBoard(ErrorCode::HIDDEN) => self.away(&delivery.portal, &failure).await,
             // It was never offered: the next call may be a better one.
-            CallFailure::NotOpened(reason) => DeliveryError::transient(reason),
+            CallFailure::NotOpened(_) | CallFailure::NoBoard(_) | CallFailure::NoAssignment => {
+                DeliveryError::transient(failure.to_string())
+            }
             failure => DeliveryError::permanent(failure.to_string()),
         })
+    }
+
+    /// The call of a conversation, another than the one that is worn out.
+    ///
+    /// # Errors
+    /// Everything for this login must wait: there is no session, or it does not answer.
+    async fn call_for(
+        &self,
+        portal: &PortalKey,
+        worn: Option<CallHandle>,
+    ) -> Result<CallHandle, DeliveryError> {
+        let conversation = portal.conversation.clone();
+        let call = self.ask(&portal.receiver, |reply| Ask::Call { conversation, worn, reply }).await;
+        call.ok_or_else(delivery::not_signed_in)?.map_err(|reason| DeliveryError::LegDown { reason })
     }
 
     /// Makes what a login shows of its owner, and has it announced.
@@ -231,19 +233,6 @@ impl MsnConnector {
         let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
         let _ = self.shared.bridge.remote(event).await; // the core may be stopping
     }
-
-    async fn attempt(&self, delivery: &Delivery, message: call::Message) -> Result<(), Attempt> {
-        let down = || Attempt::LegDown("not signed in to MSN".into());
-        let conversation = delivery.portal.conversation.clone();
-        let call = self.ask(&delivery.portal.receiver, |reply| Ask::Call { conversation, reply }).await;
-        let call = call.ok_or_else(down)?.map_err(Attempt::LegDown)?;
-        call.send(message).await.map_err(Attempt::Failed)
-    }
-}
-
-enum Attempt {
-    LegDown(String),
-    Failed(CallFailure),
 }
 
 impl Network for MsnConnector {
@@ -307,7 +296,7 @@ impl Network for MsnConnector {
         !group::is_group(&portal.conversation)
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         Box::pin(self.deliver_message(delivery))
     }
 

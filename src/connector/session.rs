@@ -9,7 +9,7 @@ use super::call::{self, Assignment, Begin, CallHandle, Of};
 use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::pump::{Pump, now};
-use super::{ConnectError, TicketError, convert, group, picture, request};
+use super::{ConnectError, TicketError, convert, group, oim, picture, request};
 use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
@@ -109,7 +109,7 @@ impl LoginTask {
         }
     }
 
-    fn email(&self) -> Option<Email> {
+    pub(super) fn email(&self) -> Option<Email> {
         Email::parse(self.credentials.account.trim()).ok()
     }
 
@@ -158,9 +158,13 @@ impl LoginTask {
                 () = tokio::time::sleep_until(health.try_at()), if quiet => self.begin_trial(pump, &mut under_way),
                 works = trial(&mut under_way.trial) => {
                     under_way.trial = None;
-                    if health.tried(works) == Verdict::Replace {
-                        let error = SessionError::TimedOut("a conversation that was tried");
-                        return Err(End::Failed(error.into()));
+                    match health.tried(works) {
+                        Verdict::Alive => self.examined().await,
+                        Verdict::TryAgain => {}
+                        Verdict::Replace => {
+                            let error = SessionError::TimedOut("a conversation that was tried");
+                            return Err(End::Failed(error.into()));
+                        }
                     }
                 }
                 event = pump.next() => match event {
@@ -173,7 +177,10 @@ impl LoginTask {
                 ticket = fetch(&mut under_way.tickets) => {
                     under_way.tickets = None;
                     match ticket {
-                        Ok(ticket) => pump.machine.provide_ticket(now(), ticket),
+                        Ok(ticket) => {
+                            self.offline.has_ticket(&ticket);
+                            pump.machine.provide_ticket(now(), ticket);
+                        }
                         Err(error) => return Err(End::Failed(error.into())),
                     }
                 }
@@ -182,6 +189,10 @@ impl LoginTask {
                     Some(Ask::Connect(credentials)) => {
                         self.credentials = credentials;
                         return Err(End::Again);
+                    }
+                    Some(Ask::Examine { reply }) => {
+                        self.examiners.push(reply);
+                        health.doubt();
                     }
                     Some(ask) => self.asked(pump, &mut under_way, ask),
                 },
@@ -220,10 +231,13 @@ impl LoginTask {
         match event {
             Event::Redirected(server) => return Next::Redirected(server),
             Event::TicketWanted { policy } => under_way.tickets = self.ticket(policy),
+            Event::OfflineMessages(waiting) => self.fetch_offline(waiting),
             Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
             Event::RosterLoaded => {
                 under_way.ready = true;
+                self.watched.clear();
                 self.first_sight(pump).await;
+                self.answer_examiners();
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
                 for conversation in self.aside.conversations() {
                     self.call_anew(pump, under_way, &conversation);
@@ -234,18 +248,23 @@ impl LoginTask {
             }
             Event::PresenceChanged(contact) => {
                 self.tell(RemoteKind::Presence(convert::presence(&contact))).await;
+                if contact.status != Status::Offline {
+                    self.appeared(&contact.email).await;
+                }
             }
+            Event::StatusConfirmed(status) if status != Status::Hidden => self.all_reachable().await,
             Event::Rung { session, board, cookie, email, .. } => {
-                self.rung(pump, &email, board, cookie, session)
+                self.rung(pump, &email, board, cookie, session);
+                self.appeared(&email).await;
             }
             Event::SwitchboardReady { request, board, cookie } => {
                 if let Some(waiting) = under_way.boards.remove(&request) {
                     let _ = waiting.send(Ok((board, cookie))); // the call may have given up
                 }
             }
-            Event::SwitchboardRefused { request, reason } => {
+            Event::SwitchboardRefused { request, code } => {
                 if let Some(waiting) = under_way.boards.remove(&request) {
-                    let _ = waiting.send(Err(reason)); // the call may have given up
+                    let _ = waiting.send(Err(code)); // the call may have given up
                 }
             }
             Event::AddedBy { email, name, asks: true } => {
@@ -294,9 +313,13 @@ impl LoginTask {
         self.tell(RemoteKind::Notice { text }).await;
     }
 
-    fn ticket(&self, policy: String) -> Tickets {
+    fn ticket(&mut self, policy: String) -> Tickets {
         let (passport, password) = (self.shared.passport.clone(), self.credentials.password.clone());
         let email = self.email()?;
+        self.offline.begin(
+            &self.shared,
+            oim::Tickets::new(passport.clone(), email.clone(), password.clone(), policy.clone()),
+        );
         Some(Box::pin(async move { passport.ticket(&email, &password, &policy).await }))
     }
 
@@ -360,10 +383,19 @@ impl LoginTask {
                     pump.machine.set_object(now(), self.announced_face());
                 }
             }
-            Ask::Call { conversation, reply } => {
-                let call = self.call(pump, under_way, &conversation);
+            Ask::Call { conversation, worn, reply } => {
+                self.put_away(worn);
+                let call = match self.examiners.is_empty() {
+                    true => self.call(pump, under_way, &conversation),
+                    false => Err("MSN does not confirm what is sent; the connection is being tried".into()),
+                };
                 let _ = reply.send(call); // whoever asked may have gone
             }
+            Ask::Leave { to, text, reply } => {
+                self.leave_offline(pump.machine.name().to_owned(), to, text, reply)
+            }
+            Ask::Examine { reply } => self.examiners.push(reply),
+            Ask::Watch { conversation } => drop(self.watched.insert(conversation)),
             Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
             Ask::Contacts { reply } => drop(reply.send(Ok(request::contacts(pump.machine.roster())))),
         }

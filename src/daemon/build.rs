@@ -146,6 +146,7 @@ pub(super) async fn start(
         heartbeat: heartbeat.beat(),
         media: media.clone(),
         links: shared,
+        hold: checked.hold,
         cancel: core.clone(),
         broken: broken.clone(),
         tasks: core_tasks.clone(),

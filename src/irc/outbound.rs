@@ -29,7 +29,9 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>, links: &[Link
         Body::Text(text) => {
             let pictures = links.iter().map(|Link { of, address }| format!("{of} {address}"));
             let pictures = pictures.flat_map(|line| said(&RichText::plain(line), channel, voice, false));
-            said(text, channel, voice, false).into_iter().chain(pictures).collect()
+            let offline = text.left_offline.then(|| RichText::plain("left this while you were away:"));
+            let offline = offline.iter().flat_map(|words| said(words, channel, voice, true));
+            offline.chain(said(text, channel, voice, false)).chain(pictures).collect()
         }
         Body::Emote(text) => said(text, channel, voice, true),
         Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
@@ -45,6 +47,11 @@ pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>, links: &[Link
             let lines = mirc::lines(&RichText::plain(text.clone()));
             let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
             pieces.map(|text| Line::Notice { target: target.to_owned(), text: text.to_owned() }).collect()
+        }
+        // Nothing can be changed here: it is said once.
+        Body::LiveNotice { is_first: false, .. } => Vec::new(),
+        Body::LiveNotice { text, about, .. } => {
+            lines(&Body::Notice { text: text.clone(), about: about.clone() }, channel, voice, &[])
         }
         Body::Question { text, .. } => lines(&Body::notice(text.clone()), channel, voice, &[]),
     }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::intent::send_as;
 use super::outbound::{self, ECHO_KEY, ID_KEY, SEQUENCE_KEY};
-use super::{MatrixError, MatrixFrontend};
+use super::{MatrixError, MatrixFrontend, live_notice};
 use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
@@ -95,11 +95,17 @@ impl MatrixFrontend {
             }
             let content = match body {
                 Body::File(file) => merged(self.file_content(&speaker, file).await?, content),
+                Body::LiveNotice { id, .. } => {
+                    live_notice::content(&*self.storage, &delivery.portal, id, room, content)
+                }
                 _ => content,
             };
             let event = self.send_message(room, &speaker, &id, content, delivery.at).await?;
             if let (Body::File(_), Some(links)) = (body, &self.links) {
                 links.shown_as(&delivery.id, event.as_str());
+            }
+            if let Body::LiveNotice { id, is_last, .. } = body {
+                live_notice::remember(&*self.storage, &delivery.portal, id, *is_last, room, &event);
             }
             if let Body::Question { answers, .. } = body {
                 self.offer(room, &event, answers).await;
@@ -293,7 +299,7 @@ impl MatrixFrontend {
     async fn status_event(&self, room: &OwnedRoomId, reference: &str, outcome: &Outcome) {
         let (status, reason) = match outcome {
             Outcome::Delivered => ("SUCCESS", None),
-            Outcome::Pending { reason } => ("PENDING", Some(reason)),
+            Outcome::Pending { reason } | Outcome::Held { reason } => ("PENDING", Some(reason)),
             Outcome::Failed { reason } => ("FAIL_PERMANENT", Some(reason)),
         };
         let mut content = json!({

@@ -11,6 +11,7 @@ mod error;
 mod html;
 mod inbound;
 mod intent;
+mod live_notice;
 mod media;
 mod member;
 mod outbound;

@@ -24,6 +24,8 @@ pub(super) const ANSWERS_KEY: &str = "msnbridge.answers";
 /// of it elsewhere names another room, and is theirs.
 pub(super) const ECHO_KEY: &str = "msnbridge.room";
 pub(super) const SEQUENCE_KEY: &str = "msnbridge.seq";
+/// Marks what was left while its receiver was away; the event has the time at which it was said.
+const OFFLINE_KEY: &str = "msnbridge.offline";
 
 /// The contents of the events that carry one entry, in order. The same entry always gives the same parts.
 pub(super) fn contents(
@@ -45,7 +47,7 @@ pub(super) fn contents(
             let text = format!("sent the file «{}»", file.name);
             texts("m.emote", prefix.as_deref(), &RichText::plain(text), &[])
         }
-        Body::Notice { text, about } => {
+        Body::Notice { text, about } | Body::LiveNotice { text, about, .. } => {
             let mut contents = texts("m.notice", None, &RichText::plain(text.clone()), &[]);
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {
                 first["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
@@ -119,6 +121,9 @@ fn split(text: &str) -> Vec<&str> {
 fn single(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Picture]) -> Value {
     let prefix = prefix.unwrap_or_default();
     let mut content = json!({"msgtype": kind, "body": format!("{prefix}{}", text.text())});
+    if text.left_offline {
+        content[OFFLINE_KEY] = json!(true);
+    }
     // An event that is too large would not be shown at all: rather words without pictures.
     let html =
         html::from_rich(text, pictures).filter(|html| pictures.is_empty() || html.len() <= MAX_PICTURED);

@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod ids;
 pub mod message;
 pub mod msnftp;
+pub mod oim;
 pub mod p2p;
 pub mod session;
 pub mod wire;

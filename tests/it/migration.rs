@@ -38,6 +38,9 @@ fn unpack(fixture: &str, directory: &Path) {
 #[ignore = "makes a fixture of this version: tests/run --long"]
 async fn a_fixture_of_this_version_can_be_made() {
     let mut world = World::start_with_friends().await;
+    world.bridge.stop().await;
+    world.bridge.add_to_section("msn", "offline", "fail");
+    world.bridge.start().await;
     let management = world.management.clone();
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;

@@ -163,7 +163,12 @@ async fn long_texts_arrive_whole_both_ways() {
 
 #[tokio::test]
 async fn failures_are_told_with_a_reason_and_what_follows_is_not_held_up() {
-    let mut world = World::start().await;
+    let mut world = World::start_up(tempfile::tempdir().unwrap(), "").await;
+    world.bridge.stop().await;
+    world.bridge.add_to_section("msn", "offline", "fail");
+    world.bridge.start().await;
+    let management = world.management.clone();
+    world.user.sign_in(&management, "alice@example.com", "alice-pw").await;
     let (bob, call, room) = conversation(&mut world, "hi").await;
     drop((call, bob));
     world.user.send(&room, "are you there?").await;
@@ -181,6 +186,38 @@ async fn failures_are_told_with_a_reason_and_what_follows_is_not_held_up() {
     let room = invited["room_id"].as_str().unwrap().to_owned();
     world.user.send(&room, "hello?").await;
     world.user.message_with("was not delivered").await;
+}
+
+#[tokio::test]
+async fn fault_08_words_for_a_contact_who_is_away_wait_over_restarts_in_one_notice_that_is_changed() {
+    let mut world = World::start_with_friends().await;
+    let (bob, call, room) = conversation(&mut world, "hi").await;
+    drop((call, bob));
+    world.user.send(&room, "first").await;
+    let notice = world.user.message_with("Your message waits").await;
+    world.user.send(&room, "second").await;
+    let is_change = |event: &Value, part: &str| {
+        let replaced = &event["content"]["m.relates_to"];
+        let body = event["content"]["m.new_content"]["body"].as_str().unwrap_or_default();
+        replaced["rel_type"] == "m.replace"
+            && replaced["event_id"] == notice["event_id"]
+            && body.contains(part)
+    };
+    world.user.event("the changed notice", |event| is_change(event, "2 messages wait")).await;
+    world.bridge.kill().await;
+    world.bridge.start().await;
+    world.bridge.wait_for_log_times("state=Connected", 2).await;
+    world.user.send(&room, "third").await;
+    world.user.event("the changed notice", |event| is_change(event, "3 messages wait")).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.answer().await;
+    for words in ["first", "second", "third"] {
+        call.message(words).await;
+    }
+    world.user.event("the end", |event| is_change(event, "messages that waited were sent")).await;
+    let told =
+        |event: &Value| event["content"]["body"].as_str().is_some_and(|body| body.contains("not delivered"));
+    assert_eq!(world.user.seen_so_far(told), 0);
 }
 
 #[tokio::test]

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use msnbridge::connector::{DirectConfig, MsnConfig, Passport, TicketError, Transport};
+use msnbridge::connector::{
+    DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Passport, TicketError, Transport,
+};
 use msnbridge::msn::dialect::Dialect;
 use msnbridge::msn::ids::Email;
 use secrecy::SecretString;
@@ -129,6 +131,8 @@ fn passport(address: &str) -> Passport {
         product: None,
         ask_above: u64::MAX,
         ffmpeg: None,
+        offline: OfflinePolicy::Hold,
+        oim: OimConfig::default(),
         groups: Vec::new(),
         direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
     })

@@ -2,12 +2,14 @@
 //! code with what they observe.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod boards;
 pub(crate) mod bridge;
 pub(crate) mod cable;
 pub(crate) mod files;
 pub(crate) mod irc;
 pub(crate) mod matrix;
 pub(crate) mod msn;
+pub(crate) mod plain;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod scripted;

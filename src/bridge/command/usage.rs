@@ -18,7 +18,11 @@ const USAGES: [(&str, &[Usage]); 4] = [
             },
             Usage { name: "logout", arguments: "", does: "signs out and forgets the password" },
             Usage { name: "reconnect", arguments: "", does: "connects again, now" },
-            Usage { name: "cancel", arguments: "", does: "forgets a login that waits for its password" },
+            Usage {
+                name: "cancel",
+                arguments: "",
+                does: "forgets a login that waits for its password; in a conversation: takes back what waits there",
+            },
             Usage { name: "status", arguments: "", does: "shows how each of your connections is" },
             Usage { name: "help", arguments: "", does: "shows this list" },
         ],

@@ -11,7 +11,7 @@ use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::link::{Lies, Links, Origin, Share, Wish};
 use crate::bridge::media::{File, MediaId};
-use crate::bridge::ports::{Content, Delivery, DeliveryError, Frontend, Link, Network, Table};
+use crate::bridge::ports::{Content, Delivered, Delivery, DeliveryError, Frontend, Link, Network, Table};
 
 /// How long words wait for the small pictures in them, and for how many.
 const EMOTICON_TIME: Duration = Duration::from_secs(4);
@@ -121,8 +121,10 @@ pub(super) async fn deliver_file(
     source: Option<Arc<dyn Frontend>>,
     network: &dyn Network,
     delivery: Delivery,
-) -> Result<(), DeliveryError> {
-    let Content::Said { body: Body::Attachment(attachment) } = &delivery.content else { return Ok(()) };
+) -> Result<Delivered, DeliveryError> {
+    let Content::Said { body: Body::Attachment(attachment) } = &delivery.content else {
+        return Ok(Delivered::default());
+    };
     // Nothing is fetched that could not be given.
     let ready = network.contacts(&delivery.portal.receiver).await;
     ready.map_err(|reason| DeliveryError::LegDown { reason })?;
@@ -145,7 +147,7 @@ async fn deliver_link(
     origin: Option<Leg>,
     network: &dyn Network,
     delivery: Delivery,
-) -> Result<(), DeliveryError> {
+) -> Result<Delivered, DeliveryError> {
     let Some((of, address)) = file_link(links, origin, &delivery).await else {
         return Err(DeliveryError::permanent("you have removed it, or no link to it could be made"));
     };

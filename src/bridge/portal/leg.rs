@@ -16,6 +16,11 @@ fn backoff() -> Retry {
     Retry::new(Duration::from_millis(500), Duration::from_secs(30))
 }
 
+/// The network mostly says when somebody is back. Of people on no list it cannot know: they are looked for.
+fn probes() -> Retry {
+    Retry::new(HELD, Duration::from_secs(1800))
+}
+
 /// The entry at the head of a leg and the one who waits for it.
 #[derive(Debug)]
 struct Waiting {
@@ -34,6 +39,9 @@ pub(super) struct LegQueue {
     /// Whether an attempt that nobody saw the end of may have arrived: after a start, and after a failure.
     unconfirmed: bool,
     reason: String,
+    /// Those whom it is for cannot be reached: since when that is known, and when it is looked at again by itself.
+    away_since: Option<Instant>,
+    probes: Retry,
     /// Entries passed over since the last delivery.
     pub(super) missed: u64,
     waiting: Option<Waiting>,
@@ -48,6 +56,8 @@ impl LegQueue {
             delays: backoff(),
             unconfirmed: true,
             reason: String::new(),
+            away_since: None,
+            probes: probes(),
             missed: 0,
             waiting: None,
         }
@@ -77,6 +87,8 @@ impl LegQueue {
         self.waiting = None;
         self.missed = 0;
         self.reason.clear();
+        self.away_since = None;
+        self.probes.reset();
     }
 
     /// The entry at the head is passed over.
@@ -94,8 +106,29 @@ impl LegQueue {
         self.wait(HELD, reason);
     }
 
+    /// Those whom it is for are away; their return releases the leg. The core says so in its own notice.
+    pub(super) fn wait_for_return(&mut self, reason: &str) {
+        let delay = self.probes.next_pause();
+        self.wait(delay, reason);
+        self.away_since = Some(Instant::now());
+        self.waiting.iter_mut().for_each(|waiting| waiting.told = true);
+    }
+
+    /// Somebody said something more: whoever cannot be seen to be back may be.
+    pub(super) fn look_again(&mut self) {
+        if !self.under_way && self.away_since.is_some_and(|since| since.elapsed() >= HELD) {
+            self.retry_at = None;
+        }
+    }
+
+    /// The entry that is on its way now.
+    pub(super) fn in_flight(&self) -> Option<u64> {
+        self.waiting.as_ref().filter(|_| self.under_way).map(|waiting| waiting.sequence)
+    }
+
     fn wait(&mut self, delay: Duration, reason: &str) {
         self.under_way = false;
+        self.away_since = None;
         self.unconfirmed = true;
         self.retry_at = Some(Instant::now() + delay);
         reason.clone_into(&mut self.reason);

@@ -7,8 +7,20 @@ use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg};
-use crate::bridge::journal::{DeadLetter, Entry, Next, trim_dead_letters};
+use crate::bridge::journal::{DeadLetter, Entry, Next, Origin, trim_dead_letters};
 use crate::bridge::ports::{Batch, Content, Outcome};
+
+/// What the bridge says about an entry, in the place where that was said.
+pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> Entry {
+    Entry {
+        id: EntryId::new(format!("{}-{of}", entry.id)),
+        author: Author::Bridge,
+        content: Content::Said { body },
+        at: entry.at,
+        origin: None,
+        legs: vec![origin.leg],
+    }
+}
 
 impl Portal {
     pub(super) async fn give_up_all(&mut self, leg: Leg, reason: &str) {
@@ -50,7 +62,7 @@ impl Portal {
     }
 
     /// What the sender reads in the place where they wrote.
-    fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
+    pub(super) fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
         let origin = entry.origin.as_ref()?;
         let side = match leg {
             Leg::Remote | Leg::Files => "",
@@ -62,14 +74,7 @@ impl Portal {
             text: format!("Your {what} was not delivered{side}: {reason}."),
             about: Some(origin.reference.clone()),
         };
-        Some(Entry {
-            id: EntryId::new(format!("{}-failed-{leg}", entry.id)),
-            author: Author::Bridge,
-            content: Content::Said { body },
-            at: entry.at,
-            origin: None,
-            legs: vec![origin.leg],
-        })
+        Some(notice(entry, origin, &format!("failed-{leg}"), body))
     }
 
     pub(super) fn report(&self, entry: &Entry, outcome: Outcome) {

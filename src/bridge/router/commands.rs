@@ -62,6 +62,7 @@ impl Router {
         let Invocation { command, login } = invocation;
         Ok(match command {
             Command::Help => Some(help()),
+            Command::Cancel if given.portal.management_user().is_none() => self.take_back(given).await?,
             Command::Cancel => Some("Nothing waits for a password now.".into()),
             Command::Status => Some(self.status(&given.user)),
             Command::Login { account } => Some(self.begin_login(given, account)),
@@ -368,6 +369,26 @@ impl Router {
             };
             Finished { portal, leg, reference, answer, with: Batch::default() }
         });
+    }
+
+    /// What waits in a conversation is not sent any more.
+    async fn take_back(&mut self, given: &LocalCommand) -> Result<Option<String>, BridgeError> {
+        let portal = self.open(&given.portal)?;
+        let (portal_key, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
+        let (reply, count) = tokio::sync::oneshot::channel();
+        if portal.send(PortalInput::TakeBack { reply }).await.is_err() {
+            return Err(BridgeError::Stopped);
+        }
+        self.requests.spawn(async move {
+            let answer = match count.await {
+                Ok(0) => "Nothing waits in this conversation.".to_owned(),
+                Ok(1) => "The message that waited was taken back.".to_owned(),
+                Ok(count) => format!("The {count} messages that waited were taken back."),
+                Err(_) => "The bridge is stopping, and nothing was taken back.".to_owned(),
+            };
+            Finished { portal: portal_key, leg, reference, answer, with: Batch::default() }
+        });
+        Ok(None)
     }
 
     fn list_contacts(&mut self, given: &LocalCommand, id: LoginId) {

@@ -5,7 +5,7 @@ use super::offers::Offered;
 use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
-use crate::bridge::ids::PortalKey;
+use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Origin;
 use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
 
@@ -72,6 +72,14 @@ impl Router {
                 let signal = Signal::Groups { login: login.clone(), groups };
                 super::signals::send(&self.signals, &signal);
                 Ok(())
+            }
+            RemoteKind::Reachable { conversation } => {
+                let receiver = login.clone();
+                let concerns = |key: &PortalKey| {
+                    key.receiver == receiver && conversation.as_ref().is_none_or(|c| *c == key.conversation)
+                };
+                self.release(Leg::Remote, concerns).await?;
+                self.release(Leg::Files, concerns).await
             }
             RemoteKind::State(state) => self.state_changed(&login, state).await,
             RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {

@@ -11,6 +11,7 @@ use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
 use crate::connector::offer::Offers;
 use crate::connector::{CallFailure, Shared, give};
+use crate::msn::command::ErrorCode;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
 use crate::msn::message::TextStyle;
@@ -27,7 +28,9 @@ pub(in crate::connector) enum Message {
 pub(in crate::connector) enum CallAsk {
     Send {
         message: Message,
-        reply: oneshot::Sender<Result<(), CallFailure>>,
+        reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+        /// Told when the acknowledgement should have come.
+        overdue: oneshot::Sender<()>,
     },
     Give {
         file: File,
@@ -47,6 +50,24 @@ pub(in crate::connector) enum CallAsk {
     TakeUp,
     Typing,
     Leave,
+    /// Another board serves the conversation from now on: end when nothing is under way any more.
+    Retire,
+}
+
+/// What MSN says of a message that arrived.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::connector) struct Confirmation {
+    /// Names of those who left before it reached them.
+    pub(in crate::connector) missed_by: Vec<String>,
+}
+
+/// A message that a call was given.
+#[derive(Debug)]
+pub(in crate::connector) struct InFlight {
+    /// What became of it.
+    pub(in crate::connector) answer: oneshot::Receiver<Result<Confirmation, CallFailure>>,
+    /// Resolves well when it should have been acknowledged by now; the answer may still come.
+    pub(in crate::connector) overdue: oneshot::Receiver<()>,
 }
 
 /// Reaches a call.
@@ -64,11 +85,16 @@ impl CallHandle {
         self.asks.same_channel(&other.asks)
     }
 
-    /// Resolves when everybody in the call has it, as far as MSN says.
-    pub(in crate::connector) async fn send(&self, message: Message) -> Result<(), CallFailure> {
+    /// Hands a message over; waits while the call is busy.
+    ///
+    /// # Errors
+    /// [`CallFailure::Lost`] when the call has ended.
+    pub(in crate::connector) async fn send(&self, message: Message) -> Result<InFlight, CallFailure> {
         let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Send { message, reply }).await.map_err(|_| CallFailure::Lost)?;
-        answer.await.unwrap_or(Err(CallFailure::Lost))
+        let (tell_overdue, overdue) = oneshot::channel();
+        let ask = CallAsk::Send { message, reply, overdue: tell_overdue };
+        self.asks.send(ask).await.map_err(|_| CallFailure::Lost)?;
+        Ok(InFlight { answer, overdue })
     }
 
     /// Resolves when the other side has the file, or will not have it.
@@ -99,6 +125,11 @@ impl CallHandle {
         let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
     }
 
+    /// Another call serves the conversation from now on.
+    pub(in crate::connector) fn retire(&self) {
+        let _ = self.asks.try_send(CallAsk::Retire); // one that is that busy ends when it is idle
+    }
+
     /// Has the call look for what broken ones have set aside.
     pub(in crate::connector) fn take_up(&self) {
         let _ = self.asks.try_send(CallAsk::TakeUp); // one that is that busy does so when somebody joins
@@ -110,7 +141,7 @@ impl CallHandle {
 }
 
 /// A board that was assigned, or why not.
-pub(in crate::connector) type Assignment = Result<(HostPort, Cookie), String>;
+pub(in crate::connector) type Assignment = Result<(HostPort, Cookie), ErrorCode>;
 
 /// How a call begins.
 pub(in crate::connector) enum Begin {
@@ -169,6 +200,6 @@ pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
         CallAsk::Invite { reply, .. } | CallAsk::Answer { reply, .. } => {
             drop(reply.send(Err(failure.to_string())))
         }
-        CallAsk::TakeUp | CallAsk::Typing | CallAsk::Leave => {}
+        CallAsk::TakeUp | CallAsk::Typing | CallAsk::Leave | CallAsk::Retire => {}
     }
 }

@@ -1,5 +1,7 @@
 //! What the others say in a call, and what becomes of everything when it ends.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -12,6 +14,9 @@ use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p;
 use crate::msn::session::{CallEvent, SwitchboardSession};
+
+/// How long the server may take to close after our `OUT`.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Call {
     /// Something happened on the board. What has to be answered there is answered here.
@@ -51,11 +56,13 @@ impl Call {
         if *email == self.of.email {
             return self.said_elsewhere(content).await;
         }
+        if keeps_open(&content) {
+            self.last_said = Instant::now();
+        }
         if let Content::Typing { .. } = content {
             let sender = convert::ghost(email, name);
             return self.tell(RemoteKind::Typing { conversation, sender }).await;
         }
-        self.last_said = Instant::now();
         if let Content::Ink(ink) = &content
             && let Some(file) = self.handwriting(ink).await
         {
@@ -77,6 +84,15 @@ impl Call {
         }
     }
 
+    /// The others may have spoken before they knew that we left, and were told that it arrived (§6.5): what still comes
+    /// is heard, until the server closes.
+    async fn hear_last_words(&mut self, pump: &mut Pump<SwitchboardSession>) {
+        let until = Instant::now() + LAST_WORDS;
+        while let Ok(Ok(event)) = tokio::time::timeout_at(until, pump.next()).await {
+            self.heard(pump, event).await;
+        }
+    }
+
     /// The call is over: what can go on elsewhere does, of the rest everybody hears.
     pub(super) async fn wind_up(
         &mut self,
@@ -87,6 +103,9 @@ impl Call {
         mailbox.close();
         self.offers_are_lost(None).await;
         let aside = if broke { self.set_aside().await } else { None };
+        if !broke {
+            self.hear_last_words(&mut pump).await;
+        }
         pump.machine.abandon();
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
             self.happened(event).await;
@@ -109,6 +128,11 @@ impl Call {
     }
 }
 
+/// Whether a board on which this is heard is in use: words and typing are; keep-alives, and what else nobody reads, are not.
+fn keeps_open(content: &Content) -> bool {
+    !matches!(content, Content::Other { .. })
+}
+
 /// A wink or a voice clip: who sent it, and what it is called.
 fn clip_of(event: &CallEvent) -> Option<(Email, String)> {
     match event {
@@ -116,5 +140,29 @@ fn clip_of(event: &CallEvent) -> Option<(Email, String)> {
             Some((email.clone(), data.clone()))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msn::ids::Email;
+    use crate::msn::message::Envelope;
+
+    #[test]
+    fn fault_04_typing_and_words_keep_a_board_and_keep_alives_do_not() {
+        let read = |head: &str| {
+            let payload = format!("MIME-Version: 1.0\r\nContent-Type: {head}\r\n\r\n\r\n");
+            Content::parse(&Envelope::parse(&payload.into()).unwrap()).unwrap()
+        };
+        let typing = Content::typing(&Email::parse("bob@example.com").unwrap());
+        for kept in [typing, Content::nudge(), Content::text("hi", None)] {
+            let payload = kept.encode().into();
+            assert!(keeps_open(&Content::parse(&Envelope::parse(&payload).unwrap()).unwrap()));
+        }
+        assert!(keeps_open(&read("text/plain; charset=UTF-8")));
+        for quiet in ["text/x-keepalive", "text/x-clientcaps", "application/x-unknown"] {
+            assert!(!keeps_open(&read(quiet)), "{quiet}");
+        }
     }
 }

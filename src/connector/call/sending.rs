@@ -2,12 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use super::{Call, Message, Sending};
+use super::{Call, Confirmation, Message, Sending};
 use crate::connector::CallFailure;
 use crate::connector::emoticon::Offered;
 use crate::connector::pump::{Pump, now};
 use crate::msn::command::Acknowledge;
-use crate::msn::ids::Capabilities;
+use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{Content, text_payloads};
 use crate::msn::session::{MessageHandle, SwitchboardSession};
 
@@ -16,7 +16,8 @@ impl Call {
         &mut self,
         pump: &mut Pump<SwitchboardSession>,
         message: &Message,
-        reply: oneshot::Sender<Result<(), CallFailure>>,
+        reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+        overdue: oneshot::Sender<()>,
     ) {
         let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
@@ -29,7 +30,8 @@ impl Call {
         };
         let number = self.next_sending;
         self.next_sending += 1;
-        self.sendings.insert(number, Sending { left: payloads.len(), failure: None, reply });
+        let (left, overdue) = (payloads.len(), Some(overdue));
+        self.sendings.insert(number, Sending { left, failure: None, missed_by: Vec::new(), reply, overdue });
         for payload in payloads {
             let part = pump.machine.send(now(), Acknowledge::Always, payload.into());
             self.parts.insert(part, number);
@@ -47,17 +49,30 @@ impl Call {
         pump.machine.send(now(), Acknowledge::OnFailure, payload);
     }
 
-    pub(super) fn part_done(&mut self, part: MessageHandle, failure: Option<CallFailure>) {
+    pub(super) fn part_done(&mut self, part: MessageHandle, result: Result<Vec<Email>, CallFailure>) {
         let Some(number) = self.parts.remove(&part) else { return };
         let Some(sending) = self.sendings.get_mut(&number) else { return };
         sending.left -= 1;
-        sending.failure = sending.failure.take().or(failure);
+        match result {
+            Ok(missed_by) => sending.missed_by.extend(missed_by),
+            Err(failure) => sending.failure = sending.failure.take().or(Some(failure)),
+        }
         if sending.left > 0 {
             return;
         }
-        if let Some(sending) = self.sendings.remove(&number) {
-            let result = sending.failure.map_or(Ok(()), Err);
-            let _ = sending.reply.send(result); // the sender may have given up
+        if let Some(Sending { failure, mut missed_by, reply, .. }) = self.sendings.remove(&number) {
+            missed_by.sort();
+            missed_by.dedup();
+            let missed_by = missed_by.iter().map(|email| self.ghost(email).name).collect();
+            let result = failure.map_or(Ok(Confirmation { missed_by }), Err);
+            let _ = reply.send(result); // the sender may have given up
+        }
+    }
+
+    pub(super) fn part_overdue(&mut self, part: MessageHandle) {
+        let sending = self.parts.get(&part).and_then(|number| self.sendings.get_mut(number));
+        if let Some(overdue) = sending.and_then(|sending| sending.overdue.take()) {
+            let _ = overdue.send(()); // the sender may have given up
         }
     }
 }

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 use super::Finding;
 use crate::config::{Checked, MsnServer};
-use crate::connector::{Passport, TicketError, reach};
+use crate::connector::{Passport, TicketError, oim_answers, reach};
 use crate::irc::NetworkConfig;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +38,20 @@ pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
         },
         Err(error) => Finding::problem(error.to_string(), "correct msn.proxy"),
     };
-    vec![reached, nexus(checked).await]
+    let mut findings = vec![reached, nexus(checked).await];
+    let oim = &checked.msn.oim;
+    for (key, url) in [("msn.oim.rsi", &oim.rsi), ("msn.oim.store", &oim.store)] {
+        if let (Some(url), Ok(passport)) = (url, Passport::new(&checked.msn)) {
+            findings.push(match oim_answers(&passport, url).await {
+                Ok(()) => Finding::Fine(format!("offline messages ({key})")),
+                Err(error) => Finding::problem(
+                    format!("{key}: nobody answers there: {error}"),
+                    format!("correct {key}, or leave it empty where the server has no offline messages"),
+                ),
+            });
+        }
+    }
+    findings
 }
 
 async fn nexus(checked: &Checked) -> Finding {

@@ -109,6 +109,11 @@ impl ErrorCode {
         }
     }
 
+    /// Whether the server refuses for its own load or trouble, and may do otherwise in a while.
+    pub fn is_load(self) -> bool {
+        matches!(self.0, 500 | 501 | 504 | 510 | 520 | 600..=605 | 700 | 707 | 712 | 713 | 800 | 910 | 912 | 914..=916 | 918..=922)
+    }
+
     /// Whether a session is over after this number, whether or not the server closes the connection.
     pub fn ends_session(self) -> bool {
         matches!(

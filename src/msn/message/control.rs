@@ -6,6 +6,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::Envelope;
+use crate::msn::oim::{MailData, mail_data};
 
 /// A message of the server itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,11 @@ pub enum ServerNotice {
     Mailbox {
         unread: u32,
         elsewhere: u32,
+        /// Offline messages that wait, where that is said with it.
+        offline: Option<MailData>,
     },
+    /// An offline message has come while we are signed in.
+    OfflineMessages(MailData),
     /// New mail.
     Mail {
         from: String,
@@ -48,13 +53,22 @@ impl ServerNotice {
             "text/x-msmsgsinitialemailnotification" => Self::Mailbox {
                 unread: field("Inbox-Unread").and_then(|n| n.parse().ok()).unwrap_or(0),
                 elsewhere: field("Folders-Unread").and_then(|n| n.parse().ok()).unwrap_or(0),
+                offline: None,
             },
             "text/x-msmsgsinitialmdatanotification" => {
                 let data = field("Mail-Data").unwrap_or_default();
                 let count =
                     |name| elements(data.as_bytes(), name).first().and_then(|n| n.trim().parse().ok());
-                Self::Mailbox { unread: count("I").unwrap_or(0), elsewhere: count("O").unwrap_or(0) }
+                Self::Mailbox {
+                    unread: count("I").unwrap_or(0),
+                    elsewhere: count("O").unwrap_or(0),
+                    offline: mail_data(&data),
+                }
             }
+            "text/x-msmsgsoimnotification" => match mail_data(&field("Mail-Data").unwrap_or_default()) {
+                Some(data) => Self::OfflineMessages(data),
+                None => Self::Other { content_type },
+            },
             "text/x-msmsgsemailnotification" => Self::Mail {
                 from: decode_words(&field("From").or_else(|| field("From-Addr")).unwrap_or_default()),
                 subject: decode_words(&field("Subject").unwrap_or_default()),
@@ -183,11 +197,14 @@ mod tests {
         let old = notice(
             "Content-Type: text/x-msmsgsinitialemailnotification; charset=UTF-8\r\n\r\nInbox-Unread: 3\r\nFolders-Unread: 1\r\n",
         );
-        assert_eq!(old, ServerNotice::Mailbox { unread: 3, elsewhere: 1 });
+        assert_eq!(old, ServerNotice::Mailbox { unread: 3, elsewhere: 1, offline: None });
         let new = notice(
             "Content-Type: text/x-msmsgsinitialmdatanotification; charset=UTF-8\r\n\r\nMail-Data: <MD><E><I>7</I><IU>5</IU><O>2</O><OU>0</OU></E><Q><QTM>409600</QTM></Q></MD>\r\n",
         );
-        assert_eq!(new, ServerNotice::Mailbox { unread: 7, elsewhere: 2 });
+        assert_eq!(
+            new,
+            ServerNotice::Mailbox { unread: 7, elsewhere: 2, offline: Some(MailData::Messages(Vec::new())) }
+        );
         let mail = notice(
             "Content-Type: text/x-msmsgsemailnotification\r\n\r\nFrom: =?utf-8?Q?J=C3=BCrgen_K?=\r\nSubject: =?iso-8859-1?B?5Pb8?= =?utf-8?B?4piD?= x\r\n",
         );

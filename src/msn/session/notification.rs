@@ -21,6 +21,7 @@ use crate::msn::command::{ClientCommand, Context, ErrorCode, Link, ServerCommand
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
+use crate::msn::oim::MailData;
 use crate::msn::wire::UrlText;
 pub use changes::{Change, ChangeFailure, ChangeHandle};
 
@@ -85,7 +86,7 @@ pub enum NotificationEvent {
     },
     SwitchboardRefused {
         request: TrId,
-        reason: String,
+        code: ErrorCode,
     },
     /// The server announced maintenance.
     GoingDown {
@@ -99,6 +100,8 @@ pub enum NotificationEvent {
         unread: u32,
         elsewhere: u32,
     },
+    /// Offline messages wait to be fetched.
+    OfflineMessages(MailData),
     /// An alert: calendar, news.
     Alert {
         text: String,

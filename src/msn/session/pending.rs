@@ -29,8 +29,13 @@ impl<K> Pending<K> {
 
     /// A number for a request that must be answered by `now + REPLY_TIMEOUT`.
     pub(super) fn expect(&mut self, now: Instant, kind: K) -> TrId {
+        self.expect_within(now, REPLY_TIMEOUT, kind)
+    }
+
+    /// A number for a request that must be answered within this time.
+    pub(super) fn expect_within(&mut self, now: Instant, timeout: Duration, kind: K) -> TrId {
         let trid = self.number();
-        self.waiting.insert(trid.0, (now + REPLY_TIMEOUT, kind));
+        self.waiting.insert(trid.0, (now + timeout, kind));
         trid
     }
 
@@ -43,6 +48,21 @@ impl<K> Pending<K> {
     pub(super) fn take_overdue(&mut self, now: Instant) -> Option<K> {
         let trid = *self.waiting.iter().find(|(_, (deadline, _))| *deadline <= now)?.0;
         self.take(TrId(trid))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &K> {
+        self.waiting.values().map(|(_, kind)| kind)
+    }
+
+    /// Every request that waits, in the order of their numbers.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut K> {
+        self.waiting.values_mut().map(|(_, kind)| kind)
+    }
+
+    /// Takes every request of this kind, in the order of their numbers: their replies mean nothing any more.
+    pub(super) fn take_all(&mut self, is_wanted: impl Fn(&K) -> bool) -> Vec<K> {
+        let taken = self.waiting.extract_if(.., |_, (_, kind)| is_wanted(kind));
+        taken.map(|(_, (_, kind))| kind).collect()
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::pending::Pending;
+use super::pending::{Pending, REPLY_TIMEOUT};
 use super::wire::ClientWire;
 use super::{Machine, SessionError};
 use crate::msn::command::{Acknowledge, ClientCommand, Context, ErrorCode, Link, ServerCommand};
@@ -18,6 +18,10 @@ use crate::msn::message::{Assembler, Content, Envelope};
 
 /// How long somebody who was called may take to join: under the 30 s after which a sender is told.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long an acknowledgement takes at most where everything works: a poll or two of a gateway, and the server's own work.
+const ACK_TIMEOUT: Duration = Duration::from_secs(9);
+/// How long an acknowledgement is waited for at all: one that comes so late still saves a message from being repeated.
+const GIVE_UP_TIMEOUT: Duration = Duration::from_secs(120);
 /// Most messages queued before the first member joins.
 const MAX_QUEUED: usize = 128;
 
@@ -36,6 +40,8 @@ pub struct MessageHandle(u64);
 pub enum SendFailure {
     /// The switchboard could not deliver it (`NAK`).
     NotDelivered,
+    /// The last listener left before the acknowledgement: nobody has it, whatever the server acknowledges (§6.4).
+    Deserted,
     /// Nobody is in the call, for this reason.
     NobodyThere(InviteFailure),
     /// No acknowledgement came, or the call ended before it.
@@ -77,7 +83,13 @@ pub enum CallEvent {
         name: String,
         content: Content,
     },
-    Delivered(MessageHandle),
+    /// Acknowledged. `missed_by`: those who were there when it was sent and left before that.
+    Delivered {
+        handle: MessageHandle,
+        missed_by: Vec<Email>,
+    },
+    /// No acknowledgement came for as long as one should take. It may still come.
+    Overdue(MessageHandle),
     Failed(MessageHandle, SendFailure),
 }
 
@@ -85,7 +97,17 @@ pub enum CallEvent {
 enum Request {
     Enter,
     Invite(Email),
-    Message(MessageHandle),
+    Message(Sent),
+}
+
+/// A message that waits for its acknowledgement.
+#[derive(Debug)]
+struct Sent {
+    handle: MessageHandle,
+    /// Those who left since it was sent.
+    missed_by: Vec<Email>,
+    /// When its acknowledgement should have come; `None` once that was said.
+    ack_by: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -144,7 +166,7 @@ impl SwitchboardSession {
     /// Enters a board that we asked for, and calls `invitees`.
     pub fn call(now: Instant, dialect: Dialect, email: Email, cookie: Cookie, invitees: Vec<Email>) -> Self {
         let mut session = Self::new(dialect, email.clone(), invitees);
-        let trid = session.pending.expect(now, Request::Enter);
+        let trid = session.pending.expect_within(now, ACK_TIMEOUT, Request::Enter);
         session.wire.send(&ClientCommand::UsrCall { trid, email, cookie });
         session
     }
@@ -158,7 +180,7 @@ impl SwitchboardSession {
         session_id: SessionId,
     ) -> Self {
         let mut session = Self::new(dialect, email.clone(), Vec::new());
-        let trid = session.pending.expect(now, Request::Enter);
+        let trid = session.pending.expect_within(now, ACK_TIMEOUT, Request::Enter);
         session.wire.send(&ClientCommand::Ans { trid, email, cookie, session: session_id });
         session
     }
@@ -248,8 +270,8 @@ impl SwitchboardSession {
     /// Fails everything that waits; the connection is gone.
     pub fn abandon(&mut self) {
         for request in self.pending.drain() {
-            if let Request::Message(handle) = request {
-                self.events.push_back(CallEvent::Failed(handle, SendFailure::Unconfirmed));
+            if let Request::Message(sent) = request {
+                self.events.push_back(CallEvent::Failed(sent.handle, SendFailure::Unconfirmed));
             }
         }
         for queued in self.queue.drain(..) {
@@ -265,7 +287,13 @@ impl SwitchboardSession {
     fn transmit(&mut self, now: Instant, queued: Queued) {
         let trid = match queued.acknowledge {
             Acknowledge::Never => self.pending.number(),
-            _ => self.pending.expect(now, Request::Message(queued.handle)),
+            acknowledge => {
+                let is_text = acknowledge == Acknowledge::Always;
+                let ack_by = is_text.then(|| now + ACK_TIMEOUT);
+                let sent = Sent { handle: queued.handle, missed_by: Vec::new(), ack_by };
+                let timeout = if is_text { GIVE_UP_TIMEOUT } else { REPLY_TIMEOUT };
+                self.pending.expect_within(now, timeout, Request::Message(sent))
+            }
         };
         let Queued { acknowledge, payload, .. } = queued;
         self.wire.send(&ClientCommand::Msg { trid, acknowledge, payload });
@@ -291,8 +319,8 @@ impl SwitchboardSession {
                 self.received(now, &sender, name.decode(), &payload)
             }
             ServerCommand::Ack { trid } => {
-                if let Some(Request::Message(handle)) = self.pending.take(trid) {
-                    self.events.push_back(CallEvent::Delivered(handle));
+                if let Some(Request::Message(Sent { handle, missed_by, .. })) = self.pending.take(trid) {
+                    self.events.push_back(CallEvent::Delivered { handle, missed_by });
                 }
             }
             ServerCommand::Nak { trid } => self.not_delivered(trid, SendFailure::NotDelivered),
@@ -356,7 +384,26 @@ impl SwitchboardSession {
             if idle && self.dropped.len() < MAX_DROPPED {
                 self.dropped.push(email.clone());
             }
+            self.missed(&email);
             self.events.push_back(CallEvent::Left { email, idle });
+        }
+    }
+
+    /// Somebody has not read what is on its way. Once nobody is left, an acknowledgement proves nothing any more.
+    fn missed(&mut self, email: &Email) {
+        let is_message = |request: &Request| matches!(request, Request::Message(_));
+        if self.members.is_empty() {
+            for request in self.pending.take_all(is_message) {
+                if let Request::Message(sent) = request {
+                    self.events.push_back(CallEvent::Failed(sent.handle, SendFailure::Deserted));
+                }
+            }
+            return;
+        }
+        for request in self.pending.iter_mut() {
+            if let Request::Message(sent) = request {
+                sent.missed_by.push(email.clone());
+            }
         }
     }
 
@@ -386,8 +433,8 @@ impl SwitchboardSession {
     }
 
     fn not_delivered(&mut self, trid: TrId, failure: SendFailure) {
-        if let Some(Request::Message(handle)) = self.pending.take(trid) {
-            self.events.push_back(CallEvent::Failed(handle, failure));
+        if let Some(Request::Message(sent)) = self.pending.take(trid) {
+            self.events.push_back(CallEvent::Failed(sent.handle, failure));
         }
     }
 
@@ -404,8 +451,8 @@ impl SwitchboardSession {
                 self.invite_failed(now, &email, &InviteFailure::Refused(code));
                 Ok(())
             }
-            Some(Request::Message(handle)) => {
-                self.events.push_back(CallEvent::Failed(handle, SendFailure::Refused(code)));
+            Some(Request::Message(sent)) => {
+                self.events.push_back(CallEvent::Failed(sent.handle, SendFailure::Refused(code)));
                 Ok(())
             }
             None => Ok(()),
@@ -448,9 +495,17 @@ impl Machine for SwitchboardSession {
             match request {
                 Request::Enter => return Err(SessionError::TimedOut("the sign-in to the conversation")),
                 Request::Invite(email) => self.invite_failed(now, &email, &InviteFailure::NoAnswer),
-                Request::Message(handle) => {
-                    self.events.push_back(CallEvent::Failed(handle, SendFailure::Unconfirmed));
+                Request::Message(sent) => {
+                    self.events.push_back(CallEvent::Failed(sent.handle, SendFailure::Unconfirmed));
                 }
+            }
+        }
+        for request in self.pending.iter_mut() {
+            if let Request::Message(sent) = request
+                && sent.ack_by.is_some_and(|at| at <= now)
+            {
+                sent.ack_by = None;
+                self.events.push_back(CallEvent::Overdue(sent.handle));
             }
         }
         while let Some(overdue) = self.invites.iter().position(|invite| invite.deadline <= now) {
@@ -470,6 +525,11 @@ impl Machine for SwitchboardSession {
 
     fn poll_timeout(&self) -> Option<Instant> {
         let invite = self.invites.iter().map(|invite| invite.deadline).min();
-        [self.pending.deadline(), invite].into_iter().flatten().min()
+        let ack_by = |request: &Request| match request {
+            Request::Message(sent) => sent.ack_by,
+            _ => None,
+        };
+        let ack = self.pending.iter().filter_map(ack_by).min();
+        [self.pending.deadline(), invite, ack].into_iter().flatten().min()
     }
 }

@@ -199,8 +199,7 @@ impl NotificationSession {
     fn failed(&mut self, now: Instant, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
         match self.pending.take(trid) {
             Some(Request::Switchboard) => {
-                let reason = code.to_string();
-                self.events.push_back(Event::SwitchboardRefused { request: trid, reason });
+                self.events.push_back(Event::SwitchboardRefused { request: trid, code });
             }
             Some(Request::Change) => self.step_failed(now, code),
             Some(Request::Asked(what)) => self.events.push_back(Event::RequestRefused { what, code }),
@@ -241,9 +240,14 @@ impl NotificationSession {
             ServerNotice::Profile { client_ip: Some(ip) } => Event::AddressLearned(ip),
             ServerNotice::GoingDown { minutes } => Event::GoingDown { minutes },
             ServerNotice::Mail { from, subject } => Event::Mail { from, subject },
-            ServerNotice::Mailbox { unread, elsewhere } if unread + elsewhere > 0 => {
+            ServerNotice::Mailbox { unread, elsewhere, offline } => {
+                self.events.extend(offline.filter(|data| !data.is_empty()).map(Event::OfflineMessages));
+                if unread.saturating_add(elsewhere) == 0 {
+                    return;
+                }
                 Event::UnreadMail { unread, elsewhere }
             }
+            ServerNotice::OfflineMessages(data) => Event::OfflineMessages(data),
             _ => return,
         };
         self.events.push_back(event);

@@ -1,0 +1,72 @@
+//! What becomes of words for contacts who are offline: `msn.offline`, `msn.hold`, `msn.oim`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, MsnSection};
+use crate::bridge::HoldLimits;
+use crate::connector::{OfflinePolicy, OimConfig};
+
+/// How much waits for one conversation, and how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HoldSection {
+    pub max_messages: usize,
+    pub days: u64,
+}
+
+impl Default for HoldSection {
+    fn default() -> Self {
+        Self { max_messages: 200, days: 7 }
+    }
+}
+
+/// Where offline messages are fetched and left; empty for nowhere.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OimSection {
+    pub rsi: String,
+    pub store: String,
+}
+
+impl MsnSection {
+    pub(super) fn check_offline(&self) -> Result<OfflinePolicy, ConfigError> {
+        match self.offline.as_str() {
+            "hold" => Ok(OfflinePolicy::Hold),
+            "oim" if self.oim.store.is_empty() => {
+                Err(ConfigError::value("msn.offline", "oim", "hold or fail while msn.oim.store is empty"))
+            }
+            "oim" => Ok(OfflinePolicy::Oim),
+            "fail" => Ok(OfflinePolicy::Fail),
+            other => Err(ConfigError::value("msn.offline", other, "hold, oim or fail")),
+        }
+    }
+
+    pub(super) fn check_hold(&self) -> Result<HoldLimits, ConfigError> {
+        let HoldSection { max_messages, days } = self.hold;
+        if !(1..=10_000).contains(&max_messages) {
+            return Err(ConfigError::value("msn.hold.max_messages", max_messages, "1 to 10000"));
+        }
+        if !(1..=365).contains(&days) {
+            return Err(ConfigError::value("msn.hold.days", days, "1 to 365"));
+        }
+        Ok(HoldLimits { max_messages, max_age: Duration::from_secs(days * 86_400) })
+    }
+
+    pub(super) fn check_oim(&self) -> Result<OimConfig, ConfigError> {
+        let address = |key: &str, text: &str| {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            let url = text.parse::<reqwest::Url>().ok();
+            let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+            let allowed = "an address, as in https://rsi.example.net/rsi/rsi.asmx, or empty";
+            url.map(Some).ok_or_else(|| ConfigError::value(key, text, allowed))
+        };
+        Ok(OimConfig {
+            rsi: address("msn.oim.rsi", &self.oim.rsi)?,
+            store: address("msn.oim.store", &self.oim.store)?,
+        })
+    }
+}

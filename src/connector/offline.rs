@@ -1,0 +1,73 @@
+//! Offline messages of one login: who fetches and leaves them, with the ticket of its session.
+//!
+//! Knows which ticket is the session's. Refuses to know envelopes and HTTP, which are [`super::oim`]'s.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore, oneshot};
+
+use super::Shared;
+use super::login::LoginTask;
+use super::oim::{Fetching, LeaveError, Outbox, Tickets};
+use crate::msn::ids::{Email, Ticket};
+use crate::msn::oim::MailData;
+
+/// What a login has of its session for offline messages.
+pub(super) struct Offline {
+    tickets: Option<Tickets>,
+    outbox: Option<Arc<Mutex<Outbox>>>,
+    /// One round of fetching at a time.
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Offline {
+    fn default() -> Self {
+        Self { tickets: None, outbox: None, turns: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+impl Offline {
+    /// A session begins, and will have a ticket.
+    pub(super) fn begin(&mut self, shared: &Shared, tickets: Tickets) {
+        let store = shared.config.oim.store.clone();
+        let outbox = store.and_then(|url| {
+            Outbox::new(shared.passport.client(), url, tickets.clone(), shared.config.product.clone())
+        });
+        self.outbox = outbox.map(|outbox| Arc::new(Mutex::new(outbox)));
+        self.tickets = Some(tickets);
+    }
+
+    pub(super) fn has_ticket(&self, ticket: &Ticket) {
+        if let Some(tickets) = &self.tickets {
+            tickets.set(ticket.clone());
+        }
+    }
+}
+
+impl LoginTask {
+    /// The server says that messages wait.
+    pub(super) fn fetch_offline(&self, waiting: MailData) {
+        let (Some(url), Some(tickets)) = (self.shared.config.oim.rsi.clone(), self.offline.tickets.clone())
+        else {
+            return tracing::info!("offline messages wait, and msn.oim.rsi does not say where");
+        };
+        let fetching = Fetching { shared: self.shared.clone(), login: self.login.clone(), tickets, url };
+        let turns = self.offline.turns.clone();
+        self.shared.tasks.spawn(async move { fetching.run(waiting, &turns).await });
+    }
+
+    /// Leaves words for somebody who is away.
+    pub(super) fn leave_offline(
+        &self,
+        name: String,
+        to: Email,
+        text: String,
+        reply: oneshot::Sender<Result<(), LeaveError>>,
+    ) {
+        let (Some(outbox), Some(from)) = (self.offline.outbox.clone(), self.email()) else { return };
+        self.shared.tasks.spawn(async move {
+            let left = outbox.lock().await.leave(&from, &name, &to, &text).await;
+            let _ = reply.send(left); // whoever asked may have gone
+        });
+    }
+}
