@@ -13,6 +13,8 @@ pub type Timestamp = u64;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ghost {
     pub id: GhostId,
+    /// In what is said only a hint, for those of whom no name is known: names are news where [`RemoteKind::Named`] or
+    /// [`RemoteKind::Presence`] bring them. Empty where it is not known.
     pub name: String,
 }
 
@@ -107,6 +109,10 @@ pub enum RemoteKind {
         at: Timestamp,
     },
     Presence(GhostPresence),
+    /// What contacts are called now. An empty name says nothing.
+    Named(Vec<Ghost>),
+    /// The same of somebody who takes part in a conversation.
+    Met(Ghost),
     /// Nothing is known of this contact any more: the session ended, or they are no contact any longer.
     PresenceLost(Ghost),
     /// What the login's own account said in another of its clients.

@@ -8,6 +8,7 @@ pub mod body;
 pub mod command;
 mod error;
 pub mod event;
+mod ghost_names;
 pub mod ids;
 pub mod inbox;
 pub mod journal;

@@ -20,13 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::BridgeError;
 use super::body::Body;
+use super::ghost_names::GhostNames;
 use super::ids::{Leg, PortalKey};
 use super::journal::{Cursors, Entry, Next};
 use super::link::{self, Links};
 use super::media::{File, Media};
 use super::ports::{
-    Batch, Content, Delivered, Delivery, DeliveryError, Frontend, Network, Outcome, Storage, Urgency,
-    disk_retry, until_it_works,
+    Audience, Batch, Content, Delivered, Delivery, DeliveryError, Frontend, Network, Outcome, Storage,
+    Urgency, disk_retry, until_it_works,
 };
 use super::router::Reports;
 use hold::Hold;
@@ -85,6 +86,18 @@ pub(super) struct Surroundings {
     pub(super) media: Arc<dyn Media>,
     pub(super) links: Option<Arc<Links>>,
     pub(super) hold: HoldLimits,
+    pub(super) names: GhostNames,
+}
+
+impl Surroundings {
+    /// What a conversation is called, by the people in it, and whether it is a group.
+    pub(super) fn title(&self, portal: &PortalKey) -> (Option<String>, bool) {
+        if portal.management_user().is_some() {
+            return (None, false);
+        }
+        let Audience { people, is_group } = self.network.audience(portal);
+        (self.names.title(&portal.receiver, people), is_group)
+    }
 }
 
 pub(super) struct Portal {
@@ -271,16 +284,21 @@ impl Portal {
         let queue = &mut self.legs[index];
         let leg = queue.leg;
         let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
+        // What waited long is still said by somebody who is called as they are called now.
+        let (names, login) = (&self.around.names, &self.key.receiver);
+        let (title, is_group) = if leg == Leg::Matrix { self.around.title(&self.key) } else { (None, false) };
         let delivery = Delivery {
             portal: self.key.clone(),
             id: attempt.entry.id.clone(),
             sequence: attempt.sequence,
-            author: attempt.entry.author.clone(),
-            content: attempt.entry.content.clone(),
+            author: names.author(login, attempt.entry.author.clone()),
+            content: names.content(login, attempt.entry.content.clone()),
             at: attempt.entry.at,
             unconfirmed,
             emoticons: Vec::new(),
             links: Vec::new(),
+            title,
+            is_group,
             missed: queue.missed,
         };
         let around = self.around.clone();

@@ -30,6 +30,10 @@ pub struct Delivery {
     pub emoticons: Vec<(String, File)>,
     /// Addresses of what this side cannot show.
     pub links: Vec<Link>,
+    /// What the conversation is called, where the network has people in it.
+    pub title: Option<String>,
+    /// Whether it is with several people.
+    pub is_group: bool,
     /// Entries before this one that were passed over, because they had become too old or too many.
     pub missed: u64,
 }
@@ -115,6 +119,12 @@ pub enum Signal {
     Presence {
         logins: Vec<LoginId>,
         presence: GhostPresence,
+    },
+    /// A contact of `login` is called otherwise now, and so are these conversations.
+    Named {
+        login: LoginId,
+        ghost: Ghost,
+        titles: Vec<(PortalKey, String)>,
     },
     /// What a contact of `login` looks like.
     Picture {
@@ -284,6 +294,14 @@ pub struct ContactLine {
     pub phones: Vec<String>,
 }
 
+/// Those whom a conversation is with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audience {
+    pub people: Vec<GhostId>,
+    /// Also a group in which one other person is left is one.
+    pub is_group: bool,
+}
+
 /// The remote network.
 pub trait Network: Send + Sync {
     /// Checks what a person typed as an account, and gives the login it would be.
@@ -303,6 +321,11 @@ pub trait Network: Send + Sync {
 
     /// Ends a login's session.
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()>;
+
+    /// Who is in a conversation besides the login, as far as is known.
+    fn audience(&self, _portal: &PortalKey) -> Audience {
+        Audience::default()
+    }
 
     /// Whether files can be given in this conversation; where not, their addresses are said if there are any.
     fn takes_files(&self, _portal: &PortalKey) -> bool {
@@ -350,10 +373,12 @@ pub enum Table {
     Notices,
     /// What was kept by the network, is on disk here, and may not have been deleted there.
     Fetched,
+    /// The newest name of each ghost that was shown.
+    GhostNames,
 }
 
 impl Table {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -372,6 +397,7 @@ impl Table {
         Self::Holds,
         Self::Notices,
         Self::Fetched,
+        Self::GhostNames,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -396,6 +422,7 @@ impl Table {
                 | Self::Holds
                 | Self::Notices
                 | Self::Fetched
+                | Self::GhostNames
         )
     }
 }

@@ -44,6 +44,12 @@ impl Presences {
         self.change(login, ghost, None)
     }
 
+    /// The logins that see this ghost.
+    pub(super) fn logins_of(&self, ghost: &GhostId) -> Vec<LoginId> {
+        let views = self.seen.get(ghost).into_iter().flatten();
+        views.map(|view| (*view.login).clone()).collect()
+    }
+
     fn change(&mut self, login: &LoginId, ghost: &Ghost, view: Option<View>) -> Option<Signal> {
         let views = self.seen.entry(ghost.id.clone()).or_default();
         let per_login = self.per_login;

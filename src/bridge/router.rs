@@ -3,6 +3,7 @@
 mod commands;
 mod inbound;
 mod logins;
+mod names;
 mod offers;
 mod presence;
 mod reader;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::BridgeError;
 use super::body::Body;
 use super::event::{Author, LocalEvent, RemoteEvent, RemoteKind, Timestamp};
+use super::ghost_names::GhostNames;
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
@@ -216,6 +218,7 @@ impl Router {
             media: setup.media.clone(),
             links: setup.links.clone(),
             hold: setup.hold,
+            names: GhostNames::new(setup.storage.clone(), setup.ghost_per_login),
         };
         let mut logins = Login::load_all(&*setup.storage)?;
         // Their owners have not been seen yet.
@@ -236,6 +239,7 @@ impl Router {
             setup,
         };
         for record in PortalRecord::load_all(&*router.setup.storage)? {
+            router.meet(&record.key)?;
             let waiting = router.setup.storage.scan(Table::Journal, &record.key.to_key(), None, 1)?;
             if !waiting.is_empty() {
                 router.open(&record.key)?;
@@ -325,6 +329,7 @@ impl Router {
             PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
             // On disk with the first entry at the latest: batches keep their order.
             drop(self.setup.storage.commit(batch, super::ports::Urgency::Soon));
+            self.meet(key)?;
         }
         let portal = Portal::open(key.clone(), &legs, self.around.clone())?;
         let (sender, mailbox) = mpsc::channel(MAILBOX);

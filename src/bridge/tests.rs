@@ -13,7 +13,7 @@ use super::ports::{Batch, Row, Storage, StorageError, Table, Urgency};
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
 #[derive(Default)]
-struct Memory {
+pub(super) struct Memory {
     rows: Mutex<Rows>,
     /// So many commits fail before one succeeds.
     failures: AtomicUsize,

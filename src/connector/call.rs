@@ -18,6 +18,7 @@ use super::emoticon::Emoticons;
 use super::give::Gifts;
 use super::invitation::Declined;
 use super::msnftp::Streams;
+use super::names::BoardNames;
 use super::offer::Asked;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
@@ -62,8 +63,8 @@ pub(super) struct Call {
     pub(super) members: Vec<Email>,
     /// Members that the server dropped for being idle. They are still part of the conversation.
     dropped: Vec<Email>,
-    /// What those who were here are called.
-    names: HashMap<Email, String>,
+    /// What the board has called those who were here.
+    names: BoardNames,
     opened: bool,
     /// Somebody was there besides us, or was called and did not come: without anybody now, it is over.
     had_its_time: bool,
@@ -102,7 +103,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         handle: handle.clone(),
         members: Vec::new(),
         dropped: Vec::new(),
-        names: HashMap::new(),
+        names: BoardNames::default(),
         opened: false,
         had_its_time: false,
         sendings: HashMap::new(),
@@ -270,15 +271,14 @@ impl Call {
                 self.opened = true;
                 self.regroup(None).await;
             }
-            CallEvent::Joined { email, name, .. } => {
+            CallEvent::Joined { email, .. } => {
                 self.invited(&email, Ok(()));
                 let is_back = self.dropped.contains(&email);
                 self.dropped.retain(|dropped| *dropped != email);
                 self.members.push(email.clone());
-                self.names.insert(email.clone(), name.clone());
                 self.had_its_time = true;
                 if self.opened && !is_back {
-                    self.regroup(Some((&email, &name))).await;
+                    self.regroup(Some(&email)).await;
                 }
             }
             CallEvent::Left { email, idle } => self.left(&email, idle).await,
@@ -294,7 +294,7 @@ impl Call {
                 };
                 self.invited(&email, Err(format!("{email} cannot be called: {reason}")));
             }
-            CallEvent::Received { email, name, content } => self.received(&email, &name, content).await,
+            CallEvent::Received { email, content, .. } => self.received(&email, content).await,
             CallEvent::Delivered { handle, .. } if self.confirmed(handle, true) => {}
             CallEvent::Failed(part, _) if self.confirmed(part, false) => {}
             CallEvent::Delivered { handle, missed_by } => self.part_done(handle, Ok(missed_by)),
@@ -314,7 +314,7 @@ impl Call {
     }
 
     pub(super) fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
-        convert::ghost(email, self.names.get(email).map_or(email.as_str(), String::as_str))
+        convert::ghost(email, &self.of.names.newest(email))
     }
 
     /// Waits while the core is busy: the socket is not read meanwhile.

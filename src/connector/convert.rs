@@ -1,6 +1,7 @@
 //! Between the protocol's words and the core's.
 
 use super::call::Message;
+use super::names::is_address;
 use crate::bridge::body::{Body, Format, RichText, Style};
 use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
 use crate::bridge::ids::{ConversationId, GhostId};
@@ -14,8 +15,15 @@ pub(super) fn ghost_id(email: &Email) -> GhostId {
     GhostId::new(email.to_key())
 }
 
+/// Somebody; an account in place of a name is none.
 pub(super) fn ghost(email: &Email, name: &str) -> Ghost {
+    let name = if is_address(email, name) { "" } else { name };
     Ghost { id: ghost_id(email), name: name.to_owned() }
+}
+
+/// Somebody of whom only the account is known.
+pub(super) fn account(email: &Email) -> Ghost {
+    ghost(email, "")
 }
 
 /// The groups of somebody's contacts.
@@ -195,7 +203,12 @@ pub(super) fn presence(contact: &Contact) -> GhostPresence {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" – ");
-    GhostPresence { ghost: ghost(&contact.email, &contact.name), availability, text }
+    let ghost = match availability {
+        Availability::Offline => ghost(&contact.email, &contact.name),
+        // Whoever is there is called what they say, also when they say their account.
+        _ => Ghost { id: ghost_id(&contact.email), name: contact.name.clone() },
+    };
+    GhostPresence { ghost, availability, text }
 }
 
 #[cfg(test)]

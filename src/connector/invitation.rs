@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::call::{Call, time_of_day};
-use super::convert;
 use super::pump::{Pump, now};
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::RemoteKind;
@@ -42,7 +41,6 @@ impl Call {
         &mut self,
         pump: &mut Pump<SwitchboardSession>,
         email: &Email,
-        name: &str,
         read: Result<Invitation, InvitationError>,
     ) {
         self.last_said = Instant::now();
@@ -54,7 +52,7 @@ impl Call {
             }
         };
         let Some(text) = shown else { return };
-        let sender = convert::ghost(email, name);
+        let sender = self.ghost(email);
         let (conversation, body) = (self.conversation.clone(), Body::Emote(RichText::plain(text)));
         self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
     }

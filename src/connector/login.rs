@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{CallHandle, News};
 use super::carried::Aside;
 use super::face::{self, Face};
+use super::names::Names;
 use super::offer::Offers;
 use super::offline::Offline;
 use super::oim::LeaveError;
@@ -99,6 +100,8 @@ pub(super) struct LoginTask {
     pub(super) doors: Arc<Semaphore>,
     /// Files that wait for the owner's word.
     pub(super) offers: Offers,
+    /// What people in calls are called.
+    pub(super) names: Names,
     /// What is shown of the owner.
     pub(super) face: watch::Sender<Option<Arc<Face>>>,
     /// Those who wait for a session that is known to work. While there are any, everything is held.
@@ -144,6 +147,7 @@ impl LoginTask {
             aside: Aside::default(),
             doors: Arc::new(Semaphore::new(MAX_DOORS)),
             offers,
+            names: Names::default(),
             face,
             examiners: Vec::new(),
             offline: Offline::default(),
@@ -211,7 +215,10 @@ impl LoginTask {
                     Some(ask) => self.answer_offline(ask),
                     None => return false,
                 },
-                Some(news) = self.news.recv() => drop(self.heard_of(news)),
+                Some(news) = self.news.recv() => match news {
+                    News::Named(named) => self.board_named(None, &named).await,
+                    news => drop(self.heard_of(news)),
+                },
                 () = sleep_until(until) => return true,
                 () = self.cancel.cancelled() => return false,
             }
@@ -276,6 +283,8 @@ impl LoginTask {
                 self.calls.insert(to, call);
                 None
             }
+            // Told where the lists are at hand.
+            News::Named(_) => None,
             // Without a session it is looked for again once there is one.
             News::Broke(conversation) => Some(conversation),
         }

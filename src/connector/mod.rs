@@ -22,6 +22,7 @@ mod health;
 mod invitation;
 mod login;
 mod msnftp;
+mod names;
 mod offer;
 mod offline;
 mod oim;
@@ -61,7 +62,7 @@ use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{
-    ContactLine, Content, Delivered, Delivery, DeliveryError, Network, Request, Storage,
+    Audience, ContactLine, Content, Delivered, Delivery, DeliveryError, Network, Request, Storage,
 };
 use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;
@@ -290,6 +291,12 @@ impl Network for MsnConnector {
                 let _ = face::make(&self.shared, login, &email, None).await; // its row stays, and is used again
             }
         })
+    }
+
+    fn audience(&self, portal: &PortalKey) -> Audience {
+        let members = group::members(&self.shared, &portal.receiver, &portal.conversation);
+        let people = members.iter().map(convert::ghost_id).collect();
+        Audience { people, is_group: group::is_group(&portal.conversation) }
     }
 
     fn takes_files(&self, portal: &PortalKey) -> bool {

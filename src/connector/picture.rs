@@ -80,7 +80,7 @@ impl Call {
     }
 
     pub(super) async fn show_picture(&self, email: &Email, picture: Picture) {
-        let ghost = convert::ghost(email, email.as_str());
+        let ghost = convert::account(email);
         self.tell(RemoteKind::Picture { ghost, picture }).await;
     }
 }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::call::{self, Assignment, Begin, CallHandle, Of};
+use super::call::{self, Assignment, Begin, CallHandle, News, Of};
 use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
+use super::names::BoardName;
 use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, oim, picture, request};
 use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
@@ -103,6 +104,10 @@ impl LoginTask {
 
     /// What is seen of each contact when the lists have come: that somebody is not there counts too.
     async fn first_sight(&self, pump: &Pump<NotificationSession>) {
+        // Others on the lists may be in conversations too.
+        let others = pump.machine.roster().contacts().filter(|c| !c.lists.has(ListKind::Forward));
+        let others: Vec<_> = others.map(|contact| convert::ghost(&contact.email, &contact.name)).collect();
+        self.tell(RemoteKind::Named(others)).await;
         let contacts = pump.machine.roster().contacts().filter(|c| c.lists.has(ListKind::Forward));
         for presence in contacts.map(convert::presence).collect::<Vec<_>>() {
             self.tell(RemoteKind::Presence(presence)).await;
@@ -197,6 +202,9 @@ impl LoginTask {
                     Some(ask) => self.asked(pump, &mut under_way, ask),
                 },
                 Some(news) = self.news.recv() => {
+                    if let News::Named(named) = &news {
+                        self.board_named(Some(pump), named).await;
+                    }
                     let broke = self.heard_of(news).filter(|_| under_way.ready);
                     broke.inspect(|conversation| self.call_anew(pump, &mut under_way, conversation));
                 }
@@ -247,10 +255,18 @@ impl LoginTask {
                 self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
             }
             Event::PresenceChanged(contact) => {
-                self.tell(RemoteKind::Presence(convert::presence(&contact))).await;
+                let presence = convert::presence(&contact);
+                if !presence.ghost.name.is_empty() {
+                    self.names.set(&contact.email, &presence.ghost.name);
+                }
+                self.tell(RemoteKind::Presence(presence)).await;
                 if contact.status != Status::Offline {
                     self.appeared(&contact.email).await;
                 }
+            }
+            Event::Named { email, name } => {
+                self.names.set(&email, &name);
+                self.tell(RemoteKind::Named(vec![convert::ghost(&email, &name)])).await;
             }
             Event::StatusConfirmed(status) if status != Status::Hidden => self.all_reachable().await,
             Event::Rung { session, board, cookie, email, .. } => {
@@ -271,10 +287,10 @@ impl LoginTask {
                 self.tell(RemoteKind::ContactRequest(convert::ghost(&email, &name))).await;
             }
             Event::RemovedBy { email } => {
-                self.tell(RemoteKind::ContactRequestGone(convert::ghost(&email, email.as_str()))).await;
+                self.tell(RemoteKind::ContactRequestGone(convert::account(&email))).await;
             }
             Event::Unlisted { email } => {
-                self.tell(RemoteKind::PresenceLost(convert::ghost(&email, email.as_str()))).await;
+                self.tell(RemoteKind::PresenceLost(convert::account(&email))).await;
             }
             Event::ChangeDone { handle, result } => {
                 if let Some(waiting) = under_way.changes.remove(&handle) {
@@ -284,6 +300,16 @@ impl LoginTask {
             other => self.tell_owner(other).await,
         }
         Next::GoOn
+    }
+
+    /// A board calls somebody otherwise than before: everybody hears what they are called by all that is known.
+    pub(super) async fn board_named(&self, pump: Option<&mut Pump<NotificationSession>>, named: &BoardName) {
+        let Some(name) = named.newest(pump.as_ref().map(|pump| pump.machine.roster())) else { return };
+        if let Some(pump) = pump {
+            pump.machine.note_name(&named.email, &name);
+        }
+        self.names.set(&named.email, &name);
+        self.tell(RemoteKind::Met(convert::ghost(&named.email, &name))).await;
     }
 
     /// Things that are only for the owner to read.
@@ -366,6 +392,7 @@ impl LoginTask {
             streams: self.streams.clone(),
             doors: self.doors.clone(),
             offers: self.offers.clone(),
+            names: self.names.clone(),
             aside: self.aside.clone(),
             news: self.tellers.clone(),
             cancel: self.cancel.clone(),

@@ -93,6 +93,8 @@ async fn tell(frontend: &dyn Frontend, portal: PortalKey, text: &str) {
         unconfirmed: false,
         emoticons: Vec::new(),
         links: Vec::new(),
+        title: None,
+        is_group: false,
         missed: 0,
     };
     if let Err(error) = frontend.deliver(delivery).await {

@@ -53,11 +53,11 @@ impl MatrixFrontend {
     }
 
     async fn attempt(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let name = match &delivery.author {
-            Author::Ghost(ghost) => Some(ghost.name.as_str()),
-            _ => None,
-        };
-        let room = self.ensure_room(&delivery.portal, name).await?;
+        let Delivery { portal, title, .. } = delivery;
+        let room = self.ensure_room(portal, title.as_deref(), delivery.is_group).await?;
+        if let Some(title) = title {
+            self.ensure_title(portal, &room, title).await?;
+        }
         match &delivery.content {
             Content::Said { body } => self.say(delivery, &room, body).await,
             Content::Joined { ghost } => {

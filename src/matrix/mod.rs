@@ -14,6 +14,7 @@ mod intent;
 mod live_notice;
 mod media;
 mod member;
+mod name;
 mod outbound;
 mod presence;
 mod progress;
@@ -185,6 +186,7 @@ impl Frontend for MatrixFrontend {
             match signal {
                 Signal::Typing { portal, author } => self.show_typing(&portal, author).await,
                 Signal::Presence { logins, presence } => self.show_presence(&logins, presence),
+                Signal::Named { login, ghost, titles } => self.show_name(&login, ghost, titles).await,
                 Signal::Picture { login, ghost, picture } => {
                     self.show_picture(&login, &ghost, picture).await;
                 }

@@ -105,6 +105,13 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// What is said again is said under this name.
+    pub(super) fn rename(&self, user: &UserId, name: &str) {
+        if let Some(shown) = self.entries().shown.get_mut(user) {
+            name.clone_into(&mut shown.ghost.name);
+        }
+    }
+
     /// Has what a ghost shows said again at once: somebody who has not seen it may be looking now.
     pub(super) fn again(&self, user: &UserId) {
         let mut entries = self.entries();

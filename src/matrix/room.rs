@@ -12,6 +12,7 @@ use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomAliasId, RoomId, User
 use serde_json::json;
 
 use super::intent::send_as;
+use super::name::title_row;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::login::Login;
@@ -90,7 +91,8 @@ impl MatrixFrontend {
     pub(super) async fn ensure_room(
         &self,
         portal: &PortalKey,
-        name: Option<&str>,
+        title: Option<&str>,
+        is_group: bool,
     ) -> Result<OwnedRoomId, DeliveryError> {
         let known = self.room_of(portal)?;
         let owner = match (self.owner_of(portal)?, &known) {
@@ -109,7 +111,7 @@ impl MatrixFrontend {
             tracing::info!(%portal, %room, "the login has another owner, making another room");
             self.forget_room(portal, &room).await?;
         }
-        let room = match self.create_room(portal, &owner, name).await {
+        let room = match self.create_room(portal, &owner, title, is_group).await {
             Ok(room) => room,
             Err(error) if error.is("M_ROOM_IN_USE") => self.adopt_room(portal, &owner).await?,
             Err(error) => return Err(error.into()),
@@ -117,6 +119,9 @@ impl MatrixFrontend {
         self.remember_room(portal, &room).await?;
         let mut made_for = Batch::default();
         made_for.put(Table::Rooms, owner_row(portal), owner.as_str());
+        if let Some(title) = title {
+            made_for.put(Table::Rooms, title_row(portal), title);
+        }
         self.storage.commit(made_for, Urgency::Now).await.map_err(storage_failed)?;
         tracing::info!(%portal, %room, "portal room ready");
         Ok(room)
@@ -133,16 +138,17 @@ impl MatrixFrontend {
         &self,
         portal: &PortalKey,
         owner: &UserId,
-        name: Option<&str>,
+        title: Option<&str>,
+        is_group: bool,
     ) -> Result<OwnedRoomId, MatrixError> {
         let mut request = create_room::v3::Request::new();
         request.preset = Some(create_room::v3::RoomPreset::TrustedPrivateChat);
         request.room_alias_name = Some(self.alias(portal)?.alias().to_owned());
         request.invite = vec![owner.to_owned()];
-        request.is_direct = true;
+        request.is_direct = !is_group;
         request.name = match portal.management_user() {
             Some(_) => Some("MSN bridge".into()),
-            None => name.map(str::to_owned),
+            None => title.map(str::to_owned),
         };
         // Users' levels are left to the preset: from room version 12 on a creator must not be among them.
         let levels = json!({
@@ -231,6 +237,7 @@ impl MatrixFrontend {
         batch.remove(Table::Rooms, portal_row(portal));
         batch.remove(Table::Rooms, room_row(room));
         batch.remove(Table::Rooms, owner_row(portal));
+        batch.remove(Table::Rooms, title_row(portal));
         self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)?;
         let mut known = self.known();
         known.joined.retain(|(known_room, _)| known_room != room);

@@ -104,3 +104,88 @@ async fn fault_12_a_name_in_a_message_is_for_that_message_only() {
         .collect();
     assert!(!names.is_empty() && names.iter().all(|name| **name == "Bob"), "{names:?}");
 }
+
+/// Waits until somebody is called so in a room.
+async fn called(world: &mut World, room: &str, who: &str, name: &str) {
+    let who = ghost(who);
+    let named = |event: &Value| {
+        event["type"] == "m.room.member"
+            && event["room_id"] == room
+            && event["state_key"] == who
+            && event["content"]["displayname"] == name
+    };
+    world.user.event(&format!("{who} called {name}"), named).await;
+}
+
+/// Waits until a room is called so.
+pub(crate) async fn titled(world: &mut World, room: &str, title: &str) {
+    let named = |event: &Value| {
+        event["type"] == "m.room.name" && event["room_id"] == room && event["content"]["name"] == title
+    };
+    world.user.event(&format!("a room called {title}"), named).await;
+}
+
+/// Every name that somebody had in a room, in order, without repetitions.
+async fn names_in(world: &World, room: &str, who: &str) -> Vec<String> {
+    let path = format!("rooms/{room}/messages?dir=f&limit=500");
+    let answer = world.user.call(reqwest::Method::GET, &path, None).await;
+    let events = answer["chunk"].as_array().unwrap().iter();
+    let own = events.filter(|event| event["type"] == "m.room.member" && event["state_key"] == ghost(who));
+    let mut names: Vec<String> =
+        own.filter_map(|event| event["content"]["displayname"].as_str().map(str::to_owned)).collect();
+    names.dedup();
+    names
+}
+
+/// A server whose boards go on calling people what they were called when they came (as the classic service did).
+#[tokio::test]
+async fn fault_13_the_newest_name_is_everywhere_at_once_and_never_flips_back() {
+    let bob = |name: &str| format!("LST N=bob@example.com F={name} C=b1 11");
+    let answers = vec![("SBP", "SBP {n} {rest}"), ("REM", "REM {n} {rest}")];
+    let (mut world, mut stage) =
+        on_stage(Scenery { lists: vec![bob("Bob")], answers, ..Scenery::default() }).await;
+    let mut board = stage.ring("bob@example.com", "Bob", &["bob@example.com Bob"]).await;
+    board.text("bob@example.com", "Bob", "hello").await;
+    let room = room_of(&world.user.message("hello").await);
+    called(&mut world, &room, "bob", "Bob").await;
+
+    // The name alone, in the same status.
+    stage.say("NLN NLN bob@example.com Bob 0").await;
+    stage.say("NLN NLN bob@example.com Bobby 0").await;
+    called(&mut world, &room, "bob", "Bobby").await;
+    titled(&mut world, &room, "Bobby").await;
+    // The board goes on as before, in texts, when somebody comes back, and in the next call.
+    board.text("bob@example.com", "Bob", "still on this board").await;
+    world.user.message("still on this board").await;
+    board.say("BYE bob@example.com 1").await;
+    board.say("JOI bob@example.com Bob").await;
+    board.text("bob@example.com", "Bob", "back on this board").await;
+    world.user.message("back on this board").await;
+    let mut next = stage.ring("bob@example.com", "Bob", &["bob@example.com Bob"]).await;
+    next.text("bob@example.com", "Bob", "on another board").await;
+    world.user.message("on another board").await;
+    // What a board says otherwise than before is news.
+    next.text("bob@example.com", "Bobster", "and again").await;
+    world.user.message("and again").await;
+    called(&mut world, &room, "bob", "Bobster").await;
+    // So is what the owner calls them, and their name at the next sign-in, though they are not there.
+    let management = world.management.clone();
+    world.user.send(&management, "rename bob@example.com Robert").await;
+    stage.heard("SBP ").await;
+    called(&mut world, &room, "bob", "Robert").await;
+    stage.set_lists(&[&bob("Bob%20the%20builder")]);
+    drop((board, next));
+    world.user.send(&management, "reconnect").await;
+    called(&mut world, &room, "bob", "Bob the builder").await;
+    titled(&mut world, &room, "Bob the builder").await;
+    // Who is no contact any more keeps their name.
+    world.user.message_with("Signed in to MSN").await;
+    world.user.send(&management, "remove bob@example.com").await;
+    world.user.message_with("is no contact of yours any more").await;
+    let mut board =
+        stage.ring("bob@example.com", "bob@example.com", &["bob@example.com bob@example.com"]).await;
+    board.text("bob@example.com", "bob@example.com", "do you know me?").await;
+    world.user.message("do you know me?").await;
+    let names = names_in(&world, &room, "bob").await;
+    assert_eq!(names, ["Bob", "Bobby", "Bobster", "Robert", "Bob the builder"]);
+}

@@ -33,6 +33,7 @@ type Shared = Arc<Mutex<OwnedWriteHalf>>;
 /// The server.
 pub(crate) struct Stage {
     pub(crate) address: String,
+    scenery: Arc<std::sync::Mutex<Scenery>>,
     notification: mpsc::UnboundedReceiver<Shared>,
     /// The connection of whoever signed in last.
     current: Option<Shared>,
@@ -56,14 +57,20 @@ impl Stage {
         let (signs_in, notification) = mpsc::unbounded_channel();
         let (rings, boards) = mpsc::unbounded_channel();
         let (says, said) = mpsc::unbounded_channel();
-        let (own, scenery) = (address.clone(), Arc::new(scenery));
+        let scenery = Arc::new(std::sync::Mutex::new(scenery));
+        let (own, played) = (address.clone(), scenery.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (own, scenery) = (own.clone(), scenery.clone());
+                let (own, scenery) = (own.clone(), played.clone());
                 tokio::spawn(serve(stream, own, scenery, signs_in.clone(), rings.clone(), says.clone()));
             }
         });
-        Self { address, notification, current: None, boards, said, rings: 0 }
+        Self { address, scenery, notification, current: None, boards, said, rings: 0 }
+    }
+
+    /// The lists that the next sign-in is told.
+    pub(crate) fn set_lists(&self, lists: &[&str]) {
+        self.scenery.lock().expect("the scenery").lists = lists.iter().map(|&line| line.to_owned()).collect();
     }
 
     /// Says something on the notification connection: whole lines, without their ends.
@@ -197,7 +204,7 @@ async fn read_unit(reader: &mut BufReader<OwnedReadHalf>) -> Option<(String, Str
 async fn serve(
     stream: TcpStream,
     own: String,
-    scenery: Arc<Scenery>,
+    scenery: Arc<std::sync::Mutex<Scenery>>,
     signs_in: mpsc::UnboundedSender<Shared>,
     rings: mpsc::UnboundedSender<Board>,
     says: mpsc::UnboundedSender<String>,
@@ -212,7 +219,7 @@ async fn serve(
     let writer = Arc::new(Mutex::new(writer));
     let mut unit = Some((first, String::new()));
     while let Some((line, _)) = unit {
-        let answer = answer(&line, &own, &scenery);
+        let answer = answer(&line, &own, &scenery.lock().expect("the scenery"));
         let is_signed_in = line.starts_with("CHG ");
         if writer.lock().await.write_all(answer.as_bytes()).await.is_err() {
             return;

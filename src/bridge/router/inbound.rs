@@ -4,7 +4,9 @@ use super::Router;
 use super::offers::Offered;
 use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
-use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
+use crate::bridge::event::{
+    Author, GhostPresence, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
+};
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Origin;
 use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
@@ -14,7 +16,7 @@ impl Router {
         let RemoteEvent { login, kind } = event;
         if let RemoteKind::PresenceLost(ghost) = &kind {
             // Also of a login that is no more: its contacts must not stay as they were shown last.
-            let shown = self.presences.lose(&login, ghost);
+            let shown = self.presences.lose(&login, &self.around.names.newest(&login, ghost.clone()));
             shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
             return Ok(());
         }
@@ -35,11 +37,20 @@ impl Router {
                 self.said(&key(conversation), author, Content::Left { ghost }, at).await
             }
             RemoteKind::Typing { conversation, sender } => {
-                let signal = Signal::Typing { portal: key(conversation), author: Author::Ghost(sender) };
+                let author = Author::Ghost(self.around.names.newest(&login, sender));
+                let signal = Signal::Typing { portal: key(conversation), author };
                 super::signals::send(&self.signals, &signal);
                 Ok(())
             }
+            RemoteKind::Named(ghosts) => ghosts.into_iter().try_for_each(|ghost| self.named(&login, &ghost)),
+            RemoteKind::Met(ghost) => {
+                self.around.names.meet(&login, &ghost)?;
+                self.named(&login, &ghost)
+            }
             RemoteKind::Presence(presence) => {
+                self.named(&login, &presence.ghost)?;
+                let ghost = self.around.names.newest(&login, presence.ghost);
+                let presence = GhostPresence { ghost, ..presence };
                 let shown = self.presences.update(&login, presence);
                 shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
                 Ok(())
@@ -49,12 +60,16 @@ impl Router {
                 self.said(&key(conversation), author, Content::Said { body }, at).await
             }
             RemoteKind::PresenceLost(_) => Ok(()),
-            RemoteKind::ContactRequest(ghost) => self.contact_request(&login, &ghost).await,
+            RemoteKind::ContactRequest(ghost) => {
+                let ghost = self.around.names.newest(&login, ghost);
+                self.contact_request(&login, &ghost).await
+            }
             RemoteKind::ContactRequestGone(ghost) => {
                 self.contact_request_gone(&login, &ghost);
                 Ok(())
             }
             RemoteKind::Picture { ghost, picture } => {
+                let ghost = self.around.names.newest(&login, ghost);
                 let signal = Signal::Picture { login: login.clone(), ghost, picture };
                 super::signals::send(&self.signals, &signal);
                 Ok(())
@@ -65,6 +80,7 @@ impl Router {
                 Ok(())
             }
             RemoteKind::FileOffered { conversation, sender, number, what, minutes } => {
+                let sender = self.around.names.newest(&login, sender);
                 let offered = Offered { sender, number, what, minutes };
                 self.file_offered(&key(conversation), &offered).await
             }
@@ -96,6 +112,11 @@ impl Router {
         content: Content,
         at: u64,
     ) -> Result<(), BridgeError> {
+        if let Author::Ghost(ghost) = &author {
+            self.around.names.meet(&key.receiver, ghost)?;
+        }
+        let names = &self.around.names;
+        let (author, content) = (names.author(&key.receiver, author), names.content(&key.receiver, content));
         let mut entry = self.entry(key, author, content, None);
         entry.legs.retain(|leg| leg.is_frontend());
         entry.at = at;

@@ -9,6 +9,7 @@ use crate::bridge::media::File;
 use crate::connector::carried::Aside;
 use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
+use crate::connector::names::{BoardName, Names};
 use crate::connector::offer::Offers;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::command::ErrorCode;
@@ -155,6 +156,8 @@ pub(in crate::connector) enum Begin {
 pub(in crate::connector) enum News {
     /// It serves another conversation now.
     Moved { to: ConversationId, call: CallHandle },
+    /// The board calls somebody so, which it did not before.
+    Named(BoardName),
     /// It broke, and something of this conversation waits for another.
     Broke(ConversationId),
 }
@@ -178,6 +181,8 @@ pub(in crate::connector) struct Of {
     /// One for each port on which a contact is waited for.
     pub(in crate::connector) doors: Arc<Semaphore>,
     pub(in crate::connector) offers: Offers,
+    /// What people are called.
+    pub(in crate::connector) names: Names,
     /// What waits for another call.
     pub(in crate::connector) aside: Aside,
     pub(in crate::connector) news: mpsc::Sender<News>,

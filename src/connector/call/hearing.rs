@@ -21,9 +21,12 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 impl Call {
     /// Something happened on the board. What has to be answered there is answered here.
     pub(super) async fn heard(&mut self, pump: &mut Pump<SwitchboardSession>, event: CallEvent) {
+        if let CallEvent::Joined { email, name, .. } | CallEvent::Received { email, name, .. } = &event {
+            self.named(email, name).await;
+        }
         match event {
-            CallEvent::Received { email, name, content: Content::Invitation(read) } => {
-                self.invited_to(pump, &email, &name, read).await;
+            CallEvent::Received { email, content: Content::Invitation(read), .. } => {
+                self.invited_to(pump, &email, read).await;
             }
             CallEvent::Received { email, content: Content::Peer { destination, packet }, .. } => {
                 // Everybody in the call gets what is for one of them.
@@ -51,7 +54,7 @@ impl Call {
         }
     }
 
-    pub(super) async fn received(&mut self, email: &Email, name: &str, content: Content) {
+    pub(super) async fn received(&mut self, email: &Email, content: Content) {
         let conversation = self.conversation.clone();
         if *email == self.of.email {
             return self.said_elsewhere(content).await;
@@ -60,7 +63,7 @@ impl Call {
             self.last_said = Instant::now();
         }
         if let Content::Typing { .. } = content {
-            let sender = convert::ghost(email, name);
+            let sender = self.ghost(email);
             return self.tell(RemoteKind::Typing { conversation, sender }).await;
         }
         if let Content::Ink(ink) = &content
@@ -68,7 +71,7 @@ impl Call {
         {
             return self.show_file(email, file).await;
         }
-        let sender = convert::ghost(email, name);
+        let sender = self.ghost(email);
         if let Some(body) = convert::body(content) {
             let body = self.with_emoticons(email, body);
             self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;

@@ -5,17 +5,17 @@ use tokio::time::Instant;
 use super::{Call, News, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
-use crate::connector::{convert, group};
+use crate::connector::group;
 use crate::msn::ids::Email;
 
 impl Call {
     /// A call of two is the conversation with that person; a third makes it a group, and a group stays one.
-    pub(super) async fn regroup(&mut self, joined: Option<(&Email, &str)>) {
+    pub(super) async fn regroup(&mut self, joined: Option<&Email>) {
         if group::is_group(&self.conversation) {
-            if let Some((email, name)) = joined {
+            if let Some(email) = joined {
                 self.tell(RemoteKind::Joined {
                     conversation: self.conversation.clone(),
-                    ghost: convert::ghost(email, name),
+                    ghost: self.ghost(email),
                     at: time_of_day(),
                 })
                 .await;
@@ -30,6 +30,15 @@ impl Call {
             Ok(conversation) => self.become_group(conversation).await,
             Err(error) => tracing::error!(%error, "a group conversation could not be written down"),
         }
+    }
+
+    /// The board calls somebody so. Whether that is news is known where the lists are.
+    pub(super) async fn named(&mut self, email: &Email, name: &str) {
+        let Some(news) = self.names.heard(email, name).filter(|news| news.email != self.of.email) else {
+            return;
+        };
+        self.of.names.meet(email, name);
+        let _ = self.of.news.send(News::Named(news)).await; // the login may have ended
     }
 
     async fn become_group(&mut self, conversation: ConversationId) {

@@ -48,6 +48,11 @@ pub enum NotificationEvent {
     RosterLoaded,
     /// A contact is online, changed, or went offline.
     PresenceChanged(Box<Contact>),
+    /// A contact is called otherwise now: in our list, or by themselves.
+    Named {
+        email: Email,
+        name: String,
+    },
     /// The own status as the server confirmed it.
     StatusConfirmed(Status),
     /// Groups of contacts, or who is in them, are not what they were; read them with [`NotificationSession::roster`].

@@ -195,10 +195,16 @@ impl Roster {
         contact.lists.has(asks) && !decided
     }
 
-    pub(super) fn rename(&mut self, email: &Email, name: String) {
-        if let Some(contact) = self.contacts.get_mut(&email.to_key()) {
-            contact.name = name;
-        }
+    /// True if somebody on the lists was called otherwise before.
+    pub(super) fn rename(&mut self, email: &Email, name: String) -> bool {
+        let Some(contact) = self.contacts.get_mut(&email.to_key()) else { return false };
+        std::mem::replace(&mut contact.name, name) != contact.name
+    }
+
+    /// The account that the server calls so.
+    pub(super) fn by_id(&self, id: &ContactId) -> Option<Email> {
+        let mut contacts = self.contacts.values();
+        contacts.find(|contact| contact.id.as_ref() == Some(id)).map(|contact| contact.email.clone())
     }
 
     pub(super) fn put_into_group(&mut self, email: &Email, group: GroupId) {

@@ -486,6 +486,32 @@ fn fault_11_lists_and_presence_know_one_contact_by_whatever_stands_around_its_ac
 }
 
 #[test]
+fn fault_13_every_line_that_names_a_contact_is_news_once() {
+    let now = Instant::now();
+    for (dialect, lines) in [
+        (Dialect::Msnp9, "REA 0 5 bob@example.com New\r\n"),
+        (Dialect::Msnp9, "REA 99 5 BOB@example.com New\r\nREA 99 6 bob@example.com New\r\n"),
+        (Dialect::Msnp11, "BPR bob@example.com MFN New\r\n"),
+        (
+            Dialect::Msnp11,
+            "ADC 0 RL N=bob@example.com F=New\r\nADC 0 RL N=bob@example.com F=bob@example.com\r\n",
+        ),
+    ] {
+        let mut session = signed_in(now, dialect);
+        session.handle_input(now, b"NLN NLN bob@example.com Old 0\r\n").unwrap();
+        events(&mut session);
+        session.handle_input(now, lines.as_bytes()).unwrap();
+        let named: Vec<NotificationEvent> = events(&mut session)
+            .into_iter()
+            .filter(|event| matches!(event, NotificationEvent::Named { .. }))
+            .collect();
+        let name = "New".to_owned();
+        assert_eq!(named, [NotificationEvent::Named { email: email("bob@example.com"), name }], "{lines}");
+        assert_eq!(session.roster().contact(&email("bob@example.com")).unwrap().name, "New");
+    }
+}
+
+#[test]
 fn what_is_said_at_first_waits_for_everybody_who_was_called() {
     let now = Instant::now();
     let invitees = vec![email("bob@e.c"), email("eve@e.c"), email("dan@e.c")];

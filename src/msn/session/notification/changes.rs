@@ -252,7 +252,7 @@ impl NotificationSession {
                 }
             }
             Step::Off { email, group: Some(group), .. } => self.roster.take_out_of_group(&email, &group),
-            Step::Rename { email, name } => self.roster.rename(&email, name.decode()),
+            Step::Rename { email, name } => self.called(&email, name.decode()),
             Step::OwnName(name) => self.learn_name(&name),
             Step::CreateGroup(name) => {
                 if let Some(id) = id {

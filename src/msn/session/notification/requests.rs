@@ -75,6 +75,11 @@ impl NotificationSession {
         });
     }
 
+    /// Takes over what somebody is called on a switchboard, where it is newer than what the lists say.
+    pub fn note_name(&mut self, email: &Email, name: &str) {
+        self.roster.rename(email, name.to_owned());
+    }
+
     /// Says goodbye; the server closes.
     pub fn sign_out(&mut self) {
         self.wire.send(&ClientCommand::Out);

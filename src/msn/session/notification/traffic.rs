@@ -61,6 +61,11 @@ impl NotificationSession {
                 self.roster.insert_group(group, &name);
                 self.check_roster(now);
             }
+            ServerCommand::Bpr { email: Some(email), property, value: Some(name), .. }
+                if property == "MFN" =>
+            {
+                self.called(&email, name.decode());
+            }
             ServerCommand::Bpr { email, property, value, .. } => {
                 self.roster.set_property(email.as_ref(), &property, value.as_ref());
             }
@@ -80,8 +85,17 @@ impl NotificationSession {
                 self.roster.settings.strangers_allowed = Some(setting != "BL");
                 self.answered(now, trid, None);
             }
-            ServerCommand::Rea { trid, .. } | ServerCommand::Sbp { trid, .. } => {
-                self.answered(now, Some(trid), None);
+            ServerCommand::Rea { trid, email, name, .. } => {
+                if !self.answered(now, Some(trid), None) {
+                    self.renamed_elsewhere(&email, &name);
+                }
+            }
+            ServerCommand::Sbp { trid, contact, property, value } => {
+                let whose = self.roster.by_id(&contact).filter(|_| property == "MFN");
+                if let (false, Some(email), Some(name)) = (self.answered(now, Some(trid), None), whose, value)
+                {
+                    self.called(&email, name.decode());
+                }
             }
             ServerCommand::Group { verb, trid, rest } => {
                 let is_new = verb.as_str() == "ADG";
@@ -152,9 +166,27 @@ impl NotificationSession {
     }
 
     /// A reply has come: to a step of a change, or to something that nobody waits for.
-    fn answered(&mut self, now: Instant, trid: Option<TrId>, id: Option<GroupId>) {
-        if let Some(Request::Change) = trid.and_then(|trid| self.pending.take(trid)) {
+    /// True if it was to a step.
+    fn answered(&mut self, now: Instant, trid: Option<TrId>, id: Option<GroupId>) -> bool {
+        let is_step = matches!(trid.and_then(|trid| self.pending.take(trid)), Some(Request::Change));
+        if is_step {
             self.step_done(now, id);
+        }
+        is_step
+    }
+
+    /// Somebody on the lists is called so now.
+    pub(super) fn called(&mut self, email: &Email, name: String) {
+        if self.roster.rename(email, name.clone()) {
+            self.events.push_back(Event::Named { email: email.clone(), name });
+        }
+    }
+
+    /// Another client of the own account changed a name.
+    fn renamed_elsewhere(&mut self, email: &Email, name: &UrlText) {
+        match *email == self.identity.email {
+            true => self.learn_name(name),
+            false => self.called(email, name.decode()),
         }
     }
 
@@ -167,6 +199,12 @@ impl NotificationSession {
         id: Option<ContactId>,
     ) {
         self.roster.add(list, email, name, id);
+        // Whoever adds us says what they are called; what we add is called as we said.
+        if let (ListKind::Reverse, TrId(0), Some(name)) = (list, trid, name)
+            && Email::parse(&name.decode()).ok().as_ref() != Some(email)
+        {
+            self.called(email, name.decode());
+        }
         if list != ListKind::Reverse || trid != TrId(0) {
             return;
         }
