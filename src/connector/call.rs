@@ -32,7 +32,9 @@ use crate::msn::message::Content;
 use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSession};
 
 use handle::refuse;
-pub(super) use handle::{Assignment, Begin, CallAsk, CallHandle, Confirmation, InFlight, Message, News, Of};
+pub(super) use handle::{
+    Assignment, Begin, CallAsk, CallHandle, Confirmation, InFlight, Message, News, Of, Undelivered,
+};
 
 /// Messages waiting for one call; full, senders wait.
 const MAILBOX: usize = 32;
@@ -49,9 +51,13 @@ const ASSIGNMENT: Duration = Duration::from_secs(20);
 struct Sending {
     left: usize,
     failure: Option<CallFailure>,
+    /// Where in the text each part begins, for those who get parts that stand alone.
+    starts: Vec<usize>,
+    /// The first part that did not arrive.
+    first_failed: usize,
     /// Those who left before a part of it reached them.
     missed_by: Vec<Email>,
-    reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+    reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
     /// Until it was told that the acknowledgement is late.
     overdue: Option<oneshot::Sender<()>>,
 }
@@ -69,7 +75,8 @@ pub(super) struct Call {
     /// Somebody was there besides us, or was called and did not come: without anybody now, it is over.
     had_its_time: bool,
     sendings: HashMap<u64, Sending>,
-    parts: HashMap<MessageHandle, u64>,
+    /// Which message a part is of, and which part of it.
+    parts: HashMap<MessageHandle, (u64, usize)>,
     invitations: Vec<(Email, oneshot::Sender<Result<(), String>>)>,
     next_sending: u64,
     last_typing: Option<Instant>,

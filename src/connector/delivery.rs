@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::call::{CallHandle, Confirmation, Message};
+use super::call::{CallHandle, Confirmation, Message, Undelivered};
 use super::login::Ask;
 use super::oim::LeaveError;
 use super::{CallFailure, MsnConnector, OfflinePolicy, group};
@@ -75,7 +75,7 @@ impl Tally {
 }
 
 /// What is known of an attempt that ended.
-type Answer = (u32, Result<Confirmation, CallFailure>);
+type Answer = (u32, Result<Confirmation, Undelivered>);
 
 /// One message, and every attempt that was not answered yet: an acknowledgement that comes late saves a repeat.
 pub(super) struct Attempts<'a> {
@@ -104,7 +104,10 @@ impl<'a> Attempts<'a> {
             let call = self.connector.call_for(&self.delivery.portal, worn.take()).await?;
             let failure = match self.attempt(&call).await {
                 Ok(confirmation) => return Ok(delivered(&confirmation)),
-                Err(failure) => failure,
+                Err(Undelivered { failure, from }) => {
+                    self.has_arrived(from);
+                    failure
+                }
             };
             if self.connector.shared.cancel.is_cancelled() {
                 return Err(stopping());
@@ -139,11 +142,12 @@ impl<'a> Attempts<'a> {
     }
 
     /// One attempt: ends with its own answer, with a late one of another, or when its acknowledgement is overdue.
-    async fn attempt(&mut self, call: &CallHandle) -> Result<Confirmation, CallFailure> {
+    async fn attempt(&mut self, call: &CallHandle) -> Result<Confirmation, Undelivered> {
         let number = self.tally.attempts;
         let super::call::InFlight { answer, mut overdue } = call.send(self.message.clone()).await?;
-        self.in_flight
-            .push(Box::pin(async move { (number, answer.await.unwrap_or(Err(CallFailure::Lost))) }));
+        self.in_flight.push(Box::pin(async move {
+            (number, answer.await.unwrap_or_else(|_| Err(CallFailure::Lost.into())))
+        }));
         loop {
             tokio::select! {
                 Some((of, result)) = self.in_flight.next() => match result {
@@ -151,13 +155,20 @@ impl<'a> Attempts<'a> {
                     Err(failure) if of == number => return Err(failure),
                     Err(_) => {} // of a board that was replaced
                 },
-                Ok(()) = &mut overdue => return Err(CallFailure::Unconfirmed),
+                Ok(()) = &mut overdue => return Err(CallFailure::Unconfirmed.into()),
                 () = tokio::time::sleep_until(self.until) => {
                     // Time is up: this was the last attempt.
                     self.tally.attempts = MAX_ATTEMPTS;
-                    return Err(CallFailure::Unconfirmed);
+                    return Err(CallFailure::Unconfirmed.into());
                 }
             }
+        }
+    }
+
+    /// The first bytes of a text have arrived, in messages that stand alone: they are not said again.
+    fn has_arrived(&mut self, bytes: usize) {
+        if let Message::Text { text, .. } = &mut self.message {
+            *text = text.get(bytes..).unwrap_or_default().to_owned();
         }
     }
 

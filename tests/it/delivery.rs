@@ -44,6 +44,29 @@ async fn fault_01_a_window_closed_before_the_acknowledgement_sends_the_words_aga
 }
 
 #[tokio::test]
+async fn fault_01_what_arrived_of_a_long_text_is_not_said_again() {
+    let (count, words) = (AtomicUsize::new(0), (0..400).map(|n| format!("word{n} ")).collect::<String>());
+    let (mut server, bridge, _directory) = scene(move |asked| {
+        // The second part of the text finds nobody any more.
+        let is_second = asked.text().is_some() && count.fetch_add(1, Ordering::SeqCst) == 1;
+        match is_second {
+            true => Answer::Bytes(format!("BYE {BOB}\r\nACK {}\r\n", asked.number)),
+            false => Answer::Usual,
+        }
+    })
+    .await;
+    let sent = bridge.say(BOB, &words).await;
+    bridge.outcome(&sent, "delivered").await;
+    let texts = server.texts_so_far();
+    let heard: Vec<&str> = texts.iter().map(|(text, _)| text.as_str()).collect();
+    let boards: Vec<usize> = texts.iter().map(|(_, board)| *board).collect();
+    assert!(boards.starts_with(&[1]) && boards.contains(&2), "{boards:?}");
+    let first = heard.iter().filter(|text| text.contains("word0 ")).count();
+    assert_eq!(first, 1, "the first part was confirmed");
+    assert!(heard.last().is_some_and(|text| text.contains("word399")));
+}
+
+#[tokio::test]
 async fn fault_01_somebody_who_closes_every_window_is_told_of_after_three_boards() {
     let (mut server, bridge, _directory) =
         scene(|asked| on_text(asked, |_| true, |number| format!("BYE {BOB} 1\r\nACK {number}\r\n"))).await;

@@ -29,7 +29,7 @@ pub(in crate::connector) enum Message {
 pub(in crate::connector) enum CallAsk {
     Send {
         message: Message,
-        reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+        reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
         /// Told when the acknowledgement should have come.
         overdue: oneshot::Sender<()>,
     },
@@ -62,11 +62,25 @@ pub(in crate::connector) struct Confirmation {
     pub(in crate::connector) missed_by: Vec<String>,
 }
 
+/// A message that did not arrive, or not as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::connector) struct Undelivered {
+    pub(in crate::connector) failure: CallFailure,
+    /// Where in its text begins what nobody has, in bytes.
+    pub(in crate::connector) from: usize,
+}
+
+impl From<CallFailure> for Undelivered {
+    fn from(failure: CallFailure) -> Self {
+        Self { failure, from: 0 }
+    }
+}
+
 /// A message that a call was given.
 #[derive(Debug)]
 pub(in crate::connector) struct InFlight {
     /// What became of it.
-    pub(in crate::connector) answer: oneshot::Receiver<Result<Confirmation, CallFailure>>,
+    pub(in crate::connector) answer: oneshot::Receiver<Result<Confirmation, Undelivered>>,
     /// Resolves well when it should have been acknowledged by now; the answer may still come.
     pub(in crate::connector) overdue: oneshot::Receiver<()>,
 }
@@ -200,7 +214,7 @@ pub(super) fn never_offered(failure: &CallFailure) -> CallFailure {
 
 pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
     match ask {
-        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone()))),
+        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
         CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
         CallAsk::Invite { reply, .. } | CallAsk::Answer { reply, .. } => {
             drop(reply.send(Err(failure.to_string())))

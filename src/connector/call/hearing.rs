@@ -118,7 +118,9 @@ impl Call {
         self.transfers_are_lost().await;
         self.nobody_to_give_to(&never_offered(&CallFailure::Lost));
         self.say_progress().await;
-        self.sendings.drain().for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost))));
+        self.sendings
+            .drain()
+            .for_each(|(_, sending)| drop(sending.reply.send(Err(CallFailure::Lost.into()))));
         while let Some(ask) = mailbox.recv().await {
             refuse(ask, &CallFailure::Lost);
         }

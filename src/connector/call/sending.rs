@@ -2,13 +2,13 @@
 
 use tokio::sync::oneshot;
 
-use super::{Call, Confirmation, Message, Sending};
+use super::{Call, Confirmation, Message, Sending, Undelivered};
 use crate::connector::CallFailure;
 use crate::connector::emoticon::Offered;
 use crate::connector::pump::{Pump, now};
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::{Capabilities, Email};
-use crate::msn::message::{Content, text_payloads};
+use crate::msn::message::{Content, separate_parts, text_payloads};
 use crate::msn::session::{MessageHandle, SwitchboardSession};
 
 impl Call {
@@ -16,25 +16,34 @@ impl Call {
         &mut self,
         pump: &mut Pump<SwitchboardSession>,
         message: &Message,
-        reply: oneshot::Sender<Result<Confirmation, CallFailure>>,
+        reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
         overdue: oneshot::Sender<()>,
     ) {
         let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
-        let payloads = match message {
+        let (payloads, starts) = match message {
             Message::Text { text, style, emoticons } => {
                 self.offer_emoticons(pump, emoticons);
-                text_payloads(text, Some(style), id.as_deref())
+                let starts = if able { Vec::new() } else { separate_parts(text, Some(style)) };
+                (text_payloads(text, Some(style), id.as_deref()), starts)
             }
-            Message::Nudge => vec![Content::nudge().encode()],
+            Message::Nudge => (vec![Content::nudge().encode()], Vec::new()),
         };
         let number = self.next_sending;
         self.next_sending += 1;
-        let (left, overdue) = (payloads.len(), Some(overdue));
-        self.sendings.insert(number, Sending { left, failure: None, missed_by: Vec::new(), reply, overdue });
-        for payload in payloads {
+        let sending = Sending {
+            left: payloads.len(),
+            failure: None,
+            starts,
+            first_failed: payloads.len(),
+            missed_by: Vec::new(),
+            reply,
+            overdue: Some(overdue),
+        };
+        self.sendings.insert(number, sending);
+        for (index, payload) in payloads.into_iter().enumerate() {
             let part = pump.machine.send(now(), Acknowledge::Always, payload.into());
-            self.parts.insert(part, number);
+            self.parts.insert(part, (number, index));
         }
         self.last_typing = None;
     }
@@ -50,27 +59,34 @@ impl Call {
     }
 
     pub(super) fn part_done(&mut self, part: MessageHandle, result: Result<Vec<Email>, CallFailure>) {
-        let Some(number) = self.parts.remove(&part) else { return };
+        let Some((number, index)) = self.parts.remove(&part) else { return };
         let Some(sending) = self.sendings.get_mut(&number) else { return };
         sending.left -= 1;
         match result {
             Ok(missed_by) => sending.missed_by.extend(missed_by),
-            Err(failure) => sending.failure = sending.failure.take().or(Some(failure)),
+            Err(failure) => {
+                sending.first_failed = sending.first_failed.min(index);
+                sending.failure = sending.failure.take().or(Some(failure));
+            }
         }
         if sending.left > 0 {
             return;
         }
-        if let Some(Sending { failure, mut missed_by, reply, .. }) = self.sendings.remove(&number) {
+        if let Some(Sending { failure, starts, first_failed, mut missed_by, reply, .. }) =
+            self.sendings.remove(&number)
+        {
             missed_by.sort();
             missed_by.dedup();
             let missed_by = missed_by.iter().map(|email| self.ghost(email).name).collect();
-            let result = failure.map_or(Ok(Confirmation { missed_by }), Err);
+            let from = starts.get(first_failed).copied().unwrap_or(0);
+            let undelivered = failure.map(|failure| Undelivered { failure, from });
+            let result = undelivered.map_or(Ok(Confirmation { missed_by }), Err);
             let _ = reply.send(result); // the sender may have given up
         }
     }
 
     pub(super) fn part_overdue(&mut self, part: MessageHandle) {
-        let sending = self.parts.get(&part).and_then(|number| self.sendings.get_mut(number));
+        let sending = self.parts.get(&part).and_then(|(number, _)| self.sendings.get_mut(number));
         if let Some(overdue) = sending.and_then(|sending| sending.overdue.take()) {
             let _ = overdue.send(()); // the sender may have given up
         }

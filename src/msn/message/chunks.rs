@@ -103,6 +103,15 @@ pub fn text_payloads(text: &str, style: Option<&TextStyle>, message_id: Option<&
     }
 }
 
+/// Where in a text each of the messages begins that [`text_payloads`] makes of it for clients that put nothing together.
+pub fn separate_parts(text: &str, style: Option<&TextStyle>) -> Vec<usize> {
+    if Content::text(text, style).body.len() <= PART {
+        return vec![0];
+    }
+    let begin = text.as_ptr().addr();
+    split_words(text, PART / 2).iter().map(|part| part.as_ptr().addr() - begin).collect()
+}
+
 fn chunked(whole: &Envelope, id: &str) -> Vec<Vec<u8>> {
     let parts: Vec<&[u8]> = whole.body.chunks(PART).collect();
     let total = parts.len().to_string();
@@ -135,6 +144,18 @@ fn split_words(text: &str, limit: usize) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fault_01_each_message_of_a_long_text_begins_where_the_one_before_it_ends() {
+        let text: String = (0..900).map(|n| format!("wörd{n} ")).collect();
+        let starts = separate_parts(&text, None);
+        let payloads = text_payloads(&text, None, None);
+        assert_eq!(starts.len(), payloads.len());
+        for (start, payload) in starts.iter().zip(envelopes(&payloads)) {
+            assert!(text[*start..].starts_with(&text_of(&payload)));
+        }
+        assert_eq!(separate_parts("short", None), [0]);
+    }
 
     fn envelopes(payloads: &[Vec<u8>]) -> Vec<Envelope> {
         payloads.iter().map(|p| Envelope::parse(&Bytes::copy_from_slice(p)).unwrap()).collect()

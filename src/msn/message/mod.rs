@@ -13,7 +13,7 @@ mod text_style;
 use bytes::Bytes;
 use thiserror::Error;
 
-pub use chunks::{Assembler, MAX_PAYLOAD, text_payloads};
+pub use chunks::{Assembler, MAX_PAYLOAD, separate_parts, text_payloads};
 pub use content::{Content, Emoticon};
 pub use control::{ServerNotice, alert_text, page_text};
 pub use invitation::{Application, CancelCode, Invitation, InvitationCommand, InvitationError};
