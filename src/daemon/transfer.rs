@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::config::Config;
-use crate::store::{SealingKey, Store};
+use crate::store::{Imported, SealingKey, Store, create_file};
 
 fn open(config: &Config) -> anyhow::Result<Store> {
     let key = SealingKey::load(&config.store.key_file)?;
-    Ok(Store::open(&config.store.directory, key)?)
+    Ok(Store::open_existing(&config.store.directory, key)?)
 }
 
 pub(super) fn export(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
@@ -25,17 +25,26 @@ pub(super) fn export(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
 /// Writes beside the file first: a half export never stands in the place of a whole one.
 pub(super) fn write(store: &Store, file: &Path) -> anyhow::Result<usize> {
     let part = file.with_extension("part");
-    let out = File::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let out = create_file(&part).with_context(|| format!("cannot write {}", part.display()))?;
     let count = crate::store::export(store, &mut BufWriter::new(&out))?;
     out.sync_all()?;
     std::fs::rename(&part, file)?;
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(count)
 }
 
 pub(super) fn import(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let store = open(config)?;
-    let count = crate::store::import(&store, &mut BufReader::new(input))?;
-    println!("{count} rows read from {}.", file.display());
+    let key = SealingKey::load(&config.store.key_file)?;
+    let Imported { rows, checked } =
+        crate::store::import(&config.store.directory, &key, &mut BufReader::new(input))?;
+    println!("{rows} rows read from {}.", file.display());
+    if !checked {
+        println!(
+            "Notice: this export was written by an earlier version, which did not make it possible to check that nothing \
+             is missing. Export again once everything is as it should be."
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

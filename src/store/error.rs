@@ -30,7 +30,12 @@ pub enum StoreError {
     WrongKey,
     #[error("the key file {} cannot be used: {reason}", file.display())]
     KeyFile { file: PathBuf, reason: String },
-    #[error("the export cannot be read: {0}")]
+    #[error(
+        "there is a store in {} already, and an export is read into a new one only. Move the directory aside first; \
+         nothing was changed", directory.display()
+    )]
+    InUse { directory: PathBuf },
+    #[error("the export cannot be used: {0}")]
     Export(String),
     #[error("{0}")]
     Failed(String),

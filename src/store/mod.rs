@@ -12,6 +12,7 @@ mod fault;
 mod key;
 mod ledger;
 mod media;
+mod place;
 mod private;
 mod sync;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use error::StoreError;
-pub use export::{export, import};
+pub use export::{Imported, export, import};
 pub use key::SealingKey;
 pub use ledger::Health;
 pub use media::{MediaDirectory, sweep_media};

@@ -203,14 +203,14 @@ impl Drop for Small {
 async fn fault_28_long_a_disk_that_fills_and_empties_keeps_all_that_was_acknowledged() {
     use msnbridge::bridge::ports::{Batch, Storage, Table, Urgency};
     use msnbridge::store::{SealingKey, Store};
-    let disk = Small::mount("6m");
+    let disk = Small::mount("48m");
     let (directory, filler) = (disk.0.path().join("store"), disk.0.path().join("filler"));
     let key = SealingKey::generate();
     let mut store = Store::open(&directory, key.clone()).unwrap();
     let mut kept = std::collections::VecDeque::new();
-    for round in 0..60u32 {
+    for round in 0..40u32 {
         // Fill what is left but for a part that differs each time.
-        let _ = std::fs::write(&filler, vec![1; 6 * 1024 * 1024]);
+        let _ = std::fs::write(&filler, vec![1; 48 * 1024 * 1024]);
         let filled = std::fs::metadata(&filler).unwrap().len();
         let room = u64::from(round * 7919 % 300) * 1024;
         std::fs::File::options()
