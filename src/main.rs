@@ -1,13 +1,7 @@
-//! The program: reads its arguments, runs, and prints why it could not.
+//! The program: everything is in the library.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match msnbridge::daemon::main() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("msnbridge: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    msnbridge::daemon::main()
 }

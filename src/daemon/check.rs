@@ -7,6 +7,7 @@ mod sharing;
 use std::path::Path;
 use std::process::ExitCode;
 
+use super::censor::censor;
 use crate::config::{Checked, Config};
 use crate::store::StoreError;
 
@@ -40,11 +41,11 @@ pub(super) async fn run(file: &Path) -> ExitCode {
     let mut problems = 0;
     for finding in &findings {
         match finding {
-            Finding::Fine(what) => println!("ok       {what}"),
-            Finding::Skipped(what) => println!("skipped  {what}"),
+            Finding::Fine(what) => println!("ok       {}", censor(what)),
+            Finding::Skipped(what) => println!("skipped  {}", censor(what)),
             Finding::Problem { what, cure } => {
                 problems += 1;
-                println!("PROBLEM  {what}\n         cure: {cure}");
+                println!("PROBLEM  {}\n         cure: {}", censor(what), censor(cure));
             }
         }
     }

@@ -1,8 +1,15 @@
 //! Log lines: fields, spans, and never a secret or a message body.
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
+use super::censor::{Censored, may_be_logged};
 use crate::config::LogSection;
 
 /// Libraries that log every refused request as an error: we log it with what it means.
@@ -10,16 +17,28 @@ const QUIET: &str =
     "matrix_sdk=off,matrix_sdk_base=warn,ruma=warn,sled=warn,hyper=warn,rustls=warn,html5ever=off";
 
 pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());
-    let filter = EnvFilter::builder().parse(format!("{QUIET},{filter}")).context("log.filter")?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());
+    let layer = subscriber(filter(&wanted)?, || Censored, section.json);
+    let started = tracing_subscriber::registry().with(layer).try_init();
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+pub(super) fn filter(wanted: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::builder().parse(format!("{QUIET},{wanted}")).context("log.filter")
+}
+
+/// Writes what the filter lets through, but for what no filter may.
+pub(super) fn subscriber<S, W>(filter: EnvFilter, writer: W, json: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let colours = !json && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(colours)
         // A log that cannot be written, on a disk that is full, must not end whoever wanted to say so.
         .log_internal_errors(false);
-    let started = match section.json {
-        true => subscriber.json().try_init(),
-        false => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
+    filter.and_then(filter_fn(may_be_logged)).and_then(lines)
 }

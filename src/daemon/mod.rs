@@ -2,6 +2,7 @@
 
 mod args;
 mod build;
+mod censor;
 mod check;
 mod disk;
 mod init;
@@ -22,8 +23,15 @@ use clap::Parser;
 use crate::config::Config;
 use args::{Args, Command};
 
-/// Runs what the arguments ask for.
-pub fn main() -> anyhow::Result<ExitCode> {
+/// Runs what the arguments ask for, and prints why it could not.
+pub fn main() -> ExitCode {
+    run_program().unwrap_or_else(|error| {
+        eprintln!("msnbridge: {}", censor::censor(&format!("{error:#}")));
+        ExitCode::FAILURE
+    })
+}
+
+fn run_program() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     process::hide();
     // Two libraries bring their own cryptography; one is chosen for the whole process.
