@@ -3,7 +3,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::body::Format;
 use super::ids::{LoginId, UserId};
@@ -32,7 +32,8 @@ pub struct Login {
     pub account: String,
     /// Who is told about it and may command it.
     pub owner: UserId,
-    password: String,
+    #[serde(serialize_with = "expose")]
+    password: SecretString,
     /// The network has accepted the password once: until then the account is nobody's.
     #[serde(default = "yes")]
     pub confirmed: bool,
@@ -45,6 +46,11 @@ pub struct Login {
     pub personal_message: String,
     /// The font and colour that plain messages get.
     pub format: Option<Format>,
+}
+
+/// Only into the store, whose table is sealed.
+fn expose<S: Serializer>(password: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(password.expose_secret())
 }
 
 /// Records from before the question was asked are of logins that had got in.
@@ -64,7 +70,7 @@ impl Login {
             id,
             account,
             owner,
-            password: password.expose_secret().to_owned(),
+            password: password.clone(),
             confirmed: false,
             signed_out: None,
             presence: "online".into(),
@@ -75,13 +81,13 @@ impl Login {
     }
 
     pub fn set_password(&mut self, password: &SecretString) {
-        self.password = password.expose_secret().to_owned();
+        self.password = password.clone();
     }
 
     pub fn credentials(&self) -> Credentials {
         Credentials {
             account: self.account.clone(),
-            password: SecretString::from(self.password.clone()),
+            password: self.password.clone(),
             presence: self.presence.clone(),
             personal_message: self.personal_message.clone(),
         }

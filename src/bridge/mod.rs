@@ -18,6 +18,7 @@ pub mod media;
 mod portal;
 pub mod ports;
 mod presence;
+mod prompt;
 pub mod record;
 mod router;
 #[cfg(test)]

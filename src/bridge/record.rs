@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::BridgeError;
 use super::ids::{Leg, LoginId, PortalKey};
@@ -61,8 +62,9 @@ fn load_all<T: DeserializeOwned>(
         let rows = storage.scan(table, &[], after.as_deref(), PAGE)?;
         let Some((last, _)) = rows.last() else { return Ok(all) };
         after = Some(last.clone());
-        for (_, value) in &rows {
-            all.push(decode(what, value)?);
+        for (_, value) in rows {
+            // A login holds its password.
+            all.push(decode(what, &Zeroizing::new(value))?);
         }
     }
 }

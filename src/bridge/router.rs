@@ -34,6 +34,7 @@ use super::ports::{
     Batch, Content, Frontend, Network, Permissions, Storage, Table, disk_retry, until_it_works,
 };
 use super::presence::Presences;
+use super::prompt::Prompts;
 use super::record::PortalRecord;
 use commands::Finished;
 use logins::Standing;
@@ -192,8 +193,7 @@ struct Router {
     logins: HashMap<LoginId, Login>,
     standings: HashMap<LoginId, Standing>,
     portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
-    /// Users whose next message is the password of this account.
-    awaiting_password: HashMap<UserId, String>,
+    prompts: Prompts,
     signals: Vec<SignalSender>,
     presences: Presences,
     /// What owners say of themselves, as far as it was passed on.
@@ -230,7 +230,7 @@ impl Router {
             logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
             standings: HashMap::new(),
             portals: HashMap::new(),
-            awaiting_password: HashMap::new(),
+            prompts: Prompts::load(&*setup.storage)?,
             signals,
             presences: Presences::new(setup.ghost_per_login),
             status_texts: HashMap::new(),

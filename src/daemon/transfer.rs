@@ -30,7 +30,7 @@ pub(super) fn write(store: &Store, file: &Path) -> anyhow::Result<usize> {
     out.sync_all()?;
     std::fs::rename(&part, file)?;
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
+    File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
     Ok(count)
 }
 

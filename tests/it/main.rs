@@ -34,6 +34,7 @@ mod old_service;
 mod outage;
 mod recorded_peers;
 mod refusals;
+mod secrets;
 mod servers;
 mod slow_readers;
 mod spaces;

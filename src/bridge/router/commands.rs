@@ -12,6 +12,7 @@ use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::portal::PortalInput;
 use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
+use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
 
 /// A command whose request to the network came to an end.
@@ -29,10 +30,12 @@ impl Router {
     pub(super) async fn command(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
         if given.typed
             && given.portal.management_user().is_some()
-            && let Some(account) = self.awaiting_password.remove(&given.user)
-            && given.text.trim() != "cancel"
+            && let Some(account) = self.prompts.account(&given.user).map(str::to_owned)
         {
-            return self.password(given, account, with).await;
+            if given.text.trim() != "cancel" {
+                return self.password(given, account, with).await;
+            }
+            self.forget_prompt(&given.user).await?;
         }
         let answer = match given.text.parse::<Invocation>() {
             Ok(Invocation { command: Command::Nudge, .. }) => return self.nudge(given, with).await,
@@ -65,7 +68,7 @@ impl Router {
             Command::Cancel if given.portal.management_user().is_none() => self.take_back(given).await?,
             Command::Cancel => Some("Nothing waits for a password now.".into()),
             Command::Status => Some(self.status(&given.user)),
-            Command::Login { account } => Some(self.begin_login(given, account)),
+            Command::Login { account } => Some(self.begin_login(given, account).await?),
             command => match self.chosen(given, login.as_deref()) {
                 Ok(id) => self.for_login(given, command, id).await?,
                 Err(explanation) => Some(explanation),
@@ -179,37 +182,50 @@ impl Router {
         if lines.is_empty() { "You are not signed in to MSN.".into() } else { lines.join("\n") }
     }
 
-    fn begin_login(&mut self, given: &LocalCommand, account: String) -> String {
+    async fn forget_prompt(&mut self, user: &UserId) -> Result<(), BridgeError> {
+        let mut batch = Batch::default();
+        Prompts::forget(user, &mut batch);
+        self.setup.storage.commit(batch, Urgency::Now).await?;
+        self.prompts.answered(user);
+        Ok(())
+    }
+
+    async fn begin_login(&mut self, given: &LocalCommand, account: String) -> Result<String, BridgeError> {
         if given.portal.management_user().is_none() || given.leg != Leg::Matrix {
-            return "Give this command in the room on Matrix that you share with the bridge alone.".into();
+            return Ok("Give this command in the room on Matrix that you share with the bridge alone.".into());
         }
         let id = match self.setup.network.login_id(&account) {
             Ok(id) => id,
-            Err(explanation) => return explanation,
+            Err(explanation) => return Ok(explanation),
         };
         if self.logins.get(&id).is_some_and(|login| login.owner != given.user && login.confirmed) {
-            return format!("{id} is in use by somebody else here.");
+            return Ok(format!("{id} is in use by somebody else here."));
         }
-        self.awaiting_password.insert(given.user.clone(), account);
-        format!(
+        let mut batch = Batch::default();
+        self.prompts.ask(&given.user, &account, &mut batch);
+        self.setup.storage.commit(batch, Urgency::Now).await?;
+        Ok(format!(
             "Now send the password of {id} as your next message. It will be removed from this room, but your homeserver may keep a copy for some days. «cancel» stops this."
-        )
+        ))
     }
 
     async fn password(
         &mut self,
         given: LocalCommand,
         account: String,
-        with: Batch,
+        mut with: Batch,
     ) -> Result<(), BridgeError> {
         let password = SecretString::from(given.text.trim().to_owned());
+        Prompts::forget(&given.user, &mut with);
         let Ok(id) = self.setup.network.login_id(&account) else { return Ok(()) };
-        self.redact(&given, &id);
         match self.logins.get_mut(&id) {
             // Somebody else may have signed in as this account since it was named.
             Some(login) if login.owner != given.user && login.confirmed => {
+                self.redact(&given, &id);
                 let text = format!("{id} is in use by somebody else here.");
-                return self.say(&given.portal, given.leg, text, None, with).await;
+                self.say(&given.portal, given.leg, text, None, with).await?;
+                self.prompts.answered(&given.user);
+                return Ok(());
             }
             Some(login) if login.owner == given.user => {
                 login.set_password(&password);
@@ -221,9 +237,12 @@ impl Router {
                 self.logins.insert(id.clone(), login);
             }
         }
-        self.store_login(&id).await?;
+        // Together: an answer that is read again, after a kill, is still known for what it is.
+        self.logins.get(&id).into_iter().for_each(|login| login.store(&mut with));
+        self.setup.storage.commit(with, Urgency::Now).await?;
+        self.prompts.answered(&given.user);
+        self.redact(&given, &id);
         self.connect(&id);
-        drop(self.setup.storage.commit(with, Urgency::Soon));
         Ok(())
     }
 
