@@ -212,7 +212,7 @@ impl Config {
             gateway: check_gateway(section)?,
             product,
             offline: section.check_offline()?,
-            oim: section.check_oim()?,
+            oim: section.check_oim(embedded.then_some(self.service.http))?,
             groups: self.relay_groups()?,
             ask_above: self.files.ask_above,
             ffmpeg: Some(self.files.ffmpeg.clone()).filter(|program| !program.is_empty()),

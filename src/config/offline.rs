@@ -1,5 +1,6 @@
 //! What becomes of words for contacts who are offline: `msn.offline`, `msn.hold`, `msn.oim`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,7 @@ impl MsnSection {
     pub(super) fn check_offline(&self) -> Result<OfflinePolicy, ConfigError> {
         match self.offline.as_str() {
             "hold" => Ok(OfflinePolicy::Hold),
-            "oim" if self.oim.store.is_empty() => {
+            "oim" if self.oim.store.is_empty() && self.server != "embedded" => {
                 Err(ConfigError::value("msn.offline", "oim", "hold or fail while msn.oim.store is empty"))
             }
             "oim" => Ok(OfflinePolicy::Oim),
@@ -54,8 +55,11 @@ impl MsnSection {
         Ok(HoldLimits { max_messages, max_age: Duration::from_secs(days * 86_400) })
     }
 
-    pub(super) fn check_oim(&self) -> Result<OimConfig, ConfigError> {
-        let address = |key: &str, text: &str| {
+    /// `embedded`: where the service in this program answers HTTP, if it is the one that is used.
+    pub(super) fn check_oim(&self, embedded: Option<SocketAddr>) -> Result<OimConfig, ConfigError> {
+        let address = |key: &str, text: &str, path: &str| {
+            let own = embedded.map(|address| format!("http://{address}{path}")).unwrap_or_default();
+            let text = if text.is_empty() { own.as_str() } else { text };
             if text.is_empty() {
                 return Ok(None);
             }
@@ -65,8 +69,8 @@ impl MsnSection {
             url.map(Some).ok_or_else(|| ConfigError::value(key, text, allowed))
         };
         Ok(OimConfig {
-            rsi: address("msn.oim.rsi", &self.oim.rsi)?,
-            store: address("msn.oim.store", &self.oim.store)?,
+            rsi: address("msn.oim.rsi", &self.oim.rsi, "/rsi/rsi.asmx")?,
+            store: address("msn.oim.store", &self.oim.store, "/OimWS/oim.asmx")?,
         })
     }
 }

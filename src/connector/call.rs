@@ -260,6 +260,7 @@ impl Call {
             CallAsk::Leave => self.leaving = true,
             CallAsk::Retire => self.retired = true,
             CallAsk::Typing => {
+                self.last_said = Instant::now();
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
                     self.last_typing = Some(Instant::now());

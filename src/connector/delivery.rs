@@ -61,7 +61,13 @@ impl Tally {
         match failure {
             CallFailure::Nobody(InviteFailure::Refused(ErrorCode::NOT_ONLINE)) => Next::Await,
             CallFailure::NoBoard(ErrorCode::HIDDEN) => Next::Await,
-            CallFailure::NoBoard(code) if code.is_load() => Next::Later,
+            CallFailure::NoBoard(code)
+            | CallFailure::Refused(code)
+            | CallFailure::Nobody(InviteFailure::Refused(code))
+                if code.is_load() =>
+            {
+                Next::Later
+            }
             // In a group somebody may have it.
             CallFailure::NotDelivered if !is_group => {
                 self.naks += 1;
@@ -279,7 +285,9 @@ mod tests {
             assert_eq!(all(&failure, false), [Await; 4], "{failure}");
         }
         for code in [800, 713, 910, 600, 500] {
-            assert_eq!(all(&no_board(code), false), [Later; 4], "{code}");
+            for failure in [no_board(code), nobody(code), CallFailure::Refused(ErrorCode(code))] {
+                assert_eq!(all(&failure, false), [Later; 4], "{failure}");
+            }
         }
         let refused = CallFailure::Refused(ErrorCode::MALFORMED_MESSAGE);
         let silent = CallFailure::Nobody(InviteFailure::NoAnswer);

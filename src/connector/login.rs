@@ -178,6 +178,8 @@ impl LoginTask {
             }
             let reason = error.to_string();
             let go_on = if error.needs_owner() {
+                // They are not kept waiting: only the owner can end this.
+                self.examiners.clear();
                 self.why_down = format!("signed out of MSN: {reason}");
                 self.tell(RemoteKind::State(ConnectionState::SignedOut { reason })).await;
                 self.wait(None).await

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Semaphore, oneshot};
 use super::Shared;
 use super::login::LoginTask;
 use super::oim::{Fetching, LeaveError, Outbox, Tickets};
+use crate::bridge::event::RemoteKind;
 use crate::msn::ids::{Email, Ticket};
 use crate::msn::oim::MailData;
 
@@ -18,11 +19,13 @@ pub(super) struct Offline {
     outbox: Option<Arc<Mutex<Outbox>>>,
     /// One round of fetching at a time.
     turns: Arc<Semaphore>,
+    /// The owner was told that messages wait which cannot be fetched.
+    told: bool,
 }
 
 impl Default for Offline {
     fn default() -> Self {
-        Self { tickets: None, outbox: None, turns: Arc::new(Semaphore::new(1)) }
+        Self { tickets: None, outbox: None, turns: Arc::new(Semaphore::new(1)), told: false }
     }
 }
 
@@ -46,10 +49,16 @@ impl Offline {
 
 impl LoginTask {
     /// The server says that messages wait.
-    pub(super) fn fetch_offline(&self, waiting: MailData) {
+    pub(super) async fn fetch_offline(&mut self, waiting: MailData) {
         let (Some(url), Some(tickets)) = (self.shared.config.oim.rsi.clone(), self.offline.tickets.clone())
         else {
-            return tracing::info!("offline messages wait, and msn.oim.rsi does not say where");
+            if !std::mem::replace(&mut self.offline.told, true) {
+                let text = "Messages were left for you while you were away. The bridge does not know where to fetch them: \
+                            its administrator can set msn.oim.rsi. Another MSN client can show them."
+                    .to_owned();
+                self.tell(RemoteKind::Notice { text }).await;
+            }
+            return;
         };
         let fetching = Fetching { shared: self.shared.clone(), login: self.login.clone(), tickets, url };
         let turns = self.offline.turns.clone();

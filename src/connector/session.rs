@@ -239,7 +239,7 @@ impl LoginTask {
         match event {
             Event::Redirected(server) => return Next::Redirected(server),
             Event::TicketWanted { policy } => under_way.tickets = self.ticket(policy),
-            Event::OfflineMessages(waiting) => self.fetch_offline(waiting),
+            Event::OfflineMessages(waiting) => self.fetch_offline(waiting).await,
             Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
             Event::RosterLoaded => {
                 under_way.ready = true;

@@ -15,7 +15,7 @@ use crate::support::msn::{Peer, text};
 use crate::support::within;
 
 /// Replaces a command with one that does the same and writes its output through a pipe.
-fn piped(command: &mut Command) -> &mut Command {
+pub(crate) fn piped(command: &mut Command) -> &mut Command {
     let program = command.as_std().get_program().to_owned();
     let arguments: Vec<_> = command.as_std().get_args().map(std::ffi::OsStr::to_owned).collect();
     let environment: Vec<_> = command
@@ -28,7 +28,7 @@ fn piped(command: &mut Command) -> &mut Command {
     command.envs(environment)
 }
 
-fn limit_files(pid: u32, bytes: &str) {
+pub(crate) fn limit_files(pid: u32, bytes: &str) {
     let limited =
         Program::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={bytes}:")]).status();
     assert!(limited.is_ok_and(|status| status.success()), "prlimit");
@@ -42,7 +42,7 @@ async fn world() -> World {
     world
 }
 
-async fn restart(bridge: &mut Bridge) {
+pub(crate) async fn restart(bridge: &mut Bridge) {
     let before = bridge.log().matches("both ways").count();
     bridge.spawn_with(piped);
     bridge.wait_for_log_times("both ways", before + 1).await;

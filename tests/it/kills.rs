@@ -30,7 +30,7 @@ enum Heard {
 }
 
 /// One of Bob's calls: what comes goes to `heard`.
-struct Call {
+pub(crate) struct Call {
     writer: OwnedWriteHalf,
     heard: mpsc::UnboundedReceiver<Heard>,
     number: u32,
@@ -70,7 +70,11 @@ async fn open(address: &str, texts: mpsc::UnboundedSender<String>) -> Call {
 }
 
 impl Call {
-    async fn send(&mut self, verb: &str, rest: &str) -> u32 {
+    async fn raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.writer.write_all(bytes).await
+    }
+
+    pub(crate) async fn send(&mut self, verb: &str, rest: &str) -> u32 {
         self.number += 1;
         let line = format!("{verb} {} {rest}\r\n", self.number);
         let _ = self.writer.write_all(line.as_bytes()).await; // the end comes by the reader
@@ -90,15 +94,21 @@ impl Call {
 }
 
 /// Bob's session: answers every ring and opens calls.
-struct Bob {
-    peer: Mutex<Peer>,
-    texts: mpsc::UnboundedSender<String>,
+pub(crate) struct Bob {
+    pub(crate) peer: Mutex<Peer>,
+    pub(crate) texts: mpsc::UnboundedSender<String>,
 }
 
 impl Bob {
-    async fn answer_rings(self: Arc<Self>, stop: Arc<AtomicBool>) {
+    /// Answers whoever rings. `close` is asked now and then whether the window that was opened last is closed.
+    pub(crate) async fn answer_rings(self: Arc<Self>, stop: Arc<AtomicBool>, close: impl Fn() -> bool) {
         let mut calls = Vec::new();
         while !stop.load(Ordering::Relaxed) {
+            if close()
+                && let Some(mut call) = calls.pop()
+            {
+                let _ = Call::raw(&mut call, b"OUT\r\n").await; // it may have ended
+            }
             let ring = {
                 let mut peer = self.peer.lock().await;
                 tokio::time::timeout(Duration::from_millis(50), peer.wire.read()).await
@@ -118,7 +128,7 @@ impl Bob {
     }
 
     /// A call in which Alice is, however long it takes her to be there again.
-    async fn call(&self) -> Call {
+    pub(crate) async fn call(&self) -> Call {
         loop {
             let assigned = {
                 let mut peer = self.peer.lock().await;
@@ -138,10 +148,10 @@ impl Bob {
     }
 
     /// Says the numbers in order, each until it is acknowledged.
-    async fn speak(self: Arc<Self>) -> BTreeSet<usize> {
+    pub(crate) async fn speak(self: Arc<Self>, messages: usize, pause: Duration) -> BTreeSet<usize> {
         let mut acknowledged = BTreeSet::new();
         let mut call = self.call().await;
-        for number in 1..=MESSAGES {
+        for number in 1..=messages {
             loop {
                 let payload = text(&format!("b{number}"));
                 let id = call.send("MSG", &format!("A {}\r\n{payload}", payload.len())).await;
@@ -153,14 +163,14 @@ impl Bob {
                 }
             }
             acknowledged.insert(number);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
         }
         acknowledged
     }
 }
 
 /// Entries of the portal with Bob that came from MSN and were on disk before a kill, as the log tells.
-fn journaled_from_msn(log: &str) -> BTreeSet<String> {
+pub(crate) fn journaled_from_msn(log: &str) -> BTreeSet<String> {
     let (mut synced, mut written) = (BTreeSet::new(), Vec::new());
     for line in log.lines().filter(|line| line.contains("portal=bob@example.com of alice@example.com")) {
         let field = |name: &str| {
@@ -178,15 +188,20 @@ fn journaled_from_msn(log: &str) -> BTreeSet<String> {
     synced.into_iter().filter(|entry: &String| !entry.contains(':') && !entry.contains("-failed-")).collect()
 }
 
-fn numbers(history: &[Value], letter: char) -> Vec<usize> {
+pub(crate) fn numbers(history: &[Value], letter: char) -> Vec<usize> {
     let bodies = history.iter().filter_map(|event| event["content"]["body"].as_str());
     bodies.filter_map(|body| body.strip_prefix(letter)?.parse().ok()).collect()
 }
 
-async fn speak_on_matrix(mut user: MatrixUser, room: String) -> MatrixUser {
-    for number in 1..=MESSAGES {
+pub(crate) async fn speak_on_matrix(
+    mut user: MatrixUser,
+    room: String,
+    messages: usize,
+    pause: Duration,
+) -> MatrixUser {
+    for number in 1..=messages {
         user.send(&room, &format!("m{number}")).await;
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
     user
 }
@@ -205,9 +220,9 @@ async fn nothing_is_lost_when_the_bridge_is_killed_fifty_times() {
     let rooms = world.user.joined_rooms().await.len();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let rings = tokio::spawn(bob.clone().answer_rings(stop.clone()));
-    let on_msn = tokio::spawn(bob.clone().speak());
-    let on_matrix = tokio::spawn(speak_on_matrix(world.user, room.clone()));
+    let rings = tokio::spawn(bob.clone().answer_rings(stop.clone(), || false));
+    let on_msn = tokio::spawn(bob.clone().speak(MESSAGES, PAUSE));
+    let on_matrix = tokio::spawn(speak_on_matrix(world.user, room.clone(), MESSAGES, PAUSE));
     for kill in 1..=KILLS {
         let pause = rand::rng().random_range(500..4500);
         tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -39,5 +39,6 @@ mod servers;
 mod slow_readers;
 mod spaces;
 mod transcripts;
+mod trouble;
 mod walkthrough;
 mod ways;

@@ -92,18 +92,23 @@ impl Person {
 
     /// The next line that contains this; earlier ones are kept.
     pub(crate) async fn line(&mut self, part: &str) -> String {
-        if let Some(at) = self.unread.iter().position(|line| line.contains(part)) {
+        self.line_that(&format!("{part:?} on IRC"), |line| line.contains(part)).await
+    }
+
+    /// The next line that `wanted` accepts; earlier ones are kept.
+    pub(crate) async fn line_that(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        if let Some(at) = self.unread.iter().position(|line| wanted(line)) {
             return self.unread.remove(at);
         }
-        within(&format!("{part:?} on IRC"), async {
+        within(what, async {
             loop {
                 let mut line = String::new();
                 let read = self.reader.read_line(&mut line).await.expect("a line");
-                assert!(read > 0, "the connection ended before {part:?}");
+                assert!(read > 0, "the connection ended before {what}");
                 if let Some(token) = line.strip_prefix("PING ") {
                     let pong = format!("PONG {token}");
                     self.raw(&pong).await;
-                } else if line.contains(part) {
+                } else if wanted(line.trim_end()) {
                     return line.trim_end().to_owned();
                 } else {
                     self.unread.push(line.trim_end().to_owned());
