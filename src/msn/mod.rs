@@ -12,6 +12,7 @@ pub mod dialect;
 pub mod endpoint;
 pub mod gateway;
 pub mod ids;
+mod markup;
 pub mod message;
 pub mod msnftp;
 pub mod oim;

@@ -53,9 +53,9 @@ impl Content {
             "" => return Err(MessageError::NoContentType),
             "text/plain" => parse_text(envelope),
             "text/x-msmsgscontrol" => parse_typing(envelope),
-            "text/x-msnmsgr-datacast" => parse_datacast(&envelope.body),
-            "text/x-mms-emoticon" | "text/x-mms-animemoticon" => parse_emoticons(&envelope.body),
-            "text/x-msmsgsinvite" => Self::Invitation(Invitation::parse(&envelope.body)),
+            "text/x-msnmsgr-datacast" => parse_datacast(&envelope.text()),
+            "text/x-mms-emoticon" | "text/x-mms-animemoticon" => parse_emoticons(&envelope.text()),
+            "text/x-msmsgsinvite" => Self::Invitation(Invitation::parse(envelope.text().as_bytes())),
             "application/x-msnmsgrp2p" => parse_peer(envelope),
             "image/gif" | "application/x-ms-ink" => Self::Ink(envelope.body.clone()),
             _ => Self::Other { content_type },
@@ -102,19 +102,10 @@ impl Content {
 
 fn parse_text(envelope: &Envelope) -> Content {
     Content::Text {
-        text: decode_text(&envelope.body).replace("\r\n", "\n").replace('\r', "\n"),
+        text: envelope.text().replace("\r\n", "\n").replace('\r', "\n"),
         style: envelope.header("X-MMS-IM-Format").map(TextStyle::parse),
         shown_as: envelope.header("P4-Context").filter(|name| !name.trim().is_empty()).map(str::to_owned),
     }
-}
-
-/// UTF-8, and Windows-1252 for the clients that send what their system uses (§7.1).
-fn decode_text(body: &[u8]) -> String {
-    let text = match std::str::from_utf8(body) {
-        Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(body).0.into_owned(),
-    };
-    text.trim_end_matches('\0').to_owned()
 }
 
 fn parse_typing(envelope: &Envelope) -> Content {
@@ -125,8 +116,7 @@ fn parse_typing(envelope: &Envelope) -> Content {
     }
 }
 
-fn parse_datacast(body: &[u8]) -> Content {
-    let text = String::from_utf8_lossy(body);
+fn parse_datacast(text: &str) -> Content {
     let field = |name: &str| {
         let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
         pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned())
@@ -141,8 +131,7 @@ fn parse_datacast(body: &[u8]) -> Content {
 /// At most this many emoticons of one message are looked at; official clients send five.
 const MAX_EMOTICONS: usize = 16;
 
-fn parse_emoticons(body: &[u8]) -> Content {
-    let text = String::from_utf8_lossy(body);
+fn parse_emoticons(text: &str) -> Content {
     let fields: Vec<&str> = text.trim_end_matches(['\r', '\n', '\0']).split('\t').collect();
     let pairs = fields.chunks_exact(2).filter(|pair| !pair[0].is_empty() && pair[1].starts_with("<msnobj"));
     let emoticon = |pair: &[&str]| Emoticon { shortcut: pair[0].to_owned(), object: pair[1].to_owned() };
@@ -173,6 +162,42 @@ mod tests {
         assert_eq!(text("ä\r\nb\rc\nd".as_bytes()), ("ä\nb\nc\nd".to_owned(), None));
         assert_eq!(text(b"caf\xe9 \x80").0, "café €");
         assert_eq!(text(b"").0, "");
+    }
+
+    #[test]
+    fn fault_15_a_declared_charset_is_honoured_and_an_unknown_one_is_utf8_or_windows_1252() {
+        let read = |content_type: &str, body: &[u8]| {
+            let head = format!("MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n");
+            match parse(&[head.as_bytes(), body].concat()) {
+                Content::Text { text, .. } => text,
+                other => panic!("{other:?}"),
+            }
+        };
+        let utf16: Vec<u8> = "\u{FEFF}Ünïcode".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (content_type, body, text) in [
+            ("text/plain; charset=windows-1251", &b"\xcf\xf0\xe8\xe2\xe5\xf2"[..], "Привет"),
+            ("text/plain; charset=\"Windows-1251\"; x=y", b"\xcf\xf0\xe8\xe2\xe5\xf2", "Привет"),
+            ("text/plain; x=y ; CHARSET = 'koi8-r'", b"\xf0\xd2\xc9\xd7\xc5\xd4", "Привет"),
+            ("text/plain; charset=shift_jis", b"\x93\xfa\x96\x7b", "日本"),
+            ("text/plain; charset=gb2312", b"\xc4\xe3\xba\xc3", "你好"),
+            ("text/plain; charset=iso-8859-2", b"\xb1\xe6", "ąć"),
+            ("text/plain; charset=iso-8859-1", "ä".as_bytes(), "Ã¤"),
+            ("text/plain; charset=utf-16", &utf16, "Ünïcode"),
+            ("text/plain; charset=UTF-8", "\u{FEFF}ä".as_bytes(), "ä"),
+            ("text/plain; charset=UTF-8", b"caf\xe9", "café"),
+            ("text/plain; charset=us-ascii", "ä".as_bytes(), "ä"),
+            ("text/plain; charset=nonsense", "ä".as_bytes(), "ä"),
+            ("text/plain; charset=nonsense", b"caf\xe9", "café"),
+            ("text/plain; charset=iso-2022-kr", "ä".as_bytes(), "ä"),
+            ("text/plain; charset=", "ä".as_bytes(), "ä"),
+            ("text/plain; charset", b"\xe9", "é"),
+        ] {
+            assert_eq!(read(content_type, body), text, "{content_type}");
+        }
+        // What is not a text of somebody's has a charset too.
+        let cast = "MIME-Version: 1.0\r\nContent-Type: text/x-msnmsgr-datacast; charset=windows-1251\r\n\r\nID: 4\r\nData: ";
+        let cast = parse(&[cast.as_bytes(), b"\xcf\xf0\xe8\xe2\xe5\xf2\r\n"].concat());
+        assert_eq!(cast, Content::Datacast { id: 4, data: "Привет".into() });
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub enum ServerNotice {
 impl ServerNotice {
     pub fn parse(envelope: &Envelope) -> Self {
         let content_type = envelope.content_type();
-        let body = String::from_utf8_lossy(&envelope.body);
+        let body = envelope.text();
         let field = |name: &str| {
             let mut pairs = body.lines().filter_map(|line| line.split_once(':'));
             pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned())
@@ -118,11 +118,33 @@ fn elements(data: &[u8], name: &str) -> Vec<String> {
             Ok(Event::Eof) | Err(_) => return found,
             Ok(event) if open => {
                 if let Some(last) = found.last_mut().filter(|last| last.len() < MAX_TEXT) {
-                    last.push_str(&super::personal::text_of(&event));
+                    last.push_str(&text_of(&event));
                 }
             }
             Ok(_) => {}
         }
+    }
+}
+
+/// The text that one event adds to the element it stands in.
+pub(crate) fn text_of(event: &Event<'_>) -> String {
+    match event {
+        Event::Text(text) => text.decode().map(|t| t.into_owned()).unwrap_or_default(),
+        Event::GeneralRef(reference) => resolve(reference),
+        Event::CData(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The five entities of XML and character numbers; anything else stays as it stood.
+fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> String {
+    if let Ok(Some(character)) = reference.resolve_char_ref() {
+        return character.to_string();
+    }
+    let name = String::from_utf8_lossy(reference).into_owned();
+    match quick_xml::escape::resolve_xml_entity(&name) {
+        Some(text) => text.to_owned(),
+        None => format!("&{name};"),
     }
 }
 

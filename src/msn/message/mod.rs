@@ -4,6 +4,7 @@
 //! who sent it and whether it arrived.
 
 mod chunks;
+mod codes;
 mod content;
 mod control;
 mod invitation;
@@ -11,13 +12,15 @@ mod personal;
 mod text_style;
 
 use bytes::Bytes;
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use thiserror::Error;
 
 pub use chunks::{Assembler, MAX_PAYLOAD, separate_parts, text_payloads};
+pub use codes::without_codes;
 pub use content::{Content, Emoticon};
+pub(crate) use control::text_of;
 pub use control::{ServerNotice, alert_text, page_text};
 pub use invitation::{Application, CancelCode, Invitation, InvitationCommand, InvitationError};
-pub(crate) use personal::text_of;
 pub use personal::{CurrentMedia, PersonalMessage};
 pub use text_style::TextStyle;
 
@@ -78,6 +81,22 @@ impl Envelope {
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
+    /// The charset that is declared, where it is one that is known (§7.1).
+    fn charset(&self) -> Option<&'static Encoding> {
+        let parameters = self.header("Content-Type")?.split(';').skip(1);
+        let mut pairs = parameters.filter_map(|parameter| parameter.split_once('='));
+        let (_, label) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+        let label = label.trim().trim_matches(['"', '\'']).trim();
+        // Whoever declares ASCII and sends more means something else.
+        let is_ascii = ["us-ascii", "ascii"].iter().any(|ascii| label.eq_ignore_ascii_case(ascii));
+        Encoding::for_label_no_replacement(label.as_bytes()).filter(|_| !is_ascii)
+    }
+
+    /// The body as text: in the declared charset; without one that is known UTF-8, else Windows-1252.
+    pub fn text(&self) -> String {
+        decode(&self.body, self.charset()).trim_end_matches('\0').to_owned()
+    }
+
     /// Lines end in CR LF or LF. A line without a colon is skipped, a missing body is an empty one.
     pub fn parse(payload: &Bytes) -> Result<Self, MessageError> {
         let mut envelope = Self::default();
@@ -93,7 +112,7 @@ impl Envelope {
             if envelope.headers.len() == MAX_HEADERS {
                 return Err(MessageError::TooManyHeaders);
             }
-            let line = String::from_utf8_lossy(line);
+            let line = decode(line, None);
             if let Some((name, value)) = line.split_once(':') {
                 envelope.headers.push((name.trim().to_owned(), value.trim().to_owned()));
             }
@@ -110,6 +129,18 @@ impl Envelope {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
+    }
+}
+
+/// Text in a charset, without its byte order mark. What was declared counts, but bytes that are not UTF-8 where that was
+/// declared are what older systems use.
+fn decode(bytes: &[u8], charset: Option<&'static Encoding>) -> String {
+    match charset.filter(|charset| *charset != UTF_8) {
+        Some(charset) => charset.decode_with_bom_removal(bytes).0.into_owned(),
+        None => match std::str::from_utf8(bytes) {
+            Ok(text) => text.trim_start_matches('\u{FEFF}').to_owned(),
+            Err(_) => WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+        },
     }
 }
 

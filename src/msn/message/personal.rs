@@ -1,16 +1,19 @@
 //! The personal message and what somebody listens to: the XML of `UUX` and `UBX` (§4.5).
 
-use quick_xml::Reader;
 use quick_xml::escape::escape;
-use quick_xml::events::Event;
 use thiserror::Error;
+
+use super::super::markup::element;
 
 /// The separator inside `CurrentMedia`: two characters, a backslash and a zero.
 const SEPARATOR: &str = "\\0";
 
+/// Longest data that are read, in bytes; official clients write less than one kilobyte.
+const MAX_LENGTH: usize = 64 << 10;
+
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the personal message is not well-formed XML: {0}")]
-pub struct PersonalMessageError(String);
+#[error("a personal message of {0} bytes is too long")]
+pub struct PersonalMessageError(usize);
 
 /// What a contact says of themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -52,45 +55,51 @@ impl CurrentMedia {
         fields.map(|field| format!("{field}{SEPARATOR}")).collect()
     }
 
-    /// The line to show: the format with its arguments put in.
+    /// The line to show: the format with its arguments put in, each as it stands. A song without a format is its
+    /// arguments; empty when there is nothing to show.
     pub fn line(&self) -> String {
-        let mut line = self.format.clone();
-        for (index, argument) in self.arguments.iter().enumerate().take(10) {
-            line = line.replace(&format!("{{{index}}}"), argument);
+        let mut line = String::new();
+        let mut rest = self.format.as_str();
+        while let Some((before, argument, behind)) = placeholder(rest) {
+            line.push_str(before);
+            line.push_str(self.arguments.get(argument).map_or("", String::as_str));
+            rest = behind;
         }
-        line
+        line.push_str(rest);
+        if self.format.trim().is_empty() {
+            let said: Vec<&str> = self.arguments.iter().map(|a| a.trim()).filter(|a| !a.is_empty()).collect();
+            line = said.join(" - ");
+        }
+        // What stood between two arguments of which one is missing.
+        line.trim().trim_start_matches("- ").trim_end_matches(" -").trim().to_owned()
     }
 }
 
-impl PersonalMessage {
-    /// Reads the `Data` element. Unknown elements are ignored, no bytes at all are an empty message.
-    pub fn parse(data: &[u8]) -> Result<Self, PersonalMessageError> {
-        let text = String::from_utf8_lossy(data);
-        let mut reader = Reader::from_str(&text);
-        let mut path: Vec<Vec<u8>> = Vec::new();
-        let (mut psm, mut media) = (String::new(), String::new());
-        loop {
-            let event = reader.read_event().map_err(|e| PersonalMessageError(e.to_string()))?;
-            let piece = match event {
-                Event::Start(tag) if path.len() < 8 => {
-                    path.push(tag.name().as_ref().to_vec());
-                    continue;
-                }
-                Event::Start(_) => return Err(PersonalMessageError("nested too deeply".into())),
-                Event::End(_) => {
-                    path.pop();
-                    continue;
-                }
-                Event::Eof => break,
-                event => text_of(&event),
-            };
-            match path.last().map(Vec::as_slice) {
-                Some(b"PSM") => psm.push_str(&piece),
-                Some(b"CurrentMedia") => media.push_str(&piece),
-                _ => {}
-            }
+/// The text before the first `{number}`, the number, and the text behind it.
+fn placeholder(format: &str) -> Option<(&str, usize, &str)> {
+    for (at, _) in format.match_indices('{') {
+        let (digits, behind) = format[at + 1..].split_once('}')?;
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if let (true, Ok(number)) = (is_number, digits.parse()) {
+            return Some((&format[..at], number, behind));
         }
-        Ok(Self { text: psm, media: CurrentMedia::parse(&media) })
+    }
+    None
+}
+
+impl PersonalMessage {
+    /// Reads the `Data` element, as old clients did: what can be read of it counts, and no bytes at all are an empty
+    /// message.
+    ///
+    /// # Errors
+    /// It is longer than any that is shown.
+    pub fn parse(data: &[u8]) -> Result<Self, PersonalMessageError> {
+        if data.len() > MAX_LENGTH {
+            return Err(PersonalMessageError(data.len()));
+        }
+        let text = String::from_utf8_lossy(data);
+        let media = element(&text, "CurrentMedia").unwrap_or_default();
+        Ok(Self { text: element(&text, "PSM").unwrap_or_default(), media: CurrentMedia::parse(&media) })
     }
 
     pub fn encode(&self) -> String {
@@ -101,33 +110,12 @@ impl PersonalMessage {
 
     /// One line to show: the text, and what is playing behind a note.
     pub fn line(&self) -> String {
-        match &self.media {
-            Some(media) if self.text.is_empty() => format!("♫ {}", media.line()),
-            Some(media) => format!("{} ♫ {}", self.text, media.line()),
+        let playing = self.media.as_ref().map(CurrentMedia::line).filter(|line| !line.is_empty());
+        match playing {
+            Some(line) if self.text.is_empty() => format!("♫ {line}"),
+            Some(line) => format!("{} ♫ {line}", self.text),
             None => self.text.clone(),
         }
-    }
-}
-
-/// The text that one event adds to the element it stands in.
-pub(crate) fn text_of(event: &Event<'_>) -> String {
-    match event {
-        Event::Text(text) => text.decode().map(|t| t.into_owned()).unwrap_or_default(),
-        Event::GeneralRef(reference) => resolve(reference),
-        Event::CData(text) => String::from_utf8_lossy(text).into_owned(),
-        _ => String::new(),
-    }
-}
-
-/// The five entities of XML and character numbers; anything else stays as it stood.
-fn resolve(reference: &quick_xml::events::BytesRef<'_>) -> String {
-    if let Ok(Some(character)) = reference.resolve_char_ref() {
-        return character.to_string();
-    }
-    let name = String::from_utf8_lossy(reference).into_owned();
-    match quick_xml::escape::resolve_xml_entity(&name) {
-        Some(text) => text.to_owned(),
-        None => format!("&{name};"),
     }
 }
 
@@ -153,12 +141,45 @@ mod tests {
     }
 
     #[test]
+    fn fault_17_songs_are_shown_as_their_formats_say_and_arguments_stay_as_they_are() {
+        let song = |wire: &str| {
+            let data = format!("<Data><PSM>x & y</PSM><CurrentMedia>{wire}</CurrentMedia></Data>");
+            PersonalMessage::parse(data.as_bytes()).unwrap().line()
+        };
+        for (wire, line) in [
+            (r"\0Music\01\0{0} - {1}\0Tom & Jerry\0A <3\0", "x & y ♫ Tom & Jerry - A <3"),
+            (r"\0Music\01\0{0} - {1}\0{1}\0{0}\0", "x & y ♫ {1} - {0}"),
+            (r"\0Music\01\0{1} {0} {1}\0a\0b\0", "x & y ♫ b a b"),
+            (r"\0Music\01\0{10}{0}\0a\0b\0c\0d\0e\0f\0g\0h\0i\0j\0k\0", "x & y ♫ ka"),
+            (r"\0Music\01\0\0Song\0Band\0\0", "x & y ♫ Song - Band"),
+            (r"\0Music\01\0\0Song\0", "x & y ♫ Song"),
+            (r"\0Music\01\0\0\0", "x & y"),
+            (r"\0Music\01\0 \0", "x & y"),
+            (r"\0Music\01\0{0} - {1}\0Song\0\0", "x & y ♫ Song"),
+            (r"\0Music\01\0{0} - {1}\0\0Band\0", "x & y ♫ Band"),
+            (r"\0Games\01\0Playing {0}\0Chess\0", "x & y ♫ Playing Chess"),
+            (
+                r"\0Music\01\0{x} {0} {} {99999999999999999999} {\0a\0",
+                "x & y ♫ {x} a {} {99999999999999999999} {",
+            ),
+            (r"&#x5C;0Music&#x5C;01&#x5C;0{0}&#x5C;0a&#x5C;0", "x & y ♫ a"),
+            (r"\0Music\00\0{0}\0a\0", "x & y"),
+        ] {
+            assert_eq!(song(wire), line, "{wire}");
+        }
+    }
+
+    #[test]
     fn unknown_elements_and_no_bytes_at_all_are_read() {
         let wire = b"<Data><PSM>hi</PSM><CurrentMedia></CurrentMedia><MachineGuid>{1}</MachineGuid></Data>";
         assert_eq!(PersonalMessage::parse(wire).unwrap().text, "hi");
         assert_eq!(PersonalMessage::parse(b"").unwrap(), PersonalMessage::default());
-        assert!(PersonalMessage::parse(b"<Data><PSM>x</Data>").is_err());
-        assert!(PersonalMessage::parse("<a>".repeat(5000).as_bytes()).is_err());
+        assert_eq!(PersonalMessage::parse(b"<Data><PSM>x</Data>").unwrap().text, "x");
+        assert_eq!(
+            PersonalMessage::parse("<a>".repeat(5000).as_bytes()).unwrap(),
+            PersonalMessage::default()
+        );
+        assert!(PersonalMessage::parse("<a>".repeat(50_000).as_bytes()).is_err());
     }
 
     proptest! {

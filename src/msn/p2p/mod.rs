@@ -17,7 +17,7 @@ pub use direct::{DirectEvent, DirectFailure, DirectSession, MAX_DIRECT, Nonce};
 pub use file::{ContextError, FileContext, safe_name};
 pub use guid::Guid;
 pub use number::{peer_number, read_number};
-pub use object::{MsnObject, ObjectError, ObjectKind};
+pub use object::{MAX_UNSIZED_OBJECT, MsnObject, ObjectError, ObjectKind};
 pub use packet::{FOOTER, Flags, HEADER, MAX_CONTENT, Packet, PacketError, Purpose};
 pub use peer::{Door, Means, Names, Offered, Peer, PeerEvent, TransferFailure, TransferId};
 

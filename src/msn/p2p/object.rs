@@ -3,15 +3,17 @@
 //! Knows the attributes and both digests. Refuses to know the data.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use quick_xml::Reader;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use quick_xml::escape::escape;
-use quick_xml::events::Event;
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
+use crate::msn::markup::attributes;
+
 /// Longest object that is read, in bytes; real ones have about 250.
 const MAX_LENGTH: usize = 4096;
+/// Bytes of the largest object that is taken without its owner having said how large it is.
+pub const MAX_UNSIZED_OBJECT: u64 = 256 << 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ObjectError {
@@ -61,8 +63,9 @@ impl ObjectKind {
 /// An object as its owner describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MsnObject {
+    /// Whose it is; some leave it out.
     pub creator: String,
-    /// Bytes of the data.
+    /// Bytes of the data; 0 where its owner does not say.
     pub size: u64,
     pub kind: ObjectKind,
     /// A file name, or `0`.
@@ -112,42 +115,36 @@ impl MsnObject {
 
     /// Whether this is the data it describes.
     pub fn describes(&self, data: &[u8]) -> bool {
-        data.len() as u64 == self.size && Sha1::digest(data)[..] == self.digest
+        (self.size == 0 || data.len() as u64 == self.size) && Sha1::digest(data)[..] == self.digest
     }
 
-    /// Reads the element; attributes in any order, unknown ones ignored, a NUL behind it too.
+    /// Reads the element as generously as old clients: attributes in any order, unknown ones ignored, raw signs in
+    /// values, a NUL behind it.
+    ///
+    /// # Errors
+    /// It is too long, no such element, or has no kind or no digest: then it cannot be asked for.
     pub fn parse(text: &str) -> Result<Self, ObjectError> {
         if text.len() > MAX_LENGTH {
             return Err(ObjectError::Long(text.len()));
         }
         let text = text.trim_end_matches('\0');
-        let mut reader = Reader::from_str(text);
-        let element = match reader.read_event() {
-            Ok(Event::Empty(element) | Event::Start(element)) if element.name().as_ref() == b"msnobj" => {
-                element
-            }
-            _ => return Err(ObjectError::NotAnObject),
-        };
-        let mut found: Vec<(Vec<u8>, String)> = Vec::new();
-        for attribute in element.attributes().flatten() {
-            let value = attribute.unescape_value().map_err(|_| ObjectError::NotAnObject)?;
-            found.push((attribute.key.as_ref().to_ascii_lowercase(), value.into_owned()));
+        let head = text.trim_start().strip_prefix("<msnobj").ok_or(ObjectError::NotAnObject)?;
+        if !head.starts_with(|c: char| c.is_whitespace() || matches!(c, '/' | '>')) {
+            return Err(ObjectError::NotAnObject);
         }
-        let get = |name: &str| {
-            let named = |(key, _): &&(Vec<u8>, String)| key.as_slice() == name.as_bytes();
-            found.iter().find(named).map(|(_, value)| value.as_str())
+        let found = attributes(head);
+        // Where one stands there twice, the first that can be read counts.
+        let all = |name: &'static str| {
+            found.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.trim())
         };
-        let digest = |name: &str| {
-            let bytes = STANDARD.decode(get(name)?.trim()).ok()?;
-            <[u8; 20]>::try_from(bytes).ok()
-        };
-        let kind = get("type").and_then(|kind| kind.parse().ok()).ok_or(ObjectError::Missing("Type"))?;
+        let digest = |name| all(name).find_map(read_digest);
+        let kind = all("type").find_map(|kind| kind.parse().ok()).ok_or(ObjectError::Missing("Type"))?;
         Ok(Self {
-            creator: get("creator").filter(|c| !c.is_empty()).ok_or(ObjectError::Missing("Creator"))?.into(),
-            size: get("size").and_then(|size| size.parse().ok()).ok_or(ObjectError::Missing("Size"))?,
+            creator: all("creator").next().unwrap_or_default().into(),
+            size: all("size").find_map(|size| size.parse().ok()).unwrap_or(0),
             kind: ObjectKind::from_number(kind),
-            location: get("location").unwrap_or("0").into(),
-            friendly: get("friendly").unwrap_or("AAA=").into(),
+            location: all("location").next().unwrap_or("0").into(),
+            friendly: all("friendly").next().unwrap_or("AAA=").into(),
             digest: digest("sha1d").ok_or(ObjectError::Missing("SHA1D"))?,
             own_digest: digest("sha1c"),
             written: text.to_owned(),
@@ -170,6 +167,12 @@ impl MsnObject {
             own.unwrap_or_default()
         )
     }
+}
+
+/// A digest in base64, with or without its padding.
+fn read_digest(text: &str) -> Option<[u8; 20]> {
+    let bytes = STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]
@@ -197,6 +200,35 @@ mod tests {
         let moved = MsnObject::parse(&published.as_xml().replace("TFR2C.tmp", "0")).unwrap();
         assert!(!moved.is_consistent());
         assert_eq!(moved.digest, published.digest);
+    }
+
+    #[test]
+    fn fault_17_objects_are_read_without_creator_or_size_with_two_digests_and_raw_signs() {
+        let digest = "trC8SlFx2sWQxZMIBAWSEnXc8oQ=";
+        let other = "GnURoxvnLzeHVktIu82RgPksAII=";
+        let whole = format!("Creator=\"bob@e.c\" Size=\"9\" Type=\"3\" Location=\"0\" SHA1D=\"{digest}\"");
+        for (attributes, creator, size) in [
+            (whole.clone(), "bob@e.c", 9),
+            (whole.replace("Creator=\"bob@e.c\" ", ""), "", 9),
+            (whole.replace("bob@e.c", ""), "", 9),
+            (whole.replace("\"9\"", "\"0\""), "bob@e.c", 0),
+            (whole.replace("Size=\"9\" ", ""), "bob@e.c", 0),
+            (format!("{whole} SHA1D=\"{other}\""), "bob@e.c", 9),
+            (format!("SHA1D=\"nonsense\" {whole}"), "bob@e.c", 9),
+            (whole.replace("\"0\"", "\"a&b <c>.tmp\""), "bob@e.c", 9),
+            (whole.replace("bob@e.c", "b&o;b@e.c"), "b&o;b@e.c", 9),
+            (whole.replace('"', "'"), "bob@e.c", 9),
+            (whole.replace(digest, digest.trim_end_matches('=')), "bob@e.c", 9),
+        ] {
+            let text = format!("<msnobj {attributes}/>");
+            let object = MsnObject::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!((object.creator.as_str(), object.size), (creator, size), "{text}");
+            assert_eq!(STANDARD.encode(object.digest), digest, "{text}");
+            assert_eq!(object.as_xml(), text, "asked for in its owner's words");
+        }
+        let data = b"MSNBRIDGE-TEST-OBJECT";
+        let unsized_ = MsnObject::parse(&format!("<msnobj Type=\"3\" SHA1D=\"{other}\"/>")).unwrap();
+        assert!(unsized_.describes(data) && !unsized_.describes(b"other"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId,
     ticket,
 };
+use crate::msn::p2p::object::MAX_UNSIZED_OBJECT;
 use crate::msn::p2p::packet::{Flags, Packet};
 
 /// Bytes before the data of an object.
@@ -156,8 +157,12 @@ impl Peer {
             return;
         }
         // Of an empty file there is one message without content.
-        if packet.content.is_empty() && transfer.size > 0 {
+        if packet.content.is_empty() && (transfer.size > 0 || transfer.kind == Kind::Object) {
             return;
+        }
+        // An object may not say how large it is: its data do.
+        if transfer.kind == Kind::Object && transfer.size == 0 && packet.total <= MAX_UNSIZED_OBJECT {
+            transfer.size = packet.total;
         }
         if transfer.identifier == 0 {
             transfer.identifier = packet.identifier;

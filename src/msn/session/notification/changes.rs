@@ -11,6 +11,14 @@ use crate::msn::command::{ClientCommand, ErrorCode, ListKind};
 use crate::msn::ids::{Email, GroupId, TrId};
 use crate::msn::wire::UrlText;
 
+/// Bytes of a display name in its wire form, and of a group's (§1.5).
+const MAX_NAME: usize = 387;
+const MAX_GROUP_NAME: usize = 61;
+
+fn name_within(name: &str, limit: usize) -> Result<UrlText, ChangeFailure> {
+    UrlText::encode_within(name, limit).map_err(|fits| ChangeFailure::TooLong { fits })
+}
+
 /// Changes waiting for the one under way; one more is refused.
 const MAX_WAITING: usize = 128;
 
@@ -96,6 +104,9 @@ pub enum ChangeFailure {
     Refused(ErrorCode),
     #[error("the server did not answer")]
     NoAnswer,
+    /// So many characters of the name would fit.
+    #[error("that is too long for MSN, {fits} characters of it would fit")]
+    TooLong { fits: usize },
     /// It cannot be asked for: nobody of that name is listed, or too much is waiting.
     #[error("{0}")]
     Impossible(&'static str),
@@ -176,8 +187,8 @@ impl NotificationSession {
                         self.changes.under_way =
                             Some(UnderWay { handle, steps: steps.into(), current: None });
                     }
-                    Err(why) => {
-                        let result = Err(ChangeFailure::Impossible(why));
+                    Err(failure) => {
+                        let result = Err(failure);
                         self.events.push_back(Event::ChangeDone { handle, result });
                         continue;
                     }
@@ -267,7 +278,8 @@ impl NotificationSession {
         }
     }
 
-    fn steps(&self, change: Change) -> Result<Vec<Step>, &'static str> {
+    fn steps(&self, change: Change) -> Result<Vec<Step>, ChangeFailure> {
+        const UNLISTED: ChangeFailure = ChangeFailure::Impossible("they are not among your contacts");
         use ListKind::{Allow, Block, Forward, Pending, Reverse};
         let onto = |list, email: &Email| Step::Onto { list, email: email.clone(), group: None };
         let off = |list, email: &Email| Step::Off { list, email: email.clone(), group: None };
@@ -290,7 +302,7 @@ impl NotificationSession {
                 steps
             }
             Change::Remove { email } if on(&email, Forward) => vec![off(Forward, &email)],
-            Change::Remove { .. } => return Err("they are not among your contacts"),
+            Change::Remove { .. } => return Err(UNLISTED),
             Change::Allow { email } => {
                 let mut steps = Vec::new();
                 if on(&email, Block) {
@@ -330,10 +342,10 @@ impl NotificationSession {
             Change::Decline { email } if self.dialect().has_pending_list() => vec![off(Pending, &email)],
             Change::Decline { .. } => Vec::new(),
             Change::Rename { email, name } if on(&email, Forward) => {
-                vec![Step::Rename { email, name: UrlText::encode(&name) }]
+                vec![Step::Rename { email, name: name_within(&name, MAX_NAME)? }]
             }
-            Change::Rename { .. } => return Err("they are not among your contacts"),
-            Change::OwnName(name) => vec![Step::OwnName(UrlText::encode(&name))],
+            Change::Rename { .. } => return Err(UNLISTED),
+            Change::OwnName(name) => vec![Step::OwnName(name_within(&name, MAX_NAME)?)],
             Change::IntoGroup { email, group } if on(&email, Forward) => {
                 vec![Step::Onto { list: Forward, email, group: Some(group) }]
             }
@@ -342,11 +354,11 @@ impl NotificationSession {
                 vec![Step::Off { list: Forward, email, group: Some(group) }]
             }
             Change::IntoGroup { .. } | Change::OutOfGroup { .. } | Change::Move { .. } => {
-                return Err("they are not among your contacts");
+                return Err(UNLISTED);
             }
-            Change::CreateGroup { name } => vec![Step::CreateGroup(UrlText::encode(&name))],
+            Change::CreateGroup { name } => vec![Step::CreateGroup(name_within(&name, MAX_GROUP_NAME)?)],
             Change::RenameGroup { group, name } => {
-                vec![Step::RenameGroup(group, UrlText::encode(&name))]
+                vec![Step::RenameGroup(group, name_within(&name, MAX_GROUP_NAME)?)]
             }
             Change::RemoveGroup { group } => self.removal_of(group),
             Change::Strangers { allowed } => vec![Step::Strangers(allowed)],
@@ -403,7 +415,9 @@ impl NotificationSession {
             }
             Step::Onto { list, email, group } => {
                 let known = self.roster.contact(&email).map(|contact| contact.name.clone());
-                let name = Some(UrlText::encode(known.as_deref().unwrap_or(email.as_str())));
+                let name = UrlText::encode_within(known.as_deref().unwrap_or_default(), MAX_NAME).ok();
+                let name = name.filter(|name| name.wire_len() > 0);
+                let name = Some(name.unwrap_or_else(|| UrlText::encode(email.as_str())));
                 ClientCommand::Add { trid, list, email, name, group }
             }
             Step::Off { list: list @ ListKind::Forward, email, group } if guids => {

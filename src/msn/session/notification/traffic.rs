@@ -131,13 +131,11 @@ impl NotificationSession {
                 self.roster.set_presence(&presence)
             }
             ServerCommand::Fln { email } => self.roster.set_offline(&email),
-            ServerCommand::Ubx { email, data } => match PersonalMessage::parse(&data) {
-                Ok(personal) => self.roster.set_personal(&email, personal),
-                Err(error) => {
-                    tracing::warn!(%error, "skipped a personal message");
-                    None
-                }
-            },
+            ServerCommand::Ubx { email, data } => {
+                let read = PersonalMessage::parse(&data);
+                let read = read.inspect_err(|error| tracing::warn!(%error, "skipped a personal message"));
+                read.ok().and_then(|personal| self.roster.set_personal(&email, personal))
+            }
             _ => None,
         };
         if let Some(contact) = changed {
