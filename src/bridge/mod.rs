@@ -5,6 +5,8 @@
 //! Source: sections 2 to 4 of the product's description.
 
 pub mod body;
+mod border;
+mod clean;
 pub mod command;
 mod error;
 pub mod event;

@@ -21,6 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use super::BridgeError;
 use super::body::Body;
+use super::border;
+use super::clean;
+
 use super::event::{Author, LocalEvent, RemoteEvent, RemoteKind, Timestamp};
 use super::ghost_names::GhostNames;
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
@@ -297,10 +300,10 @@ impl Router {
 
     async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
         match input {
-            Input::Remote(event) => self.remote(event).await,
+            Input::Remote(event) => self.remote(border::remote(event)).await,
             Input::Kept { event, with, stored } => self.remote_kept(*event, with, stored).await,
-            Input::Local(event) => self.local(event, Batch::default()).await,
-            Input::Item { event, with } => self.local(event, with).await,
+            Input::Local(event) => self.local(border::local(event), Batch::default()).await,
+            Input::Item { event, with } => self.local(border::local(event), with).await,
             Input::LegUp(leg) => self.release(leg, |_| true).await,
             Input::Recovered => self.recovered().await,
             Input::Configured(login) => self.configured(*login).await,
@@ -398,7 +401,7 @@ impl Router {
         about: Option<String>,
         with: Batch,
     ) -> Result<(), BridgeError> {
-        let content = Content::Said { body: Body::Notice { text, about } };
+        let content = Content::Said { body: Body::Notice { text: clean::words(&text), about } };
         let entry = Entry { legs: vec![leg], ..self.entry(key, Author::Bridge, content, None) };
         self.append(key, entry, with).await
     }
@@ -406,7 +409,7 @@ impl Router {
     /// Tells a user something, where they and the bridge are among themselves.
     async fn tell(&mut self, user: &UserId, text: impl Into<String>) -> Result<(), BridgeError> {
         let key = PortalKey::management(user);
-        let content = Content::Said { body: Body::notice(text) };
+        let content = Content::Said { body: Body::notice(clean::words(&text.into())) };
         let entry = self.entry(&key, Author::Bridge, content, None);
         self.append(&key, entry, Batch::default()).await
     }

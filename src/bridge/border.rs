@@ -1,0 +1,132 @@
+//! The border of the core: every text that an adapter brings is cleaned here, once, and is clean behind it.
+//!
+//! Knows which texts of an event are names, which are words. Refuses to know what a network writes into them: its
+//! adapter takes that out before.
+
+use super::body::{Attachment, Body, RichText};
+use super::clean;
+use super::event::{Author, ConnectionState, Ghost, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
+use super::media::File;
+
+/// What a file is called of whose name nothing is left.
+const FILE: &str = "file";
+/// What somebody is called of whose name nothing is left and who has no other.
+const SOMEBODY: &str = "somebody";
+
+fn ghost(ghost: Ghost) -> Ghost {
+    Ghost { name: clean::name(&ghost.name), ..ghost }
+}
+
+fn or(text: String, fallback: &str) -> String {
+    if text.is_empty() { fallback.to_owned() } else { text }
+}
+
+fn rich(mut text: RichText) -> RichText {
+    text.runs.iter_mut().for_each(|run| run.text = clean::words(&run.text));
+    text.emoticons.iter_mut().for_each(|emoticon| emoticon.shortcut = clean::words(&emoticon.shortcut));
+    text.shown_as = text.shown_as.map(|name| clean::name(&name)).filter(|name| !name.is_empty());
+    if let Some(format) = &mut text.format {
+        format.font = clean::name(&format.font);
+    }
+    text
+}
+
+fn body(body: Body) -> Body {
+    match body {
+        Body::Text(text) => Body::Text(rich(text)),
+        Body::Emote(text) => Body::Emote(rich(text)),
+        Body::File(file) => Body::File(File { name: or(clean::line(&file.name), FILE), ..file }),
+        Body::Attachment(file) => Body::Attachment(Attachment {
+            name: or(clean::line(&file.name), FILE),
+            caption: file.caption.map(rich),
+            ..file
+        }),
+        Body::Notice { text, about } => Body::Notice { text: clean::words(&text), about },
+        Body::LiveNotice { id, text, about, is_first, is_last } => {
+            Body::LiveNotice { id, text: clean::words(&text), about, is_first, is_last }
+        }
+        Body::Question { text, answers } => Body::Question { text: clean::words(&text), answers },
+        Body::Nudge => Body::Nudge,
+    }
+}
+
+fn author(author: Author) -> Author {
+    match author {
+        Author::Ghost(known) => Author::Ghost(ghost(known)),
+        Author::Owner { name } => Author::Owner { name: or(clean::name(&name), SOMEBODY) },
+        Author::Relayed { name } => Author::Relayed { name: or(clean::name(&name), SOMEBODY) },
+        Author::Bridge => Author::Bridge,
+    }
+}
+
+fn state(state: ConnectionState) -> ConnectionState {
+    match state {
+        ConnectionState::Waiting { reason } => ConnectionState::Waiting { reason: clean::line(&reason) },
+        ConnectionState::SignedOut { reason } => ConnectionState::SignedOut { reason: clean::line(&reason) },
+        state => state,
+    }
+}
+
+/// An event of the network as it is taken.
+pub(super) fn remote(event: RemoteEvent) -> RemoteEvent {
+    use RemoteKind as Kind;
+    let kind = match event.kind {
+        Kind::Message { conversation, sender, body: said, at } => {
+            Kind::Message { conversation, sender: ghost(sender), body: body(said), at }
+        }
+        Kind::Typing { conversation, sender } => Kind::Typing { conversation, sender: ghost(sender) },
+        Kind::Joined { conversation, ghost: who, at } => Kind::Joined { conversation, ghost: ghost(who), at },
+        Kind::Left { conversation, ghost: who, at } => Kind::Left { conversation, ghost: ghost(who), at },
+        Kind::Presence(mut presence) => {
+            presence.ghost = ghost(presence.ghost);
+            presence.text = clean::line(&presence.text);
+            Kind::Presence(presence)
+        }
+        Kind::PresenceLost(who) => Kind::PresenceLost(ghost(who)),
+        Kind::Named(ghosts) => Kind::Named(ghosts.into_iter().map(ghost).collect()),
+        Kind::Met(who) => Kind::Met(ghost(who)),
+        Kind::OwnMessage { conversation, body: said, at } => {
+            Kind::OwnMessage { conversation, body: body(said), at }
+        }
+        Kind::Picture { ghost: who, picture } => Kind::Picture { ghost: ghost(who), picture },
+        Kind::Progress { conversation, mut progress } => {
+            progress.text = progress.text.map(|text| clean::words(&text));
+            Kind::Progress { conversation, progress }
+        }
+        Kind::FileOffered { conversation, sender, number, what, minutes } => {
+            let (sender, what) = (ghost(sender), clean::line(&what));
+            Kind::FileOffered { conversation, sender, number, what, minutes }
+        }
+        Kind::Groups(mut groups) => {
+            groups.iter_mut().for_each(|group| group.name = or(clean::name(&group.name), &group.id));
+            Kind::Groups(groups)
+        }
+        Kind::State(now) => Kind::State(state(now)),
+        Kind::Reachable { conversation } => Kind::Reachable { conversation },
+        Kind::ContactRequest(who) => Kind::ContactRequest(ghost(who)),
+        Kind::ContactRequestGone(who) => Kind::ContactRequestGone(ghost(who)),
+        Kind::Notice { text } => Kind::Notice { text: clean::words(&text) },
+    };
+    RemoteEvent { kind, ..event }
+}
+
+fn message(message: LocalMessage) -> LocalMessage {
+    LocalMessage { author: author(message.author), body: body(message.body), ..message }
+}
+
+/// An event of a frontend as it is taken. A command stays as it was typed: it may be a password.
+pub(super) fn local(event: LocalEvent) -> LocalEvent {
+    match event {
+        LocalEvent::Message(said) => LocalEvent::Message(message(said)),
+        LocalEvent::Refused { portal, leg, reference, reason } => {
+            LocalEvent::Refused { portal, leg, reference, reason: clean::words(&reason) }
+        }
+        LocalEvent::Presence { user, availability, text } => {
+            LocalEvent::Presence { user, availability, text: clean::line(&text) }
+        }
+        LocalEvent::Removed { portal, entry, said } => {
+            LocalEvent::Removed { portal, entry, said: said.map(message) }
+        }
+        event => event,
+    }
+}
