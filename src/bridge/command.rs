@@ -22,6 +22,10 @@ pub enum Command {
     Chat {
         contact: String,
     },
+    /// Takes somebody out of a group.
+    Drop {
+        contact: String,
+    },
     Invite {
         contact: String,
     },
@@ -166,6 +170,7 @@ fn parse(name: &str, rest: &[&str]) -> Result<Command, String> {
         "status" => none(Command::Status),
         "contacts" => none(Command::Contacts),
         "chat" => Ok(Command::Chat { contact: one()? }),
+        "drop" => Ok(Command::Drop { contact: one()? }),
         "invite" => Ok(Command::Invite { contact: one()? }),
         "nudge" => none(Command::Nudge),
         "page" => match rest {

@@ -96,7 +96,11 @@ impl Surroundings {
             return (None, false);
         }
         let Audience { people, is_group } = self.network.audience(portal);
-        (self.names.title(&portal.receiver, people), is_group)
+        let is_last = is_group && people.len() == 1;
+        let title = self.names.title(&portal.receiver, people);
+        // A group is not called like the conversation with the one who is left in it.
+        let title = title.map(|title| if is_last { format!("{title} (group)") } else { title });
+        (title, is_group)
     }
 }
 

@@ -194,6 +194,11 @@ pub enum Request {
     Typing {
         conversation: super::ids::ConversationId,
     },
+    /// Take somebody out of a group for good.
+    Drop {
+        conversation: super::ids::ConversationId,
+        ghost: GhostId,
+    },
     /// The answer to [`RemoteKind::FileOffered`]; without a number, to the only one of the conversation.
     ///
     /// [`RemoteKind::FileOffered`]: super::event::RemoteKind::FileOffered
@@ -336,6 +341,11 @@ pub trait Network: Send + Sync {
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
+
+    /// What is known of somebody before anybody writes to them, in words: whether they are listed, known at all, there.
+    fn about<'a>(&'a self, _login: &'a LoginId, _ghost: &'a GhostId) -> BoxFuture<'a, String> {
+        Box::pin(async { String::new() })
+    }
 
     fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>>;
 }

@@ -69,6 +69,7 @@ pub(super) struct Call {
     pub(super) members: Vec<Email>,
     /// Members that the server dropped for being idle. They are still part of the conversation.
     dropped: Vec<Email>,
+    grouping: members::Grouping,
     /// What the board has called those who were here.
     names: BoardNames,
     opened: bool,
@@ -110,6 +111,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
         handle: handle.clone(),
         members: Vec::new(),
         dropped: Vec::new(),
+        grouping: members::Grouping::default(),
         names: BoardNames::default(),
         opened: false,
         had_its_time: false,
@@ -292,7 +294,7 @@ impl Call {
             CallEvent::Left { email, idle } => self.left(&email, idle).await,
             CallEvent::InviteFailed { email, failure } => {
                 self.had_its_time = true;
-                self.gone(&email).await;
+                self.gone(&email);
                 if self.members.is_empty() {
                     self.nobody_to_give_to(&CallFailure::Nobody(failure.clone()));
                 }

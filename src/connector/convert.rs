@@ -8,7 +8,7 @@ use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::ports::{Content, Delivery};
 use crate::msn::command::{ListKind, Status};
 use crate::msn::ids::{Email, GroupId};
-use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle};
+use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle, without_codes};
 use crate::msn::session::{Contact, Roster};
 
 pub(super) fn ghost_id(email: &Email) -> GhostId {
@@ -17,8 +17,8 @@ pub(super) fn ghost_id(email: &Email) -> GhostId {
 
 /// Somebody; an account in place of a name is none.
 pub(super) fn ghost(email: &Email, name: &str) -> Ghost {
-    let name = if is_address(email, name) { "" } else { name };
-    Ghost { id: ghost_id(email), name: name.to_owned() }
+    let name = if is_address(email, name) { String::new() } else { without_codes(name) };
+    Ghost { id: ghost_id(email), name }
 }
 
 /// Somebody of whom only the account is known.
@@ -34,7 +34,7 @@ pub(super) fn groups(roster: &Roster) -> Vec<ContactGroup> {
     };
     let group = |(id, name): (&GroupId, &String)| ContactGroup {
         id: id.0.clone(),
-        name: name.clone(),
+        name: without_codes(name),
         conversations: inside(id),
     };
     roster.groups().iter().map(group).collect()
@@ -124,6 +124,7 @@ pub(super) fn body(content: MsnContent) -> Option<Body> {
                 Some(style) => RichText::formatted(text, style_to_format(&style)),
                 None => RichText::plain(text),
             };
+            let shown_as = shown_as.map(|name| without_codes(&name));
             Some(Body::Text(RichText { shown_as, ..words }))
         }
         MsnContent::Nudge => Some(Body::Nudge),
@@ -197,7 +198,7 @@ pub(super) fn presence(contact: &Contact) -> GhostPresence {
         Status::Online | Status::Hidden | Status::Offline => "",
         other => status_words(other),
     };
-    let personal = contact.personal.line();
+    let personal = without_codes(&contact.personal.line());
     let text = [status, personal.as_str()]
         .into_iter()
         .filter(|part| !part.is_empty())
@@ -206,7 +207,7 @@ pub(super) fn presence(contact: &Contact) -> GhostPresence {
     let ghost = match availability {
         Availability::Offline => ghost(&contact.email, &contact.name),
         // Whoever is there is called what they say, also when they say their account.
-        _ => Ghost { id: ghost_id(&contact.email), name: contact.name.clone() },
+        _ => Ghost { id: ghost_id(&contact.email), name: without_codes(&contact.name) },
     };
     GhostPresence { ghost, availability, text }
 }

@@ -101,7 +101,7 @@ impl Call {
         let mut known = Vec::new();
         for Announced { shortcut, object } in list {
             let Ok(object) = MsnObject::parse(&object) else { continue };
-            if object.kind != ObjectKind::Emoticon || !(1..=MAX_EMOTICON).contains(&object.size) {
+            if object.kind != ObjectKind::Emoticon || object.size > MAX_EMOTICON {
                 continue;
             }
             let digest = picture::digest(&object);
@@ -148,7 +148,7 @@ impl Call {
             ObjectKind::Wink => safe_name(&format!("{}.mct", title(&object.friendly))),
             _ => return,
         };
-        if (1..=MAX_CLIP).contains(&object.size) {
+        if object.size <= MAX_CLIP {
             self.fetch_once(pump, email, object, name).await;
         }
     }

@@ -27,6 +27,17 @@ impl Record {
     fn is_of(&self, wanted: &[String]) -> bool {
         sorted(&self.people()) == wanted
     }
+
+    /// Whether everybody in it is one of these, and more of them are not.
+    fn is_less_than(&self, wanted: &[String]) -> bool {
+        let people = sorted(&self.people());
+        people.len() < wanted.len() && people.iter().all(|person| wanted.contains(person))
+    }
+
+    fn is_more_than(&self, wanted: &[String]) -> bool {
+        let people = sorted(&self.people());
+        people.len() > wanted.len() && wanted.iter().all(|person| people.contains(person))
+    }
 }
 
 fn row(login: &LoginId, group: &str) -> Vec<u8> {
@@ -64,28 +75,59 @@ pub(super) async fn ensure(shared: &Shared, login: &LoginId, members: &[Email]) 
     }
 }
 
-/// The conversation of exactly these people; a new one is written down. Where several groups have come to have the same
-/// members it is the one whose id follows from them.
+/// The conversation of exactly these people, if there is one. Where several groups have come to have the same members it
+/// is the one whose id follows from them.
+pub(super) async fn find(
+    shared: &Shared,
+    login: &LoginId,
+    members: &[Email],
+) -> Result<Option<ConversationId>, StorageError> {
+    let wanted = sorted(members);
+    let proper = conversation_of(members);
+    match read(shared, login, &proper)? {
+        Some(record) if record.is_of(&wanted) => return Ok(Some(proper)),
+        // Somebody was taken out of it since: earlier versions did so when a window was closed. They are back.
+        Some(record) if record.is_less_than(&wanted) => {
+            remember(shared, login, &proper, members).await?;
+            return Ok(Some(proper));
+        }
+        _ => {}
+    }
+    let same = |record: &Record| record.is_of(&wanted);
+    Ok(groups(shared, login)?.into_iter().find(|(_, record)| same(record)).map(|(group, _)| group))
+}
+
+/// Whether a group has all these people and more.
+pub(super) fn is_part_of_another(
+    shared: &Shared,
+    login: &LoginId,
+    members: &[Email],
+) -> Result<bool, StorageError> {
+    let wanted = sorted(members);
+    Ok(groups(shared, login)?.iter().any(|(_, record)| record.is_more_than(&wanted)))
+}
+
+fn groups(shared: &Shared, login: &LoginId) -> Result<Vec<(ConversationId, Record)>, StorageError> {
+    let prefix = row(login, "");
+    let rows = shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)?;
+    let group = |(key, value): (Vec<u8>, Vec<u8>)| {
+        let id = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
+        Some((ConversationId::new(id), serde_json::from_slice(&value).ok()?))
+    };
+    Ok(rows.into_iter().filter_map(group).collect())
+}
+
+/// The same; a new one is written down.
 pub(super) async fn find_or_make(
     shared: &Shared,
     login: &LoginId,
     members: &[Email],
 ) -> Result<ConversationId, StorageError> {
-    let wanted = sorted(members);
+    if let Some(known) = find(shared, login, members).await? {
+        return Ok(known);
+    }
     let proper = conversation_of(members);
-    let taken = read(shared, login, &proper)?;
-    if taken.as_ref().is_some_and(|record| record.is_of(&wanted)) {
-        return Ok(proper);
-    }
-    let prefix = row(login, "");
-    for (key, value) in shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)? {
-        let same = serde_json::from_slice::<Record>(&value).is_ok_and(|record| record.is_of(&wanted));
-        if same {
-            let group = String::from_utf8_lossy(&key[prefix.len()..]).into_owned();
-            return Ok(ConversationId::new(group));
-        }
-    }
-    let group = match taken {
+    let group = match read(shared, login, &proper)? {
         None => proper,
         // Others are in that one by now.
         Some(_) => ConversationId::new(format!("{PREFIX}{:016x}", rand::random::<u64>())),
@@ -139,5 +181,8 @@ mod tests {
         let people = ["Carol@example.com", "bob@example.com"].map(|email| Email::parse(email).unwrap());
         assert!(record.is_of(&sorted(&people)));
         assert!(!record.is_of(&sorted(&people[..1])));
+        assert!(record.is_more_than(&sorted(&people[..1])) && !record.is_more_than(&sorted(&people)));
+        let three = sorted(&[&people[..], &[Email::parse("dave@e.c").unwrap()]].concat());
+        assert!(record.is_less_than(&three) && !record.is_less_than(&sorted(&people)));
     }
 }

@@ -66,6 +66,11 @@ pub(super) enum Ask {
         request: Request,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// What is known of somebody, in words.
+    About {
+        who: Email,
+        reply: oneshot::Sender<String>,
+    },
     Contacts {
         reply: oneshot::Sender<Result<Vec<ContactLine>, String>>,
     },
@@ -245,6 +250,8 @@ impl LoginTask {
             Ask::Request { request, reply } => {
                 let _ = reply.send(self.remember(request).map_err(|()| why));
             }
+            // Without an answer it is said that nothing is known.
+            Ask::About { reply, .. } => drop(reply),
             Ask::Contacts { reply } => drop(reply.send(Err(why))),
         }
     }
@@ -283,6 +290,10 @@ impl LoginTask {
             News::Moved { to, call } => {
                 self.calls.retain(|_, known| !known.is_same(&call));
                 self.calls.insert(to, call);
+                None
+            }
+            News::Detached(call) => {
+                self.calls.retain(|_, known| !known.is_same(&call));
                 None
             }
             // Told where the lists are at hand.

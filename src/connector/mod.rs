@@ -3,6 +3,7 @@
 //! Knows sockets, time, HTTPS, reconnects, and which call serves which conversation. Decides nothing about the protocol
 //! (that is the machines') and nothing about who hears what (that is the core's). Implements [`Network`].
 
+mod about;
 mod address;
 mod arrival;
 mod call;
@@ -314,6 +315,14 @@ impl Network for MsnConnector {
             }
             let answer = self.ask(login, |reply| Ask::Request { request, reply }).await;
             answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
+        })
+    }
+
+    fn about<'a>(&'a self, login: &'a LoginId, ghost: &'a GhostId) -> BoxFuture<'a, String> {
+        Box::pin(async move {
+            let Ok(who) = Email::parse(ghost.as_str()) else { return String::new() };
+            let answer = self.ask(login, |reply| Ask::About { who, reply }).await;
+            answer.unwrap_or_else(|| "You are not signed in to MSN, so nothing is known of them now.".into())
         })
     }
 

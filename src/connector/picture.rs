@@ -21,7 +21,7 @@ const FORGOTTEN: usize = 200;
 /// The picture that a contact announces, where it is one that is shown.
 pub(super) fn announced(contact: &Contact) -> Option<MsnObject> {
     let object = MsnObject::parse(&contact.object.as_ref()?.decode()).ok()?;
-    (object.kind == ObjectKind::DisplayPicture && (1..=MAX_SIZE).contains(&object.size)).then_some(object)
+    (object.kind == ObjectKind::DisplayPicture && object.size <= MAX_SIZE).then_some(object)
 }
 
 pub(super) fn digest(object: &MsnObject) -> String {
@@ -72,7 +72,12 @@ impl Call {
         };
         let digest = digest(&object);
         match kept(&self.of.shared, &digest) {
-            Some(media) => self.show_picture(email, Picture { media, digest, size: object.size }).await,
+            Some(media) => {
+                // The object may not say how large it is.
+                let known = tokio::fs::metadata(self.of.shared.media.path(&media)).await;
+                let size = known.map_or(object.size, |metadata| metadata.len());
+                self.show_picture(email, Picture { media, digest, size }).await;
+            }
             None => {
                 self.want(pump, email, object, now(), names(), String::new()).await;
             }

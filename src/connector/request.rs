@@ -2,15 +2,18 @@
 
 use tokio::sync::oneshot;
 
-use super::call::CallHandle;
+use super::call::{CallHandle, time_of_day};
 use super::login::LoginTask;
 use super::pump::{Pump, now};
 use super::session::UnderWay;
 use super::{convert, group};
+use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::ports::{ContactChange, ContactLine, Request};
 use crate::msn::command::ListKind;
+use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId};
+use crate::msn::message::without_codes;
 use crate::msn::session::{Change, Contact, NotificationSession, Roster};
 
 type Reply = oneshot::Sender<Result<(), String>>;
@@ -26,9 +29,10 @@ impl LoginTask {
         let done = match request {
             Request::Presence(word) => self.set_presence(pump, word),
             Request::PersonalMessage(text) => {
-                self.credentials.personal_message = text;
+                self.credentials.personal_message.clone_from(&text);
+                let is_empty = text.is_empty();
                 pump.machine.set_personal_message(now(), self.personal_message());
-                Ok(())
+                without_personal_messages(pump.machine.dialect()).filter(|_| !is_empty).map_or(Ok(()), Err)
             }
             Request::Typing { conversation } => {
                 self.open_call(&conversation).inspect(CallHandle::typing);
@@ -41,6 +45,7 @@ impl LoginTask {
                     .inspect(CallHandle::leave);
                 Ok(())
             }
+            Request::Drop { conversation, ghost } => return self.drop_member(conversation, ghost, reply),
             Request::AnswerFile { conversation, number, accept } => {
                 return self.answer_offer(&conversation, number, accept, reply);
             }
@@ -79,6 +84,37 @@ impl LoginTask {
         }
     }
 
+    /// Somebody is to be in a group no longer. MSN has no word for it: our next call does not ask them.
+    fn drop_member(&mut self, conversation: ConversationId, ghost: GhostId, reply: Reply) {
+        let refuse = |reply: Reply, reason: &str| drop(reply.send(Err(reason.to_owned())));
+        if !group::is_group(&conversation) {
+            return refuse(
+                reply,
+                "this is a conversation with one person; «block» keeps them from writing to you",
+            );
+        }
+        let mut members = group::members(&self.shared, &self.login, &conversation);
+        let before = members.len();
+        members.retain(|member| convert::ghost_id(member) != ghost);
+        if members.len() == before {
+            return refuse(reply, "they are not in this group");
+        }
+        if members.is_empty() {
+            return refuse(reply, "nobody else would be left; leave the room instead");
+        }
+        let (shared, login, call) = (self.shared.clone(), self.login.clone(), self.open_call(&conversation));
+        self.shared.tasks.spawn(async move {
+            let done = async {
+                group::remember(&shared, &login, &conversation, &members).await.map_err(|e| e.to_string())?;
+                call.inspect(CallHandle::leave);
+                let ghost = Ghost { id: ghost, name: String::new() };
+                let kind = RemoteKind::Left { conversation, ghost, at: time_of_day() };
+                shared.bridge.remote(RemoteEvent { login, kind }).await.map_err(|e| e.to_string())
+            };
+            let _ = reply.send(done.await); // whoever asked may have gone
+        });
+    }
+
     fn invite(
         &mut self,
         pump: &mut Pump<NotificationSession>,
@@ -98,6 +134,16 @@ impl LoginTask {
             (_, Err(error)) => drop(reply.send(Err(error.to_string()))),
         }
     }
+}
+
+/// Why nobody sees a personal message where the dialect has none.
+fn without_personal_messages(dialect: Dialect) -> Option<String> {
+    (!dialect.has_personal_message()).then(|| {
+        format!(
+            "this server speaks {dialect} with the bridge, which has no personal messages, so nobody on MSN sees \
+             yours. It is kept, and shown when a server speaks MSNP11 or later"
+        )
+    })
 }
 
 fn change(
@@ -133,7 +179,10 @@ fn email(ghost: &GhostId) -> Result<Email, String> {
 /// The group that people know by this name.
 fn group_named(roster: &Roster, name: &str) -> Result<GroupId, String> {
     let wanted = name.trim().to_lowercase();
-    let found = roster.groups().iter().find(|(_, known)| known.trim().to_lowercase() == wanted);
+    let found = roster.groups().iter().find(|(_, known)| {
+        // As it was shown, or as it is.
+        [known.to_string(), without_codes(known)].iter().any(|known| known.trim().to_lowercase() == wanted)
+    });
     found
         .map(|(id, _)| id.clone())
         .ok_or_else(|| format!("there is no group «{name}»; «group create {name}» makes one"))
@@ -184,9 +233,14 @@ pub(super) fn contacts(roster: &Roster) -> Vec<ContactLine> {
     let kinds = [("PHH", "home"), ("PHW", "work"), ("PHM", "mobile")];
     let line = |contact: &Contact| ContactLine {
         ghost: convert::ghost_id(&contact.email),
-        name: contact.name.clone(),
+        name: without_codes(&contact.name),
         presence: convert::status_words(contact.status).to_owned(),
-        groups: contact.groups.iter().filter_map(|id| roster.groups().get(id)).cloned().collect(),
+        groups: contact
+            .groups
+            .iter()
+            .filter_map(|id| roster.groups().get(id))
+            .map(|name| without_codes(name))
+            .collect(),
         blocked: contact.lists.has(ListKind::Block),
         phones: kinds
             .iter()

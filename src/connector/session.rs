@@ -16,7 +16,7 @@ use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
 use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
-use crate::msn::message::PersonalMessage;
+use crate::msn::message::{PersonalMessage, without_codes};
 use crate::msn::session::{
     ChangeHandle, Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster,
     SessionError, Start,
@@ -41,6 +41,14 @@ pub(super) struct UnderWay {
     /// The lists are loaded: conversations can be opened.
     ready: bool,
     trial: Trial,
+}
+
+impl UnderWay {
+    /// A switchboard is asked for; those that were never answered are nobody's any more.
+    pub(super) fn expect_board(&mut self, request: TrId, assignment: oneshot::Sender<Assignment>) {
+        self.boards.retain(|_, waiting| !waiting.is_closed());
+        self.boards.insert(request, assignment);
+    }
 }
 
 enum Next {
@@ -330,7 +338,8 @@ impl LoginTask {
             Event::Paged { from, text } => format!("Page from {from}: {text}"),
             Event::AddedBy { email, name, asks: false } => {
                 format!(
-                    "{name} <{email}> has added you to their contacts. «chat {email}» opens a conversation."
+                    "{} <{email}> has added you to their contacts. «chat {email}» opens a conversation.",
+                    without_codes(&name)
                 )
             }
             Event::RequestRefused { what, code } => format!("MSN refused to {what}: {code}."),
@@ -424,6 +433,7 @@ impl LoginTask {
             Ask::Examine { reply } => self.examiners.push(reply),
             Ask::Watch { conversation } => drop(self.watched.insert(conversation)),
             Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
+            Ask::About { who, reply } => self.about(pump, under_way, &who, reply),
             Ask::Contacts { reply } => drop(reply.send(Ok(request::contacts(pump.machine.roster())))),
         }
     }

@@ -25,8 +25,8 @@ use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p::{
-    FileContext, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, Purpose, TransferFailure,
-    TransferId, safe_name,
+    FileContext, MAX_UNSIZED_OBJECT, MsnObject, Names, ObjectKind, Offered, Packet, Peer, PeerEvent, Purpose,
+    TransferFailure, TransferId, safe_name,
 };
 use crate::msn::session::SwitchboardSession;
 pub(super) use known::{Arriving, Transfers};
@@ -251,7 +251,7 @@ impl Call {
         };
         self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
         // Held until it is told.
-        let Arriving { object, name, size, file, note: _note, .. } = arriving;
+        let Arriving { object, name, size, done, file, note: _note, .. } = arriving;
         let Some(file) = file else { return };
         let object = match object {
             Some(object) if name.is_empty() => return self.picture_is_whole(email, &object, file).await,
@@ -259,6 +259,8 @@ impl Call {
         };
         match file.finish().await {
             Ok(media) => {
+                // A clip that did not say how large it is.
+                let size = if size == 0 && object.is_some() { done } else { size };
                 let file = File { media, name, size };
                 match object {
                     Some(object) => self.clip_is_whole(email, &object, file).await,
@@ -311,7 +313,9 @@ impl Call {
         if self.transfers.wrong.contains(&object.digest) {
             return;
         }
-        let file = match self.of.shared.media.begin(object.size).await {
+        // What does not say how large it is may be as large as any that is taken.
+        let expected = if object.size == 0 { MAX_UNSIZED_OBJECT } else { object.size };
+        let file = match self.of.shared.media.begin(expected).await {
             Ok(file) => Some(file),
             Err(error) => return tracing::error!(%error, "a picture cannot be kept"),
         };
@@ -331,18 +335,19 @@ impl Call {
             let media = file.finish().await?;
             let data = tokio::fs::read(shared.media.path(&media)).await;
             let data = data.map_err(|error| StorageError(error.to_string()))?;
+            let size = data.len() as u64;
             if !object.describes(&data) {
                 shared.media.discard(&media);
                 return Ok(None);
             }
             let kept = picture::keep(&shared, &picture::digest(object), &media).await;
             kept.inspect_err(|_| shared.media.discard(&media))?;
-            Ok::<_, StorageError>(Some(media))
+            Ok::<_, StorageError>(Some((media, size)))
         };
         match kept.await {
             Ok(Some(_)) if object.kind == ObjectKind::Emoticon => {}
-            Ok(Some(media)) => {
-                let picture = Picture { media, digest: picture::digest(object), size: object.size };
+            Ok(Some((media, size))) => {
+                let picture = Picture { media, digest: picture::digest(object), size };
                 self.show_picture(email, picture).await;
             }
             Ok(None) => {

@@ -13,7 +13,7 @@ use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{GhostId, Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
 use crate::bridge::record::PortalRecord;
 
@@ -90,6 +90,9 @@ impl MatrixFrontend {
         // Names are asked for anew when somebody is to be heard.
         self.known().names.remove(&(event.room_id.clone(), event.sender.clone()));
         if matches!(event.text("membership"), Some("leave" | "ban")) {
+            if let Some((portal, ghost)) = self.removed_ghost(event)? {
+                return Ok(self.as_command(event, portal, format!("drop {ghost}")));
+            }
             let left = self.owner_left(event).await;
             return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
         }
@@ -134,6 +137,13 @@ impl MatrixFrontend {
             self.remember_room(&management, &event.room_id).await?;
         }
         Ok(self.as_command(event, management, "help".into()))
+    }
+
+    /// A contact whom the owner of a conversation removed from its room.
+    fn removed_ghost(&self, event: &Event) -> Result<Option<(PortalKey, GhostId)>, DeliveryError> {
+        let removed = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
+        let Some(ghost) = removed.and_then(|user| self.ghost_id(&user)) else { return Ok(None) };
+        Ok(self.own_portal(event)?.map(|portal| (portal, ghost)))
     }
 
     /// Whoever has another picture than when they were seen last: told once, not for each of their rooms.

@@ -306,7 +306,12 @@ async fn conf_073_three_people_are_one_room_with_those_who_come_and_go() {
     call.message("hello both").await;
     carols.message("hello both").await;
 
+    // Who closes the window is still one of them; out for good is who is dropped.
     drop(carols);
+    call.line("BYE carol@example.com").await;
+    let members = world.user.call(reqwest::Method::GET, &format!("rooms/{group}/joined_members"), None).await;
+    assert!(!members["joined"][format!("@msn_carol=40example.com:{SERVER_NAME}")].is_null(), "{members}");
+    world.user.send(&group, "!msn drop carol@example.com").await;
     let left = |event: &Value| {
         event["type"] == "m.room.member"
             && event["state_key"] == format!("@msn_carol=40example.com:{SERVER_NAME}")

@@ -101,3 +101,94 @@ async fn an_owner_who_leaves_the_room_leaves_the_call_and_the_others_stay() {
     bobs.say(&text("she has gone")).await;
     carols.message("she has gone").await;
 }
+
+/// Everybody closes their window and opens another, four times: one room, with all of them in it, named by them.
+#[tokio::test]
+async fn fault_18_a_window_closed_is_not_a_member_lost_and_the_same_people_are_the_same_room() {
+    let (mut world, [mut bob, mut carol], [mut bobs, mut carols], room) = three().await;
+    crate::names::titled(&mut world, &room, "Bob and Carol").await;
+    for talk in ["second", "third", "fourth"] {
+        carols.raw(b"OUT\r\n").await;
+        bobs.line("BYE carol@example.com").await;
+        bobs.say(&text(&format!("she is out, {talk}"))).await;
+        assert_eq!(world.user.message(&format!("she is out, {talk}")).await["room_id"], room.as_str());
+        bobs.raw(b"OUT\r\n").await;
+        let again;
+        (world, bobs, carols, again) = call_of_three(world, &mut bob, &mut carol, talk).await;
+        assert_eq!(again, room, "{talk}");
+    }
+    // The owner's words call everybody again, whoever closed last.
+    for wire in [&mut bobs, &mut carols] {
+        wire.raw(b"OUT\r\n").await;
+    }
+    drop((bobs, carols));
+    world.user.send(&room, "everybody?").await;
+    let (mut bobs, mut carols) = tokio::join!(bob.answer(), carol.answer());
+    tokio::join!(bobs.message("everybody?"), carols.message("everybody?"));
+    let members = world.user.call(Method::GET, &format!("rooms/{room}/joined_members"), None).await;
+    for name in ["bob", "carol"] {
+        assert!(!members["joined"][crate::names::ghost(name)].is_null(), "{name} is gone: {members}");
+    }
+}
+
+/// Four people whose calls form one by one are one room, and three of them are another.
+#[tokio::test]
+async fn fault_18_a_larger_group_that_forms_again_is_found_and_makes_no_smaller_ones() {
+    let (mut world, [mut bob, mut carol], [mut bobs, carols], three) = three().await;
+    let mut dave = Peer::sign_in(&world.service, "dave@example.com", "dave-pw").await;
+    bobs.raw(b"OUT\r\n").await;
+    drop(carols);
+    let mut four = String::new();
+    for talk in ["first of four", "second of four", "third of four"] {
+        let mut bobs = bob.call("alice@example.com").await;
+        bobs.send("CAL", "carol@example.com").await;
+        let carols = carol.answer().await;
+        bobs.line("JOI carol").await;
+        bobs.send("CAL", "dave@example.com").await;
+        let daves = dave.answer().await;
+        bobs.line("JOI dave").await;
+        bobs.say(&text(talk)).await;
+        let room = world.user.message(talk).await["room_id"].as_str().unwrap().to_owned();
+        assert_ne!(room, three, "another group: {talk}");
+        if four.is_empty() {
+            four.clone_from(&room);
+        }
+        assert_eq!(room, four, "{talk}");
+        bobs.raw(b"OUT\r\n").await;
+        drop((carols, daves));
+    }
+    let (mut world, _bobs, _carols, again) = call_of_three(world, &mut bob, &mut carol, "three again").await;
+    assert_eq!(again, three);
+    let mut with_bob = Vec::new();
+    for room in world.user.joined_rooms().await {
+        let members = world.user.call(Method::GET, &format!("rooms/{room}/joined_members"), None).await;
+        if !members["joined"][crate::names::ghost("bob")].is_null() {
+            with_bob.push(room);
+        }
+    }
+    assert_eq!(with_bob.len(), 2, "one room for each group: {with_bob:?}");
+    world.user.send(&four, "!msn drop dave@example.com").await;
+    world.user.message_with("dave@example.com is out of this group").await;
+}
+
+/// Out for good: by a word, or by removing the ghost from the room.
+#[tokio::test]
+async fn fault_18_who_is_dropped_is_not_called_again() {
+    let (mut world, [mut bob, mut carol], calls, room) = three().await;
+    world.user.send(&room, "!msn drop erin@example.com").await;
+    world.user.message_with("they are not in this group").await;
+    let kick = json!({"user_id": crate::names::ghost("carol")});
+    world.user.call(Method::POST, &format!("rooms/{room}/kick"), Some(kick)).await;
+    world.user.message_with("carol@example.com is out of this group").await;
+    crate::names::titled(&mut world, &room, "Bob (group)").await;
+    drop(calls);
+    world.user.send(&room, "only Bob").await;
+    let mut bobs = bob.answer().await;
+    bobs.message("only Bob").await;
+    // Had she been called, it would have been before these words came.
+    carol.wire.raw(b"PNG\r\n").await;
+    carol.wire.line("QNG").await;
+    assert_eq!(carol.wire.heard("RNG"), 0);
+    world.user.send(&room, "!msn drop bob@example.com").await;
+    world.user.message_with("nobody else would be left").await;
+}

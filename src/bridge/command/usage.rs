@@ -32,6 +32,7 @@ const USAGES: [(&str, &[Usage]); 4] = [
         &[
             Usage { name: "chat", arguments: "<e-mail>", does: "opens a conversation" },
             Usage { name: "invite", arguments: "<e-mail>", does: "calls somebody into this conversation" },
+            Usage { name: "drop", arguments: "<e-mail>", does: "takes somebody out of this group for good" },
             Usage { name: "nudge", arguments: "", does: "sends a nudge in this conversation" },
             Usage {
                 name: "file",

@@ -6,6 +6,7 @@ use super::Router;
 use super::logins::Standing;
 use crate::bridge::BridgeError;
 use crate::bridge::body::{Body, Format, Style};
+use crate::bridge::clean;
 use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
@@ -15,6 +16,9 @@ use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
 
+/// What is said to a name of which nothing can be seen.
+const NAMELESS: &str = "A name needs at least one character that can be seen.";
+
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
     pub(super) portal: PortalKey,
@@ -23,6 +27,8 @@ pub(super) struct Finished {
     pub(super) answer: String,
     /// What is true now that it has ended.
     pub(super) with: Batch,
+    /// A conversation that is opened by it, and what is said there first.
+    pub(super) opens: Option<(PortalKey, String)>,
 }
 
 impl Router {
@@ -37,7 +43,9 @@ impl Router {
             }
             self.forget_prompt(&given.user).await?;
         }
-        let answer = match given.text.parse::<Invocation>() {
+        // Only now: a password is what was typed.
+        let text = clean::words(&given.text);
+        let answer = match text.parse::<Invocation>() {
             Ok(Invocation { command: Command::Nudge, .. }) => return self.nudge(given, with).await,
             Ok(invocation) => self.carry_out(&given, invocation).await?,
             Err(explanation) => Some(explanation),
@@ -53,7 +61,10 @@ impl Router {
     }
 
     pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, leg, reference, answer, with } = finished;
+        let Finished { portal, leg, reference, answer, with, opens } = finished;
+        if let Some((opened, text)) = opens {
+            self.say(&opened, Leg::Matrix, text, None, Batch::default()).await?;
+        }
         self.say(&portal, leg, answer, Some(reference), with).await
     }
 
@@ -89,11 +100,14 @@ impl Router {
                 self.list_contacts(given, id);
                 Ok(None)
             }
-            Command::Chat { contact } => self.chat(given, &id, &contact).await.map(Some),
+            Command::Chat { contact } => Ok(self.chat(given, &id, &contact).err()),
+            Command::Drop { contact } => Ok(self.drop_member(given, &id, &contact).err()),
             Command::Invite { contact } => Ok(self.invite(given, &id, &contact).err()),
             Command::File { accept, number } => Ok(self.answer_file(given, id, accept, number).err()),
             Command::Presence { state } => self.presence(given, id, state).await.map(|()| None),
+            Command::Name { name } if clean::line(&name).is_empty() => Ok(Some(NAMELESS.into())),
             Command::Name { name } => {
+                let name = clean::line(&name);
                 let done = format!("You are called «{name}» now.");
                 self.request(given, id, Request::OwnName(name), done);
                 Ok(None)
@@ -106,7 +120,7 @@ impl Router {
                 }
                 Err(explanation) => Ok(Some(explanation)),
             },
-            Command::Roster(command) => self.roster_command(given, id, command).await,
+            Command::Roster(command) => Ok(self.roster_command(given, id, command).err()),
             Command::PersonalMessage { text } => {
                 let done = if text.is_empty() {
                     "Your personal message is empty now."
@@ -262,7 +276,7 @@ impl Router {
                 "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
             };
             let answer = format!("{signing_in} {note}");
-            Finished { portal, leg, reference, answer, with: Batch::default() }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
         });
     }
 
@@ -328,21 +342,25 @@ impl Router {
         }
     }
 
-    pub(super) async fn chat(
-        &mut self,
-        given: &LocalCommand,
-        id: &LoginId,
-        contact: &str,
-    ) -> Result<String, BridgeError> {
-        let (ghost, conversation) = match self.setup.network.direct_conversation(contact) {
-            Ok(found) => found,
-            Err(explanation) => return Ok(explanation),
-        };
+    /// Opens a conversation, with what is known of whom it is with.
+    pub(super) fn chat(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
+        let (ghost, conversation) = self.setup.network.direct_conversation(contact)?;
         let key = PortalKey::new(id.clone(), conversation);
-        let text = format!("This is your conversation with {ghost}. What you write here goes to them.");
-        self.say(&key, Leg::Matrix, text, None, Batch::default()).await?;
+        let (network, login) = (self.setup.network.clone(), id.clone());
+        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         tracing::info!(portal = %key, user = %given.user, "conversation opened");
-        Ok(format!("You will find the conversation with {ghost} among your rooms or invitations."))
+        self.requests.spawn(async move {
+            let known = network.about(&login, &ghost).await;
+            let text =
+                format!("This is your conversation with {ghost}. What you write here goes to them. {known}");
+            let answer = format!(
+                "You will find the conversation with {ghost} among your rooms or invitations. {known}"
+            );
+            let opens = Some((key, text.trim_end().to_owned()));
+            let answer = answer.trim_end().to_owned();
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens }
+        });
+        Ok(())
     }
 
     /// Decides who else is heard in a conversation. Only its owner can: others' commands in its room are not read.
@@ -377,6 +395,17 @@ impl Router {
         Ok(())
     }
 
+    fn drop_member(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
+        if given.portal.management_user().is_some() {
+            return Err("Use this in a group: !msn drop <e-mail>.".into());
+        }
+        let (ghost, _) = self.setup.network.direct_conversation(contact)?;
+        let conversation = given.portal.conversation.clone();
+        let done = format!("{ghost} is out of this group: your next words do not call them.");
+        self.request(given, id.clone(), Request::Drop { conversation, ghost }, done);
+        Ok(())
+    }
+
     /// Asks the network for something; the answer is said when it has come.
     pub(super) fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
         let network = self.setup.network.clone();
@@ -386,7 +415,7 @@ impl Router {
                 Ok(()) => done,
                 Err(reason) => format!("That did not work: {reason}."),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default() }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
         });
     }
 
@@ -405,7 +434,7 @@ impl Router {
                 Ok(count) => format!("The {count} messages that waited were taken back."),
                 Err(_) => "The bridge is stopping, and nothing was taken back.".to_owned(),
             };
-            Finished { portal: portal_key, leg, reference, answer, with: Batch::default() }
+            Finished { portal: portal_key, leg, reference, answer, with: Batch::default(), opens: None }
         });
         Ok(None)
     }
@@ -419,7 +448,7 @@ impl Router {
                 Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
                 Err(reason) => format!("The contacts of {id} are not known: {reason}."),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default() }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
         });
     }
 
@@ -444,6 +473,7 @@ impl Router {
 /// One contact, for its owner.
 fn contact_line(contact: &ContactLine) -> String {
     let ContactLine { ghost, name, presence, groups, blocked, phones } = contact;
+    let name = Some(clean::name(name)).filter(|name| !name.is_empty()).unwrap_or_else(|| ghost.to_string());
     let mut line = format!("{name} <{ghost}>: {presence}");
     if !groups.is_empty() {
         line.push_str(&format!(" [{}]", groups.join(", ")));

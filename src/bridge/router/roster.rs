@@ -16,20 +16,17 @@ fn request_row(login: &LoginId, ghost: &GhostId) -> Vec<u8> {
 
 impl Router {
     /// Asks the network for a change; the answer is said when it has come.
-    pub(super) async fn roster_command(
+    pub(super) fn roster_command(
         &mut self,
         given: &LocalCommand,
         id: LoginId,
         command: RosterCommand,
-    ) -> Result<Option<String>, BridgeError> {
-        let (change, done) = match self.change_of(&command) {
-            Ok(change) => change,
-            Err(explanation) => return Ok(Some(explanation)),
+    ) -> Result<(), String> {
+        let (change, done) = self.change_of(&command)?;
+        let opens = match &command {
+            RosterCommand::Add { contact, chat: true, .. } => self.opening(&id, contact),
+            _ => None,
         };
-        if let RosterCommand::Add { contact, chat: true, .. } = &command {
-            let opened = self.chat(given, &id, contact).await?;
-            tracing::debug!(login = %id, opened, "a contact was invited");
-        }
         let mut after = Batch::default();
         match &change {
             ContactChange::Accept { ghost }
@@ -44,9 +41,16 @@ impl Router {
                 Ok(()) => (done, after),
                 Err(reason) => (format!("That did not work: {reason}."), Batch::default()),
             };
-            Finished { portal, leg, reference, answer, with }
+            Finished { portal, leg, reference, answer, with, opens }
         });
-        Ok(None)
+        Ok(())
+    }
+
+    /// The conversation with somebody who is being added, and what is said there first.
+    fn opening(&self, id: &LoginId, contact: &str) -> Option<(PortalKey, String)> {
+        let (ghost, conversation) = self.setup.network.direct_conversation(contact).ok()?;
+        let text = format!("This is your conversation with {ghost}. What you write here goes to them.");
+        Some((PortalKey::new(id.clone(), conversation), text))
     }
 
     /// The change that a command asks for, and what is said when it is made; or what is wrong with it.

@@ -170,6 +170,8 @@ pub(in crate::connector) enum Begin {
 pub(in crate::connector) enum News {
     /// It serves another conversation now.
     Moved { to: ConversationId, call: CallHandle },
+    /// It serves no conversation now; which one it is shows later.
+    Detached(CallHandle),
     /// The board calls somebody so, which it did not before.
     Named(BoardName),
     /// It broke, and something of this conversation waits for another.

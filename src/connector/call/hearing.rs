@@ -24,6 +24,11 @@ impl Call {
         if let CallEvent::Joined { email, name, .. } | CallEvent::Received { email, name, .. } = &event {
             self.named(email, name).await;
         }
+        if let CallEvent::Received { content, .. } = &event
+            && !matches!(content, Content::Typing { .. } | Content::Other { .. })
+        {
+            self.decide().await;
+        }
         match event {
             CallEvent::Received { email, content: Content::Invitation(read), .. } => {
                 self.invited_to(pump, &email, read).await;

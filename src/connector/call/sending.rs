@@ -19,6 +19,7 @@ impl Call {
         reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
         overdue: oneshot::Sender<()>,
     ) {
+        self.grouping.spoken = true;
         let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
         let (payloads, starts) = match message {
