@@ -117,8 +117,10 @@ fn style_of(text: &RichText) -> TextStyle {
 
 /// What a message from MSN says; `None` for what asks to be neither shown nor answered.
 pub(super) fn body(content: MsnContent) -> Option<Body> {
-    let emote = |text: &str| Some(Body::Emote(RichText::plain(text)));
+    let emote = |text: &str| (!text.trim().is_empty()).then(|| Body::Emote(RichText::plain(text)));
     match content {
+        // Some clients send these, and nobody could read them.
+        MsnContent::Text { text, .. } if text.trim().is_empty() => None,
         MsnContent::Text { text, style, shown_as } => {
             let words = match style {
                 Some(style) => RichText::formatted(text, style_to_format(&style)),
@@ -235,6 +237,18 @@ mod tests {
             prop_assert_eq!(&format_to_style(&style_to_format(&style)), &style);
             prop_assert_eq!(style_of(&text), style);
         }
+    }
+
+    #[test]
+    fn fault_22_a_text_of_nothing_is_nothing_to_show() {
+        let text = |text: &str| {
+            body(MsnContent::Text { text: text.into(), style: Some(TextStyle::default()), shown_as: None })
+        };
+        for nothing in ["", " ", "\r\n", "\n\n", "\t ", "\u{a0}"] {
+            assert_eq!(text(nothing), None, "{nothing:?}");
+            assert_eq!(body(MsnContent::Datacast { id: 4, data: nothing.into() }), None, "{nothing:?}");
+        }
+        assert!(matches!(text(" ."), Some(Body::Text(_))));
     }
 
     #[test]

@@ -20,20 +20,40 @@ const REMEMBERED: usize = 32;
 /// What was declined: its end was said, and what still comes of it is no news.
 #[derive(Debug, Default)]
 pub(super) struct Declined {
-    cookies: VecDeque<(Email, u32)>,
+    known: VecDeque<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    who: Email,
+    cookie: u32,
+    /// What it was about: cookies may be used again.
+    subject: String,
 }
 
 impl Declined {
-    fn remember(&mut self, who: &Email, cookie: u32) {
-        if self.cookies.len() == REMEMBERED {
-            self.cookies.pop_front();
+    /// Remembers that an invitation came to nothing.
+    pub(super) fn remember(&mut self, who: &Email, invitation: &Invitation) {
+        if self.known.len() == REMEMBERED {
+            self.known.pop_front();
         }
-        self.cookies.push_back((who.clone(), cookie));
+        let (who, cookie) = (who.clone(), invitation.cookie);
+        self.known.push_back(Known { who, cookie, subject: subject(invitation) });
     }
 
     fn knows(&self, who: &Email, cookie: u32) -> bool {
-        self.cookies.iter().any(|(known, number)| known == who && *number == cookie)
+        self.known.iter().any(|known| known.who == *who && known.cookie == cookie)
     }
+
+    /// Whether this invites to what was declined already.
+    fn is_repeated(&self, who: &Email, invitation: &Invitation) -> bool {
+        let same = |known: &&Known| known.who == *who && known.cookie == invitation.cookie;
+        self.known.iter().filter(same).any(|known| known.subject == subject(invitation))
+    }
+}
+
+fn subject(invitation: &Invitation) -> String {
+    format!("{:?} {:?}", invitation.application(), invitation.file())
 }
 
 impl Call {
@@ -51,7 +71,7 @@ impl Call {
                 Some("sent an invitation that cannot be read here".to_owned())
             }
         };
-        let Some(text) = shown else { return };
+        let Some(text) = shown.and_then(|text| self.transfers.refusal(text)) else { return };
         let sender = self.ghost(email);
         let (conversation, body) = (self.conversation.clone(), Body::Emote(RichText::plain(text)));
         self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
@@ -66,26 +86,31 @@ impl Call {
     ) -> Option<String> {
         let cookie = invitation.cookie;
         match invitation.command {
+            // The same offer again, which has its answer: to answer it each time could go on for ever.
+            InvitationCommand::Invite if self.declined.is_repeated(email, invitation) => None,
+            InvitationCommand::Invite if self.is_offered(email, cookie) => None,
             InvitationCommand::Invite if invitation.application() == Application::File => {
-                self.stream_offered(pump, email, invitation).await
+                let declined = self.stream_offered(pump, email, invitation).await;
+                declined.inspect(|_| self.declined.remember(email, invitation))
             }
             InvitationCommand::Accept if self.stream_accepted(pump, email, invitation).await => None,
             InvitationCommand::Cancel if self.stream_cancelled(email, invitation).await => None,
             InvitationCommand::Invite => {
-                self.declined.remember(email, cookie);
+                self.declined.remember(email, invitation);
                 decline(pump, cookie, &CancelCode::RejectNotInstalled);
                 Some(invited(invitation))
             }
             // Of a negotiation that was never begun here: it must not stay open over there.
             InvitationCommand::Accept | InvitationCommand::Context => {
                 if !self.declined.knows(email, cookie) {
-                    self.declined.remember(email, cookie);
+                    self.declined.remember(email, invitation);
                     decline(pump, cookie, &CancelCode::Fail);
                 }
                 None
             }
             InvitationCommand::Cancel if self.declined.knows(email, cookie) => None,
             InvitationCommand::Cancel => {
+                self.declined.remember(email, invitation);
                 let code = invitation.cancel_code().unwrap_or(CancelCode::Other(String::new()));
                 Some(format!("cancelled an invitation: {}", code.meaning()))
             }
@@ -101,4 +126,31 @@ fn invited(invitation: &Invitation) -> String {
 fn decline(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
     let payload = Invitation::cancel(cookie, code).encode().encode().into();
     pump.machine.send(now(), Acknowledge::OnFailure, payload);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_22_an_invitation_is_repeated_by_the_same_person_under_the_same_cookie_to_the_same_thing() {
+        let email = |name: &str| Email::parse(&format!("{name}@example.com")).unwrap();
+        let voice = |cookie| {
+            Invitation::new(InvitationCommand::Invite, cookie)
+                .with("Application-GUID", "{02D3C01F-BF30-4825-A83A-DE7AF41648AA}")
+        };
+        let mut declined = Declined::default();
+        declined.remember(&email("bob"), &voice(7));
+        assert!(declined.is_repeated(&email("bob"), &voice(7)));
+        assert!(!declined.is_repeated(&email("bob"), &voice(8)));
+        assert!(!declined.is_repeated(&email("carol"), &voice(7)));
+        let file = Invitation::new(InvitationCommand::Invite, 7).with("Application-File", "a.txt");
+        assert!(!declined.is_repeated(&email("bob"), &file), "cookies are used again");
+        assert!(declined.knows(&email("bob"), 7));
+        for cookie in 100..200 {
+            declined.remember(&email("bob"), &voice(cookie));
+        }
+        assert_eq!(declined.known.len(), REMEMBERED);
+        assert!(!declined.knows(&email("bob"), 7), "the oldest goes");
+    }
 }

@@ -15,6 +15,7 @@ use super::names::Names;
 use super::offer::Offers;
 use super::offline::Offline;
 use super::oim::LeaveError;
+use super::people::Directory;
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -107,6 +108,8 @@ pub(super) struct LoginTask {
     pub(super) offers: Offers,
     /// What people in calls are called.
     pub(super) names: Names,
+    /// What calls ask about contacts.
+    pub(super) directory: Directory,
     /// What is shown of the owner.
     pub(super) face: watch::Sender<Option<Arc<Face>>>,
     /// Those who wait for a session that is known to work. While there are any, everything is held.
@@ -138,6 +141,7 @@ impl LoginTask {
         let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
         let offers = Offers::default();
+        let directory = Directory::default();
         Self {
             shared,
             login,
@@ -152,6 +156,7 @@ impl LoginTask {
             aside: Aside::default(),
             doors: Arc::new(Semaphore::new(MAX_DOORS)),
             offers,
+            directory,
             names: Names::default(),
             face,
             examiners: Vec::new(),

@@ -27,6 +27,7 @@ mod names;
 mod offer;
 mod offline;
 mod oim;
+mod people;
 mod picture;
 mod progress;
 mod pump;

@@ -22,7 +22,7 @@ use super::offer::Offer;
 use super::pump::Pump;
 use super::transfer::{self, bytes};
 use crate::bridge::media::{File, Incoming};
-use crate::msn::ids::{Capabilities, Email};
+use crate::msn::ids::Email;
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
 use crate::msn::p2p::{peer_number, safe_name};
 use crate::msn::session::SwitchboardSession;
@@ -119,14 +119,14 @@ impl Streams {
 impl Call {
     /// Whether somebody here is known to have a client that knows no other way.
     pub(super) fn takes_streams_only(&self, email: &Email) -> bool {
-        let here = self.of.capabilities.iter().find(|(known, _)| known == email).map(|(_, c)| *c);
-        here.is_some_and(|capabilities| capabilities.msnc() == 0)
+        self.of.people.capabilities(email).is_some_and(|capabilities| capabilities.msnc() == 0)
     }
 
-    pub(super) fn note_capabilities(&mut self, email: &Email, capabilities: Option<Capabilities>) {
-        let Some(capabilities) = capabilities else { return };
-        self.of.capabilities.retain(|(known, _)| known != email);
-        self.of.capabilities.push((email.clone(), capabilities));
+    /// Whether a file under this cookie was offered, and its answer is due or was yes.
+    pub(super) fn is_offered(&self, email: &Email, cookie: u32) -> bool {
+        let is_theirs =
+            |s: &Stream| s.with == *email && s.cookie == cookie && !matches!(s.step, Step::Offered { .. });
+        self.streams.known.iter().any(is_theirs) || self.is_asked_about(email, cookie)
     }
 
     /// They offer a file; gives what is shown of it where it is declined.

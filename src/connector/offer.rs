@@ -188,6 +188,7 @@ impl Call {
                 }
             }
             Offer::Stream(invitation) => {
+                self.declined.remember(email, &invitation);
                 super::msnftp::cancel(pump, invitation.cookie, &CancelCode::Reject);
             }
         }
@@ -205,6 +206,13 @@ impl Call {
         let is_it =
             |w: &Waiting| w.email == *email && matches!(&w.offer, Offer::Stream(i) if i.cookie == cookie);
         self.say_withdrawn(is_it).await
+    }
+
+    /// Whether an invitation under this cookie waits for its owner's word.
+    pub(super) fn is_asked_about(&self, email: &Email, cookie: u32) -> bool {
+        let is_it =
+            |w: &Waiting| matches!(&w.offer, Offer::Stream(i) if w.email == *email && i.cookie == cookie);
+        self.asked.0.iter().any(is_it)
     }
 
     async fn say_withdrawn(&mut self, which: impl Fn(&Waiting) -> bool) -> bool {

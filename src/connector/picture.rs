@@ -66,10 +66,7 @@ pub(super) fn names() -> Names {
 impl Call {
     /// Somebody is in the call who has announced a picture: it is shown, or fetched first.
     pub(super) async fn look_at(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
-        let Some(object) = self.of.pictures.iter().find(|(known, _)| known == email).map(|(_, o)| o.clone())
-        else {
-            return;
-        };
+        let Some(object) = self.of.people.picture(email) else { return };
         let digest = digest(&object);
         match kept(&self.of.shared, &digest) {
             Some(media) => {

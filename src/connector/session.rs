@@ -10,7 +10,7 @@ use super::health::{self, Health, Verdict};
 use super::login::{Ask, End, LoginTask};
 use super::names::BoardName;
 use super::pump::{Pump, now};
-use super::{ConnectError, TicketError, convert, group, oim, picture, request};
+use super::{ConnectError, TicketError, convert, group, oim, request};
 use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::msn::command::{ListKind, Status};
@@ -263,6 +263,9 @@ impl LoginTask {
                 self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
             }
             Event::PresenceChanged(contact) => {
+                let capabilities = contact.capabilities.0;
+                tracing::debug!(email = %contact.email, capabilities, "presence");
+                self.directory.note(&contact);
                 let presence = convert::presence(&contact);
                 if !presence.ghost.name.is_empty() {
                     self.names.set(&contact.email, &presence.ghost.name);
@@ -377,26 +380,12 @@ impl LoginTask {
     }
 
     fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<Of> {
-        let roster = pump.machine.roster();
-        let able = |email: &Email| {
-            roster.contact(email).is_some_and(|c| c.capabilities.has(Capabilities::MULTI_PACKET))
-        };
         Some(Of {
             shared: self.shared.clone(),
             login: self.login.clone(),
             email: self.email()?,
             dialect: pump.machine.dialect(),
-            pictures: roster
-                .contacts()
-                .filter_map(|c| Some((c.email.clone(), picture::announced(c)?)))
-                .collect(),
-            capabilities: members
-                .iter()
-                .filter_map(|email| roster.contact(email))
-                .filter(|contact| contact.status != Status::Offline)
-                .map(|contact| (contact.email.clone(), contact.capabilities))
-                .collect(),
-            multi_packet: members.iter().all(able),
+            people: self.directory.about(members.to_vec()),
             face: self.face.subscribe(),
             streams: self.streams.clone(),
             doors: self.doors.clone(),

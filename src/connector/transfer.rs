@@ -33,8 +33,6 @@ pub(super) use known::{Arriving, Transfers};
 
 /// Most files that one contact can send at once.
 const MAX_AT_ONCE: usize = 8;
-/// Most offers declined without asking that are shown, in one call.
-const MAX_REFUSED: u32 = 10;
 /// Most pictures that are remembered as wrong.
 const MAX_WRONG: usize = 64;
 
@@ -169,13 +167,8 @@ impl Call {
                 "invites you to something that there is no program for here; it was declined".into()
             }
         };
-        self.transfers.refused += 1;
-        match self.transfers.refused {
-            ..MAX_REFUSED => self.show(email, &text).await,
-            MAX_REFUSED => {
-                self.show(email, "offers ever more, which is declined and not shown any more").await
-            }
-            _ => {}
+        if let Some(text) = self.transfers.refusal(text) {
+            self.show(email, &text).await;
         }
     }
 

@@ -32,6 +32,7 @@ mod offline;
 mod old_clients;
 mod old_service;
 mod outage;
+mod peers;
 mod recorded_peers;
 mod refusals;
 mod secrets;

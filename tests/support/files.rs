@@ -245,8 +245,12 @@ impl Offer {
         (context[16..20] == [0; 4]).then(|| context[574..].to_vec())
     }
 
+    /// The session, read as old clients read it: signed.
     fn session(&self) -> u32 {
-        field(&self.invitation, "SessionID").parse().unwrap()
+        let digits = field(&self.invitation, "SessionID");
+        let signed: i32 = digits.parse().unwrap_or_else(|_| panic!("old clients cannot read {digits}"));
+        assert!(signed >= 1000, "{signed}");
+        signed.cast_unsigned()
     }
 
     pub(crate) async fn decline(&self, call: &mut Wire) {
@@ -257,6 +261,26 @@ impl Offer {
     /// Says yes; the bytes come with [`Offer::receive`].
     pub(crate) async fn accept(&self, call: &mut Wire) {
         self.say_yes(call).await;
+    }
+
+    /// Answers for a session that nobody has heard of, and acknowledges all that comes: libpurple does so with a number that
+    /// it has misread.
+    pub(crate) async fn acknowledge_blindly(&self, call: &mut Wire) {
+        signal(call, 500, &answer("200 OK", &self.invitation, "sessionreqbody", "SessionID: -775430258\r\n"))
+            .await;
+        let mut done = 0;
+        while done < self.size {
+            let packet = next_packet(call).await;
+            if packet.flags & ACK != 0 {
+                continue;
+            }
+            if packet.session != 0 {
+                done = packet.offset + packet.content.len() as u64;
+            }
+            if packet.offset + packet.content.len() as u64 == packet.total {
+                send(call, &packet.acknowledgement()).await;
+            }
+        }
     }
 
     /// Takes what comes by the switchboard until there are so many bytes; what came already may come again.
@@ -311,13 +335,16 @@ impl Offer {
         self.say_yes(call).await;
         let mut digest = Sha256::new();
         let mut done = 0;
-        while done < self.size {
+        let mut is_first = true;
+        while done < self.size || is_first {
             if done >= stop {
                 return None;
             }
             let packet = next_packet(call).await;
             if packet.is_data() && packet.session == self.session() {
-                assert_eq!(packet.offset, done, "in order");
+                is_first = false;
+                assert_eq!((packet.offset, packet.total), (done, self.size), "in order");
+                assert!(packet.identifier.cast_signed() >= 1000, "{}", packet.identifier);
                 digest.update(&packet.content);
                 done += packet.content.len() as u64;
                 if done == self.size {
@@ -515,6 +542,17 @@ impl Gift {
 
     /// Offers a file.
     pub(crate) async fn propose(call: &mut Wire, name: &str, size: u64) -> Self {
+        Self::propose_as(call, name, size, 4711, "4711").await
+    }
+
+    /// Offers a file in this session, written so.
+    pub(crate) async fn propose_as(
+        call: &mut Wire,
+        name: &str,
+        size: u64,
+        session: u32,
+        written: &str,
+    ) -> Self {
         let mut context = vec![0; 574];
         context[..4].copy_from_slice(&574u32.to_le_bytes());
         context[4] = 2;
@@ -523,9 +561,8 @@ impl Gift {
         for (at, unit) in name.encode_utf16().take(259).enumerate() {
             context[20 + 2 * at..22 + 2 * at].copy_from_slice(&unit.to_le_bytes());
         }
-        let session = 4711;
         let body = format!(
-            "EUF-GUID: {{5D3E02AB-6190-11D3-BBBB-00C04F795683}}\r\nSessionID: {session}\r\nAppID: 2\r\nContext: {}\r\n",
+            "EUF-GUID: {{5D3E02AB-6190-11D3-BBBB-00C04F795683}}\r\nSessionID: {written}\r\nAppID: 2\r\nContext: {}\r\n",
             STANDARD.encode(&context)
         );
         let branch = "{14C34859-5987-2B67-BB27-D6DA11CE3370}";
@@ -548,6 +585,9 @@ impl Gift {
     /// The same from a place on; gives where the next begins.
     pub(crate) async fn send_from(&self, call: &mut Wire, mut at: u64, until: u64) -> u64 {
         let mut sent = Vec::new();
+        if self.size == 0 {
+            send(call, &self.data(2000, 0, 0).1).await;
+        }
         while at < until.min(self.size) {
             let (next, packet) = self.data(2000, at, 1202);
             at = next;

@@ -52,7 +52,8 @@ impl MatrixUser {
     /// Uploads bytes; gives their `mxc://`.
     pub(crate) async fn upload(&self, bytes: &[u8]) -> String {
         let url = format!("{}/_matrix/media/v3/upload", self.base);
-        let request = self.http.post(url).bearer_auth(&self.token).body(bytes.to_vec());
+        let request = self.http.post(url).bearer_auth(&self.token).header("Content-Length", bytes.len());
+        let request = request.body(bytes.to_vec());
         let answer: Value = request.send().await.expect("the homeserver answers").json().await.expect("JSON");
         answer["content_uri"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }

@@ -11,12 +11,12 @@ use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;
 use crate::connector::names::{BoardName, Names};
 use crate::connector::offer::Offers;
+use crate::connector::people::People;
 use crate::connector::{CallFailure, Shared, give};
 use crate::msn::command::ErrorCode;
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
+use crate::msn::ids::{Cookie, Email, HostPort, SessionId};
 use crate::msn::message::TextStyle;
-use crate::msn::p2p::MsnObject;
 
 /// Something to send.
 #[derive(Debug, Clone)]
@@ -184,12 +184,8 @@ pub(in crate::connector) struct Of {
     pub(in crate::connector) login: LoginId,
     pub(in crate::connector) email: Email,
     pub(in crate::connector) dialect: Dialect,
-    /// What those whom it is about announce as their pictures.
-    pub(in crate::connector) pictures: Vec<(Email, MsnObject)>,
-    /// What is known of the programs of those whom it is about.
-    pub(in crate::connector) capabilities: Vec<(Email, Capabilities)>,
-    /// Whether everybody called can put messages in several parts together.
-    pub(in crate::connector) multi_packet: bool,
+    /// What is known of those whom it is about.
+    pub(in crate::connector) people: People,
     /// What is shown of the owner now.
     pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
     /// One permit for each file that comes by a stream, in all calls of the login.

@@ -43,7 +43,7 @@ impl Call {
                 self.announced(pump, &email, list).await;
             }
             CallEvent::Joined { email, name, capabilities } => {
-                self.note_capabilities(&email, capabilities);
+                self.of.people.came_with(&email, capabilities);
                 self.happened(CallEvent::Joined { email: email.clone(), name, capabilities }).await;
                 self.take_up(pump).await;
                 self.look_at(pump, &email).await;

@@ -20,7 +20,7 @@ impl Call {
         overdue: oneshot::Sender<()>,
     ) {
         self.grouping.spoken = true;
-        let able = self.of.multi_packet || pump.machine.all_have(Capabilities::MULTI_PACKET);
+        let able = self.of.people.all_have(&self.members, Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
         let (payloads, starts) = match message {
             Message::Text { text, style, emoticons } => {

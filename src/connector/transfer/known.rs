@@ -14,13 +14,16 @@ use crate::msn::p2p::{Means, MsnObject, Packet, Peer, TransferId};
 /// Most members of a call with whom transfers can be under way.
 const MAX_PEERS: usize = 20;
 
+/// Most offers declined without asking that are shown, in one call.
+const MAX_REFUSED: u32 = 10;
+
 /// The transfers of one call.
 #[derive(Default)]
 pub(in crate::connector) struct Transfers {
     pub(super) peers: Vec<(Email, Peer)>,
     pub(super) files: BTreeMap<(String, TransferId), Arriving>,
     /// Offers that were declined without asking, and shown.
-    pub(super) refused: u32,
+    refused: u32,
     /// Pictures that were not what was announced: not fetched again in this call.
     pub(super) wrong: Vec<[u8; 20]>,
 }
@@ -40,6 +43,16 @@ pub(in crate::connector) struct Arriving {
 }
 
 impl Transfers {
+    /// What is shown of an offer that was declined: of the tenth that there are ever more, of those behind it nothing.
+    pub(in crate::connector) fn refusal(&mut self, text: String) -> Option<String> {
+        self.refused = self.refused.saturating_add(1);
+        match self.refused {
+            ..MAX_REFUSED => Some(text),
+            MAX_REFUSED => Some("offers ever more, which is declined and not shown any more".into()),
+            _ => None,
+        }
+    }
+
     /// Whether nothing is under way that would be lost with the call.
     pub(in crate::connector) fn is_idle(&self) -> bool {
         self.files.is_empty()

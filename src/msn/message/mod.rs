@@ -24,12 +24,25 @@ pub use invitation::{Application, CancelCode, Invitation, InvitationCommand, Inv
 pub use personal::{CurrentMedia, PersonalMessage};
 pub use text_style::TextStyle;
 
-/// Most header lines that are read; official clients send fewer than ten, profiles about twenty-five.
+/// Most headers that are kept; official clients send fewer than ten, profiles about twenty-five. Of those behind, only what
+/// decides about the message is.
 const MAX_HEADERS: usize = 64;
+const DECISIVE: [&str; 8] = [
+    "Content-Type",
+    "X-MMS-IM-Format",
+    "P4-Context",
+    "Message-ID",
+    "Chunks",
+    "Chunk",
+    "P2P-Dest",
+    "TypingUser",
+];
+/// Most header lines that are read: more than a message has bytes.
+const MAX_LINES: usize = 2048;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MessageError {
-    #[error("the message has more than {MAX_HEADERS} header lines")]
+    #[error("the message has more than {MAX_LINES} header lines")]
     TooManyHeaders,
     #[error("the message has no Content-Type")]
     NoContentType,
@@ -100,7 +113,7 @@ impl Envelope {
     /// Lines end in CR LF or LF. A line without a colon is skipped, a missing body is an empty one.
     pub fn parse(payload: &Bytes) -> Result<Self, MessageError> {
         let mut envelope = Self::default();
-        let mut at = 0;
+        let (mut at, mut lines) = (0, 0);
         while at < payload.len() {
             let end = payload[at..].iter().position(|&b| b == b'\n').map_or(payload.len(), |n| at + n);
             let line = &payload[at..end];
@@ -109,16 +122,24 @@ impl Envelope {
             if line.is_empty() {
                 break;
             }
-            if envelope.headers.len() == MAX_HEADERS {
+            lines += 1;
+            if lines > MAX_LINES {
                 return Err(MessageError::TooManyHeaders);
             }
             let line = decode(line, None);
             if let Some((name, value)) = line.split_once(':') {
-                envelope.headers.push((name.trim().to_owned(), value.trim().to_owned()));
+                envelope.keep(name.trim(), value.trim());
             }
         }
         envelope.body = payload.slice(at..);
         Ok(envelope)
+    }
+
+    fn keep(&mut self, name: &str, value: &str) {
+        let is_decisive = || DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name));
+        if self.headers.len() < MAX_HEADERS || is_decisive() && self.header(name).is_none() {
+            self.headers.push((name.to_owned(), value.to_owned()));
+        }
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -156,6 +177,35 @@ mod tests {
         let envelope = Envelope::parse(&payload).unwrap();
         assert_eq!(envelope.content_type(), "text/plain");
         assert_eq!(&envelope.body[..], b"a\r\n\r\nb");
+    }
+
+    #[test]
+    fn fault_22_a_text_arrives_however_many_headers_stand_before_it() {
+        let text = |before: usize, behind: usize| {
+            let lines = |count: usize| (0..count).map(|n| format!("X-{n}: {n}\r\n")).collect::<String>();
+            let payload = format!(
+                "MIME-Version: 1.0\r\n{}Content-Type: text/plain; charset=UTF-8\r\n{}\r\nhello",
+                lines(before),
+                lines(behind)
+            );
+            let envelope = Envelope::parse(&payload.into()).unwrap();
+            assert!(envelope.headers.len() <= MAX_HEADERS + DECISIVE.len());
+            Content::parse(&envelope)
+        };
+        for (before, behind) in [(0, 62), (0, 63), (0, 64), (64, 0), (100, 40), (200, 0), (0, 1000)] {
+            let read = text(before, behind);
+            let is_it = matches!(&read, Ok(Content::Text { text, .. }) if text == "hello");
+            assert!(is_it, "{before} before, {behind} behind: {read:?}");
+        }
+        // What decides is looked for behind the many; the same line many times is kept once.
+        let many =
+            ["a: b\r\n".repeat(200), "Chunk: 1\r\n".repeat(200), "Message-ID: {1}\r\n\r\nx".into()].concat();
+        let envelope = Envelope::parse(&many.into()).unwrap();
+        assert_eq!((envelope.header("message-id"), envelope.header("chunk")), (Some("{1}"), Some("1")));
+        assert_eq!(envelope.headers.len(), MAX_HEADERS + 2);
+        // More lines than any message has bytes.
+        let absurd = "a\r\n".repeat(MAX_LINES + 1);
+        assert_eq!(Envelope::parse(&absurd.into()), Err(MessageError::TooManyHeaders));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Login {
         out: Output<'_>,
     ) -> Result<Step, SessionError> {
         match (self, command) {
-            (_, ServerCommand::Failed { code, .. }) => Err(login_error(code)),
+            (state, ServerCommand::Failed { code, trid }) if state.is_about(trid) => Err(login_error(code)),
             (Self::ExpectVersion { trid }, ServerCommand::Ver { trid: got, versions }) if got == trid => {
                 version(&versions, identity, out)
             }
@@ -109,6 +109,18 @@ impl Login {
             }
             (state, _) => Ok(Step::Continue(state)),
         }
+    }
+
+    /// Whether a refusal is of what was asked last, or of the session as a whole.
+    fn is_about(&self, refused: TrId) -> bool {
+        let asked = match self {
+            Self::ExpectVersion { trid }
+            | Self::ExpectClient { trid }
+            | Self::ExpectPolicy { trid }
+            | Self::ExpectWelcome { trid } => Some(*trid),
+            Self::AwaitTicket => None,
+        };
+        refused == TrId(0) || asked == Some(refused)
     }
 
     /// The ticket has come.

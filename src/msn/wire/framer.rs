@@ -147,7 +147,10 @@ fn carries_payload(direction: Direction, verb: &str, args: &[String]) -> Payload
             Payload::IfCounted
         }
         (Direction::FromClient, "ADL" | "RML") if args.len() > 1 => Payload::IfCounted,
-        (Direction::FromServer, "MSG" | "NOT" | "IPG" | "UBX" | "GCF" | "UUX") => Payload::Always,
+        (Direction::FromServer, "MSG") => Payload::Always,
+        // Some servers leave the length out where there is nothing; a request's number alone is none.
+        (Direction::FromServer, "UBX" | "UUX" | "GCF") if args.len() < 2 => Payload::Never,
+        (Direction::FromServer, "NOT" | "IPG" | "UBX" | "GCF" | "UUX") => Payload::IfCounted,
         (Direction::FromServer, "UBN" | "UBM" | "FQY" | "SDG" | "NFY") => Payload::IfCounted,
         _ => Payload::Never,
     }

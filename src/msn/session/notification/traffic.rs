@@ -233,7 +233,13 @@ impl NotificationSession {
     }
 
     fn failed(&mut self, now: Instant, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
-        match self.pending.take(trid) {
+        let request = self.pending.take(trid);
+        if request.is_none() {
+            // A server that means the session closes it.
+            tracing::info!(%code, trid = trid.0, "the server refused what nobody asked for");
+            return Ok(());
+        }
+        match request {
             Some(Request::Switchboard) => {
                 self.events.push_back(Event::SwitchboardRefused { request: trid, code });
             }
