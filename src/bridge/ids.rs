@@ -117,6 +117,15 @@ impl Leg {
         matches!(self, Self::Matrix | Self::Irc)
     }
 
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Matrix => "Matrix",
+            Self::Irc => "IRC",
+            Self::Remote | Self::Files => "MSN",
+        }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Matrix => "matrix",

@@ -34,6 +34,9 @@ pub struct Entry {
     pub origin: Option<Origin>,
     /// The legs it is for; the others pass over it.
     pub legs: Vec<Leg>,
+    /// The legs that could not be reached when it was said: only there it may be passed over for its age.
+    #[serde(default)]
+    pub away: Vec<Leg>,
 }
 
 /// An entry that was given up, and why.
@@ -194,6 +197,33 @@ impl Cursors {
             }
         }
         Ok(Next::Nothing { up_to: self.head })
+    }
+}
+
+impl Cursors {
+    /// How many of the entries behind one and up to another are for a leg, counted to `enough`.
+    pub(super) fn count(
+        &self,
+        storage: &dyn Storage,
+        leg: Leg,
+        (behind, last): (u64, u64),
+        enough: usize,
+    ) -> Result<usize, BridgeError> {
+        let (mut after, mut count) = (behind, 0);
+        while after < last && count < enough {
+            let rows = storage.scan(
+                Table::Journal,
+                &self.portal.to_key(),
+                Some(&entry_key(&self.portal, after)),
+                64,
+            )?;
+            let Some((key, _)) = rows.last() else { break };
+            after = sequence_of(key);
+            for (_, value) in rows.iter().filter(|(key, _)| sequence_of(key) <= last) {
+                count += usize::from(decode::<Entry>("journal entry", value)?.legs.contains(&leg));
+            }
+        }
+        Ok(count.min(enough))
     }
 }
 

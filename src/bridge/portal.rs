@@ -4,6 +4,7 @@
 //! waits: entries are read from the store when their turn comes.
 
 mod attach;
+mod backlog;
 mod hold;
 mod leg;
 mod outcome;
@@ -38,9 +39,6 @@ use leg::LegQueue;
 pub(super) const MAILBOX: usize = 256;
 /// A sender who still waits after this is told that it takes longer: before the 30 s that they are promised.
 const PENDING_AFTER: Duration = Duration::from_secs(25);
-/// What IRC is told late: at most so much, at most so old.
-const MAX_BACKLOG: u64 = 100;
-const MAX_AGE: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -146,7 +144,11 @@ impl Portal {
                     Ok((leg, attempt, result)) => self.finished(leg, attempt, result).await,
                     Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
                 },
-                () = sleep_until(wake) => { self.report_pending(); Ok(()) }
+                () = sleep_until(wake) => {
+                    self.report_pending();
+                    self.tell_backlogs().await;
+                    Ok(())
+                }
                 () = cancel.cancelled() => break,
             };
             (self.around.heartbeat)();
@@ -189,6 +191,7 @@ impl Portal {
                     if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
                         self.cursors.append(&refusal, &mut batch);
                     }
+                    self.weigh(&mut entry);
                     let sequence = self.cursors.append(&entry, &mut batch);
                     batch.0.extend(with.0);
                     appended += 1;
@@ -230,12 +233,6 @@ impl Portal {
         self.legs.iter_mut().find(|queue| queue.leg == leg)
     }
 
-    /// What IRC could not be told in time is told as a number: nobody reads an hour of it at once.
-    fn is_stale(&self, leg: Leg, sequence: u64, entry: &Entry) -> bool {
-        let age = Duration::from_millis((self.around.clock)().saturating_sub(entry.at));
-        leg == Leg::Irc && (age > MAX_AGE || self.cursors.head - sequence >= MAX_BACKLOG)
-    }
-
     fn start_deliveries(&mut self) {
         while self.start_ready() {}
     }
@@ -264,8 +261,9 @@ impl Portal {
                 }
             };
             match next {
-                Next::Entry { sequence, entry } if self.is_stale(leg, sequence, &entry) => {
+                Next::Entry { sequence, entry } if self.is_stale(index, sequence, &entry) => {
                     self.legs[index].miss();
+                    self.unburden(index, &entry);
                     let mut batch = Batch::default();
                     self.cursors.strike(leg, sequence, &mut batch);
                     drop(self.around.storage.commit(batch, Urgency::Soon));
@@ -376,7 +374,7 @@ impl Portal {
     /// on disk before the next one goes; the frontends can.
     async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
         self.cursors.strike(leg, attempt.sequence, &mut batch);
-        self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
+        self.leg_reached(leg, &attempt.entry);
         let file = match &attempt.entry.content {
             Content::Said { body: Body::File(file) } => Some(file),
             _ => None,

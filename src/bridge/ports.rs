@@ -144,6 +144,13 @@ pub enum Signal {
     },
 }
 
+/// What it takes to show something on a side that takes only so much at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub lines: u64,
+    pub time: Duration,
+}
+
 /// A side on which people are shown to other people: Matrix, IRC.
 pub trait Frontend: Send + Sync {
     fn leg(&self) -> Leg;
@@ -152,6 +159,17 @@ pub trait Frontend: Send + Sync {
     fn serves(&self, portal: &PortalKey) -> bool;
 
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// Whether nothing can be shown in `portal` now. Only what is said meanwhile may be passed over later, with a word
+    /// about how much it was.
+    fn is_away(&self, _portal: &PortalKey) -> bool {
+        false
+    }
+
+    /// What showing `body` in `portal` takes; nothing where there is no pace to keep.
+    fn cost(&self, _portal: &PortalKey, _body: &Body) -> Cost {
+        Cost::default()
+    }
 
     /// Tells the sender of `reference` what became of it.
     fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()>;
@@ -358,6 +376,7 @@ pub enum Table {
     Portals,
     /// People's words: sealed.
     Journal,
+    /// How far each leg is, and IRC within a long message.
     Cursors,
     /// What frontends brought and nobody has read yet: sealed.
     Inbox,

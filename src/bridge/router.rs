@@ -389,7 +389,7 @@ impl Router {
         let has_file = matches!(&content, Content::Said { body: Body::Attachment(_) });
         let is_for = |leg: &Leg| Some(*leg) != came_from && (*leg != Leg::Files || has_file);
         let legs = self.legs(key).into_iter().filter(is_for).collect();
-        Entry { id, author, content, at: (self.setup.clock)(), origin, legs }
+        Entry { id, author, content, at: (self.setup.clock)(), origin, legs, away: Vec::new() }
     }
 
     /// Says something as the bridge, on one side of a portal.

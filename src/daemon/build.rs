@@ -132,7 +132,8 @@ pub(super) async fn start(
     let network: Arc<dyn Network> = Arc::new(msn);
     let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
     if !checked.irc.relays.is_empty() {
-        frontends.push(Arc::new(IrcFrontend::start(checked.irc.clone(), &bridge, &intake_tasks, &intake)));
+        let irc = IrcFrontend::start(checked.irc.clone(), &bridge, storage.clone(), &intake_tasks, &intake);
+        frontends.push(Arc::new(irc));
     }
     core_task.start(Setup {
         storage,

@@ -12,10 +12,13 @@ mod network;
 mod nick;
 mod outbound;
 mod pace;
+mod refusals;
 mod session;
 mod split;
+mod spoken;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +27,12 @@ use tokio_util::task::TaskTracker;
 pub use config::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
 
 use crate::bridge::BridgeHandle;
+use crate::bridge::body::Body;
 use crate::bridge::event::{Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey, UserId};
-use crate::bridge::ports::{Content, Delivery, DeliveryError, Frontend, Outcome, Signal};
+use crate::bridge::ports::{Content, Cost, Delivery, DeliveryError, Frontend, Outcome, Signal, Storage};
 use network::{Manners, Network, Own};
+use spoken::Spoken;
 
 /// The IRC frontend.
 pub struct IrcFrontend {
@@ -40,19 +45,20 @@ impl IrcFrontend {
     pub fn start(
         config: IrcConfig,
         bridge: &BridgeHandle,
+        storage: Arc<dyn Storage>,
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
         let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
         let manners = Manners { max_puppets, quit_when_offline };
+        let spoken = Arc::new(Spoken::new(storage));
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
                 relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
-            let network =
-                Network::start(settings, own, manners, bridge.clone(), tasks.clone(), cancel.clone());
-            (name, network)
+            let (bridge, spoken, tasks) = (bridge.clone(), spoken.clone(), tasks.clone());
+            (name, Network::start(settings, own, manners, bridge, spoken, tasks, cancel.clone()))
         };
         Self { networks: networks.into_iter().map(start_one).collect(), relays }
     }
@@ -94,6 +100,22 @@ impl Frontend for IrcFrontend {
             };
             network.deliver(relay, delivery).await
         })
+    }
+
+    fn is_away(&self, portal: &PortalKey) -> bool {
+        match (portal.management_user(), self.relay(portal)) {
+            // Any network on which they can be told will do.
+            (Some(user), _) => {
+                let mut where_known = self.networks.values().filter(|network| network.knows(&user));
+                where_known.all(|network| network.is_away(""))
+            }
+            (None, Some((network, relay))) => network.is_away(&relay.channel),
+            (None, None) => false,
+        }
+    }
+
+    fn cost(&self, portal: &PortalKey, body: &Body) -> Cost {
+        self.relay(portal).map(|(network, relay)| network.cost(&relay.channel, body)).unwrap_or_default()
     }
 
     fn report(&self, _portal: &PortalKey, _reference: &str, _outcome: Outcome) -> BoxFuture<'_, ()> {

@@ -5,17 +5,20 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
+use super::refusals::Refusals;
 use super::session::{self, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
-use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask};
+use super::spoken::Spoken;
+use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
-use crate::bridge::ports::{Content, Delivery, DeliveryError};
+use crate::bridge::ports::{Content, Cost, Delivery, DeliveryError};
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
 const HEARD: usize = 256;
@@ -52,6 +55,7 @@ pub(super) struct Network {
     cancel: CancellationToken,
     bot: SessionHandle,
     people: Arc<Mutex<People>>,
+    spoken: Arc<Spoken>,
 }
 
 /// The puppets, and what owners were told about them.
@@ -114,6 +118,7 @@ impl Network {
         own: Own,
         manners: Manners,
         bridge: BridgeHandle,
+        spoken: Arc<Spoken>,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
@@ -131,7 +136,7 @@ impl Network {
         let bot = session::start(config.clone(), persona, Some(ears), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
         tasks.spawn(listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
-        Self { config, own, manners, bridge, tasks, cancel, bot, people }
+        Self { config, own, manners, bridge, tasks, cancel, bot, people, spoken }
     }
 
     fn people(&self) -> std::sync::MutexGuard<'_, People> {
@@ -145,19 +150,51 @@ impl Network {
             // A puppet comes with its first words and stays.
             Content::Joined { .. } | Content::Left { .. } => return Ok(()),
         };
-        if delivery.missed > 0 {
+        let mut progress = self.spoken.of(&delivery);
+        if delivery.missed > 0 && !progress.announced {
             let text = format!("({} messages were missed while IRC was not reachable)", delivery.missed);
-            let line = Line::Notice { target: relay.channel.clone(), text };
-            self.bot.say(vec![line]).await?;
+            self.bot.say(vec![Line::Notice { target: relay.channel.clone(), text }]).await?;
+            progress.announced = true;
+            self.spoken.note(&delivery.portal, &progress);
         }
-        match self.speaker(relay, &delivery.author).await {
-            Some((puppet, nick)) => {
-                let voice = Voice { nick: &nick, prefix: None };
-                let lines = outbound::lines(body, &relay.channel, &voice, &delivery.links);
-                Ok(puppet.say(lines).await?)
+        let (session, nick, name) = match self.speaker(relay, &delivery.author).await {
+            Some((puppet, nick)) => (puppet, nick, None),
+            None => (self.bot.clone(), self.bot_nick().await?, name_of(&delivery.author)),
+        };
+        let voice = Voice { nick: &nick, prefix: name };
+        let pieces = outbound::pieces(body, &relay.channel, &voice, &delivery.links, progress.at);
+        let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
+        let said = session.say_and_count(lines, |confirmed| {
+            // The last of it ends the delivery, which says more.
+            if let Some(end) =
+                confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
+            {
+                progress.at = *end;
+                self.spoken.note(&delivery.portal, &progress);
             }
-            None => self.say_as_bot(relay, &delivery, body).await,
+        });
+        let outcome = said.await;
+        let is_noted = progress.announced || progress.at != outbound::Position::default();
+        if is_noted && !matches!(outcome, Err(SayFailure::Lost(_))) {
+            self.spoken.forget(&delivery.portal);
         }
+        Ok(outcome?)
+    }
+
+    /// Whether nothing can be said in the channel now.
+    pub(super) fn is_away(&self, channel: &str) -> bool {
+        match &*self.bot.standing.borrow() {
+            Standing::Joined { shut, .. } => shut.contains(&channel.to_ascii_lowercase()),
+            _ => true,
+        }
+    }
+
+    /// What saying something in the channel takes, whoever says it.
+    pub(super) fn cost(&self, channel: &str, body: &Body) -> Cost {
+        let voice = Voice { nick: &self.config.nick, prefix: None };
+        let lines = outbound::lines(body, channel, &voice, &[]);
+        let cost = |line: &Line| pace::cost(self.config.line_penalty, line.text().len());
+        Cost { lines: lines.len() as u64, time: lines.iter().map(cost).sum() }
     }
 
     /// Whether a user is somebody here.
@@ -167,9 +204,7 @@ impl Network {
 
     /// Says something to a user alone: to the one it answers, else to those whose nick is known.
     pub(super) async fn tell(&self, user: &UserId, body: &Body) -> Result<(), DeliveryError> {
-        let Standing::Joined { nick } = self.bot.settled(PATIENCE).await else {
-            return Err(DeliveryError::transient("connecting to IRC"));
-        };
+        let nick = self.bot_nick().await?;
         let own = self.own.people.iter().filter(|person| person.user == *user);
         for target in own.filter_map(|person| mask::nick(&person.mask)) {
             let lines = outbound::lines(body, target, &Voice { nick: &nick, prefix: None }, &[]);
@@ -182,27 +217,14 @@ impl Network {
         Ok(())
     }
 
-    async fn say_as_bot(
-        &self,
-        relay: &RelayConfig,
-        delivery: &Delivery,
-        body: &Body,
-    ) -> Result<(), DeliveryError> {
-        let nick = match self.bot.settled(PATIENCE).await {
-            Standing::Joined { nick } => nick,
-            Standing::Connecting => return Err(DeliveryError::transient("connecting to IRC")),
+    async fn bot_nick(&self) -> Result<String, DeliveryError> {
+        match self.bot.settled(PATIENCE).await {
+            Standing::Joined { nick, .. } => Ok(nick),
+            Standing::Connecting => Err(DeliveryError::transient("connecting to IRC")),
             Standing::Down { reason } | Standing::Refused { reason } => {
-                return Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")));
+                Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")))
             }
-        };
-        let name = match &delivery.author {
-            Author::Ghost(ghost) => Some(ghost.name.as_str()),
-            Author::Owner { name } | Author::Relayed { name } => Some(name.as_str()),
-            Author::Bridge => None,
-        };
-        let lines =
-            outbound::lines(body, &relay.channel, &Voice { nick: &nick, prefix: name }, &delivery.links);
-        Ok(self.bot.say(lines).await?)
+        }
     }
 
     /// The puppet who says it, in the channel; `None` for the bot.
@@ -215,7 +237,7 @@ impl Network {
             standing => standing,
         };
         match standing {
-            Standing::Joined { nick } => Some((puppet, nick)),
+            Standing::Joined { nick, .. } => Some((puppet, nick)),
             Standing::Refused { reason } => {
                 self.tell_refused(relay, &person, &reason).await;
                 None
@@ -292,7 +314,7 @@ impl Network {
 }
 
 /// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
-/// not hear each other.
+/// not hear each other. Waits for the core and for nothing else: the core waits for nothing that only comes from here.
 async fn listen(
     mut heard: mpsc::Receiver<Heard>,
     own: Own,
@@ -300,6 +322,7 @@ async fn listen(
     bot: SessionHandle,
     bridge: BridgeHandle,
 ) {
+    let mut refusals = Refusals::default();
     while let Some(heard) = heard.recv().await {
         let events = match heard {
             Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
@@ -307,7 +330,9 @@ async fn listen(
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
                 (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
                 (Some(_), None) if said.is_private() => {
-                    decline(&bot, said.nick).await;
+                    if refusals.is_due(&said.source, Instant::now()) {
+                        decline(&bot, said.nick);
+                    }
                     Vec::new()
                 }
                 _ => messages(&own, &said),
@@ -349,15 +374,25 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
     Some(LocalEvent::Command(LocalCommand { user, text, leg: Leg::Irc, portal, reference, typed: false }))
 }
 
-async fn decline(bot: &SessionHandle, nick: String) {
+/// Whoever waited here for the answer would wait for what the bot's connection has read, and that for us.
+fn decline(bot: &SessionHandle, nick: String) {
     let text = "I take commands only from people whom my administrator has named (irc.people).".to_owned();
-    let _ = bot.say(vec![Line::Notice { target: nick, text }]).await; // they may have gone
+    bot.mention(vec![Line::Notice { target: nick, text }]);
+}
+
+/// Whom the bot names when it speaks for somebody.
+fn name_of(author: &Author) -> Option<&str> {
+    match author {
+        Author::Ghost(ghost) => Some(&ghost.name),
+        Author::Owner { name } | Author::Relayed { name } => Some(name),
+        Author::Bridge => None,
+    }
 }
 
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {
-        matches!(&*puppet.session.standing.borrow(), Standing::Joined { nick: own } if own.eq_ignore_ascii_case(nick))
+        matches!(&*puppet.session.standing.borrow(), Standing::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
     })
 }
 

@@ -1,5 +1,7 @@
 //! What is said becomes lines.
 
+use serde::{Deserialize, Serialize};
+
 use super::session::Line;
 use super::{mirc, split};
 use crate::bridge::body::{Body, RichText};
@@ -14,46 +16,135 @@ pub(super) struct Voice<'a> {
     pub(super) prefix: Option<&'a str>,
 }
 
+/// How far into a body: so many of its rows, and so many bytes of the next. It says nothing of how lines are cut, so it
+/// holds when somebody else speaks the rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Position {
+    row: usize,
+    byte: usize,
+}
+
+/// A line, and how far the body is said with it.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) line: Line,
+    pub(super) end: Position,
+}
+
+/// One row of a body, of any length.
+struct Row {
+    text: String,
+    manner: Manner,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Said,
+    Action,
+    Notice,
+}
+
 /// The lines of a body in a channel. `about` of a notice names whom it is for.
 pub(super) fn lines(body: &Body, channel: &str, voice: &Voice<'_>, links: &[Link]) -> Vec<Line> {
-    match body {
-        // A name for these words only: the nick, or the name in front, is the sender's as ever.
-        Body::Text(text) | Body::Emote(text) if text.shown_as.is_some() => {
-            let prefix = text.shown_as.as_deref();
-            let body = match body {
-                Body::Emote(text) => Body::Emote(RichText { shown_as: None, ..text.clone() }),
-                _ => Body::Text(RichText { shown_as: None, ..text.clone() }),
+    pieces(body, channel, voice, links, Position::default()).into_iter().map(|piece| piece.line).collect()
+}
+
+/// The same from a position on, each line with the position behind it.
+pub(super) fn pieces(
+    body: &Body,
+    channel: &str,
+    voice: &Voice<'_>,
+    links: &[Link],
+    from: Position,
+) -> Vec<Piece> {
+    let target = match body {
+        Body::Notice { about: Some(about), .. } | Body::LiveNotice { about: Some(about), .. } => about.split_once(' ').map_or(channel, |(nick, _)| nick),
+        _ => channel,
+    };
+    // A name for these words only: the nick, or the name in front, is the sender's as ever.
+    let shown_as = match body {
+        Body::Text(text) | Body::Emote(text) => text.shown_as.as_deref(),
+        _ => None,
+    };
+    let voice = &Voice { nick: voice.nick, prefix: shown_as.or(voice.prefix) };
+    let rows = rows(body, links);
+    let rest = rows.iter().enumerate().skip(from.row);
+    let cut = rest.flat_map(|(number, row)| {
+        let begin = if number == from.row { from.byte } else { 0 };
+        let (begin, text) = row.text.get(begin..).map_or((0, row.text.as_str()), |text| (begin, text));
+        let limit =
+            split::budget(voice.nick, target, voice.front(row.manner).len() + voice.wrapped(row.manner));
+        let pieces = split::pieces(text, limit).into_iter();
+        let whole = row.text.len();
+        pieces.filter(|(piece, _)| !piece.is_empty()).map(move |(piece, end)| {
+            let end = match begin + end {
+                end if end >= whole => Position { row: number + 1, byte: 0 },
+                byte => Position { row: number, byte },
             };
-            lines(&body, channel, &Voice { prefix, ..*voice }, links)
-        }
+            Piece { line: voice.line(target, row.manner, piece), end }
+        })
+    });
+    cut.collect()
+}
+
+/// What a body is, row by row.
+fn rows(body: &Body, links: &[Link]) -> Vec<Row> {
+    let rows = |text: &RichText, manner: Manner| -> Vec<Row> {
+        mirc::lines(text).into_iter().map(|text| Row { text, manner }).collect()
+    };
+    match body {
         Body::Text(text) => {
             let pictures = links.iter().map(|Link { of, address }| format!("{of} {address}"));
-            let pictures = pictures.flat_map(|line| said(&RichText::plain(line), channel, voice, false));
+            let pictures = pictures.flat_map(|line| rows(&RichText::plain(line), Manner::Said));
             let offline = text.left_offline.then(|| RichText::plain("left this while you were away:"));
-            let offline = offline.iter().flat_map(|words| said(words, channel, voice, true));
-            offline.chain(said(text, channel, voice, false)).chain(pictures).collect()
+            let offline = offline.iter().flat_map(|words| rows(words, Manner::Action));
+            offline.chain(rows(text, Manner::Said)).chain(pictures).collect()
         }
-        Body::Emote(text) => said(text, channel, voice, true),
-        Body::Nudge => said(&RichText::plain("sent a nudge"), channel, voice, true),
-        Body::File(sent) => file(&sent.name, links, channel, voice),
+        Body::Emote(text) => rows(text, Manner::Action),
+        Body::Nudge => rows(&RichText::plain("sent a nudge"), Manner::Action),
+        Body::File(sent) => rows(&file(&sent.name, links), Manner::Action),
         Body::Attachment(sent) => {
-            let words = sent.caption.iter().flat_map(|words| said(words, channel, voice, false));
-            file(&sent.name, links, channel, voice).into_iter().chain(words).collect()
-        }
-        Body::Notice { text, about } => {
-            let target =
-                about.as_ref().and_then(|about| about.split_once(' ')).map_or(channel, |(nick, _)| nick);
-            let limit = split::budget(voice.nick, target, 0);
-            let lines = mirc::lines(&RichText::plain(text.clone()));
-            let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
-            pieces.map(|text| Line::Notice { target: target.to_owned(), text: text.to_owned() }).collect()
+            let words = sent.caption.iter().flat_map(|words| rows(words, Manner::Said));
+            rows(&file(&sent.name, links), Manner::Action).into_iter().chain(words).collect()
         }
         // Nothing can be changed here: it is said once.
         Body::LiveNotice { is_first: false, .. } => Vec::new(),
-        Body::LiveNotice { text, about, .. } => {
-            lines(&Body::Notice { text: text.clone(), about: about.clone() }, channel, voice, &[])
+        Body::Notice { text, .. } | Body::LiveNotice { text, .. } | Body::Question { text, .. } => {
+            rows(&RichText::plain(text.clone()), Manner::Notice)
         }
-        Body::Question { text, .. } => lines(&Body::notice(text.clone()), channel, voice, &[]),
+    }
+}
+
+impl Voice<'_> {
+    /// What stands before the words where the bot speaks for somebody.
+    fn front(&self, manner: Manner) -> String {
+        let name = self.prefix.filter(|_| manner != Manner::Notice).map(|name| one_line(name, MAX_NAME));
+        match (name, manner) {
+            (None, _) => String::new(),
+            (Some(name), Manner::Action) => format!("* {name} "),
+            (Some(name), _) => format!("<{name}> "),
+        }
+    }
+
+    /// An action of the bot would be the bot's: it is told as a line.
+    fn acts(&self, manner: Manner) -> bool {
+        manner == Manner::Action && self.prefix.is_none()
+    }
+
+    fn wrapped(&self, manner: Manner) -> usize {
+        if self.acts(manner) { "\x01ACTION \x01".len() } else { 0 }
+    }
+
+    fn line(&self, target: &str, manner: Manner, piece: &str) -> Line {
+        let target = target.to_owned();
+        if manner == Manner::Notice {
+            return Line::Notice { target, text: piece.to_owned() };
+        }
+        let text = match self.acts(manner) {
+            true => format!("\x01ACTION {piece}\x01"),
+            false => format!("{}{piece}", self.front(manner)),
+        };
+        Line::Message { target, text }
     }
 }
 
@@ -71,34 +162,14 @@ const MAX_TOGETHER: usize = 250;
 const MAX_NAME: usize = 64;
 
 /// That there is a file, which IRC cannot show, and where it is to be had: an address is never cut.
-fn file(name: &str, links: &[Link], channel: &str, voice: &Voice<'_>) -> Vec<Line> {
-    let text = match links.first() {
+fn file(name: &str, links: &[Link]) -> RichText {
+    RichText::plain(match links.first() {
         None => format!("sent the file «{name}», which is in the Matrix room"),
         Some(Link { address, .. }) if name.len() + address.len() > MAX_TOGETHER => {
             format!("sent the file «{name}»:\n{address}")
         }
         Some(Link { address, .. }) => format!("sent the file «{name}»: {address}"),
-    };
-    said(&RichText::plain(text), channel, voice, true)
-}
-
-fn said(text: &RichText, channel: &str, voice: &Voice<'_>, action: bool) -> Vec<Line> {
-    let prefix = voice.prefix.map(|name| match action {
-        true => format!("* {} ", one_line(name, MAX_NAME)),
-        false => format!("<{}> ", one_line(name, MAX_NAME)),
-    });
-    let prefix = prefix.unwrap_or_default();
-    // An action of the bot would be the bot's: it is told as a line.
-    let as_action = action && voice.prefix.is_none();
-    let wrapped = if as_action { "\x01ACTION \x01".len() } else { 0 };
-    let limit = split::budget(voice.nick, channel, prefix.len() + wrapped);
-    let lines = mirc::lines(text);
-    let pieces = lines.iter().flat_map(|line| split::pieces(line, limit));
-    let line = |piece: &str| match as_action {
-        true => format!("\x01ACTION {piece}\x01"),
-        false => format!("{prefix}{piece}"),
-    };
-    pieces.map(|piece| Line::Message { target: channel.to_owned(), text: line(piece) }).collect()
+    })
 }
 
 #[cfg(test)]
@@ -131,6 +202,32 @@ mod tests {
             let voice = Voice { nick: "gate[m]", prefix };
             assert_eq!(texts(lines(&text, "#c", &voice, &[])), ["#c <+1 555> one", "#c <+1 555> two"]);
         }
+    }
+
+    #[test]
+    fn fault_10_the_rest_of_a_body_is_the_rest_whoever_speaks_it() {
+        let long = format!("first\n{}\nlast", "word ".repeat(400));
+        let body = Body::Text(RichText::plain(long.clone()));
+        let own = Voice { nick: "bob[m]", prefix: None };
+        let bot = Voice { nick: "msnbot", prefix: Some("Bob") };
+        let squeeze = |text: String| text.replace([' ', '\n'], "");
+        let said = |pieces: &[Piece], prefix: &str| -> String {
+            let texts = pieces.iter().map(|piece| match &piece.line {
+                Line::Message { text, .. } | Line::Notice { text, .. } => text.trim_start_matches(prefix),
+            });
+            texts.collect::<Vec<_>>().concat()
+        };
+        let whole = pieces(&body, "#c", &own, &[], Position::default());
+        assert!(whole.len() > 5);
+        for at in 0..=whole.len() {
+            let from = at.checked_sub(1).map_or(Position::default(), |last| whole[last].end);
+            let rest = pieces(&body, "#c", &bot, &[], from);
+            let both = [said(&whole[..at], ""), said(&rest, "<Bob> ")].concat();
+            assert_eq!(squeeze(both), squeeze(long.clone()), "from {at}");
+        }
+        // A position that fits no such body repeats its row, and loses nothing.
+        let odd = Position { row: 1, byte: 999_999 };
+        assert_eq!(pieces(&body, "#c", &own, &[], odd).len(), whole.len() - 1);
     }
 
     #[test]

@@ -8,6 +8,11 @@ use tokio::time::Instant;
 /// How far ahead of the clock a client may be.
 const AHEAD: Duration = Duration::from_secs(10);
 
+/// What a line of so many bytes costs.
+pub(super) fn cost(per_line: Duration, bytes: usize) -> Duration {
+    per_line + per_line / 2 * u32::try_from(bytes / 200).unwrap_or(2)
+}
+
 #[derive(Debug)]
 pub(super) struct Pace {
     per_line: Duration,
@@ -27,8 +32,7 @@ impl Pace {
 
     /// A line of so many bytes went.
     pub(super) fn sent(&mut self, bytes: usize) {
-        let long = self.per_line / 2 * u32::try_from(bytes / 200).unwrap_or(2);
-        self.paid_at = self.paid_at.max(Instant::now()) + self.per_line + long;
+        self.paid_at = self.paid_at.max(Instant::now()) + cost(self.per_line, bytes);
     }
 }
 

@@ -10,18 +10,19 @@ pub(super) fn budget(nick: &str, target: &str, extra: usize) -> usize {
     512usize.saturating_sub(front + "\r\n".len() + extra).max(64)
 }
 
-/// Pieces of at most `limit` bytes, cut between words where possible, never inside a character.
-pub(super) fn pieces(line: &str, limit: usize) -> Vec<&str> {
+/// Pieces of at most `limit` bytes, cut between words where possible, never inside a character. Each with the byte of the
+/// line at which the next one begins.
+pub(super) fn pieces(line: &str, limit: usize) -> Vec<(&str, usize)> {
     let mut pieces = Vec::new();
     let mut rest = line;
     while rest.len() > limit {
         let hard = (0..=limit).rev().find(|&at| rest.is_char_boundary(at)).unwrap_or(limit);
         let soft = rest[..hard].rfind(' ').filter(|&at| at > limit / 2);
         let (piece, tail) = rest.split_at(soft.unwrap_or(hard));
-        pieces.push(piece);
         rest = if soft.is_some() { &tail[1..] } else { tail };
+        pieces.push((piece, line.len() - rest.len()));
     }
-    pieces.push(rest);
+    pieces.push((rest, line.len()));
     pieces
 }
 
@@ -34,9 +35,16 @@ mod tests {
         #[test]
         fn pieces_fit_and_lose_nothing_but_the_blank_they_are_cut_at(line in "\\PC{0,400}", limit in 64usize..300) {
             let cut = pieces(&line, limit);
-            prop_assert!(cut.iter().all(|piece| piece.len() <= limit));
+            prop_assert!(cut.iter().all(|(piece, _)| piece.len() <= limit));
             let squeeze = |text: &str| text.replace(' ', "");
-            prop_assert_eq!(squeeze(&cut.concat()), squeeze(&line));
+            let whole: String = cut.iter().map(|(piece, _)| *piece).collect();
+            prop_assert_eq!(squeeze(&whole), squeeze(&line));
+            // From wherever a piece ended, the others come again.
+            for (at, (_, end)) in cut.iter().enumerate() {
+                let rest: Vec<&str> = pieces(&line[*end..], limit).into_iter().map(|(piece, _)| piece).collect();
+                let others: Vec<&str> = cut[at + 1..].iter().map(|(piece, _)| *piece).collect();
+                prop_assert_eq!(rest.into_iter().filter(|piece| !piece.is_empty()).collect::<Vec<_>>(), others);
+            }
         }
     }
 

@@ -21,6 +21,7 @@ mod groups;
 mod hostile;
 mod independent;
 mod irc;
+mod irc_pace;
 mod kills;
 mod large;
 mod layering;

@@ -7,6 +7,7 @@ pub(crate) mod bridge;
 pub(crate) mod cable;
 pub(crate) mod files;
 pub(crate) mod irc;
+pub(crate) mod irc_script;
 pub(crate) mod matrix;
 pub(crate) mod msn;
 pub(crate) mod plain;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::PENDING_AFTER;
+use super::backlog::Backlog;
 use crate::bridge::ids::Leg;
 use crate::bridge::journal::{Entry, Origin};
 use crate::retry::Retry;
@@ -45,6 +46,7 @@ pub(super) struct LegQueue {
     /// Entries passed over since the last delivery.
     pub(super) missed: u64,
     waiting: Option<Waiting>,
+    pub(super) backlog: Backlog,
 }
 
 impl LegQueue {
@@ -60,6 +62,7 @@ impl LegQueue {
             probes: probes(),
             missed: 0,
             waiting: None,
+            backlog: Backlog::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl LegQueue {
         self.under_way = false;
         self.away_since = None;
         self.unconfirmed = true;
+        self.backlog.failed();
         self.retry_at = Some(Instant::now() + delay);
         reason.clone_into(&mut self.reason);
     }
@@ -145,12 +149,14 @@ impl LegQueue {
         self.retry_at = None;
         if !self.under_way {
             self.waiting = None;
+            self.backlog.ended();
         }
     }
 
     /// The next moment at which something is to be done here.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        [self.retry_at.filter(|_| !self.under_way), self.overdue_at()].into_iter().flatten().min()
+        let retry_at = self.retry_at.filter(|_| !self.under_way);
+        [retry_at, self.overdue_at(), self.backlog.wake_at()].into_iter().flatten().min()
     }
 
     /// When a sender has waited for too long. A file may take its time; one that was tried in vain has not moved.
@@ -183,7 +189,15 @@ mod tests {
     fn entry(origin: Option<Leg>) -> Entry {
         let origin = origin.map(|leg| Origin { leg, reference: "$1".into() });
         let content = Content::Said { body: Body::Nudge };
-        Entry { id: EntryId::new("1"), author: Author::Bridge, content, at: 0, origin, legs: vec![Leg::Irc] }
+        Entry {
+            id: EntryId::new("1"),
+            author: Author::Bridge,
+            content,
+            at: 0,
+            origin,
+            legs: vec![Leg::Irc],
+            away: Vec::new(),
+        }
     }
 
     #[tokio::test(start_paused = true)]

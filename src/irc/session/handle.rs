@@ -1,5 +1,6 @@
 //! How others reach a connection, and what they hear of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -24,6 +25,8 @@ pub(in crate::irc) enum Standing {
     /// In its channels, under this nick.
     Joined {
         nick: String,
+        /// Those that cannot be entered, in small letters.
+        shut: BTreeSet<String>,
     },
     Down {
         reason: String,
@@ -56,8 +59,28 @@ pub(super) type Outcome = Result<(), SayFailure>;
 
 /// What a connection is asked.
 pub(in crate::irc) enum Ask {
-    Say { lines: Vec<Line>, reply: oneshot::Sender<Outcome> },
+    Say(Speech),
     Away(Option<String>),
+}
+
+/// Lines that belong together, and who wants to know what becomes of them.
+#[derive(Debug)]
+pub(in crate::irc) struct Speech {
+    pub(super) lines: Vec<Line>,
+    reply: oneshot::Sender<Outcome>,
+    /// How many lines have arrived, from the first one on.
+    pub(super) confirmed: watch::Sender<usize>,
+}
+
+impl Speech {
+    pub(super) fn new(lines: Vec<Line>) -> (Self, oneshot::Receiver<Outcome>, watch::Receiver<usize>) {
+        let ((reply, answer), (confirmed, progress)) = (oneshot::channel(), watch::channel(0));
+        (Self { lines, reply, confirmed }, answer, progress)
+    }
+
+    pub(super) fn end(self, outcome: Outcome) {
+        let _ = self.reply.send(outcome); // whoever asked may have gone
+    }
 }
 
 /// One line to send.
@@ -68,6 +91,12 @@ pub(in crate::irc) enum Line {
 }
 
 impl Line {
+    pub(in crate::irc) fn text(&self) -> &str {
+        match self {
+            Self::Message { text, .. } | Self::Notice { text, .. } => text,
+        }
+    }
+
     pub(super) fn target(&self) -> &str {
         match self {
             Self::Message { target, .. } | Self::Notice { target, .. } => target,
@@ -113,10 +142,41 @@ pub(in crate::irc) struct SessionHandle {
 impl SessionHandle {
     /// Resolves when the server has taken every line.
     pub(in crate::irc) async fn say(&self, lines: Vec<Line>) -> Outcome {
+        self.say_and_count(lines, |_| {}).await
+    }
+
+    /// The same. `confirmed` is called with how many lines have arrived, from the first one on, each time that changes.
+    pub(in crate::irc) async fn say_and_count(
+        &self,
+        lines: Vec<Line>,
+        mut confirmed: impl FnMut(usize),
+    ) -> Outcome {
         let gone = || SayFailure::Lost("the IRC connection has ended".into());
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Say { lines, reply }).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let (speech, mut answer, mut progress) = Speech::new(lines);
+        self.asks.send(Ask::Say(speech)).await.map_err(|_| gone())?;
+        let mut told = 0;
+        let outcome = loop {
+            tokio::select! {
+                biased;
+                outcome = &mut answer => break outcome,
+                Ok(()) = progress.changed() => {
+                    told = *progress.borrow_and_update();
+                    confirmed(told);
+                }
+            }
+        };
+        let last = *progress.borrow();
+        if last != told {
+            confirmed(last);
+        }
+        outcome.map_err(|_| gone())?
+    }
+
+    /// Says something that nobody waits for, if there is room for it. For those who must not wait for this connection.
+    pub(in crate::irc) fn mention(&self, lines: Vec<Line>) {
+        if self.asks.try_send(Ask::Say(Speech::new(lines).0)).is_err() {
+            tracing::debug!("a connection is busy, something was not mentioned");
+        }
     }
 
     pub(in crate::irc) fn away(&self, text: Option<String>) {

@@ -1,0 +1,264 @@
+//! What waits for a side that takes only so much at a time: how long it will take, told once, and what may be passed over.
+//!
+//! Nothing is passed over that was said while the side could be reached, however long its turn takes. Of what was said
+//! while it could not, the last [`MAX_BACKLOG`] that are not older than [`MAX_AGE`] when it comes back are shown.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Portal;
+use super::leg::LegQueue;
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, Timestamp};
+use crate::bridge::ids::{EntryId, Leg};
+use crate::bridge::journal::{Entry, Origin};
+use crate::bridge::ports::{Batch, Content, Cost};
+
+/// What a side that was away is told late: at most so much, at most so old.
+const MAX_BACKLOG: usize = 100;
+const MAX_AGE: Duration = Duration::from_secs(600);
+/// Something that takes longer than this is worth a word.
+const LONG: Duration = Duration::from_secs(30);
+/// A paste comes in pieces: the word waits until no more has come for this long, but not longer than a minute.
+const COMPLETE: Duration = Duration::from_secs(5);
+const COMPLETE_AT_LAST: Duration = Duration::from_secs(60);
+
+/// What waits for one leg.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    cost: Cost,
+    long_since: Option<Instant>,
+    tell_at: Option<Instant>,
+    told: bool,
+    /// Who said the last of it.
+    about: Option<Origin>,
+    /// When the leg came back, and the last entry that was said before that.
+    back: Option<(Timestamp, u64)>,
+}
+
+impl Backlog {
+    fn add(&mut self, cost: Cost, origin: Option<&Origin>, now: Instant) {
+        self.cost.lines = self.cost.lines.saturating_add(cost.lines);
+        self.cost.time = self.cost.time.saturating_add(cost.time);
+        if self.told || self.cost.time < LONG {
+            return;
+        }
+        self.about = origin.cloned();
+        let since = *self.long_since.get_or_insert(now);
+        self.tell_at = Some((now + COMPLETE).min(since + COMPLETE_AT_LAST));
+    }
+
+    fn done(&mut self, cost: Cost) {
+        self.cost.lines = self.cost.lines.saturating_sub(cost.lines);
+        self.cost.time = self.cost.time.saturating_sub(cost.time);
+    }
+
+    /// Nothing waits: the next time is another time.
+    pub(super) fn ended(&mut self) {
+        let back = self.back;
+        *self = Self { back, ..Self::default() };
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.tell_at
+    }
+
+    /// What is to be told now, once.
+    fn due(&mut self, now: Instant) -> Option<(Cost, Option<Origin>)> {
+        self.tell_at.filter(|at| *at <= now)?;
+        (self.tell_at, self.long_since) = (None, None);
+        let still_long = self.cost.time >= LONG;
+        self.told |= still_long;
+        still_long.then(|| (self.cost, self.about.take()))
+    }
+
+    fn reached(&mut self, at: Timestamp, head: u64) {
+        self.back.get_or_insert((at, head));
+    }
+
+    /// The leg cannot be reached: when it is back is not known.
+    pub(super) fn failed(&mut self) {
+        self.back = None;
+    }
+
+    /// Whether an entry that was said while the leg was away came too early to be told now. `behind` counts what is for
+    /// the leg behind it, up to an entry; what came after the leg was back does not count.
+    fn is_stale(
+        &self,
+        said_at: Timestamp,
+        now: Timestamp,
+        head: u64,
+        behind: impl FnOnce(u64) -> usize,
+    ) -> bool {
+        let (back_at, last) = self.back.unwrap_or((now, head));
+        let age = Duration::from_millis(back_at.saturating_sub(said_at));
+        age > MAX_AGE || behind(last) >= MAX_BACKLOG
+    }
+}
+
+impl Portal {
+    /// Notes what an entry that is new means for each side it is for.
+    pub(super) fn weigh(&mut self, entry: &mut Entry) {
+        let now = Instant::now();
+        for index in 0..self.legs.len() {
+            let leg = self.legs[index].leg;
+            let Some(frontend) = self.frontend(leg).filter(|_| entry.legs.contains(&leg)) else { continue };
+            if frontend.is_away(&self.key) {
+                entry.away.push(leg);
+                self.legs[index].backlog.failed();
+            }
+            let cost = self.cost(leg, entry);
+            self.legs[index].backlog.add(cost, entry.origin.as_ref(), now);
+        }
+    }
+
+    fn cost(&self, leg: Leg, entry: &Entry) -> Cost {
+        match (&entry.content, self.frontend(leg)) {
+            (Content::Said { body }, Some(frontend)) => frontend.cost(&self.key, body),
+            _ => Cost::default(),
+        }
+    }
+
+    /// The leg is rid of an entry.
+    pub(super) fn unburden(&mut self, index: usize, entry: &Entry) {
+        let cost = self.cost(self.legs[index].leg, entry);
+        self.legs[index].backlog.done(cost);
+    }
+
+    /// The leg is done with an entry: it could be reached.
+    pub(super) fn leg_reached(&mut self, leg: Leg, entry: &Entry) {
+        let (now, head) = ((self.around.clock)(), self.cursors.head);
+        let Some(index) = self.legs.iter().position(|queue| queue.leg == leg) else { return };
+        self.unburden(index, entry);
+        self.legs[index].backlog.reached(now, head);
+        self.legs[index].succeeded();
+    }
+
+    pub(super) fn is_stale(&self, index: usize, sequence: u64, entry: &Entry) -> bool {
+        let LegQueue { leg, backlog, .. } = &self.legs[index];
+        let behind = |last| {
+            let counted =
+                self.cursors.count(&*self.around.storage, *leg, (sequence, last), MAX_BACKLOG).inspect_err(
+                    |error| tracing::error!(%leg, %error, "what waits cannot be counted, so it is not passed over"),
+                );
+            counted.unwrap_or(0)
+        };
+        let (now, head) = ((self.around.clock)(), self.cursors.head);
+        entry.away.contains(leg) && backlog.is_stale(entry.at, now, head, behind)
+    }
+
+    /// Tells, where it was said, that something takes long.
+    pub(super) async fn tell_backlogs(&mut self) {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        for queue in &mut self.legs {
+            due.extend(queue.backlog.due(now).map(|(cost, about)| (queue.leg, cost, about)));
+        }
+        for (leg, cost, about) in due {
+            let Some(notice) = self.backlog_notice(leg, cost, about) else { continue };
+            let mut batch = Batch::default();
+            self.cursors.append(&notice, &mut batch);
+            self.write_down(batch).await;
+        }
+    }
+
+    fn backlog_notice(&self, leg: Leg, cost: Cost, about: Option<Origin>) -> Option<Entry> {
+        tracing::info!(%leg, lines = cost.lines, seconds = cost.time.as_secs(), "much is to be said");
+        // What was said on the network is told of where its owner reads.
+        let mut others = self.legs.iter().map(|queue| queue.leg).filter(|other| other.is_frontend());
+        let place = about.as_ref().map(|origin| origin.leg).or_else(|| others.find(|other| *other != leg))?;
+        let text = format!(
+            "{} lines are still to be said on {}, which takes only so many at a time: the last one in about {}. \
+             Nothing is left out.",
+            cost.lines,
+            leg.name(),
+            about_how_long(cost.time)
+        );
+        let body = Body::Notice { text, about: about.map(|origin| origin.reference) };
+        Some(Entry {
+            id: EntryId::new(format!("backlog-{}-{}", self.cursors.head, (self.around.clock)())),
+            author: Author::Bridge,
+            content: Content::Said { body },
+            at: (self.around.clock)(),
+            origin: None,
+            legs: vec![place],
+            away: Vec::new(),
+        })
+    }
+}
+
+fn about_how_long(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} seconds"),
+        seconds @ ..7_200 => format!("{} minutes", seconds.div_ceil(60)),
+        seconds => format!("{} hours", seconds.div_ceil(3_600)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Cost = Cost { lines: 1, time: Duration::from_secs(2) };
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_10_a_paste_is_told_of_once_and_as_a_whole() {
+        let mut backlog = Backlog::default();
+        let origin = Origin { leg: Leg::Matrix, reference: "$1".into() };
+        for _ in 0..14 {
+            backlog.add(LINE, Some(&origin), Instant::now());
+        }
+        assert_eq!(backlog.wake_at(), None, "28 s are not long");
+        // 600 messages, one every 50 ms.
+        for _ in 0..600 {
+            backlog.add(LINE, Some(&origin), Instant::now());
+            tokio::time::advance(Duration::from_millis(50)).await;
+            assert_eq!(backlog.due(Instant::now()), None);
+        }
+        tokio::time::advance(COMPLETE).await;
+        let (cost, about) = backlog.due(Instant::now()).expect("it is long");
+        assert_eq!((cost.lines, about), (614, Some(origin.clone())));
+        backlog.add(LINE, Some(&origin), Instant::now());
+        assert_eq!(backlog.wake_at(), None, "once");
+        (0..615).for_each(|_| backlog.done(LINE));
+        backlog.ended();
+        assert_eq!(backlog.cost, Cost::default());
+        // Another paste is told of again; one that never ends coming, after a minute.
+        for _ in 0..58 {
+            backlog.add(Cost { lines: 20, time: LONG }, None, Instant::now());
+            assert_eq!(backlog.due(Instant::now()), None);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(backlog.due(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn fault_10_only_what_was_said_while_the_leg_was_away_grows_stale() {
+        let minutes = |n: u64| n * 60_000;
+        let mut backlog = Backlog::default();
+        let behind = |count: usize| move |_last: u64| count;
+        assert!(
+            !backlog.is_stale(0, minutes(10), 100, behind(99)),
+            "the hundredth from the end is the first that is told"
+        );
+        assert!(backlog.is_stale(0, minutes(10), 100, behind(100)));
+        assert!(backlog.is_stale(0, minutes(10) + 1, 1, behind(0)));
+        // It is back: what is to be told is told however long that takes, and whatever comes behind it.
+        backlog.reached(minutes(10), 100);
+        let up_to_the_end = |last: u64| usize::try_from(last - 2).unwrap();
+        assert!(!backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
+        backlog.reached(minutes(11), 300);
+        assert!(!backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
+        // Away again.
+        backlog.failed();
+        assert!(backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
+    }
+
+    #[test]
+    fn times_are_said_as_people_say_them() {
+        let said = [45, 119, 120, 3_990, 7_200, 10_000].map(|s| about_how_long(Duration::from_secs(s)));
+        assert_eq!(said, ["45 seconds", "119 seconds", "2 minutes", "67 minutes", "2 hours", "3 hours"]);
+    }
+}

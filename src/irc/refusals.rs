@@ -1,0 +1,78 @@
+//! Who was told already that the bot does not listen to them. A stranger costs the bot one line an hour, many strangers a
+//! few lines a minute, and their names a bounded memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A person is told once in this time.
+const AGAIN: Duration = Duration::from_secs(3_600);
+/// All strangers together are told so often in a minute.
+const A_MINUTE: usize = 6;
+/// People that are remembered; the oldest are forgotten.
+const MAX_PEOPLE: usize = 1_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    told: HashMap<String, Instant>,
+    order: VecDeque<(Instant, String)>,
+}
+
+impl Refusals {
+    /// Whether to tell whoever said something from `nick!user@host`: a nick is changed in a moment, so it names nobody.
+    pub(super) fn is_due(&mut self, source: &str, now: Instant) -> bool {
+        self.forget(now);
+        let person = source.split_once('!').map_or(source, |(_, person)| person).to_ascii_lowercase();
+        let just_now = |(at, _): &&(Instant, String)| now.duration_since(*at) < Duration::from_secs(60);
+        if self.told.contains_key(&person) || self.order.iter().rev().take_while(just_now).count() >= A_MINUTE
+        {
+            return false;
+        }
+        self.told.insert(person.clone(), now);
+        self.order.push_back((now, person));
+        true
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while let Some((at, person)) = self.order.front() {
+            if now.duration_since(*at) < AGAIN && self.order.len() < MAX_PEOPLE {
+                return;
+            }
+            self.told.remove(person);
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_30_a_stranger_is_refused_once_an_hour_whatever_they_are_called() {
+        let mut refusals = Refusals::default();
+        let mut said = 0;
+        for n in 0..300 {
+            said += usize::from(refusals.is_due(&format!("eve{n}!~eve@Host.example"), Instant::now()));
+        }
+        assert_eq!(said, 1);
+        tokio::time::advance(AGAIN - Duration::from_secs(1)).await;
+        assert!(!refusals.is_due("eve!~eve@host.example", Instant::now()));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(refusals.is_due("eve!~eve@host.example", Instant::now()));
+        assert!(refusals.is_due("bob!~bob@host.example", Instant::now()), "somebody else");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_30_many_strangers_cost_a_few_lines_a_minute_and_a_bounded_memory() {
+        let mut refusals = Refusals::default();
+        let mut said = 0;
+        for n in 0..30_000 {
+            said += usize::from(refusals.is_due(&format!("a!b@{n}"), Instant::now()));
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        assert!((290..=310).contains(&said), "{said} in 50 minutes");
+        assert!(refusals.told.len() <= MAX_PEOPLE && refusals.order.len() <= MAX_PEOPLE);
+    }
+}

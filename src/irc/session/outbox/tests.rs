@@ -1,0 +1,178 @@
+use tokio::sync::{oneshot, watch};
+
+use super::*;
+
+/// A speech and what is heard of it.
+struct Ears {
+    reply: oneshot::Receiver<Outcome>,
+    confirmed: watch::Receiver<usize>,
+}
+
+impl Ears {
+    fn outcome(&mut self) -> Option<Outcome> {
+        self.reply.try_recv().ok()
+    }
+}
+
+fn say(outbox: &mut Outbox, target: &str, lines: std::ops::Range<usize>) -> Ears {
+    let lines = lines.map(|n| Line::Message { target: target.into(), text: format!("{target} {n}") });
+    let (speech, reply, confirmed) = Speech::new(lines.collect());
+    outbox.add(speech);
+    Ears { reply, confirmed }
+}
+
+/// Writes what may be written; gives the texts and the tokens of the pings.
+fn write(outbox: &mut Outbox) -> (Vec<String>, Vec<String>) {
+    let (mut texts, mut tokens) = (Vec::new(), Vec::new());
+    while outbox.has_next() {
+        for command in outbox.next(Instant::now()) {
+            match command {
+                Command::PRIVMSG(_, text) => texts.push(text),
+                Command::PING(token, _) => tokens.push(token),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    (texts, tokens)
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
+    for length in [1, 9, 10, 11, 75, 76, 2_000] {
+        let mut outbox = Outbox::new(Duration::from_secs(2));
+        let mut ears = say(&mut outbox, "#c", 0..length);
+        let mut all = Vec::new();
+        while outbox.has_next() {
+            let (texts, tokens) = write(&mut outbox);
+            assert!(texts.len() <= WINDOW, "{length}: {}", texts.len());
+            assert_eq!(tokens.len(), 1);
+            // However long each takes, the whole is never late: 70 s a line here.
+            tokio::time::advance(Duration::from_secs(70)).await;
+            assert!(!outbox.is_overdue(Instant::now()));
+            all.extend(texts);
+            outbox.answered(&tokens[0], Instant::now());
+            assert_eq!(*ears.confirmed.borrow(), all.len());
+        }
+        let expected: Vec<String> = (0..length).map(|n| format!("#c {n}")).collect();
+        assert_eq!(all, expected);
+        assert_eq!(ears.outcome(), Some(Ok(())));
+        assert_eq!(outbox.deadline(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_10_a_server_that_stops_answering_leaves_the_confirmed_lines_confirmed() {
+    let mut outbox = Outbox::new(Duration::from_secs(2));
+    let mut ears = say(&mut outbox, "#c", 0..35);
+    let (_, tokens) = write(&mut outbox);
+    outbox.answered(&tokens[0], Instant::now());
+    write(&mut outbox);
+    tokio::time::advance(CONFIRMATION + Duration::from_secs(19)).await;
+    assert!(!outbox.is_overdue(Instant::now()));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(outbox.is_overdue(Instant::now()));
+    outbox.lost_all("gone");
+    assert_eq!(ears.outcome(), Some(Err(SayFailure::Lost("gone".into()))));
+    assert_eq!(*ears.confirmed.borrow(), 10);
+}
+
+#[test]
+fn fault_10_a_paste_holds_up_nobody_else_on_the_same_connection() {
+    let mut outbox = Outbox::new(Duration::ZERO);
+    let _paste = say(&mut outbox, "#long", 0..500);
+    let (_, tokens) = write(&mut outbox);
+    let mut short = say(&mut outbox, "#short", 0..1);
+    outbox.answered(&tokens[0], Instant::now());
+    let (texts, tokens) = write(&mut outbox);
+    assert!(texts.contains(&"#short 0".to_owned()), "{texts:?}");
+    tokens.iter().for_each(|token| outbox.answered(token, Instant::now()));
+    assert_eq!(short.outcome(), Some(Ok(())));
+}
+
+#[test]
+fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
+    let mut outbox = Outbox::new(Duration::ZERO);
+    let (mut first, mut second) = (say(&mut outbox, "#c", 0..3), say(&mut outbox, "#C", 3..4));
+    let (texts, tokens) = write(&mut outbox);
+    assert_eq!(texts.len(), 4);
+    for _ in 0..3 {
+        outbox.refused("#c", "no");
+    }
+    tokens.iter().for_each(|token| outbox.answered(token, Instant::now()));
+    assert!(matches!(first.outcome(), Some(Err(SayFailure::Refused(_)))));
+    assert_eq!(second.outcome(), Some(Ok(())));
+    // About nobody: nothing happens.
+    outbox.refused("#c", "no");
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_10_an_echo_confirms_its_line_and_a_line_that_is_not_shown_is_refused() {
+    let mut outbox = Outbox::new(Duration::ZERO);
+    outbox.echoes = true;
+    let mut ears = say(&mut outbox, "#c", 0..4);
+    let (_, tokens) = write(&mut outbox);
+    outbox.echoed("#C", "#c 0");
+    outbox.echoed("#c", "#c 2");
+    assert_eq!(*ears.confirmed.borrow(), 1, "line 1 is not known to have arrived");
+    outbox.echoed("#c", "without its colours");
+    assert_eq!(*ears.confirmed.borrow(), 3);
+    outbox.answered(&tokens[0], Instant::now());
+    assert_eq!(ears.outcome(), None, "a bouncer answers before its network does");
+    tokio::time::advance(ECHO).await;
+    assert!(!outbox.is_overdue(Instant::now()));
+    assert!(matches!(ears.outcome(), Some(Err(SayFailure::Refused(_)))));
+    assert_eq!(outbox.deadline(), None);
+}
+
+#[test]
+fn fault_10_a_channel_that_is_left_fails_its_speeches_and_no_others() {
+    let mut outbox = Outbox::new(Duration::ZERO);
+    let (mut gone, mut stays) = (say(&mut outbox, "#gone", 0..30), say(&mut outbox, "#stays", 0..2));
+    // In the middle of a batch.
+    outbox.next(Instant::now());
+    outbox.lost("#Gone", "kicked");
+    assert_eq!(gone.outcome(), Some(Err(SayFailure::Lost("kicked".into()))));
+    let (texts, tokens) = write(&mut outbox);
+    assert_eq!(texts, ["#stays 0", "#stays 1"]);
+    tokens.iter().for_each(|token| outbox.answered(token, Instant::now()));
+    assert_eq!(stays.outcome(), Some(Ok(())));
+    assert!(outbox.batches.is_empty() && outbox.turns.is_empty());
+}
+
+proptest::proptest! {
+    /// Whatever the server does, each speech ends once, no line is written twice, and no more than the window is open.
+    #[test]
+    fn every_speech_ends_and_the_window_holds(steps in proptest::collection::vec((0u8..7, 0u8..3, 1usize..25), 1..80)) {
+        let mut outbox = Outbox::new(Duration::ZERO);
+        let mut all = Vec::new();
+        let (mut tokens, mut written) = (VecDeque::new(), std::collections::HashSet::new());
+        for (number, (what, target, lines)) in steps.into_iter().enumerate() {
+            let target = format!("#{target}");
+            match what {
+                0 | 1 => all.push(say(&mut outbox, &target, number * 100..number * 100 + lines)),
+                2 | 3 => for command in outbox.next(Instant::now()) {
+                    match command {
+                        Command::PING(token, _) => tokens.push_back(token),
+                        Command::PRIVMSG(_, text) => proptest::prop_assert!(written.insert(text)),
+                        _ => {}
+                    }
+                },
+                4 => if let Some(token) = tokens.pop_front() { outbox.answered(&token, Instant::now()) },
+                5 => outbox.refused(&target, "no"),
+                _ => outbox.lost(&target, "kicked"),
+            }
+            let open: usize = outbox.batches.iter().map(|batch| batch.lines.len()).sum();
+            proptest::prop_assert!(open <= WINDOW);
+        }
+        for _ in 0..10_000 {
+            for command in outbox.next(Instant::now()) {
+                if let Command::PING(token, _) = command { tokens.push_back(token) }
+            }
+            if let Some(token) = tokens.pop_front() { outbox.answered(&token, Instant::now()) }
+        }
+        proptest::prop_assert!(outbox.waiting.is_empty() && outbox.batches.is_empty());
+        for ears in &mut all {
+            proptest::prop_assert!(ears.outcome().is_some());
+        }
+    }
+}
