@@ -21,9 +21,12 @@
 //! `RemoteEvent`; `bridge::router` hands it to the portal's task, which writes it to the journal, syncs, and only then
 //! lets each leg carry it: `matrix` sends it as the ghost; the leg's cursor moves on.
 //!
-//! **From Matrix to MSN.** `matrix::appservice` puts a transaction into the inbox, syncs, answers 200; the router reads
-//! the inbox in order and journals what was said in its portal; the remote leg asks `connector` for the call of that
-//! conversation, and moves on when the switchboard has acknowledged.
+//! **From Matrix to MSN.** `matrix::appservice` puts a transaction into the inbox, syncs, answers 200; the inbox is read
+//! room by room, each in order, and the router journals what was said in its portal; the remote leg asks `connector` for
+//! the call of that conversation, and moves on when the switchboard has acknowledged.
+//!
+//! **Who waits for whom.** A loop that reads a socket waits for the core and for the disk, and for nothing else; the core
+//! waits for portals and for the disk; a portal waits for the disk. What takes an answer of a network is a task of its own.
 //!
 //! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::transfer` writes them to the disk
 //! and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its own: it is

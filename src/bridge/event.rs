@@ -199,6 +199,8 @@ pub struct LocalCommand {
     pub portal: PortalKey,
     /// The frontend's own name of it.
     pub reference: String,
+    /// The frontend's own name of the room it was given in: a person may have several that are the same conversation.
+    pub place: String,
     /// Written by a person, not made of something they did: only that can be a password.
     pub typed: bool,
 }
@@ -241,6 +243,18 @@ pub enum LocalEvent {
     /// The owner of a conversation left it.
     OwnerLeft {
         portal: PortalKey,
+    },
+    /// Something that a user has to know.
+    Told {
+        user: UserId,
+        text: String,
+    },
+    /// A user and the bridge are not among themselves any more where they were, and perhaps something was said there
+    /// since.
+    Overheard {
+        user: UserId,
+        place: String,
+        said: Option<String>,
     },
     /// Nothing to do.
     Ignored,

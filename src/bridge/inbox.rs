@@ -30,6 +30,7 @@ pub struct Inbox {
     leg: Leg,
     state: Mutex<State>,
     arrived: Notify,
+    again: Notify,
 }
 
 struct State {
@@ -123,7 +124,7 @@ fn digest(parts: &[&str]) -> [u8; 32] {
 impl Inbox {
     pub fn open(storage: Arc<dyn Storage>, leg: Leg) -> Result<Self, BridgeError> {
         let state = Mutex::new(State::load(&*storage, leg)?);
-        Ok(Self { storage, leg, state, arrived: Notify::new() })
+        Ok(Self { storage, leg, state, arrived: Notify::new(), again: Notify::new() })
     }
 
     /// Takes a transaction. When this returns, everything in it that was not seen before is on disk.
@@ -174,8 +175,23 @@ impl Inbox {
         self.arrived.notified().await;
     }
 
+    /// What held items up may be over.
+    pub(super) fn retry(&self) {
+        self.again.notify_one();
+    }
+
+    /// Resolves when held items are to be tried at once.
+    pub(super) async fn again(&self) {
+        self.again.notified().await;
+    }
+
     pub fn leg(&self) -> Leg {
         self.leg
+    }
+
+    /// One item.
+    pub(super) fn item(&self, key: &[u8]) -> Result<Option<Vec<u8>>, BridgeError> {
+        Ok(self.storage.read(Table::Inbox, key)?)
     }
 
     /// Items behind `after`, in order.

@@ -179,6 +179,17 @@ pub trait Frontend: Send + Sync {
     /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
     fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>>;
 
+    /// The conversation that an item of the inbox belongs to, in this side's words and without asking anybody: items of
+    /// one keep their order, and wait for no others.
+    fn lane(&self, _raw: &[u8]) -> String {
+        String::new()
+    }
+
+    /// Whose item of the inbox it is, as far as that is known without asking anybody.
+    fn owner_of_item(&self, _raw: &[u8]) -> Option<UserId> {
+        None
+    }
+
     /// Brings an attachment of this side to the disk.
     fn fetch<'a>(&'a self, _attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
         Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
@@ -194,8 +205,9 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
-    /// Removes what somebody should not have left lying about, a password. False when that was not possible.
-    fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool>;
+    /// Removes what somebody should not have left lying about, a password, where it was said: `place` is that of its
+    /// command. False when that was not possible.
+    fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool>;
 }
 
 /// What a person asks of the network for one of their logins.

@@ -1,6 +1,7 @@
 //! The router: one task that knows every login and portal, and hands what happens to the right one.
 
 mod commands;
+mod ending;
 mod inbound;
 mod logins;
 mod names;
@@ -41,6 +42,7 @@ use super::prompt::Prompts;
 use super::record::PortalRecord;
 use commands::Finished;
 use logins::Standing;
+use reader::Reader;
 pub(super) use signals::Reports;
 use signals::SignalSender;
 
@@ -173,8 +175,8 @@ impl Bridge {
         let router = Router::load(setup)?;
         for inbox in inboxes {
             let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
-            let read = reader::run(inbox, frontend, self.sender.clone(), cancel.clone());
-            tasks.spawn(vital(read, broken.clone()));
+            let reader = Reader::new(inbox, frontend, self.sender.clone());
+            tasks.spawn(vital(reader.run(cancel.clone()), broken.clone()));
         }
         tasks.spawn(vital(router.run(self.events), broken));
         Ok(())
@@ -304,7 +306,10 @@ impl Router {
             Input::Kept { event, with, stored } => self.remote_kept(*event, with, stored).await,
             Input::Local(event) => self.local(border::local(event), Batch::default()).await,
             Input::Item { event, with } => self.local(border::local(event), with).await,
-            Input::LegUp(leg) => self.release(leg, |_| true).await,
+            Input::LegUp(leg) => {
+                self.setup.inboxes.iter().filter(|inbox| inbox.leg() == leg).for_each(|inbox| inbox.retry());
+                self.release(leg, |_| true).await
+            }
             Input::Recovered => self.recovered().await,
             Input::Configured(login) => self.configured(*login).await,
             Input::Open(portal) => self.open(&portal).map(drop),
@@ -408,10 +413,20 @@ impl Router {
 
     /// Tells a user something, where they and the bridge are among themselves.
     async fn tell(&mut self, user: &UserId, text: impl Into<String>) -> Result<(), BridgeError> {
+        self.tell_with(user, text, Batch::default()).await
+    }
+
+    /// The same, with changes that belong to it.
+    async fn tell_with(
+        &mut self,
+        user: &UserId,
+        text: impl Into<String>,
+        with: Batch,
+    ) -> Result<(), BridgeError> {
         let key = PortalKey::management(user);
         let content = Content::Said { body: Body::notice(clean::words(&text.into())) };
         let entry = self.entry(&key, Author::Bridge, content, None);
-        self.append(&key, entry, Batch::default()).await
+        self.append(&key, entry, with).await
     }
 
     async fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), BridgeError> {
@@ -425,3 +440,6 @@ impl Router {
         self.tell(&owner, text).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,10 +282,10 @@ impl Network for MsnConnector {
     }
 
     fn disconnect<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, ()> {
-        let handle = self.logins().remove(login);
+        // Its session ends now, whenever its end is waited for.
+        let handle = self.logins().remove(login).inspect(|handle| handle.cancel.cancel());
         Box::pin(async move {
             if let Some(handle) = handle {
-                handle.cancel.cancel();
                 handle.mailbox.closed().await;
             }
             // It looks like nothing to anybody any more.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -251,7 +251,8 @@ async fn listen(
     Ok(())
 }
 
-/// Owners who type on Matrix are seen typing on MSN; whoever does anything may be looking at presence.
+/// Owners who type on Matrix are seen typing on MSN; whoever does anything may be looking at presence. A login that is
+/// busy, connecting perhaps, is not waited for: others type too.
 fn forward_signals(
     matrix: &Arc<MatrixFrontend>,
     network: Arc<dyn Network>,
@@ -260,7 +261,8 @@ fn forward_signals(
     tasks: &TaskTracker,
 ) -> mpsc::Sender<serde_json::Value> {
     let (sender, mut events) = mpsc::channel(TYPING);
-    let (matrix, cancel) = (matrix.clone(), cancel.clone());
+    let (matrix, cancel, typing) = (matrix.clone(), cancel.clone(), tasks.clone());
+    let room = Arc::new(Semaphore::new(TYPING));
     tasks.spawn(async move {
         loop {
             let event = tokio::select! {
@@ -274,8 +276,16 @@ fn forward_signals(
                 continue;
             }
             let Some(portal) = matrix.typing_owner(&event) else { continue };
-            let request = Request::Typing { conversation: portal.conversation };
-            let _ = network.request(&portal.receiver, request).await; // worth nothing later
+            let Ok(permit) = room.clone().try_acquire_owned() else { continue };
+            let (network, cancel) = (network.clone(), cancel.clone());
+            typing.spawn(async move {
+                let request = Request::Typing { conversation: portal.conversation };
+                tokio::select! {
+                    _ = network.request(&portal.receiver, request) => {} // worth nothing later
+                    () = cancel.cancelled() => {}
+                }
+                drop(permit);
+            });
         }
     });
     sender

@@ -145,7 +145,7 @@ impl Frontend for IrcFrontend {
         Box::pin(std::future::ready(Ok(LocalEvent::Ignored)))
     }
 
-    fn redact<'a>(&'a self, _portal: &'a PortalKey, _reference: &'a str) -> BoxFuture<'a, bool> {
+    fn redact<'a>(&'a self, _place: &'a str, _reference: &'a str) -> BoxFuture<'a, bool> {
         Box::pin(std::future::ready(false))
     }
 }

@@ -371,7 +371,16 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
     };
     let reference = inbound::reference(said, rand::random());
     // A password is not for IRC, whatever was said before.
-    Some(LocalEvent::Command(LocalCommand { user, text, leg: Leg::Irc, portal, reference, typed: false }))
+    let place = said.target.clone();
+    Some(LocalEvent::Command(LocalCommand {
+        user,
+        text,
+        leg: Leg::Irc,
+        portal,
+        reference,
+        place,
+        typed: false,
+    }))
 }
 
 /// Whoever waited here for the answer would wait for what the bot's connection has read, and that for us.

@@ -58,7 +58,9 @@ pub(super) fn pieces(
     from: Position,
 ) -> Vec<Piece> {
     let target = match body {
-        Body::Notice { about: Some(about), .. } | Body::LiveNotice { about: Some(about), .. } => about.split_once(' ').map_or(channel, |(nick, _)| nick),
+        Body::Notice { about: Some(about), .. } | Body::LiveNotice { about: Some(about), .. } => {
+            about.split_once(' ').map_or(channel, |(nick, _)| nick)
+        }
         _ => channel,
     };
     // A name for these words only: the nick, or the name in front, is the sender's as ever.
@@ -220,7 +222,7 @@ mod tests {
         let whole = pieces(&body, "#c", &own, &[], Position::default());
         assert!(whole.len() > 5);
         for at in 0..=whole.len() {
-            let from = at.checked_sub(1).map_or(Position::default(), |last| whole[last].end);
+            let from = at.checked_sub(1).map_or_else(Position::default, |last| whole[last].end);
             let rest = pieces(&body, "#c", &bot, &[], from);
             let both = [said(&whole[..at], ""), said(&rest, "<Bob> ")].concat();
             assert_eq!(squeeze(both), squeeze(long.clone()), "from {at}");

@@ -1,5 +1,6 @@
 //! Carrying one journal entry into its room, once.
 
+use backon::{ExponentialBuilder, Retryable};
 use ruma::api::client::message::{get_message_events, send_message_event};
 use ruma::api::client::redact::redact_event;
 use ruma::events::MessageLikeEventType;
@@ -54,7 +55,11 @@ impl MatrixFrontend {
 
     async fn attempt(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
         let Delivery { portal, title, .. } = delivery;
-        let room = self.ensure_room(portal, title.as_deref(), delivery.is_group).await?;
+        let user = portal.management_user().and_then(|user| UserId::parse(user.as_str()).ok());
+        let room = match user {
+            Some(user) => self.ensure_private_room(portal, &user).await?,
+            None => self.ensure_room(portal, title.as_deref(), delivery.is_group).await?,
+        };
         if let Some(title) = title {
             self.ensure_title(portal, &room, title).await?;
         }
@@ -319,11 +324,14 @@ impl MatrixFrontend {
         }
     }
 
-    pub(super) async fn redact_event(&self, portal: &PortalKey, reference: &str) -> bool {
-        let (Ok(Some(room)), Ok(event)) = (self.room_of(portal), EventId::parse(reference)) else {
-            return false;
-        };
-        self.redact_in(&room, &event, Some("password")).await.is_ok()
+    /// Removes a password in the room where it was said. A homeserver that is busy is asked again for a moment.
+    pub(super) async fn redact_event(&self, place: &str, reference: &str) -> bool {
+        let (Ok(room), Ok(event)) = (RoomId::parse(place), EventId::parse(reference)) else { return false };
+        let redact = || self.redact_in(&room, &event, Some("password"));
+        let again = |error: &MatrixError| matches!(error, MatrixError::Unavailable { .. });
+        let removed =
+            redact.retry(ExponentialBuilder::new().with_jitter().with_max_times(4)).when(again).await;
+        removed.inspect_err(|error| tracing::warn!(%room, %error, "a password was not removed")).is_ok()
     }
 
     pub(super) async fn redact_in(

@@ -1,8 +1,12 @@
 //! Events of the homeserver become things said, commands, or nothing.
 
 mod annotation;
+mod lane;
+mod membership;
 
-use ruma::api::client::membership::{join_room_by_id, joined_members};
+pub(super) use lane::lane;
+
+use ruma::api::client::membership::joined_members;
 use ruma::api::client::room::get_room_event;
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use serde::Deserialize;
@@ -26,16 +30,16 @@ const MAX_FILE_NAME: usize = 255;
 
 /// The parts of an event that matter here.
 #[derive(Debug, Deserialize)]
-struct Event {
+pub(super) struct Event {
     #[serde(rename = "type")]
     kind: String,
-    room_id: OwnedRoomId,
-    event_id: OwnedEventId,
-    sender: OwnedUserId,
+    pub(super) room_id: OwnedRoomId,
+    pub(super) event_id: OwnedEventId,
+    pub(super) sender: OwnedUserId,
     #[serde(default)]
     origin_server_ts: u64,
     #[serde(default)]
-    state_key: Option<String>,
+    pub(super) state_key: Option<String>,
     #[serde(default)]
     content: Map<String, Value>,
     #[serde(default)]
@@ -43,7 +47,7 @@ struct Event {
 }
 
 impl Event {
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.content.get(key).and_then(Value::as_str)
     }
 
@@ -77,115 +81,29 @@ impl MatrixFrontend {
             "m.room.encrypted" => self.encrypted(&event).await,
             "m.reaction" => self.reaction(&event).await,
             "m.room.redaction" => self.redaction(&event).await,
+            "m.room.join_rules" | "m.room.history_visibility" => self.company_changed(&event).await,
             _ => Ok(LocalEvent::Ignored),
         }
     }
 
-    fn may_use(&self, user: &UserId) -> bool {
+    pub(super) fn may_use(&self, user: &UserId) -> bool {
         self.permissions.may_use(&BridgeUser::new(user.as_str()))
     }
 
-    /// Invitations of the bot and of ghosts.
-    async fn membership(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        // Names are asked for anew when somebody is to be heard.
-        self.known().names.remove(&(event.room_id.clone(), event.sender.clone()));
-        if matches!(event.text("membership"), Some("leave" | "ban")) {
-            if let Some((portal, ghost)) = self.removed_ghost(event)? {
-                return Ok(self.as_command(event, portal, format!("drop {ghost}")));
-            }
-            let left = self.owner_left(event).await;
-            return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
-        }
-        if let Some(user) = self.looks_different(event) {
-            return Ok(LocalEvent::Portrait { user });
-        }
-        let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-        let Some(invited) =
-            invited.filter(|user| self.is_ours(user) && event.text("membership") == Some("invite"))
-        else {
-            return Ok(LocalEvent::Ignored);
-        };
-        if !self.may_use(&event.sender) {
-            if let Err(error) = self.leave(&event.room_id, &invited).await {
-                tracing::info!(%error, "an invitation could not be declined");
-            }
-            return Ok(LocalEvent::Ignored);
-        }
-        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
-        if let Some(ghost) = self.ghost_id(&invited) {
-            // Whoever invites a contact wants to talk to them: they get the conversation that exists for it.
-            if let Err(error) = self.leave(&event.room_id, &invited).await {
-                tracing::info!(%error, "an invitation could not be declined");
-            }
-            // Into a conversation it is a call into that; anywhere else it makes them a contact.
-            let portal = self.own_portal(event)?;
-            return Ok(match portal {
-                Some(portal) => self.as_command(event, portal, format!("invite {ghost}")),
-                None => self.as_command(event, management, format!("add {ghost} --chat")),
-            });
-        }
-        let join = join_room_by_id::v3::Request::new(event.room_id.clone());
-        match send_as!(self.homeserver, &self.config.bot, join) {
-            Ok(_) => {}
-            // Taken back, or a room of a server that does not answer: whoever invited can do so again.
-            Err(error) => {
-                tracing::info!(%error, "an invitation could not be accepted");
-                return Ok(LocalEvent::Ignored);
-            }
-        }
-        if self.portal_of(&event.room_id)?.is_none() {
-            self.remember_room(&management, &event.room_id).await?;
-        }
-        Ok(self.as_command(event, management, "help".into()))
-    }
-
-    /// A contact whom the owner of a conversation removed from its room.
-    fn removed_ghost(&self, event: &Event) -> Result<Option<(PortalKey, GhostId)>, DeliveryError> {
-        let removed = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-        let Some(ghost) = removed.and_then(|user| self.ghost_id(&user)) else { return Ok(None) };
-        Ok(self.own_portal(event)?.map(|portal| (portal, ghost)))
-    }
-
-    /// Whoever has another picture than when they were seen last: told once, not for each of their rooms.
-    fn looks_different(&self, event: &Event) -> Option<BridgeUser> {
-        let joined = event.text("membership") == Some("join");
-        let is_own = event.state_key.as_deref() == Some(event.sender.as_str());
-        if !joined || !is_own || !self.may_use(&event.sender) {
-            return None;
-        }
-        let picture = event.text("avatar_url").unwrap_or_default().to_owned();
-        let before = self.known().portraits.insert(event.sender.clone(), picture.clone());
-        (before? != picture).then(|| BridgeUser::new(event.sender.as_str()))
-    }
-
-    /// Somebody who leaves their room is asked into another with the next message, so that nothing is said to nobody.
-    /// Gives the conversation they left.
-    async fn owner_left(&self, event: &Event) -> Option<PortalKey> {
-        let portal = self.portal_of(&event.room_id).ok().flatten()?;
-        let owner = self.owner_of(&portal).ok().flatten();
-        if owner.is_none() || owner.map(String::from) != event.state_key {
-            return None;
-        }
-        tracing::info!(%portal, room = %event.room_id, "the owner left the room");
-        if let Err(error) = self.forget_room(&portal, &event.room_id).await {
-            tracing::warn!(%error, "a room that its owner left could not be given up");
-        }
-        portal.management_user().is_none().then_some(portal)
-    }
-
-    fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
+    pub(super) fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
         LocalEvent::Command(LocalCommand {
             user: BridgeUser::new(event.sender.as_str()),
             text,
             leg: Leg::Matrix,
             portal,
             reference: event.event_id.to_string(),
+            place: event.room_id.to_string(),
             typed: false,
         })
     }
 
     /// A command that somebody wrote.
-    fn typed(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
+    pub(super) fn typed(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
         match self.as_command(event, portal, text) {
             LocalEvent::Command(command) => LocalEvent::Command(LocalCommand { typed: true, ..command }),
             other => other,
@@ -193,12 +111,11 @@ impl MatrixFrontend {
     }
 
     async fn message(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let Some(portal) = self.portal_of(&event.room_id)? else { return Ok(LocalEvent::Ignored) };
         let Some(words) = event.text("body") else { return Ok(LocalEvent::Ignored) };
+        let Some(portal) = self.portal_of(&event.room_id)? else { return self.elsewhere(event, words).await };
         if let Some(user) = portal.management_user() {
             let is_user = user.as_str() == event.sender.as_str() && event.text("msgtype") == Some("m.text");
-            let text = words.strip_prefix(COMMAND).unwrap_or(words).trim().to_owned();
-            return Ok(if is_user { self.typed(event, portal, text) } else { LocalEvent::Ignored });
+            return if is_user { self.among_us(event, portal, words).await } else { Ok(LocalEvent::Ignored) };
         }
         match self.owner_of(&portal)? {
             Some(owner) if *owner == *event.sender => {}
@@ -356,7 +273,8 @@ impl MatrixFrontend {
     }
 
     async fn quote(&self, room: &RoomId, event: &str) -> Result<Option<String>, DeliveryError> {
-        let Some(event) = self.fetch(room, event).await? else { return Ok(None) };
+        // A quotation is not worth holding words up for.
+        let Some(event) = self.fetch(room, event).await.ok().flatten() else { return Ok(None) };
         let body = event.text("body").unwrap_or_default();
         let line = body.lines().find(|line| !line.starts_with("> ") && !line.trim().is_empty());
         Ok(line.map(|line| line.chars().take(QUOTE).collect()))
@@ -367,8 +285,8 @@ impl MatrixFrontend {
         let request = get_room_event::v3::Request::new(room.to_owned(), event);
         match send_as!(self.homeserver, &self.config.bot, request) {
             Ok(response) => Ok(serde_json::from_str(response.event.json().get()).ok()),
-            // A quotation is not worth holding everything up for.
-            Err(_) => Ok(None),
+            Err(MatrixError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

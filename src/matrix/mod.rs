@@ -12,6 +12,7 @@ mod html;
 mod inbound;
 mod intent;
 mod live_notice;
+mod management;
 mod media;
 mod member;
 mod name;
@@ -55,6 +56,7 @@ pub struct MatrixFrontend {
     /// What was found to be so since the start; asked again when something is refused.
     known: Mutex<Known>,
     presence: presence::Board,
+    company: management::Company,
     filing: spaces::Filing,
     media: Arc<dyn Media>,
     links: Option<Arc<Links>>,
@@ -96,7 +98,7 @@ impl MatrixFrontend {
         alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
     ) -> Self {
         let known = Mutex::new(Known::default());
-        let (presence, filing) = Default::default();
+        let (presence, company, filing) = Default::default();
         Self {
             config,
             homeserver,
@@ -105,6 +107,7 @@ impl MatrixFrontend {
             alias_of,
             known,
             presence,
+            company,
             filing,
             media,
             links,
@@ -212,8 +215,16 @@ impl Frontend for MatrixFrontend {
         Box::pin(self.picture_of(user))
     }
 
-    fn redact<'a>(&'a self, portal: &'a PortalKey, reference: &'a str) -> BoxFuture<'a, bool> {
-        Box::pin(self.redact_event(portal, reference))
+    fn lane(&self, raw: &[u8]) -> String {
+        inbound::lane(raw)
+    }
+
+    fn owner_of_item(&self, raw: &[u8]) -> Option<BridgeUser> {
+        self.owner_of_event(raw)
+    }
+
+    fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(self.redact_event(place, reference))
     }
 }
 

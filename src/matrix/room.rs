@@ -60,7 +60,7 @@ impl MatrixFrontend {
 
     pub(super) async fn remember_room(&self, portal: &PortalKey, room: &RoomId) -> Result<(), DeliveryError> {
         let mut batch = Batch::default();
-        // In an old management room commands are still read; the answers come in the new one.
+        // In an old management room commands are still read: then it is the one in use again.
         let replaced = self.room_of(portal)?.filter(|_| portal.management_user().is_none());
         if let Some(old) = replaced {
             batch.remove(Table::Rooms, room_row(&old));
@@ -232,12 +232,15 @@ impl MatrixFrontend {
 
     /// Forgets a room that is gone, so that the next delivery makes another.
     pub(super) async fn forget_room(&self, portal: &PortalKey, room: &RoomId) -> Result<(), DeliveryError> {
-        self.free_alias(portal).await?;
         let mut batch = Batch::default();
-        batch.remove(Table::Rooms, portal_row(portal));
         batch.remove(Table::Rooms, room_row(room));
-        batch.remove(Table::Rooms, owner_row(portal));
-        batch.remove(Table::Rooms, title_row(portal));
+        // An older management room is given up alone: the one in use stays.
+        if self.room_of(portal)?.is_none_or(|used| used == *room) {
+            self.free_alias(portal).await?;
+            batch.remove(Table::Rooms, portal_row(portal));
+            batch.remove(Table::Rooms, owner_row(portal));
+            batch.remove(Table::Rooms, title_row(portal));
+        }
         self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)?;
         let mut known = self.known();
         known.joined.retain(|(known_room, _)| known_room != room);

@@ -112,6 +112,7 @@ impl Hold {
             at,
             origin: None,
             legs: vec![leg],
+            away: Vec::new(),
         });
         let said: Vec<Entry> = said.collect();
         record.places.extend(new);

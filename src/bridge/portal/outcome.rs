@@ -19,6 +19,7 @@ pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> En
         at: entry.at,
         origin: None,
         legs: vec![origin.leg],
+        away: Vec::new(),
     }
 }
 

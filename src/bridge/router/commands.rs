@@ -11,7 +11,6 @@ use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
-use crate::bridge::portal::PortalInput;
 use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
@@ -23,12 +22,15 @@ const NAMELESS: &str = "A name needs at least one character that can be seen.";
 pub(super) struct Finished {
     pub(super) portal: PortalKey,
     pub(super) leg: Leg,
+    /// What it answers; empty for nothing in particular.
     pub(super) reference: String,
     pub(super) answer: String,
     /// What is true now that it has ended.
     pub(super) with: Batch,
     /// A conversation that is opened by it, and what is said there first.
     pub(super) opens: Option<(PortalKey, String)>,
+    /// A login that was ended: nobody else may come to say what waits for it.
+    pub(super) ended: Option<LoginId>,
 }
 
 impl Router {
@@ -61,11 +63,15 @@ impl Router {
     }
 
     pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, leg, reference, answer, with, opens } = finished;
+        let Finished { portal, leg, reference, answer, with, opens, ended } = finished;
         if let Some((opened, text)) = opens {
             self.say(&opened, Leg::Matrix, text, None, Batch::default()).await?;
         }
-        self.say(&portal, leg, answer, Some(reference), with).await
+        if let Some(login) = ended {
+            self.give_up_waiting(&login).await;
+        }
+        let about = Some(reference).filter(|reference| !reference.is_empty());
+        self.say(&portal, leg, answer, about, with).await
     }
 
     async fn carry_out(
@@ -94,7 +100,7 @@ impl Router {
         id: LoginId,
     ) -> Result<Option<String>, BridgeError> {
         match command {
-            Command::Logout => self.logout(&id).await.map(Some),
+            Command::Logout => self.logout(given, &id).await.map(|()| None),
             Command::Reconnect => self.reconnect(&id).await.map(Some),
             Command::Contacts => {
                 self.list_contacts(given, id);
@@ -264,10 +270,11 @@ impl Router {
     fn redact(&mut self, given: &LocalCommand, id: &LoginId) {
         let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
+        let place = given.place.clone();
         let signing_in = format!("Signing in as {id} …");
         self.requests.spawn(async move {
             let removed = match frontend {
-                Some(frontend) => frontend.redact(&portal, &reference).await,
+                Some(frontend) => frontend.redact(&place, &reference).await,
                 None => false,
             };
             let note = if removed {
@@ -276,7 +283,7 @@ impl Router {
                 "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
             };
             let answer = format!("{signing_in} {note}");
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
         });
     }
 
@@ -290,26 +297,6 @@ impl Router {
         self.change(id, |login| login.signed_out = None).await?;
         self.connect(id);
         Ok(format!("Connecting {id} …"))
-    }
-
-    async fn logout(&mut self, id: &LoginId) -> Result<String, BridgeError> {
-        self.setup.network.disconnect(id).await;
-        // What still waits was to be said by this owner; nobody else may come to say it.
-        let reason = "the account was signed out of MSN".to_owned();
-        for (_, portal) in self.portals.iter().filter(|(key, _)| key.receiver == *id) {
-            let give_up = |leg| PortalInput::GiveUp { leg, reason: reason.clone() };
-            for leg in [Leg::Remote, Leg::Files] {
-                let _ = portal.send(give_up(leg)).await; // a portal that stopped has nothing under way
-            }
-        }
-        self.logins.remove(id);
-        self.standings.remove(id);
-        let mut batch = Batch::default();
-        Login::erase(id, &mut batch);
-        self.setup.storage.commit(batch, Urgency::Now).await?;
-        Ok(format!(
-            "{id} is signed out and its password forgotten. Its rooms stay; they work again after «login {id}»."
-        ))
     }
 
     async fn change(&mut self, id: &LoginId, apply: impl FnOnce(&mut Login)) -> Result<(), BridgeError> {
@@ -415,7 +402,7 @@ impl Router {
                 Ok(()) => done,
                 Err(reason) => format!("That did not work: {reason}."),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
         });
     }
 
@@ -448,7 +435,7 @@ impl Router {
                 Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
                 Err(reason) => format!("The contacts of {id} are not known: {reason}."),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
         });
     }
 

@@ -162,6 +162,8 @@ impl Router {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())
             }
+            LocalEvent::Told { user, text } => self.tell_with(&user, text, with).await,
+            LocalEvent::Overheard { user, place, said } => self.overheard(&user, place, said, with).await,
             LocalEvent::Ignored => {
                 drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())

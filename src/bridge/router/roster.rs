@@ -41,7 +41,7 @@ impl Router {
                 Ok(()) => (done, after),
                 Err(reason) => (format!("That did not work: {reason}."), Batch::default()),
             };
-            Finished { portal, leg, reference, answer, with, opens }
+            Finished { portal, leg, reference, answer, with, opens, ended: None }
         });
         Ok(())
     }

@@ -1,0 +1,95 @@
+//! What ends for a user: a login, and waiting for a password that others could read.
+
+use super::Router;
+use super::commands::Finished;
+use crate::bridge::BridgeError;
+use crate::bridge::event::LocalCommand;
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::login::Login;
+use crate::bridge::portal::PortalInput;
+use crate::bridge::ports::{Batch, Urgency};
+use crate::bridge::prompt::Prompts;
+
+impl Router {
+    /// Ends a login. Its session tells the core of its end, so the core must not wait for that.
+    pub(super) async fn logout(&mut self, given: &LocalCommand, id: &LoginId) -> Result<(), BridgeError> {
+        self.logins.remove(id);
+        self.standings.remove(id);
+        let mut batch = Batch::default();
+        Login::erase(id, &mut batch);
+        self.setup.storage.commit(batch, Urgency::Now).await?;
+        let (network, id) = (self.setup.network.clone(), id.clone());
+        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
+        self.requests.spawn(async move {
+            network.disconnect(&id).await;
+            let answer = format!(
+                "{id} is signed out and its password forgotten. Its rooms stay; they work again after «login {id}»."
+            );
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: Some(id) }
+        });
+        Ok(())
+    }
+
+    /// What still waits was to be said by an owner who is gone.
+    pub(super) async fn give_up_waiting(&self, id: &LoginId) {
+        let reason = "the account was signed out of MSN".to_owned();
+        for (_, portal) in self.portals.iter().filter(|(key, _)| key.receiver == *id) {
+            let give_up = |leg| PortalInput::GiveUp { leg, reason: reason.clone() };
+            for leg in [Leg::Remote, Leg::Files] {
+                let _ = portal.send(give_up(leg)).await; // a portal that stopped has nothing under way
+            }
+        }
+    }
+
+    /// Somebody else can read where a password was asked for: it is not waited for any more. What was `said` there since
+    /// may be it.
+    pub(super) async fn overheard(
+        &mut self,
+        user: &UserId,
+        place: String,
+        said: Option<String>,
+        mut with: Batch,
+    ) -> Result<(), BridgeError> {
+        if self.prompts.account(user).is_none() {
+            drop(self.setup.storage.commit(with, Urgency::Soon));
+            return Ok(());
+        }
+        Prompts::forget(user, &mut with);
+        self.setup.storage.commit(with, Urgency::Now).await?;
+        self.prompts.answered(user);
+        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
+        let user = user.clone();
+        self.requests.spawn(async move {
+            let removed = match (frontend, said) {
+                (Some(frontend), Some(said)) => Some(frontend.redact(&place, &said).await),
+                _ => None,
+            };
+            overheard_answer(&user, removed)
+        });
+        Ok(())
+    }
+}
+
+/// What a user is told whose password was not waited for any longer. `removed` says what became of what they said.
+fn overheard_answer(user: &UserId, removed: Option<bool>) -> Finished {
+    let more = match removed {
+        None => "",
+        Some(true) => " What you said there was removed; if it was the password, change it.",
+        Some(false) => {
+            " What you said there could not be removed: please remove it yourself, and change the password if it was that."
+        }
+    };
+    let answer = format!(
+        "Somebody else can read where you were about to say a password, so it is not waited for there any more.{more} \
+         Say «login» and your e-mail address here to sign in."
+    );
+    let portal = PortalKey::management(user);
+    Finished {
+        portal,
+        leg: Leg::Matrix,
+        reference: String::new(),
+        answer,
+        with: Batch::default(),
+        ended: None,
+    }
+}
