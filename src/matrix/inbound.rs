@@ -17,7 +17,7 @@ use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{GhostId, Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
 use crate::bridge::ports::DeliveryError;
 use crate::bridge::record::PortalRecord;
 

@@ -143,8 +143,10 @@ impl MatrixFrontend {
     /// Whether somebody may be looking at a ghost.
     fn is_watched(&self, user: &UserId) -> bool {
         self.rooms_of(user).iter().any(|room| {
-            let portal = self.portal_of(room).ok().flatten();
-            let owner = portal.and_then(|portal| self.owner_of(&portal).ok().flatten());
+            let Some(portal) = self.portal_of(room).ok().flatten() else { return false };
+            // Whoever has just signed out still looks at what their contacts showed last.
+            let owner =
+                self.owner_of(&portal).ok().flatten().or_else(|| self.made_for(&portal).ok().flatten());
             owner.is_some_and(|owner| self.presence.is_active(&owner))
         })
     }

@@ -53,7 +53,7 @@ impl MatrixFrontend {
     }
 
     /// Whom a portal's room was made for.
-    fn made_for(&self, portal: &PortalKey) -> Result<Option<OwnedUserId>, DeliveryError> {
+    pub(super) fn made_for(&self, portal: &PortalKey) -> Result<Option<OwnedUserId>, DeliveryError> {
         let row = self.storage.read(Table::Rooms, &owner_row(portal)).map_err(storage_failed)?;
         Ok(row.and_then(|row| String::from_utf8(row).ok()).and_then(|text| UserId::parse(text).ok()))
     }

@@ -157,7 +157,7 @@ impl Frontend for PlainFrontend {
         Box::pin(std::future::ready(Ok(LocalEvent::Ignored)))
     }
 
-    fn redact<'a>(&'a self, _portal: &'a PortalKey, _reference: &'a str) -> BoxFuture<'a, bool> {
+    fn redact<'a>(&'a self, _place: &'a str, _reference: &'a str) -> BoxFuture<'a, bool> {
         Box::pin(std::future::ready(true))
     }
 }
@@ -291,8 +291,15 @@ impl PlainBridge {
         let user = UserId::new("ann");
         let portal = conversation.map_or_else(|| PortalKey::management(&user), Self::portal);
         let reference = format!("said-{}", self.said.fetch_add(1, Ordering::Relaxed));
-        let command =
-            LocalCommand { user, text: text.into(), leg: Leg::Matrix, portal, reference, typed: true };
+        let command = LocalCommand {
+            user,
+            text: text.into(),
+            leg: Leg::Matrix,
+            portal,
+            reference,
+            place: String::new(),
+            typed: true,
+        };
         self.handle.local(LocalEvent::Command(command)).await.expect("the core runs");
     }
 

@@ -345,7 +345,7 @@ impl Router {
             );
             let opens = Some((key, text.trim_end().to_owned()));
             let answer = answer.trim_end().to_owned();
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens }
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens, ended: None }
         });
         Ok(())
     }
@@ -404,26 +404,6 @@ impl Router {
             };
             Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
         });
-    }
-
-    /// What waits in a conversation is not sent any more.
-    async fn take_back(&mut self, given: &LocalCommand) -> Result<Option<String>, BridgeError> {
-        let portal = self.open(&given.portal)?;
-        let (portal_key, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        let (reply, count) = tokio::sync::oneshot::channel();
-        if portal.send(PortalInput::TakeBack { reply }).await.is_err() {
-            return Err(BridgeError::Stopped);
-        }
-        self.requests.spawn(async move {
-            let answer = match count.await {
-                Ok(0) => "Nothing waits in this conversation.".to_owned(),
-                Ok(1) => "The message that waited was taken back.".to_owned(),
-                Ok(count) => format!("The {count} messages that waited were taken back."),
-                Err(_) => "The bridge is stopping, and nothing was taken back.".to_owned(),
-            };
-            Finished { portal: portal_key, leg, reference, answer, with: Batch::default(), opens: None }
-        });
-        Ok(None)
     }
 
     fn list_contacts(&mut self, given: &LocalCommand, id: LoginId) {

@@ -1,4 +1,4 @@
-//! What ends for a user: a login, and waiting for a password that others could read.
+//! What ends for a user: a login, words that wait, and waiting for a password that others could read.
 
 use super::Router;
 use super::commands::Finished;
@@ -39,6 +39,34 @@ impl Router {
                 let _ = portal.send(give_up(leg)).await; // a portal that stopped has nothing under way
             }
         }
+    }
+
+    /// What waits in a conversation is not sent any more.
+    pub(super) async fn take_back(&mut self, given: &LocalCommand) -> Result<Option<String>, BridgeError> {
+        let portal = self.open(&given.portal)?;
+        let (portal_key, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
+        let (reply, count) = tokio::sync::oneshot::channel();
+        if portal.send(PortalInput::TakeBack { reply }).await.is_err() {
+            return Err(BridgeError::Stopped);
+        }
+        self.requests.spawn(async move {
+            let answer = match count.await {
+                Ok(0) => "Nothing waits in this conversation.".to_owned(),
+                Ok(1) => "The message that waited was taken back.".to_owned(),
+                Ok(count) => format!("The {count} messages that waited were taken back."),
+                Err(_) => "The bridge is stopping, and nothing was taken back.".to_owned(),
+            };
+            Finished {
+                portal: portal_key,
+                leg,
+                reference,
+                answer,
+                with: Batch::default(),
+                opens: None,
+                ended: None,
+            }
+        });
+        Ok(None)
     }
 
     /// Somebody else can read where a password was asked for: it is not waited for any more. What was `said` there since
@@ -90,6 +118,7 @@ fn overheard_answer(user: &UserId, removed: Option<bool>) -> Finished {
         reference: String::new(),
         answer,
         with: Batch::default(),
+        opens: None,
         ended: None,
     }
 }

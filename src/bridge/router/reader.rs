@@ -183,7 +183,9 @@ impl Reader {
             Err(DeliveryError::Transient { reason, after }) => {
                 return self.hold(&lane, owner, &reason, after).await;
             }
-            Err(DeliveryError::LegDown { reason }) => return self.hold(&lane, owner, &reason, None).await,
+            Err(DeliveryError::LegDown { reason } | DeliveryError::Away { reason }) => {
+                return self.hold(&lane, owner, &reason, None).await;
+            }
         };
         let mut with = Batch::default();
         with.remove(Table::Inbox, key.clone());

@@ -15,7 +15,9 @@ use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::inbox::Item;
 use crate::bridge::login::Credentials;
 use crate::bridge::media::{Incoming, MediaId};
-use crate::bridge::ports::{ContactLine, Delivery, DeliveryError, Outcome, Request, Signal, StorageError};
+use crate::bridge::ports::{
+    ContactLine, Delivered, Delivery, DeliveryError, Outcome, Request, Signal, StorageError,
+};
 use crate::bridge::tests::Memory;
 
 /// More than any channel of the core holds.
@@ -88,7 +90,7 @@ impl Network for Talkative {
         })
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         Box::pin(std::future::pending())
     }
 
@@ -165,6 +167,7 @@ impl World {
             heartbeat: Arc::new(|| {}),
             media: Arc::new(NoFiles),
             links: None,
+            hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(3_600) },
             cancel: cancel.clone(),
             broken: CancellationToken::new(),
             tasks: tasks.clone(),
