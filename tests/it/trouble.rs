@@ -21,6 +21,8 @@ use crate::support::msn::{Peer, text};
 use crate::support::service::MsnService;
 
 const MESSAGES: usize = 600;
+/// A gateway is asked every two seconds: words take their time there.
+const OVER_GATEWAY: usize = 120;
 const TROUBLES: usize = 30;
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -59,9 +61,9 @@ impl Course {
     }
 
     /// Everything that Bob hears, until all numbers have come or nothing comes any more.
-    async fn heard(&mut self) -> BTreeMap<usize, usize> {
+    async fn heard(&mut self, messages: usize) -> BTreeMap<usize, usize> {
         let mut heard: BTreeMap<usize, usize> = BTreeMap::new();
-        while heard.len() < MESSAGES {
+        while heard.len() < messages {
             let next = tokio::time::timeout(Duration::from_secs(180), self.heard.recv()).await;
             let Ok(Some(body)) = next else { break };
             if let Some(number) = body.strip_prefix('m').and_then(|n| n.parse().ok()) {
@@ -73,10 +75,10 @@ impl Course {
 }
 
 /// Waits until the last of what Bob said is in the room; gives the room's history.
-async fn history(user: &MatrixUser, room: &str) -> Vec<serde_json::Value> {
+async fn history(user: &MatrixUser, room: &str, messages: usize) -> Vec<serde_json::Value> {
     for _ in 0..240 {
         let history = user.history(room).await;
-        if numbers(&history, 'b').last() == Some(&MESSAGES) {
+        if numbers(&history, 'b').last() == Some(&messages) {
             return history;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -86,6 +88,7 @@ async fn history(user: &MatrixUser, room: &str) -> Vec<serde_json::Value> {
 
 /// What both sides must be able to say in the end.
 fn judge(
+    messages: usize,
     troubles: &BTreeMap<Trouble, usize>,
     on_msn: &BTreeMap<usize, usize>,
     history: &[serde_json::Value],
@@ -93,7 +96,7 @@ fn judge(
 ) {
     let count: usize = troubles.values().sum();
     let repeated: usize = on_msn.values().map(|count| count - 1).sum();
-    let missing: Vec<usize> = (1..=MESSAGES).filter(|n| !on_msn.contains_key(n)).collect();
+    let missing: Vec<usize> = (1..=messages).filter(|n| !on_msn.contains_key(n)).collect();
     let failed = history
         .iter()
         .filter(|event| event["content"]["body"].as_str().is_some_and(|b| b.contains("was not delivered")))
@@ -176,11 +179,11 @@ async fn nothing_is_lost_when_windows_close_boards_fall_silent_and_the_disk_is_f
     }
     on_msn.await.unwrap();
     let user = on_matrix.await.unwrap();
-    let heard = course.heard().await;
-    let history = history(&user, &course.room).await;
+    let heard = course.heard(MESSAGES).await;
+    let history = history(&user, &course.room, MESSAGES).await;
     stop.store(true, Ordering::Relaxed);
     rings.await.unwrap();
-    judge(&troubles, &heard, &history, &world.bridge.log());
+    judge(MESSAGES, &troubles, &heard, &history, &world.bridge.log());
     assert_eq!(on_irc.await.unwrap(), MESSAGES * 2, "everything was said in the channel");
 }
 
@@ -200,8 +203,8 @@ async fn nothing_is_lost_over_the_gateway_when_the_bridge_is_killed() {
     let closes = course.closes.clone();
     let close = move || closes.swap(false, Ordering::Relaxed);
     let rings = tokio::spawn(course.bob.clone().answer_rings(stop.clone(), close));
-    let on_msn = tokio::spawn(course.bob.clone().speak(MESSAGES, PAUSE));
-    let on_matrix = tokio::spawn(speak_on_matrix(world.user, course.room.clone(), MESSAGES, PAUSE));
+    let on_msn = tokio::spawn(course.bob.clone().speak(OVER_GATEWAY, PAUSE));
+    let on_matrix = tokio::spawn(speak_on_matrix(world.user, course.room.clone(), OVER_GATEWAY, PAUSE));
     let mut troubles: BTreeMap<Trouble, usize> = BTreeMap::new();
     for n in 0..TROUBLES / 2 {
         tokio::time::sleep(Duration::from_millis(rand::rng().random_range(2000..6000))).await;
@@ -217,9 +220,9 @@ async fn nothing_is_lost_over_the_gateway_when_the_bridge_is_killed() {
     }
     on_msn.await.unwrap();
     let user = on_matrix.await.unwrap();
-    let heard = course.heard().await;
-    let history = history(&user, &course.room).await;
+    let heard = course.heard(OVER_GATEWAY).await;
+    let history = history(&user, &course.room, OVER_GATEWAY).await;
     stop.store(true, Ordering::Relaxed);
     rings.await.unwrap();
-    judge(&troubles, &heard, &history, &world.bridge.log());
+    judge(OVER_GATEWAY, &troubles, &heard, &history, &world.bridge.log());
 }

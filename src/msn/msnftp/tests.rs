@@ -193,7 +193,8 @@ proptest! {
         let (mut got, mut finished) = (Vec::new(), false);
         for _ in 0..40 {
             for piece in said(&mut receiver).chunks(cut) {
-                finished |= heard(&mut sender, piece) == [SenderEvent::Finished];
+                // Of an empty file the beginning and the end may come at once.
+                finished |= heard(&mut sender, piece).last() == Some(&SenderEvent::Finished);
             }
             while let Some((offset, length)) = sender.wants_data() {
                 let from = usize::try_from(offset).unwrap();
