@@ -160,10 +160,10 @@ async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
     files::offered(&mut call).await;
     call.raw(b"OUT\r\n").await;
     world.user.message_with("Your file was not delivered: the connection of the conversation was lost").await;
-    // Somebody who is not there.
+    // For somebody who is not there it waits.
     drop(bob);
     world.user.send_content(&room, content).await;
-    world.user.message_with("Your file was not delivered: ").await;
+    world.user.message_with("Your message waits").await;
 }
 
 /// A picture of one colour, as a photograph would be stored.
