@@ -6,10 +6,11 @@
 //! | [`bridge`] | logins, portals, ghosts, the journal; no network | `retry` |
 //! | [`store`] | the disk: implements the core's storage | `bridge`, `retry` |
 //! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels`, `retry` |
-//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry` |
+//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry`, `web` |
 //! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `retry` |
-//! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge` |
+//! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge`, `web` |
 //! | [`retry`] | pauses between attempts | nothing of ours |
+//! | [`web`] | HTTP within bounds: what is read, who may hold connections | nothing of ours |
 //! | [`pixels`] | pictures made smaller, within bounds | nothing of ours |
 //! | [`service`] | the embedded MSN service | `msn` |
 //! | [`config`] | every key and its limits | the parts' own settings |
@@ -46,3 +47,4 @@ pub mod pixels;
 pub mod retry;
 pub mod service;
 pub mod store;
+pub mod web;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::attention::{self, Attention};
 use super::disk::Disk;
 use super::notify::Status;
 use super::sharing::Sharing;
@@ -26,7 +27,7 @@ use crate::matrix::{Appservice, Homeserver, MatrixFrontend, file_rooms, show_pre
 use crate::retry::Retry;
 use crate::store::{MediaDirectory, SealingKey, Store, is_store, sweep_media};
 
-/// Typing notices and receipts of Matrix users on their way; more are dropped.
+/// Typing notices on their way to logins; more are dropped.
 const TYPING: usize = 64;
 
 /// What runs, and what is needed to stop it in order.
@@ -117,7 +118,7 @@ pub(super) async fn start(
     let links = checked.links.as_ref().map(|links| Sharing::new(links, &key, storage.clone(), media.clone()));
 
     let shared = links.as_ref().map(|sharing| sharing.links.clone());
-    let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key).await?;
+    let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key)?;
     let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix)?);
 
     let (bridge, core_task) = Bridge::channel();
@@ -177,7 +178,7 @@ pub(super) async fn start(
     };
     intake_tasks.spawn(disk.run(intake.clone()));
     let typing = forward_signals(&matrix, network, bridge.clone(), &intake, &intake_tasks);
-    let appservice = appservice(checked, inbox, typing, pinged.clone());
+    let appservice = appservice(checked, inbox, typing, pinged.clone(), matrix.clone());
     listen(checked, appservice, &intake, &intake_tasks).await?;
     if let (Some(sharing), Some(config)) = (links, &checked.links) {
         sharing.start(config, vec![matrix.clone()], &intake, &intake_tasks).await?;
@@ -201,14 +202,14 @@ pub(super) async fn start(
     })
 }
 
-async fn matrix(
+fn matrix(
     checked: &Checked,
     storage: Arc<dyn Storage>,
     media: Arc<dyn Media>,
     links: Option<Arc<Links>>,
     key: SealingKey,
 ) -> anyhow::Result<Arc<MatrixFrontend>> {
-    let homeserver = Homeserver::new(&checked.matrix).await?;
+    let homeserver = Homeserver::new(&checked.matrix)?;
     let alias_of = Box::new(move |portal: &PortalKey| {
         let hash = key.derive(&format!("alias\0{portal}"));
         hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
@@ -221,14 +222,17 @@ async fn matrix(
 fn appservice(
     checked: &Checked,
     inbox: Arc<Inbox>,
-    typing: mpsc::Sender<serde_json::Value>,
+    attention: Attention,
     pinged: Arc<tokio::sync::Notify>,
+    frontend: Arc<MatrixFrontend>,
 ) -> Appservice {
+    let homeserver = frontend.homeserver().clone();
     Appservice {
         hs_token: checked.matrix.hs_token.clone(),
         inbox,
-        ephemeral: Box::new(move |event| drop(typing.try_send(event))), // worth nothing later
+        ephemeral: Box::new(move |event| attention.put(event, |user| frontend.is_own(user))),
         pinged: Box::new(move || pinged.notify_one()),
+        restarts: Box::new(move || homeserver.returns()),
     }
 }
 
@@ -242,12 +246,7 @@ async fn listen(
     let listener = tokio::net::TcpListener::bind(address)
         .await
         .with_context(|| format!("appservice.listen: cannot listen on {address}"))?;
-    let served = crate::matrix::serve(listener, appservice, cancel.clone());
-    tasks.spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the homeserver's endpoint stopped");
-        }
-    });
+    tasks.spawn(crate::matrix::serve(listener, appservice, cancel.clone()));
     Ok(())
 }
 
@@ -259,14 +258,14 @@ fn forward_signals(
     bridge: BridgeHandle,
     cancel: &CancellationToken,
     tasks: &TaskTracker,
-) -> mpsc::Sender<serde_json::Value> {
-    let (sender, mut events) = mpsc::channel(TYPING);
+) -> Attention {
+    let (sender, mut events) = attention::channel();
     let (matrix, cancel, typing) = (matrix.clone(), cancel.clone(), tasks.clone());
     let room = Arc::new(Semaphore::new(TYPING));
     tasks.spawn(async move {
         loop {
             let event = tokio::select! {
-                event = events.recv() => event,
+                event = events.next() => event,
                 () = cancel.cancelled() => None,
             };
             let Some(event) = event else { return };

@@ -12,9 +12,8 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::censor::{Censored, may_be_logged};
 use crate::config::LogSection;
 
-/// Libraries that log every refused request as an error: we log it with what it means.
-const QUIET: &str =
-    "matrix_sdk=off,matrix_sdk_base=warn,ruma=warn,sled=warn,hyper=warn,rustls=warn,html5ever=off";
+/// Libraries that say more than anybody wants to know.
+const QUIET: &str = "ruma=warn,sled=warn,hyper=warn,rustls=warn,html5ever=off";
 
 pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());

@@ -1,6 +1,7 @@
 //! The program: arguments, logging, and the order in which the parts start and stop.
 
 mod args;
+mod attention;
 mod build;
 mod censor;
 mod check;

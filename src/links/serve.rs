@@ -9,29 +9,26 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::Signer;
 use crate::bridge::link::{Links, Opened};
 use crate::bridge::ports::Frontend;
+use crate::web::Limits;
 
-/// Connections at once; others wait to be accepted.
-const MAX_CONNECTIONS: usize = 128;
-/// How long a client may read nothing.
-const STALLED: Duration = Duration::from_secs(60);
-/// How long a client may take over the head of a request.
-const HEAD: Duration = Duration::from_secs(15);
-/// How long a connection may last: a large file by a slow line.
-const CONNECTION: Duration = Duration::from_secs(2 * 3600);
+/// One request each: nobody holds a place only by asking again now and then.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    per_address: 16,
+    head: Duration::from_secs(15),
+    idle: None,
+    // A large file by a slow line.
+    lasting: Duration::from_secs(2 * 3600),
+};
 /// Said at the root, so that somebody can see where an address leads.
 pub const GREETING: &str = "Files of msnbridge.\n";
 
@@ -54,49 +51,7 @@ pub async fn serve(
         .route("/", get(|| async { GREETING }))
         .route("/{media}/{expires}/{signature}/{name}", get(file))
         .with_state(Arc::new(Shared { signer, links, frontends }));
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = async {
-            let permit = permits.clone().acquire_owned().await;
-            (listener.accept().await, permit)
-        };
-        let (stream, permit) = tokio::select! {
-            accepted = accepted => accepted,
-            () = cancel.cancelled() => break,
-        };
-        match stream {
-            Ok((stream, _)) => {
-                let (router, cancel) = (router.clone(), cancel.clone());
-                connections.spawn(async move {
-                    tokio::select! {
-                        _ = tokio::time::timeout(CONNECTION, connection(stream, router)) => {}
-                        () = cancel.cancelled() => {}
-                    }
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: others have to end first.
-                tracing::warn!(%error, "a connection for a file was not accepted");
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        }
-    }
-    connections.close();
-    connections.wait().await;
-}
-
-async fn connection(stream: TcpStream, router: Router) {
-    let mut server = hyper::server::conn::http1::Builder::new();
-    // One request each: nobody holds a place only by asking again now and then.
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(false).max_buf_size(16 * 1024);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(STALLED));
-    let service = TowerToHyperService::new(router);
-    if let Err(error) = server.serve_connection(TokioIo::new(Box::pin(stream)), service).await {
-        tracing::debug!(%error, "a connection for a file ended");
-    }
+    crate::web::serve(listener, router, LIMITS, cancel).await;
 }
 
 async fn file(

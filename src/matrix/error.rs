@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use matrix_sdk::HttpError;
-use ruma::api::error::{ErrorKind, RetryAfter};
+use ruma::api::client::uiaa::UiaaResponse;
+use ruma::api::error::{Error as ApiError, ErrorKind, FromHttpResponseError, RetryAfter};
 use thiserror::Error;
 
 use crate::bridge::ports::DeliveryError;
@@ -24,7 +24,7 @@ pub enum MatrixError {
 }
 
 impl MatrixError {
-    fn refused(api: &ruma::api::error::Error, kind: Option<&ErrorKind>) -> Self {
+    fn refused(api: &ApiError, kind: Option<&ErrorKind>) -> Self {
         Self::Refused {
             code: kind.map(|kind| kind.errcode().to_string()).unwrap_or_default(),
             status: api.status_code.as_u16(),
@@ -37,17 +37,52 @@ impl MatrixError {
     }
 }
 
-impl From<HttpError> for MatrixError {
-    fn from(error: HttpError) -> Self {
-        let Some(api) = error.as_client_api_error() else {
-            return match &error {
-                // Answers that are not Matrix: a proxy in front of a homeserver that is down.
-                HttpError::Api(_) | HttpError::Reqwest(_) => {
-                    Self::Unavailable { reason: describe(&error), after: None }
-                }
-                _ => Self::Refused { code: "M_BRIDGE".into(), status: 0, message: describe(&error) },
-            };
-        };
+impl MatrixError {
+    /// A request that we cannot even make.
+    pub(super) fn own(error: impl std::fmt::Display) -> Self {
+        Self::Refused { code: "M_BRIDGE".into(), status: 0, message: error.to_string() }
+    }
+
+    /// No answer, or none that is Matrix: a proxy in front of a homeserver that is down.
+    pub(super) fn unavailable(error: &dyn std::error::Error) -> Self {
+        Self::Unavailable { reason: describe(error), after: None }
+    }
+}
+
+/// What a homeserver answers instead of what was asked for.
+pub(super) trait Refusal: std::error::Error + 'static {
+    fn api(&self) -> Option<&ApiError>;
+}
+
+impl Refusal for ApiError {
+    fn api(&self) -> Option<&ApiError> {
+        Some(self)
+    }
+}
+
+impl Refusal for UiaaResponse {
+    fn api(&self) -> Option<&ApiError> {
+        match self {
+            Self::MatrixError(api) => Some(api),
+            _ => None,
+        }
+    }
+}
+
+impl<E: Refusal> From<FromHttpResponseError<E>> for MatrixError {
+    fn from(error: FromHttpResponseError<E>) -> Self {
+        match error {
+            FromHttpResponseError::Server(refusal) => match refusal.api() {
+                Some(api) => Self::from(api),
+                None => Self::own(refusal),
+            },
+            other => Self::unavailable(&other),
+        }
+    }
+}
+
+impl From<&ApiError> for MatrixError {
+    fn from(api: &ApiError) -> Self {
         let kind = api.error_kind();
         match kind {
             // Not Matrix at all: a proxy in front of a homeserver that is down, whatever number it gives.

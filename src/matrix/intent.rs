@@ -1,24 +1,36 @@
 //! Acting as somebody: one client with the appservice's token, each request in the name of a ghost or of the bot.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BufMut;
-use matrix_sdk::authentication::matrix::MatrixSession;
-use matrix_sdk::config::RequestConfig;
-use matrix_sdk::store::RoomLoadSettings;
-use matrix_sdk::{Client, SessionMeta, SessionTokens};
-use ruma::api::auth_scheme::AuthScheme;
+use bytes::{BufMut, BytesMut};
+use reqwest::StatusCode;
+use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
 use ruma::api::error::IntoHttpError;
-use ruma::api::path_builder::PathBuilder;
-use ruma::api::{AppserviceUserIdentity, MatrixVersion, Metadata, OutgoingRequest};
+use ruma::api::path_builder::{PathBuilder, SinglePath, VersionHistory};
+use ruma::api::{
+    AppserviceUserIdentity, IncomingResponse, MatrixVersion, Metadata, OutgoingRequest, SupportedVersions,
+};
 use ruma::{OwnedUserId, UserId};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use super::error::Refusal;
 use super::{MatrixConfig, MatrixError};
+use crate::web::read_body;
 
 /// How long the homeserver may take for one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of the longest answer: a hundred events of the largest kind, several times.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
+
+/// What all requests go through.
+pub(super) fn client() -> reqwest::Client {
+    reqwest::Client::builder().connect_timeout(TIMEOUT).build().unwrap_or_default()
+}
 
 /// A request in somebody's name: it is itself a request, with `?user_id=` on it.
 #[derive(Clone, Debug)]
@@ -54,17 +66,39 @@ impl<R: OutgoingRequest> OutgoingRequest for As<R> {
 /// The homeserver, and the right to act there as the bot and as every ghost.
 #[derive(Clone, Debug)]
 pub struct Homeserver {
-    pub(super) client: Client,
+    http: reqwest::Client,
+    base: String,
+    token: SecretString,
+    versions: SupportedVersions,
+    returns: Arc<Returns>,
 }
 
-/// Sends a request in somebody's name. A macro, since the traits that would bound a function are private to the sdk.
+/// Whether the homeserver is there, and how often it came back.
+#[derive(Debug, Default)]
+struct Returns {
+    is_away: AtomicBool,
+    count: AtomicU64,
+}
+
+/// How a request's path is made: ruma has one way for what has versions and one for what has none.
+pub(super) trait Paths: PathBuilder {
+    fn input(versions: &SupportedVersions) -> Self::Input<'_>;
+}
+
+impl Paths for VersionHistory {
+    fn input(versions: &SupportedVersions) -> Self::Input<'_> {
+        Cow::Borrowed(versions)
+    }
+}
+
+impl Paths for SinglePath {
+    fn input(_: &SupportedVersions) -> Self::Input<'_> {}
+}
+
+/// Sends a request in somebody's name.
 macro_rules! send_as {
     ($homeserver:expr, $user:expr, $request:expr) => {
-        $homeserver
-            .client
-            .send($crate::matrix::intent::named($user, $request))
-            .await
-            .map_err($crate::matrix::MatrixError::from)
+        $homeserver.send($crate::matrix::intent::named($user, $request)).await
     };
 }
 pub(super) use send_as;
@@ -75,27 +109,55 @@ pub(super) fn named<R>(user: &UserId, request: R) -> As<R> {
 
 impl Homeserver {
     /// Prepares the client; nothing is sent yet.
-    pub async fn new(config: &MatrixConfig) -> Result<Self, MatrixError> {
-        let fail = |what: String| MatrixError::Refused { code: "M_BRIDGE".into(), status: 0, message: what };
-        // `force_auth`: registering and the ping are otherwise sent without the token.
-        let requests = RequestConfig::new().force_auth().retry_limit(0).timeout(TIMEOUT);
-        let client = Client::builder()
-            .homeserver_url(&config.homeserver)
-            .request_config(requests)
-            .server_versions([MatrixVersion::V1_11, MatrixVersion::V1_12])
-            .build()
-            .await
-            .map_err(|error| fail(error.to_string()))?;
-        let session = MatrixSession {
-            meta: SessionMeta { user_id: config.bot.clone(), device_id: "BRIDGE".into() },
-            tokens: SessionTokens {
-                access_token: config.as_token.expose_secret().to_owned(),
-                refresh_token: None,
-            },
+    ///
+    /// # Errors
+    /// The address of the homeserver is none.
+    pub fn new(config: &MatrixConfig) -> Result<Self, MatrixError> {
+        reqwest::Url::parse(&config.homeserver).map_err(MatrixError::own)?;
+        let versions = SupportedVersions {
+            versions: [MatrixVersion::V1_11, MatrixVersion::V1_12].into(),
+            features: Default::default(),
         };
-        let restored = client.matrix_auth().restore_session(session, RoomLoadSettings::default()).await;
-        restored.map_err(|error| fail(error.to_string()))?;
-        Ok(Self { client })
+        let (base, token) = (config.homeserver.clone(), config.as_token.clone());
+        Ok(Self { http: client(), base, token, versions, returns: Arc::default() })
+    }
+
+    /// How often the homeserver was away and came back.
+    pub fn returns(&self) -> u64 {
+        self.returns.count.load(Ordering::Relaxed)
+    }
+
+    /// Sends a request with the appservice's token. Of the answer no more is read than any can have.
+    pub(super) async fn send<R>(&self, request: R) -> Result<R::IncomingResponse, MatrixError>
+    where
+        R: OutgoingRequest,
+        R::EndpointError: Refusal,
+        R::PathBuilder: Paths,
+        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
+    {
+        let token = SendAccessToken::Appservice(self.token.expose_secret());
+        let request: http::Request<BytesMut> = request
+            .try_into_http_request(&self.base, token, R::PathBuilder::input(&self.versions))
+            .map_err(MatrixError::own)?;
+        let request = request.map(|body| reqwest::Body::from(body.freeze()));
+        let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;
+        *request.timeout_mut() = Some(TIMEOUT);
+        let answer = self.http.execute(request).await;
+        // Its process is gone, or the proxy before it finds nobody.
+        let is_away = answer.as_ref().map_or_else(reqwest::Error::is_connect, |answer| {
+            matches!(answer.status(), StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)
+        });
+        if is_away {
+            self.returns.is_away.store(true, Ordering::Relaxed);
+        } else if answer.is_ok() && self.returns.is_away.swap(false, Ordering::Relaxed) {
+            self.returns.count.fetch_add(1, Ordering::Relaxed);
+        }
+        let answer = answer.map_err(|error| MatrixError::unavailable(&error))?;
+        let mut whole = http::Response::builder().status(answer.status());
+        whole.headers_mut().into_iter().for_each(|headers| headers.clone_from(answer.headers()));
+        let body = read_body(answer, MAX_ANSWER).await.map_err(|error| MatrixError::unavailable(&error))?;
+        let whole = whole.body(body).map_err(MatrixError::own)?;
+        R::IncomingResponse::try_from_http_response(whole).map_err(MatrixError::from)
     }
 
     /// Whom the homeserver takes us for, as ourselves or as somebody else.
@@ -103,7 +165,7 @@ impl Homeserver {
         let request = ruma::api::client::account::whoami::v3::Request::new();
         let answer = match user {
             Some(user) => send_as!(self, user, request)?,
-            None => self.client.send(request).await.map_err(MatrixError::from)?,
+            None => self.send(request).await?,
         };
         Ok(answer.user_id)
     }
@@ -112,6 +174,6 @@ impl Homeserver {
     pub async fn ping(&self, registration_id: &str) -> Result<Duration, MatrixError> {
         use ruma::api::client::appservice::request_ping::v1::Request;
         let request = Request::new(registration_id.to_owned());
-        Ok(self.client.send(request).await.map_err(MatrixError::from)?.duration)
+        Ok(self.send(request).await?.duration)
     }
 }

@@ -19,6 +19,7 @@ use crate::bridge::ids::{LoginId, UserId as BridgeUser};
 use crate::bridge::media::{File, MediaId};
 use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
 use crate::pixels::{self, Thumbnail};
+use crate::web::read_body;
 
 /// How long a homeserver may think about an upload, besides the time that the bytes need.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,6 +31,8 @@ const MAX_ATTEMPTS: u32 = 8;
 const THUMBNAIL: (u32, u32) = (800, 600);
 /// How long words wait for a small picture in them.
 const EMOTICON_TIME: Duration = Duration::from_secs(5);
+/// Bytes of what is answered to anything but a download.
+const MAX_ANSWER: usize = 64 * 1024;
 /// A download that brings nothing for so long has failed.
 const STALLED: Duration = Duration::from_secs(60);
 
@@ -54,8 +57,9 @@ impl MatrixFrontend {
     pub async fn upload_limit(&self) -> Result<Option<u64>, MatrixError> {
         let url = format!("{}/_matrix/client/v1/media/config", self.config.homeserver);
         let request = self.http.get(url).bearer_auth(self.config.as_token.expose_secret());
-        let answer = request.send().await.map_err(unavailable)?;
-        let answer: Value = answer.json().await.map_err(unavailable)?;
+        let answer = request.timeout(STALLED).send().await.map_err(unavailable)?;
+        let answer = read_body(answer, MAX_ANSWER).await.map_err(unavailable)?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(unavailable)?;
         Ok(answer["m.upload.size"].as_u64())
     }
 
@@ -160,8 +164,8 @@ impl MatrixFrontend {
         };
         let status = answer.status().as_u16();
         // A proxy in front of the homeserver answers what it likes.
-        let text = answer.text().await.unwrap_or_default();
-        let text: Value = serde_json::from_str(&text).unwrap_or_default();
+        let text = read_body(answer, MAX_ANSWER).await.unwrap_or_default();
+        let text: Value = serde_json::from_slice(&text).unwrap_or_default();
         match (status, text["content_uri"].as_str()) {
             (200, Some(uri)) => {
                 self.known().troubles.remove(&trouble);
@@ -392,9 +396,4 @@ impl MatrixFrontend {
         batch.put(Table::Rooms, row, picture.digest);
         self.storage.commit(batch, Urgency::Soon).await.map_err(failed)
     }
-}
-
-/// What uploads and downloads go through.
-pub(super) fn client() -> reqwest::Client {
-    reqwest::Client::builder().connect_timeout(Duration::from_secs(30)).build().unwrap_or_default()
 }

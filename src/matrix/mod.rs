@@ -1,7 +1,7 @@
 //! The Matrix side: an appservice that shows ghosts, portals and a management room on one homeserver.
 //!
 //! Knows Matrix rooms, events and the appservice protocol. Refuses to know MSN and IRC: it implements
-//! [`Frontend`] and speaks in the core's words. One matrix-sdk `Client` acts as every ghost.
+//! [`Frontend`] and speaks in the core's words. One HTTP client acts as every ghost.
 
 mod announce;
 mod appservice;
@@ -22,6 +22,7 @@ mod progress;
 pub mod registration;
 mod room;
 mod spaces;
+mod strand;
 mod typing;
 
 use std::collections::{HashMap, HashSet};
@@ -111,7 +112,7 @@ impl MatrixFrontend {
             filing,
             media,
             links,
-            http: media::client(),
+            http: intent::client(),
         }
     }
 
@@ -142,6 +143,11 @@ impl MatrixFrontend {
         // A blank is in no account; it stands behind the login whose ghost this is.
         let id = text.split_once(' ').map_or(text.as_str(), |(_, id)| id);
         (user.server_name() == self.config.server_name).then(|| GhostId::new(id))
+    }
+
+    /// Whether a user is the bot or a ghost.
+    pub fn is_own(&self, user: &str) -> bool {
+        UserId::parse(user).is_ok_and(|user| self.is_ours(&user))
     }
 
     fn is_ours(&self, user: &UserId) -> bool {

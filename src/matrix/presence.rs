@@ -18,6 +18,8 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::{Availability, Ghost, GhostPresence, LocalEvent};
 use crate::bridge::ids::{LoginId, UserId as BridgeUser};
+use crate::bridge::ports::DeliveryError;
+use crate::retry::Retry;
 
 /// An online user who is not heard of goes offline after half a minute.
 const REFRESH: Duration = Duration::from_secs(25);
@@ -25,6 +27,19 @@ const REFRESH: Duration = Duration::from_secs(25);
 const BUDGET: Duration = Duration::from_millis(50);
 /// Nobody looks at presence who did nothing for so long.
 const ACTIVE: Duration = Duration::from_secs(15 * 60);
+
+/// Pauses after the homeserver did not take one.
+const AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+
+/// What became of one ghost's presence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// There was nothing to ask the homeserver.
+    Nothing,
+    Asked,
+    /// It waits again.
+    Failed,
+}
 
 /// Characters of a status text that are passed on.
 const MAX_STATUS: usize = 129;
@@ -95,6 +110,17 @@ impl Board {
         }
     }
 
+    /// What could not be said waits again, unless something newer does. That somebody is offline is said once, so nothing
+    /// else would ever say it.
+    fn put_back(&self, user: &UserId, shown: Shown) {
+        let mut entries = self.entries();
+        let newer = entries.shown.get(user).is_some_and(|now| now.changed);
+        if !newer {
+            entries.shown.insert(user.to_owned(), Shown { changed: true, ..shown });
+            entries.changed.push_back(user.to_owned());
+        }
+    }
+
     fn put(&self, user: OwnedUserId, shown: Shown) {
         let mut entries = self.entries();
         let waits = entries.shown.insert(user.clone(), shown).is_some_and(|old| old.changed);
@@ -151,27 +177,35 @@ impl MatrixFrontend {
         })
     }
 
-    /// Says one ghost's presence; true if the homeserver was asked.
-    async fn say_presence(&self, user: &UserId) -> bool {
-        let Some(shown) = self.presence.take(user) else { return false };
+    /// Says one ghost's presence.
+    async fn say_presence(&self, user: &UserId) -> Said {
+        let Some(shown) = self.presence.take(user) else { return Said::Nothing };
         if !self.is_watched(user) {
-            return false;
+            return Said::Nothing;
         }
         if let Err(error) = self.ensure_ghost(&shown.receiver, &shown.ghost).await {
             tracing::debug!(%error, "presence was not shown");
-            return true;
+            if matches!(error, DeliveryError::Permanent { .. }) {
+                return Said::Asked;
+            }
+            self.presence.put_back(user, shown);
+            return Said::Failed;
         }
-        let mut request = set_presence::v3::Request::new(user.to_owned(), shown.state);
-        request.status_msg = (!shown.text.is_empty()).then_some(shown.text);
+        let mut request = set_presence::v3::Request::new(user.to_owned(), shown.state.clone());
+        request.status_msg = (!shown.text.is_empty()).then(|| shown.text.clone());
         match send_as!(self.homeserver, user, request) {
             Ok(_) => {}
             Err(error @ MatrixError::Refused { .. }) => {
                 tracing::warn!(%error, "the homeserver takes no presence, showing none from now on");
                 self.presence.refused.store(true, Ordering::Relaxed);
             }
-            Err(error) => tracing::debug!(%error, "presence was not shown"),
+            Err(error) => {
+                tracing::debug!(%error, "presence was not shown, trying again");
+                self.presence.put_back(user, shown);
+                return Said::Failed;
+            }
         }
-        true
+        Said::Asked
     }
 
     /// What an ephemeral event says of somebody's presence.
@@ -217,6 +251,8 @@ pub async fn run(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
     let board = &frontend.presence;
     let mut round: VecDeque<OwnedUserId> = VecDeque::new();
     let mut next_round = Instant::now() + REFRESH;
+    let [shortest, longest] = AGAIN;
+    let mut retry = Retry::new(shortest, longest);
     loop {
         let now = Instant::now();
         if now >= next_round && round.is_empty() {
@@ -226,16 +262,58 @@ pub async fn run(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
         let changed = board.entries().changed.pop_front();
         let due = changed.or_else(|| round.pop_front());
         let idle = due.is_none();
-        let asked = match due {
+        let said = match due {
             Some(user) if !board.refused.load(Ordering::Relaxed) => frontend.say_presence(&user).await,
-            _ => false,
+            _ => Said::Nothing,
+        };
+        if said == Said::Asked {
+            retry.reset();
+        }
+        let pause = async {
+            match said {
+                Said::Nothing if idle => tokio::select! {
+                    () = board.changed.notified() => {}
+                    () = tokio::time::sleep_until(next_round) => {}
+                },
+                Said::Nothing => tokio::task::yield_now().await,
+                Said::Asked => tokio::time::sleep(BUDGET).await,
+                Said::Failed => retry.pause().await,
+            }
         };
         tokio::select! {
-            () = board.changed.notified(), if idle => {}
-            () = tokio::time::sleep_until(next_round), if idle => {}
-            () = tokio::time::sleep(BUDGET), if asked => {}
+            () = pause => {}
             () = cancel.cancelled() => return,
-            () = std::future::ready(()), if !idle && !asked => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::user_id;
+
+    use super::*;
+    use crate::bridge::ids::GhostId;
+
+    fn shown(state: PresenceState) -> Shown {
+        let ghost = Ghost { id: GhostId::new("bob@example.com"), name: "Bob".into() };
+        let receiver = LoginId::new("alice@example.com");
+        Shown { receiver, ghost, state, text: String::new(), changed: true }
+    }
+
+    #[test]
+    fn what_the_homeserver_did_not_take_waits_again_unless_something_newer_does() {
+        let (board, bob) = (Board::default(), user_id!("@msn_bob:test.localhost"));
+        board.put(bob.to_owned(), shown(PresenceState::Offline));
+        assert_eq!(board.entries().changed.pop_front().as_deref(), Some(bob));
+        let taken = board.take(bob).unwrap();
+        assert!(board.entries().shown.is_empty(), "that somebody is offline is said once");
+        board.put_back(bob, taken.clone());
+        assert_eq!(board.entries().changed.pop_front().as_deref(), Some(bob));
+        assert_eq!(board.take(bob).unwrap().state, PresenceState::Offline);
+        // They came back while it was tried: that is what is said next, and once.
+        board.put(bob.to_owned(), shown(PresenceState::Online));
+        board.put_back(bob, taken);
+        assert_eq!(board.entries().changed.len(), 1);
+        assert_eq!(board.take(bob).unwrap().state, PresenceState::Online);
     }
 }

@@ -3,16 +3,17 @@
 use std::path::Path;
 
 /// A module and what it may use of ours, besides itself.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("msn", &[]),
     ("retry", &[]),
+    ("web", &[]),
     ("bridge", &["retry"]),
     ("store", &["bridge", "retry"]),
     ("pixels", &[]),
     ("connector", &["msn", "bridge", "pixels", "retry"]),
-    ("matrix", &["bridge", "pixels", "retry"]),
+    ("matrix", &["bridge", "pixels", "retry", "web"]),
     ("irc", &["bridge", "retry"]),
-    ("links", &["bridge"]),
+    ("links", &["bridge", "web"]),
     ("service", &["msn"]),
     ("config", &["msn", "bridge", "connector", "matrix", "irc", "links", "service"]),
 ];

@@ -26,6 +26,7 @@ mod irc_pace;
 mod kills;
 mod large;
 mod layering;
+mod limits;
 mod links;
 mod management;
 mod migration;

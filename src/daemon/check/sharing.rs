@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::links::{GREETING, LinksConfig};
+use crate::web::{BodyError, read_body};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -43,9 +44,9 @@ async fn ask(url: &str) -> Result<String, String> {
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| error.to_string())?;
     let answer = answer.error_for_status().map_err(|error| error.to_string())?;
-    let length = answer.content_length().unwrap_or(0);
-    if length > GREETING.len() as u64 {
-        return Ok(String::new());
+    match read_body(answer, GREETING.len()).await {
+        Ok(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+        Err(BodyError::TooLong(_)) => Ok(String::new()),
+        Err(error) => Err(error.to_string()),
     }
-    answer.text().await.map_err(|error| error.to_string())
 }

@@ -1,0 +1,140 @@
+//! A server of HTTP/1 on one port, within [`Limits`].
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::{ServiceExt, service_fn};
+
+use super::peers::{Connection, Limits, Peers};
+
+/// How long a client may read nothing.
+const STALLED: Duration = Duration::from_secs(60);
+/// What is being answered when the server stops may go on so long.
+const GRACE: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted: others have to end first.
+const REFUSED: Duration = Duration::from_millis(200);
+/// The same trouble is logged this often.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// Why a connection was not accepted, for whoever runs the bridge.
+pub fn describe_accept(error: &io::Error) -> String {
+    let errno = rustix::io::Errno::from_io_error(error);
+    match errno {
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+            "no file descriptors are left: raise LimitNOFILE (ulimit -n)".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Serves until stopped.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
+    let peers = Peers::new(limits);
+    let connections = TaskTracker::new();
+    let mut told: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = cancel.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let Some(connection) = peers.enter(peer.ip()) else { continue };
+                let task = serve_one(stream, peer, connection, router.clone(), limits, cancel.clone());
+                connections.spawn(task);
+            }
+            Err(error) => {
+                if told.is_none_or(|at| at.elapsed() >= REMIND) {
+                    told = Some(Instant::now());
+                    tracing::error!(reason = describe_accept(&error), "a connection was not accepted");
+                }
+                tokio::time::sleep(REFUSED).await;
+            }
+        }
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// The client's own address: behind a proxy on this machine, the last that it adds.
+fn forwarded(peer: SocketAddr, headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    let last = last.to_str().ok()?.rsplit(',').next()?.trim();
+    peer.ip().to_canonical().is_loopback().then(|| last.parse().ok()).flatten()
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    peer: SocketAddr,
+    connection: Connection,
+    router: Router,
+    limits: Limits,
+    cancel: CancellationToken,
+) {
+    let known = connection.clone();
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let (router, connection) = (router.clone(), known.clone());
+        async move { Ok::<_, std::convert::Infallible>(answer(peer, &connection, router, request).await) }
+    });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(limits.idle.unwrap_or(limits.head));
+    server.keep_alive(limits.idle.is_some()).max_buf_size(64 * 1024);
+    let served = server.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(service));
+    let mut served = std::pin::pin!(served);
+    let mut head_due = std::pin::pin!(tokio::time::sleep(limits.head));
+    let mut over = std::pin::pin!(tokio::time::sleep(limits.lasting));
+    loop {
+        tokio::select! {
+            result = served.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, %error, "a connection ended");
+                }
+                return;
+            }
+            () = connection.ended() => return tracing::debug!(%peer, "a connection made room for another"),
+            () = head_due.as_mut(), if !head_due.is_elapsed() => {
+                if connection.is_waiting() {
+                    return tracing::debug!(%peer, "no request came");
+                }
+            }
+            () = over.as_mut(), if !connection.is_trusted() => return,
+            () = cancel.cancelled() => break,
+        }
+    }
+    served.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(GRACE, served).await; // it was told
+}
+
+async fn answer(
+    peer: SocketAddr,
+    connection: &Connection,
+    router: Router,
+    request: http::Request<Incoming>,
+) -> Response {
+    connection.asked();
+    if let Some(address) = forwarded(peer, request.headers())
+        && !connection.is_for(address)
+    {
+        let text = "Too much at once from your address. Try again in a moment.\n";
+        return (StatusCode::TOO_MANY_REQUESTS, [(http::header::RETRY_AFTER, "10")], text).into_response();
+    }
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(connection.clone());
+    let answered = router.oneshot(request).await;
+    answered.unwrap_or_else(|never: std::convert::Infallible| match never {})
+}
