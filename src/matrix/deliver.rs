@@ -1,6 +1,7 @@
 //! Carrying one journal entry into its room, once.
 
-use backon::{ExponentialBuilder, Retryable};
+use std::time::Duration;
+
 use ruma::api::client::message::{get_message_events, send_message_event};
 use ruma::api::client::redact::redact_event;
 use ruma::events::MessageLikeEventType;
@@ -18,7 +19,10 @@ use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::ports::{Content, Delivery, DeliveryError, Outcome};
+use crate::retry::Retry;
 
+/// Attempts to remove a password.
+const REDACTIONS: u32 = 5;
 /// Pages of history looked through for an event that may have been sent before.
 const PAGES: usize = 10;
 const PAGE: u32 = 100;
@@ -327,11 +331,18 @@ impl MatrixFrontend {
     /// Removes a password in the room where it was said. A homeserver that is busy is asked again for a moment.
     pub(super) async fn redact_event(&self, place: &str, reference: &str) -> bool {
         let (Ok(room), Ok(event)) = (RoomId::parse(place), EventId::parse(reference)) else { return false };
-        let redact = || self.redact_in(&room, &event, Some("password"));
-        let again = |error: &MatrixError| matches!(error, MatrixError::Unavailable { .. });
-        let removed =
-            redact.retry(ExponentialBuilder::new().with_jitter().with_max_times(4)).when(again).await;
-        removed.inspect_err(|error| tracing::warn!(%room, %error, "a password was not removed")).is_ok()
+        let mut retry = Retry::new(Duration::from_secs(1), Duration::from_secs(8));
+        for attempt in 1.. {
+            match self.redact_in(&room, &event, Some("password")).await {
+                Ok(()) => return true,
+                Err(MatrixError::Unavailable { .. }) if attempt < REDACTIONS => retry.pause().await,
+                Err(error) => {
+                    tracing::warn!(%room, %error, "a password was not removed");
+                    break;
+                }
+            }
+        }
+        false
     }
 
     pub(super) async fn redact_in(
