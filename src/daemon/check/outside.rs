@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
 use super::Finding;
@@ -11,6 +11,8 @@ use crate::connector::{Passport, TicketError, oim_answers, reach};
 use crate::irc::NetworkConfig;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of the longest line of IRC, with its tags.
+const MAX_LINE: u64 = 8192 + 512;
 /// An IRC server that refuses says so at once.
 const REFUSAL: Duration = Duration::from_secs(2);
 
@@ -87,7 +89,8 @@ pub(super) async fn irc(name: &str, network: &NetworkConfig) -> Finding {
         }
     };
     let mut line = String::new();
-    let mut reader = BufReader::new(stream);
+    // No line of theirs is longer.
+    let mut reader = BufReader::new(stream.take(MAX_LINE));
     let refused = !network.tls
         && tokio::time::timeout(REFUSAL, reader.read_line(&mut line)).await.is_ok_and(|read| read.is_ok())
         && line.starts_with("ERROR");
