@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::ServiceError;
+use super::offline::OfflineMessage;
 use super::world::ConnId;
 use crate::msn::command::{ListKind, ListMask, Status};
 use crate::msn::ids::{Capabilities, ContactId, Email};
@@ -110,6 +111,8 @@ pub(super) struct Account {
     pub(super) capabilities: Capabilities,
     pub(super) object: Option<UrlText>,
     pub(super) personal: Bytes,
+    /// Words that were left for it, in the order in which they came.
+    pub(super) offline: Vec<OfflineMessage>,
 }
 
 /// Passport looks at no more of a password (§1.5).
@@ -133,6 +136,7 @@ impl Account {
             capabilities: Capabilities::default(),
             object: None,
             personal: Bytes::new(),
+            offline: Vec::new(),
         }
     }
 

@@ -3,14 +3,15 @@
 use std::time::Instant;
 
 use super::notice;
-use super::world::{ConnId, Door, Stage, World};
+use super::offline::ticket_key;
+use super::world::{ConnId, Door, HeldTicket, Stage, World};
 use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, Ticket, TrId};
 use crate::msn::wire::UrlText;
 
 /// What a client hands on to the login server, unchanged and unread.
-const POLICY: &str = "lc=1033,id=507,tw=40,fs=1,ru=http%3A%2F%2Fmessenger%2Emsn%2Ecom,ct=1062764229,kpp=1,kv=5,ver=2.1.0173.1,tpf=43f8a4c8ed940c04e3740be46c4d1619";
+pub(super) const POLICY: &str = "lc=1033,id=507,tw=40,fs=1,ru=http%3A%2F%2Fmessenger%2Emsn%2Ecom,ct=1062764229,kpp=1,kv=5,ver=2.1.0173.1,tpf=43f8a4c8ed940c04e3740be46c4d1619";
 
 impl World {
     /// Commands before `USR OK`. A known command at the wrong time is 715 and the end, anything else just the end.
@@ -87,8 +88,10 @@ impl World {
     }
 
     fn admit(&mut self, now: Instant, conn: ConnId, trid: TrId, email: &Email, ticket: &Ticket) {
-        let valid = self.tickets.get(ticket.expose());
-        if !valid.is_some_and(|(owner, until)| owner == email && *until > now) {
+        let held = self.tickets.get(ticket_key(ticket.expose()));
+        let fits =
+            |held: &HeldTicket| held.text == ticket.expose() && held.owner == *email && held.until > now;
+        if !held.is_some_and(fits) {
             self.fail(conn, trid, ErrorCode::AUTHENTICATION);
             return self.close(conn);
         }

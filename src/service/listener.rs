@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
+use super::offline::{OfflineError, Retrieval, Retrieved, StoreRequest};
 use super::outgoing::{Arrival, Outbox, Outlet, Receipt, Stuck, outbox};
 use super::passport::Pages;
 use super::quota::Quota;
@@ -43,6 +44,14 @@ pub(super) enum Input {
     Command(ConnId, Result<ClientCommand, DecodeError>),
     Disconnected(ConnId),
     Ticket { sign_in: String, password: String, reply: oneshot::Sender<Option<String>> },
+    /// Words for somebody who may not be there.
+    Store { request: StoreRequest, reply: oneshot::Sender<Result<(), OfflineError>> },
+    /// What somebody asks about words that were left for them.
+    Retrieve {
+        ticket: String,
+        retrieval: Retrieval,
+        reply: oneshot::Sender<Result<Retrieved, OfflineError>>,
+    },
 }
 
 pub(super) async fn start(
@@ -151,6 +160,12 @@ fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>, input: Inpu
         }
         Input::Ticket { sign_in, password, reply } => {
             let _ = reply.send(world.issue_ticket(now(), &sign_in, &password));
+        }
+        Input::Store { request, reply } => {
+            let _ = reply.send(world.store_offline(request)); // whoever asked may have gone
+        }
+        Input::Retrieve { ticket, retrieval, reply } => {
+            let _ = reply.send(world.retrieve_offline(&ticket, retrieval)); // whoever asked may have gone
         }
     }
 }

@@ -14,6 +14,7 @@ mod http;
 mod listener;
 mod notice;
 mod notification;
+mod offline;
 mod outgoing;
 mod passport;
 mod presence;

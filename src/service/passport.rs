@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::gateway::Gateway;
 use super::http::{Request, Response};
 use super::listener::Input;
+use super::offline::page::{self, Storing};
 use super::token::{TokenRequest, TokenService};
 use crate::msn::gateway::PATH;
 use crate::msn::ids::HostPort;
@@ -35,6 +36,8 @@ impl Pages {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/rdr/pprdr.asp") => self.nexus(&request),
             ("GET" | "POST", "/login2.srf") => self.login(&request).await,
+            ("POST", path) if path.eq_ignore_ascii_case(page::STORE_PATH) => self.store(&request).await,
+            ("POST", path) if path.eq_ignore_ascii_case(page::RSI_PATH) => self.retrieve(&request).await,
             ("POST", path) if path.eq_ignore_ascii_case(PATH) => self.gateway.answer(peer, &request).await,
             _ => Response::new(404, "Not Found"),
         }
@@ -90,12 +93,34 @@ impl Pages {
         }
     }
 
+    async fn store(&self, request: &Request) -> Response {
+        let Some(storing) = Storing::parse(request, SystemTime::now().into()) else {
+            return page::misunderstood();
+        };
+        match self.ask(|reply| Input::Store { request: storing.request, reply }).await {
+            Ok(result) => storing.receipt.answer(&result),
+            Err(Stopped) => unavailable(),
+        }
+    }
+
+    async fn retrieve(&self, request: &Request) -> Response {
+        let Some((ticket, retrieval)) = page::parse_retrieval(request) else { return page::misunderstood() };
+        match self.ask(|reply| Input::Retrieve { ticket, retrieval, reply }).await {
+            Ok(result) => page::answer_retrieval(&result),
+            Err(Stopped) => unavailable(),
+        }
+    }
+
     /// A ticket, if the password is right.
     async fn ticket(&self, sign_in: String, password: String) -> Result<Option<String>, Stopped> {
-        let (reply, ticket) = oneshot::channel();
-        let asked = self.inputs.send(Input::Ticket { sign_in, password, reply }).await;
-        asked.map_err(|_| Stopped)?;
-        ticket.await.map_err(|_| Stopped)
+        self.ask(|reply| Input::Ticket { sign_in, password, reply }).await
+    }
+
+    /// Asks the owner of the service.
+    async fn ask<T>(&self, input: impl FnOnce(oneshot::Sender<T>) -> Input) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(input(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
     }
 }
 

@@ -20,6 +20,7 @@ impl World {
                 self.send(conn, ServerCommand::Chg { trid, status, capabilities, object });
                 if first {
                     self.initial_presence(conn, trid, email);
+                    self.tell_offline(conn, email);
                 }
                 self.tell_contacts(email);
                 if appears && self.account(email).is_some_and(|account| !account.personal.is_empty()) {

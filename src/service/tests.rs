@@ -1,6 +1,7 @@
 //! The rules, command by command, on a clock that only moves when told.
 
 mod clients;
+mod offline;
 mod roster;
 
 use std::time::{Duration, Instant};

@@ -99,6 +99,16 @@ pub(super) struct Pass {
     pub(super) until: Instant,
 }
 
+/// A ticket, and whose it is.
+#[derive(Debug)]
+pub(super) struct HeldTicket {
+    pub(super) text: String,
+    pub(super) owner: Email,
+    pub(super) until: Instant,
+    /// What whoever leaves words with it is to answer.
+    pub(super) challenge: Option<String>,
+}
+
 pub(super) struct World {
     pub(super) rules: Rules,
     pub(super) notification: HostPort,
@@ -109,7 +119,8 @@ pub(super) struct World {
     pub(super) connections: HashMap<ConnId, Connection>,
     pub(super) boards: BTreeMap<BoardId, Board>,
     pub(super) passes: HashMap<String, Pass>,
-    pub(super) tickets: HashMap<String, (Email, Instant)>,
+    /// By the part of them that counts.
+    pub(super) tickets: HashMap<String, HeldTicket>,
     pub(super) effects: Vec<Effect>,
     pub(super) next: u64,
     random: StdRng,
@@ -270,7 +281,7 @@ impl World {
             self.connections.iter().filter(|(_, c)| overdue(c)).map(|(id, _)| *id).collect();
         late.into_iter().for_each(|conn| self.close(conn));
         self.passes.retain(|_, pass| pass.until > now);
-        self.tickets.retain(|_, (_, until)| *until > now);
+        self.tickets.retain(|_, ticket| ticket.until > now);
         self.drop_idle_calls(now);
     }
 
@@ -290,8 +301,10 @@ impl World {
         let email = Email::parse(sign_in).ok()?;
         let account = self.account(&email).filter(|account| account.password_matches(password))?;
         let email = account.email.clone();
-        let ticket = format!("t={}&p={}", self.random_hex(32), self.random_hex(16));
-        self.tickets.insert(ticket.clone(), (email, now + TICKET_LIFE));
-        Some(ticket)
+        let key = self.random_hex(32);
+        let text = format!("t={key}&p={}", self.random_hex(16));
+        let held = HeldTicket { text: text.clone(), owner: email, until: now + TICKET_LIFE, challenge: None };
+        self.tickets.insert(key, held);
+        Some(text)
     }
 }
