@@ -1,6 +1,8 @@
 //! Drives a gateway session over HTTP, and gives a stream that the pump reads and writes like any socket.
 
-use reqwest::{Client, Url};
+use std::time::Duration;
+
+use reqwest::{Client, Response, Url};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::Instant;
 
@@ -9,8 +11,10 @@ use crate::msn::ids::HostPort;
 
 /// Bytes between the pump and the session in each direction; full, either waits.
 const PIPE: usize = 64 * 1024;
-/// The longest answer that is read.
-const MAX_ANSWER: usize = 1024 * 1024;
+/// How long the gateway may be silent before an answer begins, and within one.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long one answer may take in all: as long as it keeps coming, it may be of any length.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a session ended.
 type Ended = Box<dyn std::error::Error + Send + Sync>;
@@ -42,9 +46,13 @@ async fn drive(
     let mut is_open = true;
     while !session.is_closed() && (is_open || !session.is_idle()) {
         if let Some(request) = session.poll_request(now()) {
-            let (header, body) = ask(&client, &gateway, request).await?;
-            session.handle_answer(now(), &header)?;
-            pipe.write_all(&body).await?;
+            let mut answer = ask(&client, &gateway, request).await?;
+            let header = answer.headers().get(HEADER).and_then(|value| value.to_str().ok());
+            session.handle_answer(now(), header.unwrap_or_default())?;
+            // Handed on as it comes: the pump takes out one unit after another, and nobody holds the whole.
+            while let Some(piece) = timely(answer.chunk()).await?? {
+                pipe.write_all(&piece).await?;
+            }
             continue;
         }
         let poll_at = session.poll_timeout().map(Instant::from_std);
@@ -75,7 +83,7 @@ async fn until(at: Option<Instant>) {
 }
 
 /// Makes one request. The host that an answer named may not be ours to reach: then the configured one is asked.
-async fn ask(client: &Client, gateway: &Url, request: GatewayRequest) -> Result<(String, Vec<u8>), Ended> {
+async fn ask(client: &Client, gateway: &Url, request: GatewayRequest) -> Result<Response, Ended> {
     let named = request.gateway.as_deref().and_then(|host| named(gateway, host));
     let other = named.filter(|url| url.host() != gateway.host() || url.port() != gateway.port());
     if let Some(url) = other {
@@ -103,31 +111,126 @@ fn named(gateway: &Url, host: &str) -> Option<Url> {
     Some(url)
 }
 
-async fn post(client: &Client, mut url: Url, request: &GatewayRequest) -> Result<(String, Vec<u8>), Ended> {
+/// The head of an answer; its body is still to be read.
+async fn post(client: &Client, mut url: Url, request: &GatewayRequest) -> Result<Response, Ended> {
     url.set_query(Some(&request.query));
     let sent = client
         .post(url)
+        .timeout(LONGEST)
         .header("Accept", "*/*")
         .header("Pragma", "no-cache")
         .header("Content-Type", CONTENT_TYPE)
         .body(request.body.clone())
-        .send()
-        .await?;
-    let mut answer = sent.error_for_status()?;
-    let header = answer.headers().get(HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (header, mut body) = (header.to_owned(), Vec::new());
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err("the gateway's answer is too long".into());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok((header, body))
+        .send();
+    Ok(timely(sent).await??.error_for_status()?)
+}
+
+async fn timely<T>(future: impl Future<Output = T>) -> Result<T, Ended> {
+    tokio::time::timeout(SILENCE, future).await.map_err(|_| "the gateway does not answer".into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+
+    /// A gateway that says what it is told: one answer after another, each written in pieces, to one session.
+    async fn scripted(answers: Vec<Vec<Vec<u8>>>, cut: bool) -> Url {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/gateway/gateway.dll", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (reader, mut writer) = stream.into_split();
+            let mut requests = BufReader::new(reader).lines();
+            for pieces in answers {
+                while !requests.next_line().await.unwrap().unwrap_or_default().is_empty() {}
+                let length = pieces.iter().map(Vec::len).sum::<usize>() + usize::from(cut);
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nX-MSN-Messenger: SessionID=1.2; GW-IP=\r\nContent-Length: {length}\r\n\r\n"
+                );
+                writer.write_all(head.as_bytes()).await.unwrap();
+                for piece in pieces {
+                    if writer.write_all(&piece).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        url.parse().unwrap()
+    }
+
+    fn client() -> Client {
+        Client::builder().no_proxy().build().unwrap()
+    }
+
+    fn server() -> HostPort {
+        HostPort { host: "127.0.0.1".into(), port: 1863 }
+    }
+
+    /// Units of one answer, as a server writes texts.
+    fn texts(count: usize) -> Vec<u8> {
+        let payload = "x".repeat(1500);
+        let text = |n: usize| format!("MSG a@b.c A {}\r\n{payload}{n:06}", payload.len() + 6).into_bytes();
+        (0..count).flat_map(text).collect()
+    }
+
+    #[tokio::test]
+    async fn fault_06_an_answer_of_any_length_is_handed_on_as_it_comes() {
+        use crate::msn::wire::{Direction, Framer, Limits};
+        // 900 texts and more than the megabyte that was once the most, in pieces of any size.
+        for size in [64 * 1024, 1000, 3 * 1024 * 1024] {
+            let body = texts(2000);
+            let pieces = body.chunks(size).map(<[u8]>::to_vec).collect();
+            let gateway = scripted(vec![pieces], false).await;
+            let mut stream = open(client(), gateway, Destination::Notification, &server());
+            let (mut framer, mut read) = (Framer::new(Direction::FromServer, Limits::default()), 0);
+            stream.write_all(b"VER 1 MSNP11\r\n").await.unwrap();
+            while read < 2000 {
+                let mut buffer = vec![0; 4096];
+                let count = stream.read(&mut buffer).await.unwrap();
+                assert!(count > 0, "the session ended after {read} texts");
+                framer.push(&buffer[..count]);
+                while let Some(frame) = framer.next_frame().unwrap() {
+                    let payload = frame.payload.unwrap();
+                    assert!(payload.ends_with(format!("{read:06}").as_bytes()));
+                    read += 1;
+                }
+                assert!(framer.buffered() < 8192, "one unit is held, not the answer");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn fault_06_what_came_of_an_answer_that_breaks_off_is_read() {
+        let body = texts(1000);
+        let gateway = scripted(vec![vec![body.clone()]], true).await;
+        let mut stream = open(client(), gateway, Destination::Switchboard, &server());
+        stream.write_all(b"ANS 1 a b c\r\n").await.unwrap();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read.len(), body.len());
+    }
+
+    #[tokio::test]
+    async fn fault_06_a_reader_that_is_slow_holds_the_answer_and_loses_nothing_of_it() {
+        let body = texts(3000);
+        let gateway = scripted(vec![vec![body.clone()]], true).await;
+        let mut stream = open(client(), gateway, Destination::Switchboard, &server());
+        stream.write_all(b"ANS 1 a b c\r\n").await.unwrap();
+        let mut read = Vec::new();
+        loop {
+            let mut buffer = [0; 1000];
+            let count = stream.read(&mut buffer).await.unwrap();
+            if count == 0 {
+                break;
+            }
+            read.extend_from_slice(&buffer[..count]);
+            if read.len() % 100_000 < 1000 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(read == body, "{} of {}", read.len(), body.len());
+    }
 
     #[test]
     fn the_next_request_goes_to_the_host_that_was_named() {
