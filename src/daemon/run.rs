@@ -211,6 +211,7 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
     println!("switchboard {}", addresses.switchboard);
     println!("nexus {}", addresses.nexus());
     println!("gateway {}", addresses.gateway());
+    println!("offline messages {} {}", addresses.offline_retrieval(), addresses.offline_store());
     if let Some(https) = addresses.https {
         println!("nexus over TLS https://{https}/rdr/pprdr.asp");
     }

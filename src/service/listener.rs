@@ -40,12 +40,24 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// What the owner of the world is told.
 pub(super) enum Input {
-    Connected { door: Door, peer: Option<SocketAddr>, outbox: Outbox, id: oneshot::Sender<ConnId> },
+    Connected {
+        door: Door,
+        peer: Option<SocketAddr>,
+        outbox: Outbox,
+        id: oneshot::Sender<ConnId>,
+    },
     Command(ConnId, Result<ClientCommand, DecodeError>),
     Disconnected(ConnId),
-    Ticket { sign_in: String, password: String, reply: oneshot::Sender<Option<String>> },
+    Ticket {
+        sign_in: String,
+        password: String,
+        reply: oneshot::Sender<Option<String>>,
+    },
     /// Words for somebody who may not be there.
-    Store { request: StoreRequest, reply: oneshot::Sender<Result<(), OfflineError>> },
+    Store {
+        request: StoreRequest,
+        reply: oneshot::Sender<Result<(), OfflineError>>,
+    },
     /// What somebody asks about words that were left for them.
     Retrieve {
         ticket: String,

@@ -100,6 +100,16 @@ impl Addresses {
         format!("http://{}/rdr/pprdr.asp", self.http)
     }
 
+    /// Where words left for somebody are fetched.
+    pub fn offline_retrieval(&self) -> String {
+        format!("http://{}{}", self.http, offline::page::RSI_PATH)
+    }
+
+    /// Where words are left for somebody.
+    pub fn offline_store(&self) -> String {
+        format!("http://{}{}", self.http, offline::page::STORE_PATH)
+    }
+
     /// The gateway as a client's configuration names it.
     pub fn gateway(&self) -> String {
         format!("http://{}{}", self.http, crate::msn::gateway::PATH)

@@ -191,3 +191,91 @@ async fn fault_38_an_account_with_a_long_list_signs_in_and_sees_everybody() {
     alice.wire.send("XFR", "SB").await;
     alice.wire.line("XFR").await;
 }
+
+/// What an MSNP11 client posts to leave words, as recorded: namespaces, the order of elements, the ticket's two fields.
+fn store(ticket: &str, lock_key: &str, body: &str) -> String {
+    let ticket = ticket.replace('&', "&amp;");
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Header><From memberName=\"alice@example.com\" friendlyName=\"=?utf-8?B?QWxpY2U=?=\" xml:lang=\"en-US\" proxy=\"MSNMSGR\" xmlns=\"http://messenger.msn.com/ws/2004/09/oim/\" msnpVer=\"MSNP11\" buildVer=\"7.0.0777\"/><To memberName=\"bob@example.com\" xmlns=\"http://messenger.msn.com/ws/2004/09/oim/\"/><Ticket passport=\"{ticket}\" appid=\"PROD0112J1LW7%NB\" lockkey=\"{lock_key}\" xmlns=\"http://messenger.msn.com/ws/2004/09/oim/\"/><Sequence xmlns=\"http://schemas.xmlsoap.org/ws/2003/03/rm\"><Identifier xmlns=\"http://schemas.xmlsoap.org/ws/2002/07/utility\">http://messenger.msn.com</Identifier><MessageNumber>7</MessageNumber></Sequence></soap:Header><soap:Body><MessageType xmlns=\"http://messenger.msn.com/ws/2004/09/oim/\">text</MessageType><Content xmlns=\"http://messenger.msn.com/ws/2004/09/oim/\">MIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: base64\r\nX-OIM-Message-Type: OfflineMessage\r\nX-OIM-Run-Id: {{3A3BE82C-684D-4F4F-8005-CBE8D4F82BAD}}\r\nX-OIM-Sequence-Num: 7\r\n\r\n{body}</Content></soap:Body></soap:Envelope>"
+    )
+}
+
+fn retrieve(ticket: &str, body: &str) -> String {
+    let token = ticket.trim_start_matches("t=").split('&').next().unwrap();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Header><PassportCookie xmlns=\"http://www.hotmail.msn.com/ws/2004/09/oim/rsi\"><t>{token}</t><p></p></PassportCookie></soap:Header><soap:Body>{body}</soap:Body></soap:Envelope>"
+    )
+}
+
+async fn post(service: &MsnService, path: &str, action: &str, body: String) -> (u16, String) {
+    let request = client().post(page(service, path)).header("SOAPAction", format!("\"{action}\"")).body(body);
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn sign_in_ticket(service: &MsnService, email: &str, password: &str) -> String {
+    let (_, answer) = post(service, "/RST.srf", "", request(email, password)).await;
+    let token = answer.split(r#"Id="Compact1">"#).nth(1).unwrap().split('<').next().unwrap().to_owned();
+    token.replace("&amp;", "&")
+}
+
+#[tokio::test]
+async fn fault_09_words_are_left_told_of_fetched_and_deleted_over_http() {
+    const STORE: &str = "http://messenger.msn.com/ws/2004/09/oim/Store";
+    const RSI: &str = "http://www.hotmail.msn.com/ws/2004/09/oim/rsi";
+    const WORDS: &str = "QXJlIHlvdSB0aGVyZT8g4pyTIG9mZmxpbmU=";
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let alice = sign_in_ticket(&service, "alice@example.com", "alice-pw").await;
+    let path = "/OimWS/oim.asmx";
+    let (code, refused) = post(&service, path, STORE, store(&alice, "", WORDS)).await;
+    assert_eq!(code, 500);
+    let challenge = refused.split("LockKeyChallenge").nth(1).unwrap().split('>').nth(1).unwrap();
+    let challenge = challenge.split('<').next().unwrap();
+    let dialect = msnbridge::msn::dialect::Dialect::Msnp12;
+    let product = msnbridge::msn::challenge::Product::published("PROD0112J1LW7%NB", dialect).unwrap();
+    let key = product.answer(challenge, dialect);
+    let (code, stored) = post(&service, path, STORE, store(&alice, &key, WORDS)).await;
+    assert_eq!(code, 200, "{stored}");
+    assert!(stored.contains(r#"<AcknowledgmentRange Upper="7" Lower="7" />"#), "{stored}");
+    assert!(
+        stored.contains(r#"<StoreResponse xmlns="http://messenger.msn.com/ws/2004/09/oim/">"#),
+        "{stored}"
+    );
+    let (code, refused) = post(&service, path, STORE, store("t=0000&p=", &key, WORDS)).await;
+    assert!(code == 500 && refused.contains("q0:AuthenticationFailed") && !refused.contains("LockKey"));
+    let (code, refused) = post(&service, path, STORE, store(&alice, &key, "")).await;
+    assert!(code == 500 && refused.contains("q0:InvalidContent"), "{refused}");
+
+    let mut bob = Peer::sign_in(&service, "bob@example.com", "bob-pw").await;
+    let told = bob.wire.message("text/x-msmsgsinitialmdatanotification").await.payload;
+    let id = told.split("<E>alice@example.com</E><I>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let ticket = sign_in_ticket(&service, "bob@example.com", "bob-pw").await;
+    let ask = async |action: &str, body: String| {
+        post(&service, "/rsi/rsi.asmx", &format!("{RSI}/{action}"), retrieve(&ticket, &body)).await
+    };
+    let (code, data) = ask("GetMetadata", format!("<GetMetadata xmlns=\"{RSI}\" />")).await;
+    assert!(code == 200 && data.contains(&format!("&lt;I&gt;{id}&lt;/I&gt;")), "{data}");
+    let get = format!(
+        "<GetMessage xmlns=\"{RSI}\"><messageId>{id}</messageId><alsoMarkAsRead>false</alsoMarkAsRead></GetMessage>"
+    );
+    let (code, mail) = ask("GetMessage", get.clone()).await;
+    assert!(
+        code == 200 && mail.contains("From: =?utf-8?B?QWxpY2U=?= &lt;alice@example.com&gt;\r\n"),
+        "{mail}"
+    );
+    assert!(mail.contains(&format!("\r\n\r\n{WORDS}</GetMessageResult>")), "{mail}");
+    let delete = format!(
+        "<DeleteMessages xmlns=\"{RSI}\"><messageIds><messageId>{id}</messageId></messageIds></DeleteMessages>"
+    );
+    let (code, deleted) = ask("DeleteMessages", delete).await;
+    assert!(code == 200 && deleted.contains("<DeleteMessagesResponse"), "{deleted}");
+    assert!(bob.wire.message("Message-Delta: 1").await.payload.contains("x-msmsgsactivemailnotification"));
+    assert_eq!(ask("GetMessage", get).await.0, 500);
+    assert_eq!(ask("Nonsense", "<Nonsense/>".into()).await.0, 500);
+
+    // While he is signed in he is told at once.
+    let (code, _) = post(&service, path, STORE, store(&alice, &key, WORDS)).await;
+    assert_eq!(code, 200);
+    bob.wire.message("text/x-msmsgsoimnotification").await;
+}
