@@ -23,6 +23,7 @@ mod presence;
 mod prompt;
 pub mod record;
 mod router;
+pub mod sentence;
 #[cfg(test)]
 mod tests;
 

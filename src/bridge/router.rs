@@ -11,7 +11,7 @@ mod reader;
 mod roster;
 mod signals;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -40,6 +40,7 @@ use super::ports::{
 use super::presence::Presences;
 use super::prompt::Prompts;
 use super::record::PortalRecord;
+use super::sentence::sentence;
 use commands::Finished;
 use logins::Standing;
 use reader::Reader;
@@ -197,6 +198,8 @@ struct Router {
     failures: mpsc::Receiver<Undeliverable>,
     logins: HashMap<LoginId, Login>,
     standings: HashMap<LoginId, Standing>,
+    /// Logins that the configuration names.
+    configured: HashSet<LoginId>,
     portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
     prompts: Prompts,
     signals: Vec<SignalSender>,
@@ -234,6 +237,7 @@ impl Router {
             failures,
             logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
             standings: HashMap::new(),
+            configured: HashSet::new(),
             portals: HashMap::new(),
             prompts: Prompts::load(&*setup.storage)?,
             signals,
@@ -434,8 +438,10 @@ impl Router {
             return Ok(());
         };
         let text = format!(
-            "A message in the conversation with {} could not be shown on {}: {}. It was set aside; later messages are not affected.",
-            failure.portal.conversation, failure.leg, failure.reason
+            "A message in the conversation with {} could not be shown on {}: {} It was set aside; later messages are not affected.",
+            failure.portal.conversation,
+            failure.leg,
+            sentence(&failure.reason)
         );
         self.tell(&owner, text).await
     }

@@ -56,7 +56,8 @@ pub enum TicketError {
 
 impl TicketError {
     fn needs_owner(&self) -> bool {
-        matches!(self, Self::Rejected { .. } | Self::Insecure { .. })
+        // A page that is not safe is the server's configuration or ours, and can be mended without a word of the owner's.
+        matches!(self, Self::Rejected { .. })
     }
 }
 

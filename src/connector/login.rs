@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::call::{CallHandle, News};
 use super::carried::Aside;
 use super::face::{self, Face};
+use super::gap::GapNotices;
 use super::names::Names;
 use super::offer::Offers;
 use super::offline::Offline;
@@ -118,6 +119,8 @@ pub(super) struct LoginTask {
     pub(super) offline: Offline,
     /// Conversations whose people are waited for.
     pub(super) watched: HashSet<ConversationId>,
+    /// What was said of lists that are not whole.
+    pub(super) gaps: GapNotices,
     /// Why there is no session now.
     why_down: String,
 }
@@ -162,6 +165,7 @@ impl LoginTask {
             examiners: Vec::new(),
             offline: Offline::default(),
             watched: HashSet::new(),
+            gaps: GapNotices::default(),
             why_down,
         }
     }

@@ -16,6 +16,7 @@ mod direct;
 mod emoticon;
 mod error;
 mod face;
+mod gap;
 mod gateway;
 mod give;
 mod group;
@@ -66,6 +67,7 @@ use crate::bridge::media::{File, Media};
 use crate::bridge::ports::{
     Audience, ContactLine, Content, Delivered, Delivery, DeliveryError, Network, Request, Storage,
 };
+use crate::bridge::sentence::sentence;
 use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;
 use crate::msn::session::InviteFailure;
@@ -231,7 +233,8 @@ impl MsnConnector {
             return;
         }
         let text = format!(
-            "Your Matrix avatar is not shown on MSN: {reason}. It is tried again at the next sign-in, or with another picture."
+            "Your Matrix avatar is not shown on MSN: {} It is tried again at the next sign-in, or with another picture.",
+            sentence(reason)
         );
         let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
         let _ = self.shared.bridge.remote(event).await; // the core may be stopping

@@ -13,6 +13,7 @@ use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, oim, request};
 use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
+use crate::bridge::sentence::sentence;
 use crate::msn::command::{ListKind, Status};
 use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
@@ -259,6 +260,12 @@ impl LoginTask {
                     self.call_anew(pump, under_way, &conversation);
                 }
             }
+            Event::RosterIncomplete(gap) => {
+                tracing::warn!(?gap, "the contact list is not what was announced");
+                if let Some(text) = self.gaps.words(&gap) {
+                    self.tell(RemoteKind::Notice { text }).await;
+                }
+            }
             Event::GroupsChanged => {
                 self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
             }
@@ -345,7 +352,9 @@ impl LoginTask {
                     without_codes(&name)
                 )
             }
-            Event::RequestRefused { what, code } => format!("MSN refused to {what}: {code}."),
+            Event::RequestRefused { what, code } => {
+                format!("MSN refused to {what}: {}", sentence(&code.to_string()))
+            }
             _ => return,
         };
         self.tell(RemoteKind::Notice { text }).await;

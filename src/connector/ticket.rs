@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -12,6 +12,10 @@ use crate::msn::ids::{Email, Ticket};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: usize = 5;
+/// Characters of a server's own words that an owner is shown.
+const MAX_REASON: usize = 300;
+/// How long getting a ticket may take in all.
+const TICKET_TIME: Duration = Duration::from_secs(60);
 /// Passport looks at no more of a password.
 const PASSWORD_CHARS: usize = 16;
 
@@ -49,12 +53,21 @@ impl Passport {
     }
 
     /// Signs in at the login page that the nexus names. `policy` is the text of `USR S`, handed on unchanged.
+    ///
+    /// # Errors
+    /// A refusal, pages that cannot be reached within [`TICKET_TIME`], and pages that are not what they should be.
     pub async fn ticket(
         &self,
         email: &Email,
         password: &SecretString,
         policy: &str,
     ) -> Result<Ticket, TicketError> {
+        let asked = self.ask(email, password, policy);
+        let late = |_| TicketError::Unreachable("no answer in time".into());
+        tokio::time::timeout(TICKET_TIME, asked).await.map_err(late)?
+    }
+
+    async fn ask(&self, email: &Email, password: &SecretString, policy: &str) -> Result<Ticket, TicketError> {
         let mut page = self.login_page().await?;
         let authorization = authorization(email, password, policy)?;
         for _ in 0..=MAX_REDIRECTS {
@@ -63,7 +76,13 @@ impl Passport {
             let response = request.header(CACHE_CONTROL, "no-cache").send().await;
             let response = response.map_err(|error| TicketError::Unreachable(describe(&error)))?;
             match response.status() {
-                StatusCode::OK => return ticket_of(response.headers()),
+                // There are servers that answer 200 and say only in the header how it went.
+                StatusCode::OK => match ticket_of(response.headers()) {
+                    Err(TicketError::Unexpected(_)) if response.headers().contains_key(LOCATION) => {
+                        page = redirect(&url, response.headers())?;
+                    }
+                    answered => return answered,
+                },
                 StatusCode::UNAUTHORIZED => {
                     return Err(TicketError::Rejected { reason: refusal(response.headers()) });
                 }
@@ -121,18 +140,49 @@ fn authorization(email: &Email, password: &SecretString, policy: &str) -> Result
     Ok(value)
 }
 
-/// The text between the quotes of `from-PP`, untouched.
+/// How a sign-in went, in the words of one header: `success`, `failed`, `redir`.
+fn status_in(value: &str) -> Option<String> {
+    let list = value.trim().strip_prefix("Passport1.4").unwrap_or(value);
+    let mut fields = list.split(',').filter_map(|field| field.trim().split_once('='));
+    let found = fields.find(|(name, _)| name.trim().eq_ignore_ascii_case("da-status"));
+    found.map(|(_, status)| status.trim().to_ascii_lowercase())
+}
+
+/// Whether any header says that the sign-in was refused.
+fn is_refused(headers: &HeaderMap) -> bool {
+    let values =
+        ["Authentication-Info", "WWW-Authenticate"].into_iter().flat_map(|name| headers.get_all(name));
+    let mut statuses = values.filter_map(|value| status_in(value.to_str().ok()?));
+    statuses.any(|status| status.starts_with("failed"))
+}
+
+/// The text between the quotes of `from-PP`, untouched. It goes into a command as one word.
 fn ticket_of(headers: &HeaderMap) -> Result<Ticket, TicketError> {
+    if is_refused(headers) {
+        return Err(TicketError::Rejected { reason: refusal(headers) });
+    }
     let info = headers.get("Authentication-Info").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let ticket =
         info.split_once("from-PP='").and_then(|(_, rest)| rest.split_once('\'')).map(|(ticket, _)| ticket);
+    let is_word = |ticket: &&str| ticket.bytes().all(|b| b.is_ascii_graphic());
+    let first = |ticket: &str| {
+        let bare = ticket.strip_prefix("t=").unwrap_or(ticket);
+        bare.split('&').next().is_some_and(|token| !token.is_empty())
+    };
+    let ticket = ticket.filter(is_word).filter(|ticket| first(ticket));
     ticket.map(Ticket::new).ok_or_else(|| TicketError::Unexpected("without a ticket".into()))
 }
 
 fn refusal(headers: &HeaderMap) -> Option<String> {
-    let challenge = headers.get(WWW_AUTHENTICATE)?.to_str().ok()?;
-    let text = challenge.split(',').find_map(|field| field.trim().strip_prefix("cbtxt="))?;
-    Some(percent_decode_str(text).decode_utf8_lossy().into_owned())
+    let values =
+        ["WWW-Authenticate", "Authentication-Info"].into_iter().flat_map(|name| headers.get_all(name));
+    let mut texts = values.filter_map(|value| {
+        value.to_str().ok()?.split(',').find_map(|field| field.trim().strip_prefix("cbtxt="))
+    });
+    let decoded = percent_decode_str(texts.next()?).decode_utf8_lossy().into_owned();
+    let line = decoded.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
+    (!text.is_empty()).then_some(text)
 }
 
 fn redirect(from: &Url, headers: &HeaderMap) -> Result<String, TicketError> {
@@ -185,6 +235,67 @@ mod tests {
         assert!(ticket_of(&headers).is_err());
     }
 
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                reqwest::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn fault_23_a_refusal_that_comes_with_200_is_a_refusal_and_no_ticket_is_empty() {
+        const INFO: &str = "Authentication-Info";
+        for (given, reason) in [
+            (vec![(INFO, "Passport1.4 da-status=failed,from-PP=''")], None),
+            (
+                vec![(INFO, "Passport1.4 da-status=failed,tname=,from-PP='',cbtxt=Wrong%20password.")],
+                Some("Wrong password."),
+            ),
+            (vec![(INFO, "Passport1.4 da-status=Failed-NoAuth,from-PP='t=1&p=2'")], None),
+            (
+                vec![("WWW-Authenticate", "Passport1.4 da-status=failed,cbtxt=No%0D%0A%20entry")],
+                Some("No entry"),
+            ),
+            (vec![("authentication-info", "Passport1.4  DA-Status=FAILED , cbtxt= ")], None),
+            (
+                vec![
+                    (INFO, "Passport1.4 da-status=success,from-PP='t=1&p='"),
+                    ("WWW-Authenticate", "Passport1.4 da-status=failed,cbtxt="),
+                ],
+                None,
+            ),
+        ] {
+            match ticket_of(&headers(&given)) {
+                Err(TicketError::Rejected { reason: found }) => {
+                    assert_eq!(found.as_deref(), reason, "{given:?}")
+                }
+                other => panic!("{given:?} is {other:?}"),
+            }
+        }
+        for given in [
+            "Passport1.4 da-status=success,from-PP=''",
+            "Passport1.4 da-status=success,from-PP='t=&p='",
+            "Passport1.4 da-status=success,from-PP='t='",
+            "Passport1.4 da-status=success,from-PP='t=a b&p='",
+            "Passport1.4 da-status=success,tname=MSPAuth",
+            "Passport1.4 da-status=redir",
+            "",
+        ] {
+            let found = ticket_of(&headers(&[(INFO, given)]));
+            assert!(matches!(found, Err(TicketError::Unexpected(_))), "{given} is {found:?}");
+        }
+        // What other servers give: both halves, one half, and a bare token.
+        for ticket in ["t=1&p=2", "t=1&p=", "t=1", "TOKEN"] {
+            let given = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
+            let mut map = HeaderMap::new();
+            map.insert("Authentication-Info", HeaderValue::from_str(&given).unwrap());
+            assert_eq!(ticket_of(&map).unwrap().expose(), ticket);
+        }
+    }
+
     #[test]
     fn conf_029_awkward_passwords_are_encoded_and_the_policy_is_not() {
         let email = Email::parse("a.b@c.d").unwrap();
@@ -202,9 +313,9 @@ mod tests {
     fn conf_026_the_reason_of_a_refusal_is_decoded() {
         let mut headers = HeaderMap::new();
         let text = "Passport1.4 da-status=failed,srealm=Passport.NET,ts=-3,prompt,cburl=http://x,cbtxt=Wrong%20password";
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(text));
+        headers.insert("WWW-Authenticate", HeaderValue::from_static(text));
         assert_eq!(refusal(&headers).as_deref(), Some("Wrong password"));
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Passport1.4 da-status=failed"));
+        headers.insert("WWW-Authenticate", HeaderValue::from_static("Passport1.4 da-status=failed"));
         assert_eq!(refusal(&headers), None);
     }
 }

@@ -21,6 +21,7 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Picture, RemoteKind};
 use crate::bridge::media::{File, Incoming};
 use crate::bridge::ports::StorageError;
+use crate::bridge::sentence::sentence;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
@@ -286,9 +287,10 @@ impl Call {
             TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
         };
         let text = format!(
-            "sent the file «{}» ({}), which did not arrive: {why}. Ask them to send it again.",
+            "sent the file «{}» ({}), which did not arrive: {} Ask them to send it again.",
             arriving.name,
-            bytes(arriving.size)
+            bytes(arriving.size),
+            sentence(why)
         );
         self.show(email, &text).await;
     }

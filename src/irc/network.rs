@@ -19,6 +19,7 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::ports::{Content, Cost, Delivery, DeliveryError};
+use crate::bridge::sentence::sentence;
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
 const HEARD: usize = 256;
@@ -279,8 +280,10 @@ impl Network {
             return;
         }
         let text = format!(
-            "The IRC network refuses a connection for {}: {reason}. They speak in {} through the bot.",
-            person.name, relay.channel
+            "The IRC network refuses a connection for {}: {} They speak in {} through the bot.",
+            person.name,
+            sentence(reason),
+            relay.channel
         );
         let event = RemoteEvent { login: relay.portal.receiver.clone(), kind: RemoteKind::Notice { text } };
         let _ = self.bridge.remote(event).await; // the core may be stopping

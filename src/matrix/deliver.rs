@@ -19,6 +19,7 @@ use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::ports::{Content, Delivery, DeliveryError, Outcome};
+use crate::bridge::sentence::sentence;
 use crate::retry::Retry;
 
 /// Attempts to remove a password.
@@ -296,8 +297,9 @@ impl MatrixFrontend {
     pub(super) async fn report_outcome(&self, portal: &PortalKey, reference: &str, outcome: Outcome) {
         let Ok(Some(room)) = self.room_of(portal) else { return };
         if let Outcome::Pending { reason } = &outcome {
+            let reason = sentence(reason);
             let text =
-                format!("Not delivered yet: {reason}. It is kept and will be sent as soon as that is over.");
+                format!("Not delivered yet: {reason} It is kept and will be sent as soon as that is over.");
             self.notice(&room, &text, Some(reference)).await;
         }
         if self.config.status_events {

@@ -41,6 +41,7 @@ mod recorded_peers;
 mod refusals;
 mod secrets;
 mod servers;
+mod sign_in;
 mod slow_readers;
 mod spaces;
 mod transcripts;

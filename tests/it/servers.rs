@@ -94,7 +94,7 @@ async fn conf_034_signed_in_elsewhere_is_final_and_a_restart_does_not_change_tha
 }
 
 /// A sign-in page that answers each path by this; gives its address.
-async fn pages(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> String {
+pub(crate) async fn pages(answer: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move {
@@ -207,6 +207,54 @@ async fn conf_026_a_refusal_is_final_and_says_why() {
     let refused = ticket(&passport(&address)).await.unwrap_err();
     assert!(refused.to_string().ends_with(": Wrong word"), "{refused}");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+/// Some revival servers answer 200 whatever was said, and put the refusal into the header.
+#[tokio::test]
+async fn fault_23_a_refusal_with_200_is_final_and_nothing_is_signed_in_with() {
+    for header in [
+        "Authentication-Info: Passport1.4 da-status=failed,from-PP='',cbtxt=Wrong%20word.",
+        "Authentication-Info: Passport1.4 da-status=failed,cbtxt=Wrong%20word.",
+        "WWW-Authenticate: Passport1.4 da-status=failed,srealm=Passport.NET,ts=-3,cbtxt=Wrong%20word.",
+    ] {
+        let address = pages(move |path, request| match path {
+            "/rdr/pprdr.asp" => {
+                format!("HTTP/1.1 200 OK\r\nPassportURLs: DALogin=http://{}/login\r\n", address_of(request))
+            }
+            _ => format!("HTTP/1.1 200 OK\r\n{header}\r\n"),
+        })
+        .await;
+        let refused = ticket(&passport(&address)).await.unwrap_err();
+        assert!(matches!(refused, TicketError::Rejected { .. }), "{header}: {refused}");
+        assert!(refused.to_string().ends_with(": Wrong word."), "{refused}");
+    }
+}
+
+/// A nexus that names a page without encryption on another machine, and later one that is right: the password was never
+/// in question, so the login is held and goes on by itself.
+#[tokio::test]
+async fn fault_36_a_page_that_is_not_safe_holds_the_login_and_does_not_sign_it_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (count, right) = (asked.clone(), service.nexus.replace("/rdr/pprdr.asp", "/login2.srf"));
+    let nexus = pages(move |_, _| {
+        let page = match count.fetch_add(1, Ordering::SeqCst) {
+            0 => "http://192.0.2.1/login",
+            1 => "http://login.example.com:8080/login2.srf",
+            _ => &right,
+        };
+        format!("HTTP/1.1 200 OK\r\nPassportURLs: DALogin={page}\r\n")
+    })
+    .await;
+    let nexus = format!("http://{nexus}/rdr/pprdr.asp");
+    let mut bridge = bridge_alone(directory.path(), &service.notification, &nexus);
+    bridge.spawn();
+    bridge.wait_for_log("would carry the password unencrypted").await;
+    bridge.wait_for_log("state=Connected").await;
+    let log = bridge.log();
+    assert!(log.contains("state=Waiting") && !log.contains("state=SignedOut"), "{log}");
+    assert!(asked.load(Ordering::SeqCst) >= 3);
 }
 
 #[tokio::test]

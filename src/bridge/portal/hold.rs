@@ -14,6 +14,7 @@ use crate::bridge::ids::{EntryId, Leg, PortalKey};
 use crate::bridge::journal::Entry;
 use crate::bridge::ports::{Batch, Content, Storage, Table};
 use crate::bridge::record::{decode, encode};
+use crate::bridge::sentence::sentence;
 
 /// How much waits in one conversation, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,20 +129,20 @@ impl Hold {
 }
 
 /// With a capital: reasons begin in the middle of a sentence.
-fn sentence(reason: &str) -> String {
+fn capitalised(reason: &str) -> String {
     let mut letters = reason.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn waits(reason: &str, count: usize) -> String {
-    let reason = sentence(reason);
+    let reason = sentence(&capitalised(reason));
     match count {
         1 => format!(
-            "{reason}. Your message waits and goes out as soon as that changes; «!msn cancel» takes it back."
+            "{reason} Your message waits and goes out as soon as that changes; «!msn cancel» takes it back."
         ),
         count => {
             format!(
-                "{reason}. {count} messages wait and go out as soon as that changes; «!msn cancel» takes them back."
+                "{reason} {count} messages wait and go out as soon as that changes; «!msn cancel» takes them back."
             )
         }
     }

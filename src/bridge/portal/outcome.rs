@@ -9,6 +9,7 @@ use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::journal::{DeadLetter, Entry, Next, Origin, trim_dead_letters};
 use crate::bridge::ports::{Batch, Content, Outcome};
+use crate::bridge::sentence::sentence;
 
 /// What the bridge says about an entry, in the place where that was said.
 pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> Entry {
@@ -72,7 +73,7 @@ impl Portal {
         };
         let what = if leg == Leg::Files { "file" } else { "message" };
         let body = Body::Notice {
-            text: format!("Your {what} was not delivered{side}: {reason}."),
+            text: format!("Your {what} was not delivered{side}: {}", sentence(reason)),
             about: Some(origin.reference.clone()),
         };
         Some(notice(entry, origin, &format!("failed-{leg}"), body))

@@ -1,5 +1,7 @@
 //! Commands carried out: answers go where the command came from.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 use super::Router;
@@ -14,9 +16,13 @@ use crate::bridge::login::Login;
 use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
+use crate::bridge::sentence::{clause, sentence};
 
 /// What is said to a name of which nothing can be seen.
 const NAMELESS: &str = "A name needs at least one character that can be seen.";
+
+/// How long the homeserver may take to remove a password before the sign-in goes on without.
+const REDACTION: Duration = Duration::from_secs(20);
 
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
@@ -31,6 +37,8 @@ pub(super) struct Finished {
     pub(super) opens: Option<(PortalKey, String)>,
     /// A login that was ended: nobody else may come to say what waits for it.
     pub(super) ended: Option<LoginId>,
+    /// Who signs in once the answer is said, so that what becomes of it is said after that.
+    pub(super) connect: Option<LoginId>,
 }
 
 impl Router {
@@ -63,7 +71,7 @@ impl Router {
     }
 
     pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, leg, reference, answer, with, opens, ended } = finished;
+        let Finished { portal, leg, reference, answer, with, opens, ended, connect } = finished;
         if let Some((opened, text)) = opens {
             self.say(&opened, Leg::Matrix, text, None, Batch::default()).await?;
         }
@@ -71,7 +79,9 @@ impl Router {
             self.give_up_waiting(&login).await;
         }
         let about = Some(reference).filter(|reference| !reference.is_empty());
-        self.say(&portal, leg, answer, about, with).await
+        self.say(&portal, leg, answer, about, with).await?;
+        connect.iter().for_each(|id| self.connect(id));
+        Ok(())
     }
 
     async fn carry_out(
@@ -194,7 +204,7 @@ impl Router {
         let own = self.logins.values().filter(|login| login.owner == *user);
         let line = |login: &Login| {
             let standing = self.standings.get(&login.id).map(Standing::describe);
-            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {reason}"));
+            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
             format!("{}: {}", login.id, standing.or(stored).unwrap_or_else(|| "connecting".into()))
         };
         let mut lines: Vec<String> = own.map(line).collect();
@@ -241,10 +251,9 @@ impl Router {
         match self.logins.get_mut(&id) {
             // Somebody else may have signed in as this account since it was named.
             Some(login) if login.owner != given.user && login.confirmed => {
-                self.redact(&given, &id);
-                let text = format!("{id} is in use by somebody else here.");
-                self.say(&given.portal, given.leg, text, None, with).await?;
+                self.setup.storage.commit(with, Urgency::Now).await?;
                 self.prompts.answered(&given.user);
+                self.redact(&given, format!("{id} is in use by somebody else here."), None);
                 return Ok(());
             }
             Some(login) if login.owner == given.user => {
@@ -261,20 +270,22 @@ impl Router {
         self.logins.get(&id).into_iter().for_each(|login| login.store(&mut with));
         self.setup.storage.commit(with, Urgency::Now).await?;
         self.prompts.answered(&given.user);
-        self.redact(&given, &id);
-        self.connect(&id);
+        self.forget_mistyped(&given, &id).await?;
+        self.redact(&given, format!("Signing in as {id} …"), Some(id));
         Ok(())
     }
 
-    /// Removes a password from the room and says so; asks the homeserver, so not in this task.
-    fn redact(&mut self, given: &LocalCommand, id: &LoginId) {
+    /// Removes a password from the room, says `text` and that, and signs in then; asks the homeserver, so not in this task.
+    fn redact(&mut self, given: &LocalCommand, text: String, connect: Option<LoginId>) {
         let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         let place = given.place.clone();
-        let signing_in = format!("Signing in as {id} …");
         self.requests.spawn(async move {
             let removed = match frontend {
-                Some(frontend) => frontend.redact(&place, &reference).await,
+                Some(frontend) => {
+                    let redacted = frontend.redact(&place, &reference);
+                    tokio::time::timeout(REDACTION, redacted).await.unwrap_or(false)
+                }
                 None => false,
             };
             let note = if removed {
@@ -282,8 +293,8 @@ impl Router {
             } else {
                 "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
             };
-            let answer = format!("{signing_in} {note}");
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
+            let answer = format!("{text} {note}");
+            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None, connect }
         });
     }
 
@@ -345,7 +356,16 @@ impl Router {
             );
             let opens = Some((key, text.trim_end().to_owned()));
             let answer = answer.trim_end().to_owned();
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens, ended: None }
+            Finished {
+                portal,
+                leg,
+                reference,
+                answer,
+                with: Batch::default(),
+                opens,
+                ended: None,
+                connect: None,
+            }
         });
         Ok(())
     }
@@ -400,9 +420,18 @@ impl Router {
         self.requests.spawn(async move {
             let answer = match network.request(&id, request).await {
                 Ok(()) => done,
-                Err(reason) => format!("That did not work: {reason}."),
+                Err(reason) => format!("That did not work: {}", sentence(&reason)),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
+            Finished {
+                portal,
+                leg,
+                reference,
+                answer,
+                with: Batch::default(),
+                opens: None,
+                ended: None,
+                connect: None,
+            }
         });
     }
 
@@ -413,9 +442,18 @@ impl Router {
             let answer = match network.contacts(&id).await {
                 Ok(lines) if lines.is_empty() => format!("{id} has no contacts."),
                 Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
-                Err(reason) => format!("The contacts of {id} are not known: {reason}."),
+                Err(reason) => format!("The contacts of {id} are not known: {}", sentence(&reason)),
             };
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None }
+            Finished {
+                portal,
+                leg,
+                reference,
+                answer,
+                with: Batch::default(),
+                opens: None,
+                ended: None,
+                connect: None,
+            }
         });
     }
 

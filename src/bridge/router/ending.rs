@@ -13,6 +13,38 @@ use crate::bridge::prompt::Prompts;
 impl Router {
     /// Ends a login. Its session tells the core of its end, so the core must not wait for that.
     pub(super) async fn logout(&mut self, given: &LocalCommand, id: &LoginId) -> Result<(), BridgeError> {
+        let answer = format!(
+            "{id} is signed out and its password forgotten. Its rooms stay; they work again after «login {id}»."
+        );
+        self.end_login(given, id, answer).await
+    }
+
+    /// Logins that never got in, but for those of the configuration: a slip of the pen is no second account, of which
+    /// every command would have to be told.
+    pub(super) async fn forget_mistyped(
+        &mut self,
+        given: &LocalCommand,
+        made: &LoginId,
+    ) -> Result<(), BridgeError> {
+        let is_slip = |login: &&Login| {
+            let never_in = !login.confirmed && !self.configured.contains(&login.id);
+            login.owner == given.user && login.id != *made && never_in
+        };
+        let mut slips: Vec<LoginId> = self.logins.values().filter(is_slip).map(|l| l.id.clone()).collect();
+        slips.sort();
+        for id in &slips {
+            self.end_login(given, id, format!("{id} never signed in, and is forgotten.")).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a login and everything that it has under way, and says so then.
+    async fn end_login(
+        &mut self,
+        given: &LocalCommand,
+        id: &LoginId,
+        answer: String,
+    ) -> Result<(), BridgeError> {
         self.logins.remove(id);
         self.standings.remove(id);
         let mut batch = Batch::default();
@@ -22,10 +54,17 @@ impl Router {
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         self.requests.spawn(async move {
             network.disconnect(&id).await;
-            let answer = format!(
-                "{id} is signed out and its password forgotten. Its rooms stay; they work again after «login {id}»."
-            );
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: Some(id) }
+            let ended = Some(id);
+            Finished {
+                portal,
+                leg,
+                reference,
+                answer,
+                with: Batch::default(),
+                opens: None,
+                ended,
+                connect: None,
+            }
         });
         Ok(())
     }
@@ -64,6 +103,7 @@ impl Router {
                 with: Batch::default(),
                 opens: None,
                 ended: None,
+                connect: None,
             }
         });
         Ok(None)
@@ -120,5 +160,6 @@ fn overheard_answer(user: &UserId, removed: Option<bool>) -> Finished {
         with: Batch::default(),
         opens: None,
         ended: None,
+        connect: None,
     }
 }

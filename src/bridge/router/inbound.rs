@@ -10,6 +10,7 @@ use crate::bridge::event::{
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Origin;
 use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
+use crate::bridge::sentence::sentence;
 
 impl Router {
     pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
@@ -129,7 +130,7 @@ impl Router {
             LocalEvent::Message(message) => self.local_message(message, with).await,
             LocalEvent::Command(command) => self.local_command(command, with).await,
             LocalEvent::Refused { portal, leg, reference, reason } => {
-                let text = format!("Your message was not delivered: {reason}.");
+                let text = format!("Your message was not delivered: {}", sentence(&reason));
                 self.say(&portal, leg, text, Some(reference), with).await
             }
             LocalEvent::Presence { user, availability, text } => {

@@ -10,6 +10,7 @@ use crate::bridge::event::ConnectionState;
 use crate::bridge::ids::{Leg, LoginId, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::ports::{Batch, Urgency};
+use crate::bridge::sentence::{clause, sentence};
 
 /// An interruption shorter than this is nobody's business.
 const QUIET: Duration = Duration::from_secs(60);
@@ -31,13 +32,22 @@ impl Standing {
         Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
     }
 
+    /// Whether its owner is to hear now that it waits: after a while, and at once who asked for this sign-in.
+    fn has_bad_news(&self) -> bool {
+        let waits = matches!(self.state, ConnectionState::Waiting { .. });
+        let long = self.down_since.is_some_and(|since| since.elapsed() >= QUIET);
+        waits && !self.told_down && (long || self.tell_connected)
+    }
+
     /// For `status`.
     pub(super) fn describe(&self) -> String {
         match &self.state {
             ConnectionState::Connecting => "connecting".into(),
             ConnectionState::Connected => "connected".into(),
-            ConnectionState::Waiting { reason } => format!("not connected, trying again: {reason}"),
-            ConnectionState::SignedOut { reason } => format!("signed out: {reason}"),
+            ConnectionState::Waiting { reason } => {
+                format!("not connected, trying again: {}", clause(reason))
+            }
+            ConnectionState::SignedOut { reason } => format!("signed out: {}", clause(reason)),
         }
     }
 }
@@ -53,9 +63,13 @@ impl Router {
         standing.state = state.clone();
         match state {
             ConnectionState::Connected => self.connected(id).await,
-            ConnectionState::Connecting | ConnectionState::Waiting { .. } => {
+            ConnectionState::Connecting => {
                 standing.down_since.get_or_insert_with(Instant::now);
                 Ok(())
+            }
+            ConnectionState::Waiting { .. } => {
+                standing.down_since.get_or_insert_with(Instant::now);
+                self.check_standing(id).await
             }
             ConnectionState::SignedOut { reason } => self.signed_out(id, reason).await,
         }
@@ -94,28 +108,18 @@ impl Router {
         self.store_login(id).await?;
         tracing::info!(login = %id, "stays signed out until somebody asks");
         let text = format!(
-            "{id} is signed out of MSN: {reason}. Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew."
+            "{id} is signed out of MSN: {} Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
+            sentence(&reason)
         );
         self.tell(&owner, text).await
     }
 
     /// Tells owners of interruptions that have become long.
     pub(super) async fn check_standings(&mut self) -> Result<(), BridgeError> {
-        let mut notes = Vec::new();
-        for (id, standing) in &mut self.standings {
-            let long = standing.down_since.is_some_and(|since| since.elapsed() >= QUIET);
-            let ConnectionState::Waiting { reason } = &standing.state else { continue };
-            if long && !standing.told_down {
-                standing.told_down = true;
-                notes.push((id.clone(), reason.clone()));
-            }
-        }
-        for (id, reason) in notes {
-            let Some(owner) = self.logins.get(&id).map(|login| login.owner.clone()) else { continue };
-            let text = format!(
-                "{id} is not connected to MSN: {reason}. It is tried again by itself, and messages wait until then."
-            );
-            self.tell(&owner, text).await?;
+        let ids: Vec<LoginId> =
+            self.standings.iter().filter(|(_, s)| s.has_bad_news()).map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.check_standing(&id).await?;
         }
         Ok(())
     }
@@ -143,6 +147,18 @@ impl Router {
         }
     }
 
+    async fn check_standing(&mut self, id: &LoginId) -> Result<(), BridgeError> {
+        let Some(standing) = self.standings.get_mut(id).filter(|s| s.has_bad_news()) else { return Ok(()) };
+        let ConnectionState::Waiting { reason } = &standing.state else { return Ok(()) };
+        let text = format!(
+            "{id} is not connected to MSN: {} It is tried again by itself, and messages wait until then.",
+            sentence(reason)
+        );
+        standing.told_down = true;
+        let Some(owner) = self.logins.get(id).map(|login| login.owner.clone()) else { return Ok(()) };
+        self.tell(&owner, text).await
+    }
+
     pub(super) async fn store_login(&mut self, id: &LoginId) -> Result<(), BridgeError> {
         let Some(login) = self.logins.get(id) else { return Ok(()) };
         let mut batch = Batch::default();
@@ -153,6 +169,7 @@ impl Router {
     /// A login from the configuration: taken up unless it is known with the same password.
     pub(super) async fn configured(&mut self, configured: Login) -> Result<(), BridgeError> {
         let id = configured.id.clone();
+        self.configured.insert(id.clone());
         let known = self.logins.get_mut(&id);
         let login = match known {
             Some(known) => {

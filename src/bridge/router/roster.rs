@@ -8,6 +8,7 @@ use crate::bridge::command::RosterCommand;
 use crate::bridge::event::{Author, Ghost, LocalCommand};
 use crate::bridge::ids::{GhostId, LoginId, PortalKey};
 use crate::bridge::ports::{Batch, ContactChange, Content, Request, Table, Urgency};
+use crate::bridge::sentence::sentence;
 
 /// The row of somebody who asked, so that the owner is asked once and not at every sign-in.
 fn request_row(login: &LoginId, ghost: &GhostId) -> Vec<u8> {
@@ -39,9 +40,9 @@ impl Router {
         self.requests.spawn(async move {
             let (answer, with) = match network.request(&id, Request::Contacts(change)).await {
                 Ok(()) => (done, after),
-                Err(reason) => (format!("That did not work: {reason}."), Batch::default()),
+                Err(reason) => (format!("That did not work: {}", sentence(&reason)), Batch::default()),
             };
-            Finished { portal, leg, reference, answer, with, opens, ended: None }
+            Finished { portal, leg, reference, answer, with, opens, ended: None, connect: None }
         });
         Ok(())
     }

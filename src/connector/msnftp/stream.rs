@@ -14,6 +14,7 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Ghost, Progress, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::media::File;
+use crate::bridge::sentence::sentence;
 use crate::connector::call::time_of_day;
 use crate::connector::give::Reply;
 use crate::connector::progress::Teller;
@@ -40,8 +41,8 @@ pub(super) struct Run {
 
 /// What is shown of a file that did not come.
 pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
-    let size = bytes(size);
-    format!("sent the file «{name}» ({size}), which did not arrive: {why}. Ask them to send it again.")
+    let (size, why) = (bytes(size), sentence(why));
+    format!("sent the file «{name}» ({size}), which did not arrive: {why} Ask them to send it again.")
 }
 
 const NOT_MET: &str = "their computer and this bridge could not connect to each other";

@@ -10,6 +10,7 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::LoginId;
 use crate::bridge::ports::{Batch, Table, Urgency};
+use crate::bridge::sentence::sentence;
 use crate::connector::{Shared, convert};
 use crate::msn::ids::Ticket;
 use crate::msn::oim::{self, MailData, OfflineMessage, SoapRequest};
@@ -45,8 +46,9 @@ impl Fetching {
         if let Err(error) = fetched {
             tracing::warn!(login = %self.login, %error, "offline messages were not fetched");
             let text = format!(
-                "Messages that were left for you while you were away could not be fetched: {error}. They stay with the MSN \
-                 server and are tried again at the next sign-in; «reconnect» does that now."
+                "Messages that were left for you while you were away could not be fetched: {} They stay with the MSN \
+                 server and are tried again at the next sign-in; «reconnect» does that now.",
+                sentence(&error.to_string())
             );
             let event = RemoteEvent { login: self.login.clone(), kind: RemoteKind::Notice { text } };
             let _ = self.shared.bridge.remote(event).await; // the core may be stopping

@@ -10,6 +10,7 @@ mod notification;
 mod pending;
 mod roster;
 mod switchboard;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -22,6 +23,7 @@ pub use notification::{Change, ChangeFailure, ChangeHandle, NotificationEvent, N
 pub use pending::REPLY_TIMEOUT;
 pub use roster::{Contact, Roster, Settings};
 pub use switchboard::{CallEvent, InviteFailure, MessageHandle, SendFailure, SwitchboardSession};
+pub use sync::{ListCount, QUIET, RosterGap};
 
 /// A protocol peer without sockets or clock.
 ///

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::login::{Identity, Login, Output, Step};
 use super::pending::Pending;
 use super::roster::{Contact, Roster};
+use super::sync::{RosterGap, Sync};
 use super::wire::ClientWire;
 use super::{Machine, SessionError};
 use crate::msn::challenge::Product;
@@ -27,6 +28,11 @@ pub use changes::{Change, ChangeFailure, ChangeHandle};
 
 /// The first ping comes after this; `QNG` names the next interval (§5.1).
 const PING_INTERVAL: Duration = Duration::from_secs(45);
+
+/// A server that does not answer a ping for so long is deaf, whatever interval it named.
+const PONG_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long the caller may take to bring a ticket: the sign-in pages have time-outs of their own below this.
+const TICKET_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What happened on the notification session.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,8 +50,10 @@ pub enum NotificationEvent {
     AddressLearned(IpAddr),
     /// The own display name as the server has it.
     NameLearned(String),
-    /// The lists are complete; read them with [`NotificationSession::roster`].
+    /// The lists are complete, or what is missing is not waited for; read them with [`NotificationSession::roster`].
     RosterLoaded,
+    /// They are not what the server announced.
+    RosterIncomplete(RosterGap),
     /// A contact is online, changed, or went offline.
     PresenceChanged(Box<Contact>),
     /// A contact is called otherwise now: in our list, or by themselves.
@@ -154,6 +162,9 @@ pub struct NotificationSession {
     changes: changes::Changes,
     state: State,
     roster: Roster,
+    sync: Sync,
+    /// When a ticket must be there.
+    ticket_by: Option<Instant>,
     name: String,
     status: Status,
     object: Option<UrlText>,
@@ -200,6 +211,8 @@ impl NotificationSession {
             changes: changes::Changes::default(),
             state: State::SigningIn(login),
             roster: start.roster,
+            sync: Sync::default(),
+            ticket_by: None,
             status: start.status,
             object: start.object,
             capabilities: start.capabilities,
@@ -237,6 +250,7 @@ impl NotificationSession {
     /// Hands over the ticket asked for by [`NotificationEvent::TicketWanted`].
     pub fn provide_ticket(&mut self, now: Instant, ticket: Ticket) {
         if let State::SigningIn(Login::AwaitTicket) = self.state {
+            self.ticket_by = None;
             let mut number = || self.pending.expect(now, Request::Login);
             let out = Output { wire: &mut self.wire, number: &mut number };
             self.state = State::SigningIn(Login::ticket(out, ticket));
@@ -273,6 +287,7 @@ impl NotificationSession {
             Step::Continue(login) => self.state = State::SigningIn(login),
             Step::TicketWanted { policy } => {
                 self.state = State::SigningIn(Login::AwaitTicket);
+                self.ticket_by = Some(now + TICKET_TIMEOUT);
                 self.events.push_back(NotificationEvent::TicketWanted { policy });
             }
             Step::Redirected(server) => self.events.push_back(NotificationEvent::Redirected(server)),
@@ -289,6 +304,8 @@ impl NotificationSession {
         self.next_ping = self.pings.then(|| now + self.interval);
         self.events.push_back(NotificationEvent::SignedIn { dialect: self.dialect() });
         let stamp = self.roster.request_stamp(self.dialect());
+        self.roster.expect();
+        self.sync = Sync::begin(now);
         let trid = self.pending.expect(now, Request::Sync);
         self.wire.send(&ClientCommand::Syn { trid, stamp });
     }
@@ -304,6 +321,8 @@ impl NotificationSession {
                 let State::SigningIn(login) = &self.state else { return Ok(()) };
                 Err(SessionError::TimedOut(login.expected()))
             }
+            // Lines of the lists can come without an answer, and are worth waiting for.
+            Request::Sync if self.sync.has_begun() => Ok(()),
             Request::Sync => Err(SessionError::TimedOut("SYN")),
             Request::Change => {
                 self.step_unanswered(now);
@@ -332,10 +351,13 @@ impl Machine for NotificationSession {
 
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
         self.wire.push(bytes);
-        while let Some(command) = self.wire.next_command()? {
+        loop {
+            let command = self.wire.next_command()?;
+            self.count_skipped(now);
+            let Some(command) = command else { break };
             self.handle_command(now, command)?;
         }
-        if self.roster.take_regrouped() {
+        if !self.sync.is_under_way() && self.roster.take_regrouped() {
             self.events.push_back(NotificationEvent::GroupsChanged);
         }
         Ok(())
@@ -345,13 +367,19 @@ impl Machine for NotificationSession {
         while let Some(request) = self.pending.take_overdue(now) {
             self.handle_overdue(now, &request)?;
         }
+        if self.ticket_by.is_some_and(|deadline| deadline <= now) {
+            return Err(SessionError::TimedOut("the question for a ticket"));
+        }
+        if self.sync.take_given_up(now) {
+            self.roster_ready(now);
+        }
         if self.pong_by.is_some_and(|deadline| deadline <= now) {
             return Err(SessionError::TimedOut("PNG"));
         }
         if self.next_ping.is_some_and(|at| at <= now) {
             self.wire.send(&ClientCommand::Png);
             self.next_ping = Some(now + self.interval);
-            self.pong_by.get_or_insert(now + self.interval * 2);
+            self.pong_by.get_or_insert(now + PONG_TIMEOUT);
         }
         Ok(())
     }
@@ -365,6 +393,8 @@ impl Machine for NotificationSession {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        [self.pending.deadline(), self.next_ping, self.pong_by].into_iter().flatten().min()
+        let deadlines =
+            [self.pending.deadline(), self.next_ping, self.pong_by, self.ticket_by, self.sync.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 }

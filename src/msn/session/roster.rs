@@ -74,8 +74,8 @@ pub struct Roster {
     pub settings: Settings,
     /// Whom a `BPR` without an account belongs to: the `LST` before it.
     latest: Option<String>,
-    /// Contacts and groups still to come.
-    awaited: Option<(u32, u32)>,
+    /// The copy from an earlier session, until the server has said whether it is still right.
+    earlier: Option<(BTreeMap<String, Contact>, BTreeMap<GroupId, String>)>,
     /// Which groups there are, or who is in them, is not what it was when last asked.
     regrouped: bool,
 }
@@ -95,36 +95,38 @@ impl Roster {
         }
     }
 
-    /// The reply to `SYN`. Without counts nothing changed and the copy stays; with counts a new one begins.
+    /// The lists are asked for: what comes from now on is new, also what comes before the answer.
+    pub(super) fn expect(&mut self) {
+        self.earlier = Some((std::mem::take(&mut self.contacts), std::mem::take(&mut self.groups)));
+        self.latest = None;
+    }
+
+    /// The reply to `SYN`. Without counts nothing changed and the earlier copy stays.
     pub(super) fn begin(&mut self, stamp: SyncStamp, counts: Option<(u32, u32)>) {
         self.stamp = Some(stamp);
         self.regrouped = true;
-        self.awaited = Some(counts.unwrap_or_default());
-        if counts.is_some() {
-            self.contacts.clear();
-            self.groups.clear();
-            self.latest = None;
+        match (self.earlier.take(), counts) {
+            (Some((contacts, groups)), None) => {
+                let came = std::mem::replace(&mut self.contacts, contacts);
+                let new_groups = std::mem::replace(&mut self.groups, groups);
+                self.contacts.extend(came);
+                self.groups.extend(new_groups);
+            }
+            // Nobody asked: another list than that which is there begins.
+            (None, Some(_)) => {
+                self.contacts.clear();
+                self.groups.clear();
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
     }
 
-    /// Whether everything that was announced has come; true once for each `SYN`.
-    pub(super) fn take_complete(&mut self) -> bool {
-        let complete = self.awaited == Some((0, 0));
-        if complete {
-            self.awaited = None;
-        }
-        complete
-    }
-
-    /// Whether groups changed since this was asked last; never while the lists are on their way.
+    /// Whether groups changed since this was asked last.
     pub(super) fn take_regrouped(&mut self) -> bool {
-        self.awaited.is_none() && std::mem::take(&mut self.regrouped)
+        std::mem::take(&mut self.regrouped)
     }
 
     pub(super) fn insert(&mut self, entry: ContactEntry) {
-        if let Some((contacts, _)) = &mut self.awaited {
-            *contacts = contacts.saturating_sub(1);
-        }
         self.latest = Some(entry.email.to_key());
         self.regrouped = true;
         let Some(contact) = self.entry(&entry.email) else { return };
@@ -137,11 +139,10 @@ impl Roster {
     }
 
     pub(super) fn insert_group(&mut self, group: GroupId, name: &UrlText) {
-        if let Some((_, groups)) = &mut self.awaited {
-            *groups = groups.saturating_sub(1);
+        if self.groups.len() < MAX_CONTACTS || self.groups.contains_key(&group) {
+            self.groups.insert(group, name.decode());
+            self.regrouped = true;
         }
-        self.groups.insert(group, name.decode());
-        self.regrouped = true;
     }
 
     pub(super) fn set_property(&mut self, email: Option<&Email>, property: &str, value: Option<&UrlText>) {

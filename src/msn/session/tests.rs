@@ -2,6 +2,7 @@
 
 mod changes;
 mod listeners;
+mod silence;
 mod strays;
 
 use std::time::{Duration, Instant};

@@ -4,19 +4,24 @@ use std::collections::VecDeque;
 
 use super::SessionError;
 use crate::msn::command::{ClientCommand, Context, ServerCommand};
-use crate::msn::wire::{Direction, Framer, Limits};
+use crate::msn::wire::{Direction, Framer, Limits, Verb};
 
 #[derive(Debug)]
 pub(super) struct ClientWire {
     framer: Framer,
     pub(super) context: Context,
     outputs: VecDeque<Vec<u8>>,
+    /// Verbs of the commands that were skipped since they were last taken.
+    skipped: Vec<Verb>,
 }
+
+/// Most skipped commands that are told apart at once: one read holds no more.
+const MAX_SKIPPED: usize = 1024;
 
 impl ClientWire {
     pub(super) fn new(context: Context) -> Self {
         let framer = Framer::new(Direction::FromServer, Limits::default());
-        Self { framer, context, outputs: VecDeque::new() }
+        Self { framer, context, outputs: VecDeque::new(), skipped: Vec::new() }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) {
@@ -29,6 +34,11 @@ impl ClientWire {
 
     pub(super) fn poll_output(&mut self) -> Option<Vec<u8>> {
         self.outputs.pop_front()
+    }
+
+    /// What was skipped on the way to the last command, or to the end of what has come.
+    pub(super) fn take_skipped(&mut self) -> Vec<Verb> {
+        std::mem::take(&mut self.skipped)
     }
 
     /// The next command. A unit that cannot be understood is logged and skipped: it ended where it ended.
@@ -48,7 +58,12 @@ impl ClientWire {
                     tracing::debug!(verb = %frame.verb, "ignored an unknown command");
                 }
                 Ok(command) => return Ok(Some(command)),
-                Err(error) => tracing::warn!(%error, "skipped a command that cannot be understood"),
+                Err(error) => {
+                    tracing::warn!(%error, "skipped a command that cannot be understood");
+                    if self.skipped.len() < MAX_SKIPPED {
+                        self.skipped.push(error.verb);
+                    }
+                }
             }
         }
     }

@@ -350,9 +350,7 @@ impl NotificationSession {
                 vec![Step::Onto { list: Forward, email, group: Some(group) }]
             }
             Change::Move { email, group } if on(&email, Forward) => self.moves(email, group),
-            Change::OutOfGroup { email, group } if on(&email, Forward) => {
-                vec![Step::Off { list: Forward, email, group: Some(group) }]
-            }
+            Change::OutOfGroup { email, group } if on(&email, Forward) => self.leaving(email, group)?,
             Change::IntoGroup { .. } | Change::OutOfGroup { .. } | Change::Move { .. } => {
                 return Err(UNLISTED);
             }
@@ -381,6 +379,21 @@ impl NotificationSession {
         let off = |other| Step::Off { list: ListKind::Forward, email: email.clone(), group: Some(other) };
         steps.extend(others.map(off));
         steps
+    }
+
+    /// Up to MSNP9 whoever leaves their only group is no contact any more (§3.3): they go into the first one before.
+    fn leaving(&self, email: Email, group: GroupId) -> Result<Vec<Step>, ChangeFailure> {
+        let list = ListKind::Forward;
+        let numbered = !self.dialect().has_guids();
+        let only = numbered && self.roster.contact(&email).is_some_and(|contact| contact.groups.len() <= 1);
+        let first = GroupId("0".into());
+        if only && group == first {
+            let why = "everybody is in a group on this server, and they are in no other";
+            return Err(ChangeFailure::Impossible(why));
+        }
+        let before = only.then(|| Step::Onto { list, email: email.clone(), group: Some(first) });
+        let off = Step::Off { list, email, group: Some(group) };
+        Ok(before.into_iter().chain([off]).collect())
     }
 
     /// A server removes those who are in no other group together with the group (§3.3): they are moved first.

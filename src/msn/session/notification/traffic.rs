@@ -8,6 +8,7 @@ use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ListKind, ServerCommand};
 use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::message::{Envelope, PersonalMessage, ServerNotice, alert_text, page_text};
+use crate::msn::session::sync::Line;
 use crate::msn::session::{Contact, Roster, SessionError};
 use crate::msn::wire::UrlText;
 
@@ -51,14 +52,17 @@ impl NotificationSession {
             ServerCommand::Syn { trid, stamp, counts } => {
                 self.pending.take(trid);
                 self.roster.begin(stamp, counts);
+                self.sync.answered(now, counts);
                 self.check_roster(now);
             }
             ServerCommand::Lst(entry) => {
+                let email = entry.email.clone();
                 self.roster.insert(entry);
-                self.check_roster(now);
+                self.listed(now, &email);
             }
             ServerCommand::Lsg { group, name } => {
                 self.roster.insert_group(group, &name);
+                self.sync.came(now, Line::Group);
                 self.check_roster(now);
             }
             ServerCommand::Bpr { email: Some(email), property, value: Some(name), .. }
@@ -143,12 +147,49 @@ impl NotificationSession {
         }
     }
 
-    /// Once the lists are complete the session announces itself: personal message, then status (§2.7).
-    fn check_roster(&mut self, now: Instant) {
-        if !self.roster.take_complete() {
-            return;
+    /// Somebody of the lists. Who comes when they were thought complete is shown like anybody.
+    fn listed(&mut self, now: Instant, email: &Email) {
+        let late = !self.sync.is_under_way();
+        self.sync.came(now, Line::Contact);
+        if !late {
+            return self.check_roster(now);
         }
+        let Some(contact) = self.roster.contact(email).cloned() else { return };
+        if Roster::is_request(&contact, self.dialect()) {
+            let (email, name) = (contact.email.clone(), contact.name.clone());
+            self.events.push_back(Event::AddedBy { email, name, asks: true });
+        }
+        if contact.lists.has(ListKind::Forward) {
+            self.events.push_back(Event::PresenceChanged(Box::new(contact)));
+        }
+    }
+
+    /// Lines of the lists that could not be read count like those that could: nobody waits for them.
+    pub(super) fn count_skipped(&mut self, now: Instant) {
+        for verb in self.wire.take_skipped() {
+            let line = match verb.as_str() {
+                "LST" => Line::Contact,
+                "LSG" => Line::Group,
+                _ => continue,
+            };
+            self.sync.unreadable(now, line);
+            self.check_roster(now);
+        }
+    }
+
+    fn check_roster(&mut self, now: Instant) {
+        if self.sync.take_complete() {
+            self.roster_ready(now);
+        }
+    }
+
+    /// The lists are there, as far as they come: the session announces itself, personal message, then status (§2.7).
+    pub(super) fn roster_ready(&mut self, now: Instant) {
         self.events.push_back(Event::RosterLoaded);
+        self.events.extend(self.sync.gap().map(Event::RosterIncomplete));
+        if self.roster.take_regrouped() {
+            self.events.push_back(Event::GroupsChanged);
+        }
         self.tell_of_requests();
         if self.announced {
             return;
