@@ -161,6 +161,8 @@ pub struct MsnSection {
     pub proxy_password: String,
     #[serde(default)]
     pub proxy_password_file: String,
+    #[serde(default = "default_sign_ins")]
+    pub sign_ins_per_second: u32,
     #[serde(default = "default_offline")]
     pub offline: String,
     #[serde(default)]
@@ -301,6 +303,10 @@ fn default_client_version() -> String {
 }
 fn default_locale() -> String {
     "0x0409".into()
+}
+
+fn default_sign_ins() -> u32 {
+    5
 }
 
 fn default_offline() -> String {

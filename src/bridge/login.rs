@@ -17,6 +17,8 @@ pub struct Credentials {
     /// The network's word for the presence to start with.
     pub presence: String,
     pub personal_message: String,
+    /// A person waits for this sign-in: it does not wait for its turn.
+    pub at_once: bool,
 }
 
 impl fmt::Debug for Credentials {
@@ -90,6 +92,7 @@ impl Login {
             password: self.password.clone(),
             presence: self.presence.clone(),
             personal_message: self.personal_message.clone(),
+            at_once: false,
         }
     }
 }

@@ -9,6 +9,7 @@ mod offers;
 mod presence;
 mod reader;
 mod roster;
+mod saves;
 mod signals;
 
 use std::collections::{HashMap, HashSet};
@@ -44,6 +45,7 @@ use super::sentence::sentence;
 use commands::Finished;
 use logins::Standing;
 use reader::Reader;
+use saves::Saves;
 pub(super) use signals::Reports;
 use signals::SignalSender;
 
@@ -200,6 +202,7 @@ struct Router {
     standings: HashMap<LoginId, Standing>,
     /// Logins that the configuration names.
     configured: HashSet<LoginId>,
+    saves: Saves,
     portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
     prompts: Prompts,
     signals: Vec<SignalSender>,
@@ -238,6 +241,7 @@ impl Router {
             logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
             standings: HashMap::new(),
             configured: HashSet::new(),
+            saves: Saves::default(),
             portals: HashMap::new(),
             prompts: Prompts::load(&*setup.storage)?,
             signals,
@@ -272,6 +276,10 @@ impl Router {
                     Ok(finished) => self.command_finished(finished).await,
                     Err(error) => { tracing::error!(%error, "a command broke off"); Ok(()) }
                 },
+                Some(id) = self.saves.failed() => {
+                    self.save_again(&id).await;
+                    Ok(())
+                }
                 _ = pulse.tick() => self.check_standings().await,
                 () = cancel.cancelled() => break,
             };
@@ -286,6 +294,9 @@ impl Router {
             if let Err(error) = self.take_surely(input).await {
                 tracing::error!(%error, "an event was lost while stopping");
             }
+        }
+        while let Some(id) = self.saves.failed().await {
+            tracing::error!(login = %id, "how a login stands could not be written down while stopping");
         }
     }
 
@@ -304,6 +315,13 @@ impl Router {
         }
     }
 
+    /// How a login stands is written down once the disk works.
+    async fn save_again(&mut self, id: &LoginId) {
+        let (setup, mut retry) = (&self.setup, disk_retry());
+        until_it_works(&*setup.storage, &*setup.heartbeat, &mut retry).await;
+        self.save_login(id);
+    }
+
     async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
         match input {
             Input::Remote(event) => self.remote(border::remote(event)).await,
@@ -315,7 +333,10 @@ impl Router {
                 self.release(leg, |_| true).await
             }
             Input::Recovered => self.recovered().await,
-            Input::Configured(login) => self.configured(*login).await,
+            Input::Configured(login) => {
+                self.configured(*login);
+                Ok(())
+            }
             Input::Open(portal) => self.open(&portal).map(drop),
         }
     }

@@ -23,6 +23,8 @@ use crate::service::{AccountLine, parse_accounts, parse_public_host};
 
 /// Characters of the address that links begin with: they must fit in a line of IRC.
 const MAX_LINK_URL: usize = 100;
+/// Most sign-ins a second that can be asked for.
+const MAX_SIGN_INS: u32 = 10_000;
 
 /// A configuration that is right.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub struct Checked {
     /// Where files are shared, if anywhere.
     pub links: Option<LinksConfig>,
     pub server: MsnServer,
+    /// How many logins sign in to MSN a second.
+    pub sign_ins_per_second: u32,
     /// The name under which clients reach the embedded service.
     pub public_host: Option<String>,
     pub permissions: PermissionTable,
@@ -107,6 +111,7 @@ impl Config {
             irc: self.check_irc()?,
             links: self.check_links()?,
             server,
+            sign_ins_per_second: self.check_sign_ins()?,
             public_host: self.check_public_host()?,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,
@@ -309,6 +314,15 @@ impl Config {
             keep: Duration::from_secs(u64::from(section.hours) * 3600),
             budget: section.max_bytes,
         }))
+    }
+
+    fn check_sign_ins(&self) -> Result<u32, ConfigError> {
+        let rate = self.msn.sign_ins_per_second;
+        if !(1..=MAX_SIGN_INS).contains(&rate) {
+            let allowed = format!("1 to {MAX_SIGN_INS} sign-ins a second");
+            return Err(ConfigError::value("msn.sign_ins_per_second", rate, &allowed));
+        }
+        Ok(rate)
     }
 
     fn check_public_host(&self) -> Result<Option<String>, ConfigError> {

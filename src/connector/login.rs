@@ -16,6 +16,7 @@ use super::names::Names;
 use super::offer::Offers;
 use super::offline::Offline;
 use super::oim::LeaveError;
+use super::pace::Turn;
 use super::people::Directory;
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
@@ -121,8 +122,10 @@ pub(super) struct LoginTask {
     pub(super) watched: HashSet<ConversationId>,
     /// What was said of lists that are not whole.
     pub(super) gaps: GapNotices,
+    /// The sign-in that is under way.
+    pub(super) turn: Option<Turn>,
     /// Why there is no session now.
-    why_down: String,
+    pub(super) why_down: String,
 }
 
 fn backoff() -> Retry {
@@ -166,6 +169,7 @@ impl LoginTask {
             offline: Offline::default(),
             watched: HashSet::new(),
             gaps: GapNotices::default(),
+            turn: None,
             why_down,
         }
     }
@@ -176,9 +180,17 @@ impl LoginTask {
         self.ensure_groups().await;
         self.shared.interrupted.tell(&self.shared, &self.login, &self.cancel).await;
         loop {
+            self.turn = match self.take_turn().await {
+                Some(turn) => Some(turn),
+                None => return,
+            };
+            // What goes again by itself takes its turn like the others.
+            self.credentials.at_once = false;
             self.tell(RemoteKind::State(ConnectionState::Connecting)).await;
             let begun = Instant::now();
-            let error = match self.session().await {
+            let ended = self.session().await;
+            self.turn = None;
+            let error = match ended {
                 End::Stop => return,
                 End::Again => {
                     delays = backoff();

@@ -28,6 +28,7 @@ mod names;
 mod offer;
 mod offline;
 mod oim;
+mod pace;
 mod people;
 mod picture;
 mod progress;
@@ -76,6 +77,7 @@ use call::CallHandle;
 use delivery::Attempts;
 use dial::Dialler;
 use login::{Ask, LoginTask};
+use pace::SignInPace;
 
 /// Requests waiting for one login's task; full, whoever asks waits.
 const MAILBOX: usize = 64;
@@ -86,6 +88,7 @@ struct Shared {
     config: Arc<MsnConfig>,
     passport: Passport,
     dialler: Arc<Dialler>,
+    pace: Arc<SignInPace>,
     bridge: BridgeHandle,
     storage: Arc<dyn Storage>,
     media: Arc<dyn Media>,
@@ -123,13 +126,22 @@ impl MsnConnector {
         let config = Arc::new(config);
         // Without the disk nothing works, and that is said elsewhere.
         let interrupted = Interrupted::load(&storage).unwrap_or_default();
-        let shared = Shared { config, passport, dialler, bridge, storage, media, interrupted, tasks, cancel };
+        let pace = Arc::new(SignInPace::new(pace::DEFAULT_RATE));
+        let shared =
+            Shared { config, passport, dialler, pace, bridge, storage, media, interrupted, tasks, cancel };
         Ok(Self {
             shared,
             logins: Mutex::default(),
             suspended: AtomicBool::new(false),
             faceless: Mutex::default(),
         })
+    }
+
+    /// Lets so many logins sign in a second; 5 where this is not called. Those whom a person waits for go besides.
+    #[must_use]
+    pub fn with_sign_ins_per_second(mut self, rate: u32) -> Self {
+        self.shared.pace = Arc::new(SignInPace::new(rate));
+        self
     }
 
     fn logins(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, LoginHandle>> {

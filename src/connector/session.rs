@@ -252,6 +252,7 @@ impl LoginTask {
             Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
             Event::RosterLoaded => {
                 under_way.ready = true;
+                self.turn = None;
                 self.watched.clear();
                 self.first_sight(pump).await;
                 self.answer_examiners();

@@ -130,6 +130,7 @@ pub(super) async fn start(
         intake_tasks.clone(),
         intake.clone(),
     )?;
+    let msn = msn.with_sign_ins_per_second(checked.sign_ins_per_second);
     let network: Arc<dyn Network> = Arc::new(msn);
     let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
     if !checked.irc.relays.is_empty() {

@@ -75,13 +75,15 @@ impl World {
         })
     }
 
-    /// Everybody signed in and announced who has `email` on the forward list.
+    /// Everybody signed in and announced who has `email` on the forward list. Their names stand on the reverse list of
+    /// `email`: nobody else is looked at, however many accounts there are.
     pub(super) fn watchers(&self, email: &Email) -> Vec<(ConnId, Email)> {
-        let watching = |(_, a): &(&String, &super::account::Account)| {
-            a.status.is_some() && a.lists(email).has(ListKind::Forward)
-        };
-        let found = self.accounts.iter().filter(watching);
-        found.filter_map(|(_, a)| Some((a.session?, a.email.clone()))).collect()
+        let listed = self.account(email).into_iter().flat_map(|account| account.listed.iter());
+        let by = listed.filter(|(_, l)| l.lists.has(ListKind::Reverse)).map(|(key, _)| key);
+        let watching = by
+            .filter_map(|key| self.accounts.get(key))
+            .filter(|account| account.status.is_some() && account.lists(email).has(ListKind::Forward));
+        watching.filter_map(|account| Some((account.session?, account.email.clone()))).collect()
     }
 
     /// Tells everybody who watches what they may see now.

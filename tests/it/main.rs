@@ -29,6 +29,7 @@ mod layering;
 mod limits;
 mod links;
 mod management;
+mod many_logins;
 mod migration;
 mod msnftp;
 mod names;

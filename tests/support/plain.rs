@@ -162,7 +162,7 @@ impl Frontend for PlainFrontend {
     }
 }
 
-struct Everybody;
+pub(crate) struct Everybody;
 
 impl Permissions for Everybody {
     fn may_use(&self, _user: &UserId) -> bool {

@@ -12,7 +12,7 @@ use crate::bridge::clean;
 use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
-use crate::bridge::login::Login;
+use crate::bridge::login::{Credentials, Login};
 use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
@@ -301,7 +301,9 @@ impl Router {
     fn connect(&mut self, id: &LoginId) {
         let Some(login) = self.logins.get(id) else { return };
         self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
-        self.setup.network.connect(id.clone(), login.credentials());
+        // Somebody waits for it.
+        let credentials = Credentials { at_once: true, ..login.credentials() };
+        self.setup.network.connect(id.clone(), credentials);
     }
 
     async fn reconnect(&mut self, id: &LoginId) -> Result<String, BridgeError> {

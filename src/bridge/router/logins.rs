@@ -85,7 +85,7 @@ impl Router {
         let news = login.signed_out.take().is_some() || !login.confirmed;
         login.confirmed = true;
         if news {
-            self.store_login(id).await?;
+            self.save_login(id);
         }
         self.show_owner(&owner, Some(id));
         let receiver = id.clone();
@@ -105,7 +105,7 @@ impl Router {
         let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
         let owner = login.owner.clone();
         login.signed_out = Some(reason.clone());
-        self.store_login(id).await?;
+        self.save_login(id);
         tracing::info!(login = %id, "stays signed out until somebody asks");
         let text = format!(
             "{id} is signed out of MSN: {} Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
@@ -159,6 +159,14 @@ impl Router {
         self.tell(&owner, text).await
     }
 
+    /// Has a login written down, and waits for nothing.
+    pub(super) fn save_login(&mut self, id: &LoginId) {
+        if let Some(login) = self.logins.get(id) {
+            self.saves.save(&*self.setup.storage, login);
+        }
+    }
+
+    /// The same for what a person has just done: it is on disk before they are told.
     pub(super) async fn store_login(&mut self, id: &LoginId) -> Result<(), BridgeError> {
         let Some(login) = self.logins.get(id) else { return Ok(()) };
         let mut batch = Batch::default();
@@ -167,7 +175,7 @@ impl Router {
     }
 
     /// A login from the configuration: taken up unless it is known with the same password.
-    pub(super) async fn configured(&mut self, configured: Login) -> Result<(), BridgeError> {
+    pub(super) fn configured(&mut self, configured: Login) {
         let id = configured.id.clone();
         self.configured.insert(id.clone());
         let known = self.logins.get_mut(&id);
@@ -177,7 +185,7 @@ impl Router {
                 let same = secrecy::ExposeSecret::expose_secret(&known.credentials().password)
                     == secrecy::ExposeSecret::expose_secret(&password);
                 if same && known.owner == configured.owner {
-                    return Ok(());
+                    return;
                 }
                 known.set_password(&password);
                 known.owner = configured.owner;
@@ -187,9 +195,8 @@ impl Router {
             None => configured,
         };
         self.logins.insert(id.clone(), login.clone());
-        self.store_login(&id).await?;
+        self.save_login(&id);
         self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
         self.setup.network.connect(id, login.credentials());
-        Ok(())
     }
 }
