@@ -22,7 +22,7 @@ use crate::bridge::sentence::{clause, sentence};
 const NAMELESS: &str = "A name needs at least one character that can be seen.";
 
 /// How long the homeserver may take to remove a password before the sign-in goes on without.
-const REDACTION: Duration = Duration::from_secs(20);
+const REDACTION: Duration = Duration::from_secs(60);
 
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
