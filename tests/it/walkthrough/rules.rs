@@ -85,10 +85,16 @@ pub(super) const RULES: &[Rule] = &[
     theirs("[8]BPR * _ _|[11]BPR _ _|[8]BPR * _ _ N|[11]BPR _ _ N", "3.2", "what is unset is not told"),
     same("LST _ * ..", "41", "a name that was given is kept; the recorded server takes it back"),
     Rule {
-        theirs: "[8]LST _ * _ 0|[8]LST _ * 5 0|[11]LST _ * 16|[11]LST _ * _ 19 ..|[A4.NS]LST _ * 16",
-        ours: "[8]LST _ * _|[8]LST _ * 4|[11]LST _ * 24|[11]LST _ * _ 11 ..|[A4.NS]LST _ * 8",
+        theirs: "[8]LST _ * _ 0|[8]LST _ * 5 0|[11]LST _ * 16|[11]LST _ * _ 19 ..|[A4.NS]LST _ * 16|[8]LST _ * 11 1",
+        ours: "[8]LST _ * _|[8]LST _ * 4|[11]LST _ * 24|[11]LST _ * _ 11 ..|[A4.NS]LST _ * 8|[8]LST _ * 11 0,1",
         source: "41",
-        reason: "only forward contacts have groups; who adds is on the reverse list at once",
+        reason: "only forward contacts have groups, up to MSNP9 group 0 too; who adds is on the reverse list at once",
+    },
+    Rule {
+        theirs: "[8]218 _|[11]218 _",
+        ours: "[8]BLP _ * _|[11]BLP _ _",
+        source: "3.3",
+        reason: "an unchanged setting is echoed; there are clients whose session 218 ends",
     },
     Rule { theirs: "ACK _", ours: "NAK _", source: "70", reason: "nobody was there to get the message" },
     same(
