@@ -118,7 +118,7 @@ pub(super) async fn start(
     let links = checked.links.as_ref().map(|links| Sharing::new(links, &key, storage.clone(), media.clone()));
 
     let shared = links.as_ref().map(|sharing| sharing.links.clone());
-    let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key)?;
+    let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key).await?;
     let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix)?);
 
     let (bridge, core_task) = Bridge::channel();
@@ -203,14 +203,14 @@ pub(super) async fn start(
     })
 }
 
-fn matrix(
+async fn matrix(
     checked: &Checked,
     storage: Arc<dyn Storage>,
     media: Arc<dyn Media>,
     links: Option<Arc<Links>>,
     key: SealingKey,
 ) -> anyhow::Result<Arc<MatrixFrontend>> {
-    let homeserver = Homeserver::new(&checked.matrix)?;
+    let homeserver = Homeserver::new(&checked.matrix).await?;
     let alias_of = Box::new(move |portal: &PortalKey| {
         let hash = key.derive(&format!("alias\0{portal}"));
         hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use matrix_sdk::HttpError;
 use ruma::api::client::uiaa::UiaaResponse;
 use ruma::api::error::{Error as ApiError, ErrorKind, FromHttpResponseError, RetryAfter};
 use thiserror::Error;
@@ -46,6 +47,15 @@ impl MatrixError {
     /// No answer, or none that is Matrix: a proxy in front of a homeserver that is down.
     pub(super) fn unavailable(error: &dyn std::error::Error) -> Self {
         Self::Unavailable { reason: describe(error), after: None }
+    }
+}
+
+impl From<HttpError> for MatrixError {
+    fn from(error: HttpError) -> Self {
+        match error.as_client_api_error() {
+            Some(api) => Self::from(api),
+            None => Self::unavailable(&error),
+        }
     }
 }
 

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
+use matrix_sdk::authentication::matrix::MatrixSession;
+use matrix_sdk::config::RequestConfig;
+use matrix_sdk::store::RoomLoadSettings;
+use matrix_sdk::{Client, SessionMeta, SessionTokens};
 use reqwest::StatusCode;
 use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
 use ruma::api::error::IntoHttpError;
@@ -66,11 +70,34 @@ impl<R: OutgoingRequest> OutgoingRequest for As<R> {
 /// The homeserver, and the right to act there as the bot and as every ghost.
 #[derive(Clone, Debug)]
 pub struct Homeserver {
+    /// The bot's own session. What ghosts say and whatever may be long goes beside it: the sdk reads answers of any length.
+    session: Client,
     http: reqwest::Client,
     base: String,
     token: SecretString,
     versions: SupportedVersions,
     returns: Arc<Returns>,
+}
+
+/// The bot's session, as an appservice has it: its token is the appservice's, and nothing is sent yet.
+async fn restore(config: &MatrixConfig) -> Result<Client, MatrixError> {
+    // `force_auth`: some requests are otherwise sent without the token.
+    let requests = RequestConfig::new().force_auth().retry_limit(0).timeout(TIMEOUT);
+    let client = Client::builder()
+        .homeserver_url(&config.homeserver)
+        .request_config(requests)
+        .server_versions([MatrixVersion::V1_11, MatrixVersion::V1_12])
+        .build()
+        .await
+        .map_err(MatrixError::own)?;
+    let access_token = config.as_token.expose_secret().to_owned();
+    let session = MatrixSession {
+        meta: SessionMeta { user_id: config.bot.clone(), device_id: "BRIDGE".into() },
+        tokens: SessionTokens { access_token, refresh_token: None },
+    };
+    let restored = client.matrix_auth().restore_session(session, RoomLoadSettings::default()).await;
+    restored.map_err(MatrixError::own)?;
+    Ok(client)
 }
 
 /// Whether the homeserver is there, and how often it came back.
@@ -112,14 +139,15 @@ impl Homeserver {
     ///
     /// # Errors
     /// The address of the homeserver is none.
-    pub fn new(config: &MatrixConfig) -> Result<Self, MatrixError> {
+    pub async fn new(config: &MatrixConfig) -> Result<Self, MatrixError> {
         reqwest::Url::parse(&config.homeserver).map_err(MatrixError::own)?;
         let versions = SupportedVersions {
             versions: [MatrixVersion::V1_11, MatrixVersion::V1_12].into(),
             features: Default::default(),
         };
         let (base, token) = (config.homeserver.clone(), config.as_token.clone());
-        Ok(Self { http: client(), base, token, versions, returns: Arc::default() })
+        let session = restore(config).await?;
+        Ok(Self { session, http: client(), base, token, versions, returns: Arc::default() })
     }
 
     /// How often the homeserver was away and came back.
@@ -165,7 +193,7 @@ impl Homeserver {
         let request = ruma::api::client::account::whoami::v3::Request::new();
         let answer = match user {
             Some(user) => send_as!(self, user, request)?,
-            None => self.send(request).await?,
+            None => self.session.send(request).await?,
         };
         Ok(answer.user_id)
     }

@@ -15,7 +15,7 @@ use super::Finding;
 use crate::matrix::{Homeserver, MatrixConfig, MatrixError};
 
 pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
-    let homeserver = match Homeserver::new(config) {
+    let homeserver = match Homeserver::new(config).await {
         Ok(homeserver) => homeserver,
         Err(error) => return vec![Finding::problem(error.to_string(), "correct homeserver.url")],
     };
