@@ -55,7 +55,7 @@ impl Passport {
     /// Signs in at the login page that the nexus names. `policy` is the text of `USR S`, handed on unchanged.
     ///
     /// # Errors
-    /// A refusal, pages that cannot be reached within [`TICKET_TIME`], and pages that are not what they should be.
+    /// A refusal, pages that cannot be reached within a minute, and pages that are not what they should be.
     pub async fn ticket(
         &self,
         email: &Email,
