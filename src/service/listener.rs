@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
 use super::offline::{OfflineError, Retrieval, Retrieved, StoreRequest};
-use super::outgoing::{Arrival, Outbox, Outlet, Receipt, Stuck, outbox};
+use super::outgoing::{Outbox, Outlet, Receipt, Stuck, outbox};
 use super::passport::Pages;
 use super::quota::Quota;
 use super::world::{ConnId, Door, Effect, World};
@@ -202,12 +202,11 @@ fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>) {
                     let is_packet = wanted == Acknowledge::Data;
                     for ((conn, dialect), receipt) in to.into_iter().zip(receipts) {
                         let Some(outbox) = outboxes.get(&conn) else { continue };
-                        let pushed = match (is_packet, outbox.has_room_for_packets()) {
-                            (true, true) => outbox.push(dialect, &message, Some(receipt)),
-                            // Who sends packets faster than they are read hears that they did not arrive.
-                            (true, false) => Ok(()),
-                            (false, _) => outbox.push_words(dialect, &message, receipt),
-                        };
+                        if is_packet && !outbox.has_room_for_packets() {
+                            // A sender of packets that are not read as fast hears that they did not arrive.
+                            continue;
+                        }
+                        let pushed = outbox.push(dialect, &message, Some(receipt));
                         close_if_stuck(pushed, world, outboxes, conn);
                     }
                 }
@@ -309,7 +308,7 @@ async fn serve_pages(
 
 async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, inputs: mpsc::Sender<Input>) {
     let _ = stream.set_nodelay(true); // only latency depends on it
-    let (outbox, outlet) = outbox(Arrival::Queued);
+    let (outbox, outlet) = outbox();
     let (id, conn) = oneshot::channel();
     if inputs.send(Input::Connected { door, peer: Some(peer), outbox, id }).await.is_err() {
         return;

@@ -73,18 +73,8 @@ fn lock(load: &SharedLoad) -> MutexGuard<'_, Load> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Stuck;
 
-/// When words to a connection have arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Arrival {
-    /// When the service has them: a socket carries them at once.
-    Queued,
-    /// When they are written: nobody knows whether a client behind the gateway will ask for them.
-    Written,
-}
-
 /// Where the service puts what a connection is sent.
 pub(super) struct Outbox {
-    arrival: Arrival,
     queue: mpsc::UnboundedSender<Outgoing>,
     load: SharedLoad,
 }
@@ -96,10 +86,10 @@ pub(super) struct Outlet {
 }
 
 /// Both ends for a new connection. The channel counts nothing; the load that both share bounds it.
-pub(super) fn outbox(arrival: Arrival) -> (Outbox, Outlet) {
+pub(super) fn outbox() -> (Outbox, Outlet) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(Mutex::new(Load { waiting: 0, since: Instant::now() }));
-    (Outbox { arrival, queue: sender, load: load.clone() }, Outlet { queue: receiver, load })
+    (Outbox { queue: sender, load: load.clone() }, Outlet { queue: receiver, load })
 }
 
 impl Outbox {
@@ -111,21 +101,6 @@ impl Outbox {
         receipt: Option<Receipt>,
     ) -> Result<(), Stuck> {
         put(&self.queue, &self.load, Outgoing { bytes: command.encode(dialect).into(), receipt })
-    }
-
-    /// Puts words behind the others.
-    pub(super) fn push_words(
-        &self,
-        dialect: Dialect,
-        command: &ServerCommand,
-        receipt: Receipt,
-    ) -> Result<(), Stuck> {
-        if self.arrival == Arrival::Written {
-            return self.push(dialect, command, Some(receipt));
-        }
-        self.push(dialect, command, None)?;
-        receipt.sign();
-        Ok(())
     }
 
     /// Whether a packet of a file may be put behind what waits.
@@ -277,7 +252,7 @@ mod tests {
 
     /// What the sender hears when these receivers have it or not.
     fn answers(wanted: Acknowledge, signed: &[bool]) -> Vec<String> {
-        let (outbox, mut outlet) = outbox(Arrival::Queued);
+        let (outbox, mut outlet) = outbox();
         let receipts = Receipt::for_each(signed.len(), &outbox, Dialect::Msnp11, TrId(7), wanted);
         let mut held: Vec<Receipt> = receipts.collect();
         for signed in signed {
@@ -311,7 +286,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn fault_38_what_waits_is_counted_in_bytes_and_by_time_and_not_in_units() {
         // A sign-in: thousands of units and some megabytes in one moment, long before anything can be written.
-        let (full, mut outlet) = outbox(Arrival::Queued);
+        let (full, mut outlet) = outbox();
         assert_eq!(fill(&full, 3 * 1024 * 1024, 300), Ok(()));
         // It is written slowly, and more comes all the while: a reader is a reader.
         for _ in 0..6 {
@@ -326,38 +301,40 @@ mod tests {
         assert_eq!(full.push(Dialect::Msnp11, &text(300), None), Err(Stuck));
 
         // A little may wait for ever: somebody whose machine sleeps is sent a word now and then.
-        let (quiet, _outlet) = outbox(Arrival::Queued);
+        let (quiet, _outlet) = outbox();
         for _ in 0..20 {
             assert_eq!(quiet.push(Dialect::Msnp11, &text(1000), None), Ok(()));
             tokio::time::advance(PATIENCE).await;
         }
         // And there is an end to what is kept, in units of any size.
         for each in [1, 1600] {
-            let (endless, _outlet) = outbox(Arrival::Queued);
+            let (endless, _outlet) = outbox();
             assert_eq!(fill(&endless, 2 * MOST, each), Err(Stuck));
         }
     }
 
     #[test]
-    fn words_have_arrived_when_a_socket_carries_them_and_not_before_they_are_collected() {
-        for (arrival, queued, written) in
-            [(Arrival::Queued, vec!["ACK 7\r\n"], vec![]), (Arrival::Written, vec![], vec!["ACK 7\r\n"])]
-        {
-            let (sender, mut answers) = outbox(Arrival::Queued);
-            let (receiver, mut outlet) = outbox(arrival);
+    fn fault_01_words_have_arrived_when_they_are_written_and_not_before() {
+        for (is_written, answer) in [(true, "ACK 7\r\n"), (false, "NAK 7\r\n")] {
+            let (sender, mut answers) = outbox();
+            let (receiver, mut outlet) = outbox();
             let receipt = Receipt::for_each(1, &sender, Dialect::Msnp11, TrId(7), Acknowledge::Always);
-            receipt.for_each(|receipt| receiver.push_words(Dialect::Msnp11, &text(5), receipt).unwrap());
-            assert_eq!(units(&mut answers), queued, "{arrival:?}");
+            receipt.for_each(|it| receiver.push(Dialect::Msnp11, &text(5), Some(it)).unwrap());
+            assert_eq!(units(&mut answers), [""; 0], "nobody has them yet");
             let mut batch = outlet.batch();
             batch.push(outlet.try_next().unwrap());
-            batch.written();
-            assert_eq!(units(&mut answers), written, "{arrival:?}");
+            if is_written {
+                batch.written()
+            } else {
+                drop(batch)
+            }
+            assert_eq!(units(&mut answers), [answer]);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn packets_leave_room_for_words_and_what_is_written_makes_room() {
-        let (outbox, mut outlet) = outbox(Arrival::Queued);
+        let (outbox, mut outlet) = outbox();
         assert!(outbox.has_room_for_packets());
         fill(&outbox, PACKET_ROOM, 1400).unwrap();
         assert!(!outbox.has_room_for_packets());
