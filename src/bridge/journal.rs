@@ -67,12 +67,33 @@ fn sequence_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
+/// How far one leg is. Stored as one number, or as two where something was passed over; the last is `done`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LegCursor {
+    leg: Leg,
+    /// The last entry it is done with.
+    done: u64,
+    /// Entries passed over since its last delivery: it is told of them with the next.
+    missed: u64,
+}
+
+impl LegCursor {
+    fn encode(&self) -> Vec<u8> {
+        let missed = Some(self.missed).filter(|missed| *missed > 0).map(u64::to_be_bytes);
+        let numbers = missed.into_iter().chain([self.done.to_be_bytes()]);
+        numbers.flatten().collect()
+    }
+}
+
+fn missed_of(value: &[u8]) -> u64 {
+    value.len().checked_sub(8).map_or(0, |at| sequence_of(&value[..at]))
+}
+
 /// The cursors of one portal, and where its next entry goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cursors {
     portal: PortalKey,
-    /// Each leg and the last entry it is done with.
-    done: Vec<(Leg, u64)>,
+    legs: Vec<LegCursor>,
     /// Number of the last entry written.
     pub(super) head: u64,
     /// Number of the last entry removed.
@@ -82,9 +103,9 @@ pub(super) struct Cursors {
 impl Cursors {
     /// Reads where a portal stands. A leg that is new begins behind everything that was said before it.
     pub(super) fn load(storage: &dyn Storage, portal: &PortalKey, legs: &[Leg]) -> Result<Self, BridgeError> {
-        let stored = |leg: Leg| -> Result<Option<u64>, BridgeError> {
+        let stored = |leg: Leg| -> Result<Option<(u64, u64)>, BridgeError> {
             let value = storage.read(Table::Cursors, &cursor_key(portal, leg))?;
-            Ok(value.map(|value| sequence_of(&value)))
+            Ok(value.map(|value| (sequence_of(&value), missed_of(&value))))
         };
         let mut known = Vec::new();
         for &leg in legs {
@@ -92,7 +113,7 @@ impl Cursors {
         }
         let mut newest = 0;
         for leg in Leg::ALL {
-            newest = newest.max(stored(leg)?.unwrap_or(0));
+            newest = newest.max(stored(leg)?.map_or(0, |(done, _)| done));
         }
         let prefix = portal.to_key();
         let first = storage.scan(Table::Journal, &prefix, None, 1)?.first().map(|(key, _)| sequence_of(key));
@@ -106,20 +127,36 @@ impl Cursors {
             }
         }
         let tail = first.map_or(head, |first| first - 1);
-        let done = known.into_iter().map(|(leg, cursor)| (leg, cursor.unwrap_or(tail))).collect();
-        Ok(Self { portal: portal.clone(), done, head, tail })
+        let legs = known.into_iter().map(|(leg, cursor)| {
+            let (done, missed) = cursor.unwrap_or((tail, 0));
+            LegCursor { leg, done, missed }
+        });
+        Ok(Self { portal: portal.clone(), legs: legs.collect(), head, tail })
     }
 
     pub(super) fn done(&self, leg: Leg) -> u64 {
-        self.done.iter().find(|(known, _)| *known == leg).map_or(self.head, |(_, done)| *done)
+        self.cursor(leg).map_or(self.head, |cursor| cursor.done)
+    }
+
+    /// Entries passed over since the leg's last delivery.
+    pub(super) fn missed(&self, leg: Leg) -> u64 {
+        self.cursor(leg).map_or(0, |cursor| cursor.missed)
+    }
+
+    fn cursor(&self, leg: Leg) -> Option<&LegCursor> {
+        self.legs.iter().find(|cursor| cursor.leg == leg)
+    }
+
+    fn cursor_mut(&mut self, leg: Leg) -> Option<&mut LegCursor> {
+        self.legs.iter_mut().find(|cursor| cursor.leg == leg)
     }
 
     /// Writes an entry at the end.
     pub(super) fn append(&mut self, entry: &Entry, batch: &mut Batch) -> u64 {
         if self.head == self.tail {
             // Everything was removed: the cursors alone remember the number.
-            for (leg, _) in self.done.clone() {
-                self.store(leg, batch);
+            for cursor in self.legs.clone() {
+                self.store(cursor.leg, batch);
             }
         }
         self.head += 1;
@@ -127,13 +164,24 @@ impl Cursors {
         self.head
     }
 
+    /// A leg has what it was to get, and was told of what it missed before.
+    pub(super) fn delivered(&mut self, leg: Leg) {
+        self.cursor_mut(leg).into_iter().for_each(|cursor| cursor.missed = 0);
+    }
+
+    /// A leg goes without an entry; how many it was is on disk until it is told.
+    pub(super) fn pass_over(&mut self, leg: Leg, sequence: u64, batch: &mut Batch) {
+        self.cursor_mut(leg).into_iter().for_each(|cursor| cursor.missed += 1);
+        self.strike(leg, sequence, batch);
+    }
+
     /// A leg is done with everything up to `sequence`; entries that every leg has passed go.
     pub(super) fn strike(&mut self, leg: Leg, sequence: u64, batch: &mut Batch) {
-        if let Some((_, done)) = self.done.iter_mut().find(|(known, _)| *known == leg) {
-            *done = sequence.max(*done);
+        if let Some(cursor) = self.cursor_mut(leg) {
+            cursor.done = sequence.max(cursor.done);
         }
         self.store(leg, batch);
-        let passed = self.done.iter().map(|(_, done)| *done).min().unwrap_or(self.head);
+        let passed = self.legs.iter().map(|cursor| cursor.done).min().unwrap_or(self.head);
         for gone in self.tail + 1..=passed {
             batch.remove(Table::Journal, entry_key(&self.portal, gone));
         }
@@ -146,7 +194,8 @@ impl Cursors {
     }
 
     fn store(&self, leg: Leg, batch: &mut Batch) {
-        batch.put(Table::Cursors, cursor_key(&self.portal, leg), self.done(leg).to_be_bytes());
+        let value = self.cursor(leg).map_or_else(|| self.head.to_be_bytes().to_vec(), LegCursor::encode);
+        batch.put(Table::Cursors, cursor_key(&self.portal, leg), value);
     }
 
     /// Everything that waits for one of these legs, in order.
@@ -200,30 +249,42 @@ impl Cursors {
     }
 }
 
+/// What follows an entry that was said while a leg was away: the rest of that absence.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Absence {
+    /// Entries for the leg behind it that were said in the same absence, counted up to what is enough.
+    pub(super) behind: usize,
+    /// When the first was said after the leg was back, if one was.
+    pub(super) over_at: Option<Timestamp>,
+}
+
 impl Cursors {
-    /// How many of the entries behind one and up to another are for a leg, counted to `enough`.
-    pub(super) fn count(
+    /// The absence of a leg from one of its entries on. An entry that was said while the leg could be reached ends it:
+    /// two absences with words between them are never counted together.
+    pub(super) fn absence(
         &self,
         storage: &dyn Storage,
         leg: Leg,
-        (behind, last): (u64, u64),
+        sequence: u64,
         enough: usize,
-    ) -> Result<usize, BridgeError> {
-        let (mut after, mut count) = (behind, 0);
-        while after < last && count < enough {
-            let rows = storage.scan(
-                Table::Journal,
-                &self.portal.to_key(),
-                Some(&entry_key(&self.portal, after)),
-                64,
-            )?;
+    ) -> Result<Absence, BridgeError> {
+        let (mut after, mut absence) = (sequence, Absence::default());
+        while after < self.head && absence.behind < enough {
+            let from = entry_key(&self.portal, after);
+            let rows = storage.scan(Table::Journal, &self.portal.to_key(), Some(&from), 64)?;
             let Some((key, _)) = rows.last() else { break };
             after = sequence_of(key);
-            for (_, value) in rows.iter().filter(|(key, _)| sequence_of(key) <= last) {
-                count += usize::from(decode::<Entry>("journal entry", value)?.legs.contains(&leg));
+            for (_, value) in &rows {
+                let entry = decode::<Entry>("journal entry", value)?;
+                match (entry.legs.contains(&leg), entry.away.contains(&leg)) {
+                    (true, false) => return Ok(Absence { over_at: Some(entry.at), ..absence }),
+                    (true, true) => absence.behind += 1,
+                    (false, _) => {}
+                }
             }
         }
-        Ok(count.min(enough))
+        absence.behind = absence.behind.min(enough);
+        Ok(absence)
     }
 }
 

@@ -262,10 +262,10 @@ impl Portal {
             };
             match next {
                 Next::Entry { sequence, entry } if self.is_stale(index, sequence, &entry) => {
-                    self.legs[index].miss();
+                    self.legs[index].pass_over();
                     self.unburden(index, &entry);
                     let mut batch = Batch::default();
-                    self.cursors.strike(leg, sequence, &mut batch);
+                    self.cursors.pass_over(leg, sequence, &mut batch);
                     drop(self.around.storage.commit(batch, Urgency::Soon));
                     again = true;
                 }
@@ -301,7 +301,7 @@ impl Portal {
             links: Vec::new(),
             title,
             is_group,
-            missed: queue.missed,
+            missed: self.cursors.missed(leg),
         };
         let around = self.around.clone();
         let frontend = self.frontend(leg);
@@ -350,6 +350,7 @@ impl Portal {
                 if let Some(notice) = said_by_network(&attempt.entry, note) {
                     self.cursors.append(&notice, &mut batch);
                 }
+                self.cursors.delivered(leg);
                 self.strike(leg, &attempt, batch).await?;
                 if leg == confirming(&attempt.entry) {
                     self.report(&attempt.entry, Outcome::Delivered);

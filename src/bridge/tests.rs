@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 
-use super::ids::Leg;
+use super::body::Body;
+use super::event::Author;
+use super::ids::{ConversationId, EntryId, Leg, LoginId, PortalKey};
 use super::inbox::{Inbox, Item};
-use super::ports::{Batch, Row, Storage, StorageError, Table, Urgency};
+use super::journal::{Absence, Cursors, Entry};
+use super::ports::{Batch, Content, Row, Storage, StorageError, Table, Urgency};
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
@@ -117,4 +120,54 @@ async fn the_memory_of_what_was_seen_is_bounded() {
     let seen = storage.rows.lock().unwrap().keys().filter(|(table, _)| *table == Table::Seen as u8).count();
     assert_eq!(seen, 10_000);
     assert_eq!(inbox.accept("10099", Vec::new()).await.unwrap(), 0);
+}
+
+/// A journal in which IRC was away for what is a `~`, and could be reached for what is a `.`.
+async fn journal(storage: &Arc<Memory>, said: &str) -> Cursors {
+    let portal = PortalKey::new(LoginId::new("alice"), ConversationId::new("bob"));
+    let mut cursors = Cursors::load(&**storage, &portal, &[Leg::Matrix, Leg::Irc]).unwrap();
+    for (at, letter) in (1..).zip(said.chars()) {
+        let legs = if letter == 'm' { vec![Leg::Matrix] } else { vec![Leg::Matrix, Leg::Irc] };
+        let body = Body::Notice { text: at.to_string(), about: None };
+        let away = if letter == '~' { vec![Leg::Irc] } else { Vec::new() };
+        let (author, content) = (Author::Bridge, Content::Said { body });
+        let entry = Entry { id: EntryId::new(at.to_string()), author, content, at, origin: None, legs, away };
+        let mut batch = Batch::default();
+        cursors.append(&entry, &mut batch);
+        storage.commit(batch, Urgency::Now).await.unwrap();
+    }
+    cursors
+}
+
+#[tokio::test]
+async fn fault_10_an_absence_ends_with_what_was_said_when_the_leg_was_back() {
+    let storage = Arc::new(Memory::default());
+    let cursors = journal(&storage, "~~m~.~~~~").await;
+    let absence = |sequence, enough| cursors.absence(&*storage, Leg::Irc, sequence, enough).unwrap();
+    assert_eq!(absence(1, 100), Absence { behind: 2, over_at: Some(5) }, "another leg's entry is none of it");
+    assert_eq!(absence(4, 100), Absence { behind: 0, over_at: Some(5) });
+    assert_eq!(absence(6, 100), Absence { behind: 3, over_at: None });
+    assert_eq!(absence(6, 2), Absence { behind: 2, over_at: None });
+}
+
+#[tokio::test]
+async fn fault_10_how_many_were_passed_over_is_known_after_a_restart_until_it_is_told() {
+    let storage = Arc::new(Memory::default());
+    let mut cursors = journal(&storage, "~~~.").await;
+    let mut batch = Batch::default();
+    (1..=2).for_each(|sequence| cursors.pass_over(Leg::Irc, sequence, &mut batch));
+    cursors.strike(Leg::Matrix, 4, &mut batch);
+    storage.commit(batch, Urgency::Now).await.unwrap();
+    let mut again = journal(&storage, "").await;
+    assert_eq!(again, cursors);
+    assert_eq!((again.missed(Leg::Irc), again.missed(Leg::Matrix), again.done(Leg::Irc)), (2, 0, 2));
+    // Given up is not told: only what is delivered carries the number.
+    let mut batch = Batch::default();
+    again.strike(Leg::Irc, 3, &mut batch);
+    assert_eq!(again.missed(Leg::Irc), 2);
+    again.delivered(Leg::Irc);
+    again.strike(Leg::Irc, 4, &mut batch);
+    storage.commit(batch, Urgency::Now).await.unwrap();
+    let told = journal(&storage, "").await;
+    assert_eq!((told.missed(Leg::Irc), told.done(Leg::Irc)), (0, 4));
 }

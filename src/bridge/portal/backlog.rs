@@ -12,7 +12,7 @@ use super::leg::LegQueue;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Timestamp};
 use crate::bridge::ids::{EntryId, Leg};
-use crate::bridge::journal::{Entry, Origin};
+use crate::bridge::journal::{Absence, Entry, Origin};
 use crate::bridge::ports::{Batch, Content, Cost};
 
 /// What a side that was away is told late: at most so much, at most so old.
@@ -33,8 +33,8 @@ pub(super) struct Backlog {
     told: bool,
     /// Who said the last of it.
     about: Option<Origin>,
-    /// When the leg came back, and the last entry that was said before that.
-    back: Option<(Timestamp, u64)>,
+    /// When the leg was seen to be back.
+    back: Option<Timestamp>,
 }
 
 impl Backlog {
@@ -73,8 +73,8 @@ impl Backlog {
         still_long.then(|| (self.cost, self.about.take()))
     }
 
-    fn reached(&mut self, at: Timestamp, head: u64) {
-        self.back.get_or_insert((at, head));
+    fn reached(&mut self, at: Timestamp) {
+        self.back.get_or_insert(at);
     }
 
     /// The leg cannot be reached: when it is back is not known.
@@ -82,18 +82,12 @@ impl Backlog {
         self.back = None;
     }
 
-    /// Whether an entry that was said while the leg was away came too early to be told now. `behind` counts what is for
-    /// the leg behind it, up to an entry; what came after the leg was back does not count.
-    fn is_stale(
-        &self,
-        said_at: Timestamp,
-        now: Timestamp,
-        head: u64,
-        behind: impl FnOnce(u64) -> usize,
-    ) -> bool {
-        let (back_at, last) = self.back.unwrap_or((now, head));
+    /// Whether an entry that was said while the leg was away came too early to be told now, by what followed in the same
+    /// absence. What was said after the leg was back does not count.
+    fn is_stale(&self, said_at: Timestamp, now: Timestamp, absence: &Absence) -> bool {
+        let back_at = absence.over_at.or(self.back).unwrap_or(now);
         let age = Duration::from_millis(back_at.saturating_sub(said_at));
-        age > MAX_AGE || behind(last) >= MAX_BACKLOG
+        age > MAX_AGE || absence.behind >= MAX_BACKLOG
     }
 }
 
@@ -128,24 +122,25 @@ impl Portal {
 
     /// The leg is done with an entry: it could be reached.
     pub(super) fn leg_reached(&mut self, leg: Leg, entry: &Entry) {
-        let (now, head) = ((self.around.clock)(), self.cursors.head);
+        let now = (self.around.clock)();
         let Some(index) = self.legs.iter().position(|queue| queue.leg == leg) else { return };
         self.unburden(index, entry);
-        self.legs[index].backlog.reached(now, head);
+        self.legs[index].backlog.reached(now);
         self.legs[index].succeeded();
     }
 
     pub(super) fn is_stale(&self, index: usize, sequence: u64, entry: &Entry) -> bool {
         let LegQueue { leg, backlog, .. } = &self.legs[index];
-        let behind = |last| {
-            let counted =
-                self.cursors.count(&*self.around.storage, *leg, (sequence, last), MAX_BACKLOG).inspect_err(
-                    |error| tracing::error!(%leg, %error, "what waits cannot be counted, so it is not passed over"),
-                );
-            counted.unwrap_or(0)
-        };
-        let (now, head) = ((self.around.clock)(), self.cursors.head);
-        entry.away.contains(leg) && backlog.is_stale(entry.at, now, head, behind)
+        if !entry.away.contains(leg) {
+            return false;
+        }
+        match self.cursors.absence(&*self.around.storage, *leg, sequence, MAX_BACKLOG) {
+            Ok(absence) => backlog.is_stale(entry.at, (self.around.clock)(), &absence),
+            Err(error) => {
+                tracing::error!(%leg, %error, "what waits cannot be counted, so it is not passed over");
+                false
+            }
+        }
     }
 
     /// Tells, where it was said, that something takes long.
@@ -238,22 +233,24 @@ mod tests {
     fn fault_10_only_what_was_said_while_the_leg_was_away_grows_stale() {
         let minutes = |n: u64| n * 60_000;
         let mut backlog = Backlog::default();
-        let behind = |count: usize| move |_last: u64| count;
+        let behind = |behind: usize| Absence { behind, over_at: None };
         assert!(
-            !backlog.is_stale(0, minutes(10), 100, behind(99)),
+            !backlog.is_stale(0, minutes(10), &behind(99)),
             "the hundredth from the end is the first that is told"
         );
-        assert!(backlog.is_stale(0, minutes(10), 100, behind(100)));
-        assert!(backlog.is_stale(0, minutes(10) + 1, 1, behind(0)));
-        // It is back: what is to be told is told however long that takes, and whatever comes behind it.
-        backlog.reached(minutes(10), 100);
-        let up_to_the_end = |last: u64| usize::try_from(last - 2).unwrap();
-        assert!(!backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
-        backlog.reached(minutes(11), 300);
-        assert!(!backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
+        assert!(backlog.is_stale(0, minutes(10), &behind(100)));
+        assert!(backlog.is_stale(0, minutes(10) + 1, &behind(0)));
+        // It is back: what is to be told is told however long that takes.
+        backlog.reached(minutes(10));
+        assert!(!backlog.is_stale(0, minutes(600), &behind(98)));
+        backlog.reached(minutes(11));
+        assert!(!backlog.is_stale(0, minutes(600), &behind(98)));
         // Away again.
         backlog.failed();
-        assert!(backlog.is_stale(0, minutes(600), 5_000, up_to_the_end));
+        assert!(backlog.is_stale(0, minutes(600), &behind(98)));
+        // That the leg was back before is seen by what was said then, after a restart too.
+        assert!(!backlog.is_stale(0, minutes(600), &Absence { behind: 5, over_at: Some(minutes(9)) }));
+        assert!(backlog.is_stale(0, minutes(600), &Absence { behind: 5, over_at: Some(minutes(11)) }));
     }
 
     #[test]

@@ -43,8 +43,6 @@ pub(super) struct LegQueue {
     /// Those whom it is for cannot be reached: since when that is known, and when it is looked at again by itself.
     away_since: Option<Instant>,
     probes: Retry,
-    /// Entries passed over since the last delivery.
-    pub(super) missed: u64,
     waiting: Option<Waiting>,
     pub(super) backlog: Backlog,
 }
@@ -60,7 +58,6 @@ impl LegQueue {
             reason: String::new(),
             away_since: None,
             probes: probes(),
-            missed: 0,
             waiting: None,
             backlog: Backlog::default(),
         }
@@ -88,15 +85,13 @@ impl LegQueue {
         self.delays.reset();
         self.unconfirmed = false;
         self.waiting = None;
-        self.missed = 0;
         self.reason.clear();
         self.away_since = None;
         self.probes.reset();
     }
 
-    /// The entry at the head is passed over.
-    pub(super) fn miss(&mut self) {
-        self.missed += 1;
+    /// The entry at the head is passed over: what comes behind it is not tried too late for its sake.
+    pub(super) fn pass_over(&mut self) {
         self.retry_at = None;
     }
 
@@ -202,7 +197,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nothing_wakes_a_leg_that_has_nothing_to_try() {
-        for end in [LegQueue::succeeded, LegQueue::miss, LegQueue::rest] {
+        for end in [LegQueue::succeeded, LegQueue::pass_over, LegQueue::rest] {
             let mut queue = LegQueue::new(Leg::Irc);
             queue.begin(1, &entry(None));
             queue.retry(None, "away");
