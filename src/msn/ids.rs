@@ -201,7 +201,7 @@ secret_token! {
     Cookie
 }
 
-/// A server address as the protocol writes it, `host:port`; the host is a name or an IP address (§0.1 D17).
+/// A server address as the protocol writes it, `host:port`; the host is a name or an IP address (§6.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPort {
     pub host: String,

@@ -2,8 +2,8 @@
 //!
 //! Knows: bytes, commands, MIME messages, and what a session of either kind may say next. Refuses to know: sockets,
 //! clocks, randomness, HTTP, and what anybody does with a message. Time is an argument, random numbers are arguments,
-//! effects are handed out by `poll_*`. The protocol sections quoted (§) are those of the project's wire reference, which
-//! restates draft-movva-msn-messenger, the MSNPiki and hypothetic pages, and recorded dialogues.
+//! effects are handed out by `poll_*`. Source: the sections quoted (§) are those of the wire reference, `src/msn/protocol.md`;
+//! the rules by number (`conf_NNN`) are those of `tests/conformance.md`.
 #![doc = include_str!("commands.md")]
 
 pub mod challenge;

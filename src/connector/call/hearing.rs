@@ -92,7 +92,7 @@ impl Call {
         }
     }
 
-    /// The others may have spoken before they knew that we left, and were told that it arrived (§6.5): what still comes
+    /// The others may have spoken before they knew that we left, and were told that it arrived (§6.3): what still comes
     /// is heard, until the server closes.
     async fn hear_last_words(&mut self, pump: &mut Pump<SwitchboardSession>) {
         let until = Instant::now() + LAST_WORDS;

@@ -2,7 +2,7 @@
 //!
 //! Knows four styles: `[c=4]…[/c]` and `[b]`, `·$4` and `·#`, mIRC's characters, and their unbalanced forms, which those
 //! clients accept. A bracketed word that is no tag stays. Refuses to know what the codes would look like.
-//! Source: §17 item 10, observed from Messenger Plus.
+//! Source: errata 10, observed from Messenger Plus.
 
 /// Names of colours in tags; others are words of their writer.
 const COLOURS: [&str; 18] = [
