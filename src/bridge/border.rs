@@ -130,3 +130,115 @@ pub(super) fn local(event: LocalEvent) -> LocalEvent {
         event => event,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::body::{Emoticon, Format, Image};
+    use crate::bridge::event::{Availability, ContactGroup, GhostPresence, Progress};
+    use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
+    use crate::bridge::media::MediaId;
+
+    /// A control, an override, a byte order mark and a NUL among what stays.
+    const DIRTY: &str = "\u{202E}B\u{2}o\u{FEFF}b\0";
+
+    fn dirty() -> String {
+        DIRTY.to_owned()
+    }
+
+    fn dirty_ghost() -> Ghost {
+        Ghost { id: GhostId::new("bob"), name: dirty() }
+    }
+
+    fn dirty_bodies() -> Vec<Body> {
+        let rich = || RichText {
+            format: Some(Format { font: dirty(), ..Format::default() }),
+            emoticons: vec![Emoticon { shortcut: dirty(), image: Image::Kept { digest: "d".into() } }],
+            shown_as: Some(dirty()),
+            ..RichText::plain(DIRTY)
+        };
+        let (source, media) = ("s".to_owned(), MediaId::new("m").unwrap());
+        vec![
+            Body::Text(rich()),
+            Body::Emote(rich()),
+            Body::File(File { media, name: dirty(), size: 1 }),
+            Body::Attachment(Attachment { source, name: dirty(), caption: Some(rich()) }),
+            Body::Notice { text: dirty(), about: None },
+            Body::LiveNotice { id: "i".into(), text: dirty(), about: None, is_first: true, is_last: false },
+            Body::Question { text: dirty(), answers: Vec::new() },
+        ]
+    }
+
+    /// Nothing forbidden is in any text of it, and the words are.
+    fn assert_clean(shown: &str) {
+        for forbidden in ["\\u{202e}", "\\u{2}", "\\u{feff}", "\\0"] {
+            assert!(!shown.contains(forbidden), "{forbidden} in {shown}");
+        }
+        assert!(shown.contains("\"Bob\""), "{shown}");
+    }
+
+    #[test]
+    fn fault_14_every_text_of_the_network_is_clean_behind_the_border() {
+        let conversation = || ConversationId::new("bob");
+        let (at, ghost, availability) = (0, dirty_ghost(), Availability::Online);
+        let group = ContactGroup { id: "g".into(), name: dirty(), conversations: Vec::new() };
+        let progress = Progress { id: "p".into(), text: Some(dirty()) };
+        let mut kinds = vec![
+            RemoteKind::Typing { conversation: conversation(), sender: ghost.clone() },
+            RemoteKind::Joined { conversation: conversation(), ghost: ghost.clone(), at },
+            RemoteKind::Left { conversation: conversation(), ghost: ghost.clone(), at },
+            RemoteKind::Presence(GhostPresence { ghost: ghost.clone(), availability, text: dirty() }),
+            RemoteKind::Named(vec![ghost.clone(), ghost.clone()]),
+            RemoteKind::Met(ghost.clone()),
+            RemoteKind::PresenceLost(ghost.clone()),
+            RemoteKind::Progress { conversation: conversation(), progress },
+            RemoteKind::FileOffered {
+                conversation: conversation(),
+                sender: ghost.clone(),
+                number: 1,
+                what: dirty(),
+                minutes: 1,
+            },
+            RemoteKind::Groups(vec![group]),
+            RemoteKind::State(ConnectionState::Waiting { reason: dirty() }),
+            RemoteKind::State(ConnectionState::SignedOut { reason: dirty() }),
+            RemoteKind::ContactRequest(ghost.clone()),
+            RemoteKind::ContactRequestGone(ghost.clone()),
+            RemoteKind::Notice { text: dirty() },
+        ];
+        for body in dirty_bodies() {
+            let (conversation, sender) = (conversation(), ghost.clone());
+            kinds.push(RemoteKind::OwnMessage { conversation: conversation.clone(), body: body.clone(), at });
+            kinds.push(RemoteKind::Message { conversation, sender, body, at });
+        }
+        for kind in kinds {
+            assert_clean(&format!("{:?}", remote(RemoteEvent { login: LoginId::new("ann"), kind }).kind));
+        }
+    }
+
+    #[test]
+    fn fault_14_every_text_of_a_frontend_is_clean_behind_the_border() {
+        let portal = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
+        let user = UserId::new("ann");
+        let (leg, reference) = (Leg::Matrix, "r".to_owned());
+        let authors = [
+            Author::Ghost(dirty_ghost()),
+            Author::Owner { name: dirty() },
+            Author::Relayed { name: dirty() },
+        ];
+        let mut events = vec![
+            LocalEvent::Refused { portal: portal.clone(), leg, reference: reference.clone(), reason: dirty() },
+            LocalEvent::Presence { user, availability: Availability::Online, text: dirty() },
+        ];
+        for author in authors {
+            for body in dirty_bodies() {
+                let (portal, author, reference) = (portal.clone(), author.clone(), reference.clone());
+                let said = LocalMessage { portal: portal.clone(), leg, author, reference, body, at: 0 };
+                let entry = crate::bridge::ids::EntryId::new("e");
+                events.push(LocalEvent::Removed { portal, entry, said: Some(said.clone()) });
+                events.push(LocalEvent::Message(said));
+            }
+        }
+        events.into_iter().for_each(|event| assert_clean(&format!("{:?}", local(event))));
+    }
+}

@@ -25,7 +25,7 @@ pub mod record;
 mod router;
 pub mod sentence;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::BridgeError;
 pub use portal::HoldLimits;

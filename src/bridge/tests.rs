@@ -16,7 +16,7 @@ use super::ports::{Batch, Content, Row, Storage, StorageError, Table, Urgency};
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 
 #[derive(Default)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     rows: Mutex<Rows>,
     /// So many commits fail before one succeeds.
     failures: AtomicUsize,

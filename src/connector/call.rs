@@ -5,6 +5,8 @@ mod handle;
 mod hearing;
 mod members;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -104,40 +106,44 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let handle = CallHandle { asks };
     let tasks = of.shared.tasks.clone();
-    let call = Call {
-        of,
-        conversation,
-        // The task must not keep its own mailbox open.
-        handle: handle.clone(),
-        members: Vec::new(),
-        dropped: Vec::new(),
-        grouping: members::Grouping::default(),
-        names: BoardNames::default(),
-        opened: false,
-        had_its_time: false,
-        sendings: HashMap::new(),
-        parts: HashMap::new(),
-        invitations: Vec::new(),
-        next_sending: 0,
-        last_typing: None,
-        last_said: Instant::now(),
-        permit: None,
-        leaving: false,
-        retired: false,
-        declined: Declined::default(),
-        transfers: Transfers::default(),
-        gifts: Gifts::default(),
-        direct: None,
-        streams: Streams::default(),
-        emoticons: Emoticons::default(),
-        asked: Asked::default(),
-        unsaid: Vec::new(),
-    };
+    // The task must not keep its own mailbox open.
+    let call = Call::new(of, conversation, handle.clone());
     tasks.spawn(call.run(begin, mailbox));
     handle
 }
 
 impl Call {
+    fn new(of: Of, conversation: ConversationId, handle: CallHandle) -> Self {
+        Self {
+            of,
+            conversation,
+            handle,
+            members: Vec::new(),
+            dropped: Vec::new(),
+            grouping: members::Grouping::default(),
+            names: BoardNames::default(),
+            opened: false,
+            had_its_time: false,
+            sendings: HashMap::new(),
+            parts: HashMap::new(),
+            invitations: Vec::new(),
+            next_sending: 0,
+            last_typing: None,
+            last_said: Instant::now(),
+            permit: None,
+            leaving: false,
+            retired: false,
+            declined: Declined::default(),
+            transfers: Transfers::default(),
+            gifts: Gifts::default(),
+            direct: None,
+            streams: Streams::default(),
+            emoticons: Emoticons::default(),
+            asked: Asked::default(),
+            unsaid: Vec::new(),
+        }
+    }
+
     #[tracing::instrument(name = "call", skip_all, fields(login = %self.of.login, conversation = %self.conversation))]
     async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallAsk>) {
         // A board that we are called to and find empty is over: whoever rang has gone.

@@ -185,4 +185,31 @@ mod tests {
         let three = sorted(&[&people[..], &[Email::parse("dave@e.c").unwrap()]].concat());
         assert!(record.is_less_than(&three) && !record.is_less_than(&sorted(&people)));
     }
+
+    fn people(names: &[&str]) -> Vec<Email> {
+        names.iter().map(|name| Email::parse(&format!("{name}@example.com")).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn fault_18_the_same_people_are_the_same_group_whatever_was_written_down_of_them() {
+        let (shared, login) = (super::super::tests::shared(), LoginId::new("ann"));
+        let three = people(&["bob", "carol", "dave"]);
+        let group = find_or_make(&shared, &login, &three).await.unwrap();
+        // An earlier version took out of it who closed their window.
+        remember(&shared, &login, &group, &three[..2]).await.unwrap();
+        assert_eq!(find(&shared, &login, &three).await.unwrap(), Some(group.clone()));
+        assert_eq!(members(&shared, &login, &group), three);
+        // Others have come into it since: it is theirs now, and the three are another one, each time the same.
+        remember(&shared, &login, &group, &people(&["bob", "carol", "dave", "erin"])).await.unwrap();
+        assert_eq!(find(&shared, &login, &three).await.unwrap(), None);
+        assert!(is_part_of_another(&shared, &login, &three).unwrap());
+        let other = find_or_make(&shared, &login, &three).await.unwrap();
+        assert_ne!(other, group);
+        for order in [[2, 0, 1], [1, 2, 0]] {
+            let again = order.map(|at: usize| three[at].clone());
+            assert_eq!(find_or_make(&shared, &login, &again).await.unwrap(), other);
+        }
+        // Another login has groups of its own.
+        assert_eq!(find(&shared, &LoginId::new("eve"), &three).await.unwrap(), None);
+    }
 }

@@ -36,6 +36,8 @@ mod pump;
 mod reachable;
 mod request;
 mod session;
+#[cfg(test)]
+mod tests;
 mod ticket;
 mod transfer;
 mod voice;

@@ -209,4 +209,36 @@ mod tests {
         let ids: std::collections::HashSet<_> = both.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(ids.len(), 2);
     }
+
+    #[tokio::test]
+    async fn fault_08_a_restart_and_another_refusal_say_nothing_again() {
+        let storage = crate::bridge::tests::Memory::default();
+        let portal = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
+        let say = |hold: &mut Hold, waiting: usize| {
+            hold.waiting = waiting;
+            let mut batch = Batch::default();
+            let said = hold.notices(&[Leg::Irc], 1, 0, &mut batch);
+            drop(storage.commit(batch, crate::bridge::ports::Urgency::Now));
+            said.len()
+        };
+        let mut hold = Hold::load(&storage, &portal).unwrap();
+        assert!(hold.begin(&EntryId::new("first"), "away"));
+        assert_eq!(say(&mut hold, 2), 1);
+        hold.sent();
+        // The next one is refused: it is the same absence, and what is said of it changes what was said.
+        assert!(!hold.begin(&EntryId::new("second"), "away still"));
+        hold.waiting = 1;
+        let changed = hold.notices(&[Leg::Irc], 2, 0, &mut Batch::default());
+        let Content::Said { body: Body::LiveNotice { id, is_first, .. } } = &changed[0].content else {
+            panic!("{changed:?}")
+        };
+        assert_eq!((id.as_str(), *is_first), ("first-held", false));
+        // After a restart too.
+        let mut hold = Hold::load(&storage, &portal).unwrap();
+        assert!(hold.is_active() && !hold.begin(&EntryId::new("third"), "away"));
+        assert_eq!(say(&mut hold, 2), 0, "said already");
+        hold.sent();
+        assert_eq!(say(&mut hold, 0), 1, "the end");
+        assert!(!Hold::load(&storage, &portal).unwrap().is_active());
+    }
 }

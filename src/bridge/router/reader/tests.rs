@@ -14,6 +14,8 @@ use crate::bridge::tests::Memory;
 #[derive(Default)]
 struct Rooms {
     failing: Mutex<HashSet<String>>,
+    /// Those of which the homeserver says nothing to the bridge as a whole.
+    shut: Mutex<HashSet<String>>,
     hanging: Mutex<HashSet<String>>,
     attempts: Mutex<HashMap<String, usize>>,
 }
@@ -56,6 +58,9 @@ impl Frontend for Rooms {
             }
             if self.failing.lock().unwrap().contains(&room) {
                 return Err(DeliveryError::transient("the homeserver is down"));
+            }
+            if self.shut.lock().unwrap().contains(&room) {
+                return Err(DeliveryError::LegDown { reason: "the token is not accepted".into() });
             }
             assert!(!text.contains("poison"), "a mistake of ours");
             let portal = PortalKey::new(LoginId::new("l"), ConversationId::new(room));
@@ -262,4 +267,16 @@ async fn fault_05_what_can_never_be_read_is_told_and_passed() {
     assert_eq!(set.next().await, "a 1");
     assert_eq!(set.told.len(), 1);
     assert!(set.told[0].1.contains("could not be carried to MSN"), "{}", set.told[0].1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_05_a_homeserver_that_does_not_know_the_bridge_is_waited_for() {
+    let mut set = Set::start();
+    set.rooms.shut.lock().unwrap().insert("a".into());
+    set.bring(["a 0", "b 0", "a 1"].map(str::to_owned)).await;
+    assert_eq!(set.next().await, "b 0");
+    set.silent(Duration::from_secs(3_600)).await;
+    assert_eq!(set.told.len(), 1, "{:?}", set.told);
+    set.rooms.shut.lock().unwrap().clear();
+    assert_eq!(set.take(2).await, ["a 0", "a 1"]);
 }

@@ -1,0 +1,144 @@
+//! A call on a board that the test writes, with the clock in its hand: when it is left, and what is read until then.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::bridge::ids::LoginId;
+use crate::connector::people::Directory;
+use crate::connector::tests::shared;
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Cookie, SessionId};
+
+const BOB: &str = "bob@example.com";
+
+fn of() -> Of {
+    let shared = shared();
+    let email = Email::parse("alice@example.com").unwrap();
+    Of {
+        login: LoginId::new("alice@example.com"),
+        dialect: Dialect::Msnp11,
+        people: Directory::default().about(vec![Email::parse(BOB).unwrap()]),
+        face: watch::channel(None).1,
+        streams: Arc::new(Semaphore::new(1)),
+        doors: Arc::new(Semaphore::new(1)),
+        offers: Default::default(),
+        names: Default::default(),
+        aside: Default::default(),
+        news: mpsc::channel(8).0,
+        cancel: shared.cancel.clone(),
+        shared,
+        email,
+    }
+}
+
+/// The server's end of a board on which Bob is, and the call at the other end.
+struct Board {
+    writer: WriteHalf<DuplexStream>,
+    /// When our side left.
+    left: JoinHandle<(Instant, ReadHalf<DuplexStream>)>,
+    call: JoinHandle<()>,
+    handle: CallHandle,
+    begun: Instant,
+}
+
+impl Board {
+    async fn open() -> Self {
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (asks, mut mailbox) = mpsc::channel(MAILBOX);
+        let handle = CallHandle { asks };
+        let mut call = Call::new(of(), ConversationId::new(BOB), handle.clone());
+        let begun = Instant::now();
+        let (cookie, session) = (Cookie::new("1"), SessionId("1".into()));
+        let machine =
+            SwitchboardSession::answer(now(), Dialect::Msnp11, call.of.email.clone(), cookie, session);
+        let pump = Pump::new(machine, Box::new(near));
+        let call = tokio::spawn(async move { call.drive(pump, &mut mailbox).await });
+        let (mut reader, writer) = tokio::io::split(far);
+        let left = tokio::spawn(async move {
+            let mut heard = Vec::new();
+            while !String::from_utf8_lossy(&heard).contains("OUT\r\n") {
+                assert!(reader.read_buf(&mut heard).await.unwrap() > 0, "closed without a word");
+            }
+            (Instant::now(), reader)
+        });
+        let mut board = Self { writer, left, call, handle, begun };
+        board.say(&format!("IRO 1 1 1 {BOB} Bob\r\nANS 1 OK\r\n")).await;
+        board
+    }
+
+    async fn say(&mut self, bytes: &str) {
+        self.writer.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    /// Bob sends something, so many seconds after the beginning.
+    async fn hear(&mut self, seconds: u64, payload: &[u8]) {
+        tokio::time::sleep_until(self.begun + Duration::from_secs(seconds)).await;
+        self.say(&format!("MSG {BOB} Bob {}\r\n", payload.len())).await;
+        self.writer.write_all(payload).await.unwrap();
+    }
+
+    /// After how many seconds our side left; the stream stays open.
+    async fn left(&mut self) -> u64 {
+        let (at, reader) = (&mut self.left).await.unwrap();
+        self.left = tokio::spawn(async move { (at, reader) });
+        (at - self.begun).as_secs()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_04_a_board_on_which_nothing_but_keep_alives_is_heard_is_left() {
+    let mut board = Board::open().await;
+    assert_eq!(board.left().await, 240, "nothing at all");
+    for content in [Content::keep_alive().encode(), b"Content-Type: text/x-clientcaps\r\n\r\nx: y".to_vec()] {
+        let mut board = Board::open().await;
+        for seconds in [60, 120, 180, 239] {
+            board.hear(seconds, &content).await;
+        }
+        assert_eq!(board.left().await, 240);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_04_whoever_types_or_speaks_keeps_the_board() {
+    let typing = Content::typing(&Email::parse(BOB).unwrap());
+    for content in [typing, Content::text("hi", None), Content::nudge()] {
+        let mut board = Board::open().await;
+        for seconds in [200, 400, 600] {
+            board.hear(seconds, &content.encode()).await;
+        }
+        assert_eq!(board.left().await, 840);
+    }
+    // And so does our side.
+    let mut board = Board::open().await;
+    tokio::time::sleep_until(board.begun + Duration::from_secs(200)).await;
+    board.handle.typing();
+    assert_eq!(board.left().await, 440);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_04_the_end_of_a_board_that_was_left_is_waited_for_two_seconds_at_most() {
+    // The server goes on for ever, with keep-alives or with nothing.
+    for speaks in [true, false] {
+        let mut board = Board::open().await;
+        let left = board.begun + Duration::from_secs(board.left().await);
+        while !board.call.is_finished() {
+            if speaks {
+                board.hear((Instant::now() - board.begun).as_secs(), &Content::keep_alive().encode()).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(left.elapsed() < Duration::from_secs(4), "it waits on");
+        }
+        assert!(left.elapsed() >= Duration::from_secs(2), "{:?}", left.elapsed());
+    }
+    // One that closes is not waited for.
+    let mut board = Board::open().await;
+    let left = board.begun + Duration::from_secs(board.left().await);
+    let Board { writer, left: reader, call, .. } = board;
+    drop((writer, reader.await.unwrap()));
+    call.await.unwrap();
+    assert!(left.elapsed() < Duration::from_millis(100), "{:?}", left.elapsed());
+}
