@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use msnbridge::bridge::body::Body;
+use msnbridge::bridge::body::{Body, RichText};
 
 use crate::support::boards::{Answer, Asked, BoardServer};
-use crate::support::plain::{PlainBridge, PlainConfig, Shown};
+use crate::support::plain::{PlainBridge, PlainConfig, Shown, time_of_day};
 
 const BOB: &str = "bob@example.com";
 
@@ -235,6 +235,35 @@ async fn fault_08_what_waits_can_be_taken_back_and_is_bounded() {
     let next = bridge.say(BOB, "four").await;
     assert_eq!(server.text().await.0, "four", "what was taken back is not sent");
     bridge.outcome(&next, "delivered").await;
+}
+
+#[tokio::test]
+async fn fault_08_a_nudge_waits_as_words_do() {
+    let is_there = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (mut server, bridge, _directory) = scene(offline(is_there.clone())).await;
+    let nudge = bridge.say_body(BOB, Body::Nudge).await;
+    bridge.outcome(&nudge, "held").await;
+    bridge.line("Your message waits").await;
+    let words = bridge.say(BOB, "behind it").await;
+    is_there.store(true, Ordering::SeqCst);
+    server.say(0, "NLN NLN bob@example.com Bob 0\r\n").await;
+    assert!(server.asked("MSG").await.payload.contains("ID: 1"), "the nudge first");
+    assert_eq!(server.text().await.0, "behind it");
+    bridge.outcome(&nudge, "delivered").await;
+    bridge.outcome(&words, "delivered").await;
+}
+
+#[tokio::test]
+async fn fault_08_what_has_waited_for_the_days_that_it_may_is_given_up_and_told() {
+    let is_there = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (_server, bridge, _directory) = scene(offline(is_there)).await;
+    let days = |days: u64| time_of_day() - days * 86_400_000;
+    let old = bridge.say_at(BOB, Body::Text(RichText::plain("last week")), days(8)).await;
+    let reason = bridge.outcome(&old, "failed").await;
+    assert!(reason.contains("for more than 7 days"), "{reason}");
+    bridge.line("Your message was not delivered").await;
+    let newer = bridge.say_at(BOB, Body::Text(RichText::plain("this week")), days(6)).await;
+    bridge.outcome(&newer, "held").await;
 }
 
 #[tokio::test]

@@ -166,6 +166,29 @@ async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
     world.user.message_with("Your message waits").await;
 }
 
+#[tokio::test]
+async fn fault_08_a_file_for_somebody_away_waits_and_goes_when_they_are_there() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("bye")).await;
+    let room = world.user.message("bye").await["room_id"].as_str().unwrap().to_owned();
+    drop((call, bob));
+    let file = noise(0, 3_000);
+    let content = json!({
+        "msgtype": "m.file", "body": "later.bin", "url": world.user.upload(&file).await,
+        "info": {"size": file.len()},
+    });
+    let sent = world.user.send_content(&room, content).await;
+    world.user.message_with("Your message waits").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.answer().await;
+    let offer = files::offered(&mut call).await;
+    assert_eq!((offer.name.as_str(), offer.size), ("later.bin", 3_000));
+    assert_eq!(offer.take(&mut call, Way::Board).await, noise_digest(3_000));
+    confirmed(&mut world, &sent).await;
+}
+
 /// A picture of one colour, as a photograph would be stored.
 fn photograph(red: u8) -> Vec<u8> {
     let picture = image::RgbImage::from_pixel(300, 200, image::Rgb([red, 20, 40]));

@@ -67,7 +67,7 @@ impl OimServer {
         let (asks, asked) = mpsc::unbounded_channel();
         let (keeps, refuses) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (kept, refused) = (keeps.clone(), refuses.clone());
-        let stale = Arc::new(Mutex::new(true));
+        let (stale, busy) = (Arc::new(Mutex::new(true)), Arc::new(Mutex::new(true)));
         let answer = move |headers: HeaderMap, body: Bytes| {
             let body = String::from_utf8_lossy(&body).into_owned();
             let action = headers["SOAPAction"].to_str().unwrap().trim_matches('"').to_owned();
@@ -80,6 +80,13 @@ impl OimServer {
                     fault("AuthenticationFailed", "")
                 }
                 "GetMessage" => (StatusCode::OK, stored(id)),
+                "GetMetadata" if std::mem::take(&mut *busy.lock().unwrap()) => {
+                    (StatusCode::SERVICE_UNAVAILABLE, String::new())
+                }
+                "GetMetadata" => {
+                    let list = mail_data(&["id-2", "id-1"]);
+                    (StatusCode::OK, envelope(&format!("<GetMetadataResponse>{list}</GetMetadataResponse>")))
+                }
                 "DeleteMessages" if kept.load(Ordering::SeqCst) => {
                     (StatusCode::SERVICE_UNAVAILABLE, String::new())
                 }
@@ -117,21 +124,28 @@ impl OimServer {
     }
 }
 
+/// The list of messages that wait.
+fn mail_data(ids: &[&str]) -> String {
+    let item = |id: &&str| {
+        format!("<M><T>11</T><S>6</S><RS>0</RS><E>erin@example.com</E><I>{id}</I><F>.!!OIM</F></M>")
+    };
+    let items: String = ids.iter().map(item).collect();
+    format!("<MD><E><I>0</I><IU>0</IU><O>0</O><OU>0</OU></E>{items}</MD>")
+}
+
 /// A notification server that says at sign-in that these wait.
 fn says_waiting(ids: &'static [&'static str]) -> impl Fn(&Asked) -> Answer {
+    says(mail_data(ids))
+}
+
+fn says(mail_data: String) -> impl Fn(&Asked) -> Answer {
     move |asked| {
         if asked.verb != "CHG" {
             return Answer::Usual;
         }
-        let items: String = ids
-            .iter()
-            .map(|id| {
-                format!("<M><T>11</T><S>6</S><RS>0</RS><E>erin@example.com</E><I>{id}</I><F>.!!OIM</F></M>")
-            })
-            .collect();
         let body = format!(
             "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsinitialmdatanotification; charset=UTF-8\r\n\r\n\
-             Mail-Data: <MD><E><I>0</I><IU>0</IU><O>0</O><OU>0</OU></E>{items}</MD>\r\nInbox-URL: /x\r\n"
+             Mail-Data: {mail_data}\r\nInbox-URL: /x\r\n"
         );
         Answer::Bytes(format!("CHG {} NLN 0\r\nMSG Hotmail Hotmail {}\r\n{body}", asked.number, body.len()))
     }
@@ -177,6 +191,20 @@ async fn fault_09_what_was_left_is_shown_once_and_deleted_when_it_is_on_disk() {
     bridge.line("words of id-3").await;
     oim.asked("DeleteMessages").await;
     assert_eq!((bridge.count("words of id-1"), bridge.count("words of id-2")), (0, 0));
+}
+
+#[tokio::test]
+async fn fault_09_a_list_that_is_too_long_is_asked_for_and_what_was_left_has_its_own_time() {
+    let oim = OimServer::start().await;
+    let server = BoardServer::start(says("too-large".into())).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = PlainConfig::new(&server.address, &server.nexus);
+    config.msn.oim = OimConfig { rsi: Some(oim.url.parse().unwrap()), store: None };
+    let bridge = PlainBridge::start(directory.path(), config).await;
+    for words in ["words of id-1", "words of id-2"] {
+        let Shown::Line { author, at, .. } = bridge.line(words).await else { unreachable!() };
+        assert_eq!((author.as_str(), at), ("erin@example.com", 1_795_634_012_000), "{words}");
+    }
 }
 
 fn away(asked: &Asked) -> Answer {

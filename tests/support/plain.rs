@@ -72,8 +72,8 @@ impl Storage for MemoryStorage {
 /// What was shown, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shown {
-    /// Who said what, in which conversation.
-    Line { conversation: String, author: String, text: String },
+    /// Who said what, in which conversation, and when.
+    Line { conversation: String, author: String, text: String, at: u64 },
     /// What became of something that was said: its reference, and a word.
     Outcome { reference: String, word: &'static str, reason: String },
 }
@@ -134,6 +134,7 @@ impl Frontend for PlainFrontend {
             conversation: delivery.portal.conversation.to_string(),
             author: author(&delivery.author),
             text: words(&delivery.content),
+            at: delivery.at,
         });
         Box::pin(std::future::ready(Ok(())))
     }
@@ -273,6 +274,11 @@ impl PlainBridge {
     }
 
     pub(crate) async fn say_body(&self, conversation: &str, body: Body) -> String {
+        self.say_at(conversation, body, time_of_day()).await
+    }
+
+    /// The same of something that they said before.
+    pub(crate) async fn say_at(&self, conversation: &str, body: Body, at: u64) -> String {
         let reference = format!("said-{}", self.said.fetch_add(1, Ordering::Relaxed));
         let message = LocalMessage {
             portal: Self::portal(conversation),
@@ -280,7 +286,7 @@ impl PlainBridge {
             author: Author::Owner { name: "ann".into() },
             reference: reference.clone(),
             body,
-            at: time_of_day(),
+            at,
         };
         self.handle.local(LocalEvent::Message(message)).await.expect("the core runs");
         reference
@@ -353,7 +359,7 @@ impl Drop for PlainBridge {
     }
 }
 
-fn time_of_day() -> u64 {
+pub(crate) fn time_of_day() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     u64::try_from(since.as_millis()).expect("not that late")
 }
