@@ -227,7 +227,12 @@ mod tests {
             Author::Relayed { name: dirty() },
         ];
         let mut events = vec![
-            LocalEvent::Refused { portal: portal.clone(), leg, reference: reference.clone(), reason: dirty() },
+            LocalEvent::Refused {
+                portal: portal.clone(),
+                leg,
+                reference: reference.clone(),
+                reason: dirty(),
+            },
             LocalEvent::Presence { user, availability: Availability::Online, text: dirty() },
         ];
         for author in authors {

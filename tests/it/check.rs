@@ -78,6 +78,22 @@ async fn every_kind_of_broken_setup_is_named_with_a_cure() {
     assert!(bridge.file("store.key").exists());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn fault_09_the_addresses_of_offline_messages_are_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let bridge =
+        Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+    let nobody = format!("http://127.0.0.1:{}/rsi/rsi.asmx", free_port());
+    let oim = format!("\nmsn:\n  oim: {{rsi: '{nobody}', store: '{}'}}\n", service.nexus);
+    let said = broken(&bridge, "bridge.yaml", "\nmsn:\n", &oim);
+    assert!(said.contains("msn.oim.rsi: nobody answers there: "), "{said}");
+    assert!(said.contains("correct msn.oim.rsi, or leave it empty"), "{said}");
+    assert!(said.contains("offline messages (msn.oim.store)"), "{said}");
+    let said = broken(&bridge, "bridge.yaml", "\nmsn:\n", "\nmsn:\n  locale: '0x0407'\n");
+    assert!(!said.contains("msn.oim"), "empty is off: {said}");
+}
+
 /// What arrives on a socket that stands for systemd's, until it contains this.
 async fn told(socket: &std::sync::Arc<UnixDatagram>, wanted: &'static str) {
     let socket = socket.clone();

@@ -195,7 +195,7 @@ async fn fault_09_what_was_left_is_shown_once_and_deleted_when_it_is_on_disk() {
 
 #[tokio::test]
 async fn fault_09_a_list_that_is_too_long_is_asked_for_and_what_was_left_has_its_own_time() {
-    let oim = OimServer::start().await;
+    let mut oim = OimServer::start().await;
     let server = BoardServer::start(says("too-large".into())).await;
     let directory = tempfile::tempdir().unwrap();
     let mut config = PlainConfig::new(&server.address, &server.nexus);
@@ -205,6 +205,15 @@ async fn fault_09_a_list_that_is_too_long_is_asked_for_and_what_was_left_has_its
         let Shown::Line { author, at, .. } = bridge.line(words).await else { unreachable!() };
         assert_eq!((author.as_str(), at), ("erin@example.com", 1_795_634_012_000), "{words}");
     }
+    oim.asked("DeleteMessages").await;
+    // Some come while the session lasts, as to somebody who is hidden.
+    let list = mail_data(&["id-3"]);
+    let body = format!(
+        "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsoimnotification; charset=UTF-8\r\n\r\nMail-Data: {list}\r\n"
+    );
+    server.say(0, &format!("MSG Hotmail Hotmail {}\r\n{body}", body.len())).await;
+    bridge.line("words of id-3").await;
+    assert!(oim.asked("DeleteMessages").await.contains("<messageId>id-3</messageId>"));
 }
 
 fn away(asked: &Asked) -> Answer {

@@ -1,6 +1,8 @@
 //! What a person reads while they sign in to MSN: everything that happens, in its order, in whole sentences.
 
 use crate::chat::World;
+use crate::support::boards::{Answer, BoardServer};
+use crate::support::plain::{PlainBridge, PlainConfig};
 
 /// What the bot has said in a room, in its order.
 async fn said(world: &World, room: &str) -> Vec<String> {
@@ -83,4 +85,28 @@ async fn fault_36_whoever_signs_in_hears_at_once_what_is_in_the_way() {
     world.bridge.kill().await;
     world.bridge.start().await;
     world.bridge.wait_for_log("state=Connected").await;
+}
+
+/// Imitates a server whose list has a line that nobody can read.
+#[tokio::test]
+async fn fault_07_a_list_with_gaps_is_gone_on_with_and_told_of_once() {
+    let server = BoardServer::start(|asked| match asked.verb.as_str() {
+        "SYN" => Answer::Bytes(format!(
+            "SYN {} 1 1 3 0\r\nLST N=bob@example.com F=Bob C=b1 11\r\nLST N= F=x 11\r\nLST\r\n",
+            asked.number
+        )),
+        _ => Answer::Usual,
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let bridge = PlainBridge::start(directory.path(), PlainConfig::new(&server.address, &server.nexus)).await;
+    bridge.signed_in().await;
+    bridge.line("with gaps: 1 of 3 contacts came, 2 lines could not be read.").await;
+    let said = bridge.say("bob@example.com", "all the same").await;
+    bridge.outcome(&said, "delivered").await;
+    bridge.command(None, "reconnect").await;
+    bridge.until_lines("Signed in to MSN", 2).await;
+    let said = bridge.say("bob@example.com", "and again").await;
+    bridge.outcome(&said, "delivered").await;
+    assert_eq!(bridge.count("with gaps"), 1, "{:?}", bridge.shown());
 }

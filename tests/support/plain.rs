@@ -334,6 +334,20 @@ impl PlainBridge {
         self.until(part, |shown| matches!(shown, Shown::Line { text, .. } if text.contains(part))).await
     }
 
+    /// Waits for so many lines with this in them.
+    pub(crate) async fn until_lines(&self, part: &str, times: usize) {
+        within(part, async {
+            loop {
+                let news = self.board.news.notified();
+                if self.count(part) >= times {
+                    return;
+                }
+                news.await;
+            }
+        })
+        .await;
+    }
+
     /// Waits until this became of something that was said; gives the reason.
     pub(crate) async fn outcome(&self, of: &str, wanted: &str) -> String {
         let is_it = |shown: &Shown| matches!(shown, Shown::Outcome { reference, word, .. } if reference == of && *word == wanted);

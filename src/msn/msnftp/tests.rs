@@ -177,6 +177,51 @@ fn silence_ends_either_side_in_time() {
     assert_eq!(sender.poll_timeout(), None);
 }
 
+/// Lets time pass until something happens, and gives how long that took.
+fn until_it_ends<M: Machine>(machine: &mut M, mut now: Instant) -> (Duration, M::Event) {
+    let begun = now;
+    for _ in 0..10 {
+        now = now.max(machine.poll_timeout().expect("a state without a deadline"));
+        machine.handle_timeout(now).unwrap();
+        if let Some(event) = machine.poll_event() {
+            return (now - begun, event);
+        }
+    }
+    panic!("deadlines pass, and nothing comes of them");
+}
+
+#[test]
+fn fault_07_a_stream_whose_other_side_falls_silent_is_given_up_in_every_state() {
+    let lines = ["VER MSNFTP\r\n", "FIL 9000\r\n", "\0\x02\0ab", "\0\x05\0a"];
+    for heard_of in 0..=lines.len() {
+        let now = Instant::now();
+        let mut receiver = new_receiver(now, 9000);
+        lines[..heard_of]
+            .iter()
+            .for_each(|line| drop(receiver.handle_input(now, line.as_bytes()).map(|()| said(&mut receiver))));
+        while receiver.poll_event().is_some() {}
+        let (after, event) = until_it_ends(&mut receiver, now);
+        assert_eq!(event, ReceiverEvent::Failed(StreamFailure::TimedOut), "after {heard_of} lines");
+        assert!(after <= Duration::from_secs(60), "{after:?}");
+    }
+    let lines = ["VER MSNFTP\r\n", "USR bob@example.com 93301\r\n", "TFR\r\n"];
+    for (heard_of, given) in [(0, 0), (1, 0), (2, 0), (3, 0), (3, 2000), (3, 4000)] {
+        let now = Instant::now();
+        let mut sender = new_sender(now, 4000);
+        lines[..heard_of].iter().for_each(|line| drop(heard(&mut sender, line.as_bytes())));
+        for _ in 0..given / 2000 {
+            sender.provide(now, &[7; 2000]);
+        }
+        let (after, event) = until_it_ends(&mut sender, now);
+        assert_eq!(
+            event,
+            SenderEvent::Failed(StreamFailure::TimedOut),
+            "after {heard_of} lines, {given} bytes"
+        );
+        assert!(after <= Duration::from_secs(61), "{after:?}");
+    }
+}
+
 #[test]
 fn a_line_without_end_is_not_kept() {
     let mut receiver = new_receiver(Instant::now(), 5);

@@ -318,6 +318,34 @@ mod tests {
         assert_eq!(session.poll_timeout(), None);
     }
 
+    #[test]
+    fn fault_07_a_direct_connection_whose_other_side_falls_silent_is_given_up_in_every_state() {
+        let now = Instant::now();
+        let pair = || {
+            let connected = DirectSession::connected(now, Nonce::Plain(GUID), 5);
+            (connected, DirectSession::accepted(now, Nonce::Plain(GUID), 9))
+        };
+        let ready = || {
+            let (mut connected, mut accepted) = pair();
+            heard(&mut accepted, &said(&mut connected));
+            heard(&mut connected, &said(&mut accepted));
+            (connected, accepted)
+        };
+        let (greeted, unanswered) = pair();
+        let (mut speaking, mut hearing) = ready();
+        speaking.send(now, &data(b"hello"));
+        let half = said(&mut speaking);
+        hearing.handle_input(now, &half[..half.len() / 2]).unwrap();
+        let (quiet, deaf) = ready();
+        for mut session in [greeted, unanswered, speaking, hearing, quiet, deaf] {
+            let at = session.poll_timeout().expect("a state without a deadline");
+            assert!(at <= now + IDLE + Duration::from_secs(1), "{:?}", at - now);
+            session.handle_timeout(at).unwrap();
+            let event = std::iter::from_fn(|| session.poll_event()).last();
+            assert_eq!(event, Some(DirectEvent::Failed(DirectFailure::TimedOut)));
+        }
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..400), cut in 1usize..50) {
