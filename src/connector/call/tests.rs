@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::bridge::ids::LoginId;
+use crate::connector::group;
 use crate::connector::people::Directory;
 use crate::connector::tests::shared;
 use crate::msn::dialect::Dialect;
@@ -15,7 +16,7 @@ use crate::msn::ids::{Cookie, SessionId};
 
 const BOB: &str = "bob@example.com";
 
-fn of() -> Of {
+fn of(news: mpsc::Sender<News>) -> Of {
     let shared = shared();
     let email = Email::parse("alice@example.com").unwrap();
     Of {
@@ -28,7 +29,7 @@ fn of() -> Of {
         offers: Default::default(),
         names: Default::default(),
         aside: Default::default(),
-        news: mpsc::channel(8).0,
+        news,
         cancel: shared.cancel.clone(),
         shared,
         email,
@@ -43,14 +44,21 @@ struct Board {
     call: JoinHandle<()>,
     handle: CallHandle,
     begun: Instant,
+    /// What the login is told.
+    news: mpsc::Receiver<News>,
 }
 
 impl Board {
     async fn open() -> Self {
+        let (news, heard) = mpsc::channel(8);
+        Self::open_for(of(news), heard).await
+    }
+
+    async fn open_for(of: Of, news: mpsc::Receiver<News>) -> Self {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (asks, mut mailbox) = mpsc::channel(MAILBOX);
         let handle = CallHandle { asks };
-        let mut call = Call::new(of(), ConversationId::new(BOB), handle.clone());
+        let mut call = Call::new(of, ConversationId::new(BOB), handle.clone());
         let begun = Instant::now();
         let (cookie, session) = (Cookie::new("1"), SessionId("1".into()));
         let machine =
@@ -65,7 +73,7 @@ impl Board {
             }
             (Instant::now(), reader)
         });
-        let mut board = Self { writer, left, call, handle, begun };
+        let mut board = Self { writer, left, call, handle, begun, news };
         board.say(&format!("IRO 1 1 1 {BOB} Bob\r\nANS 1 OK\r\n")).await;
         board
     }
@@ -79,6 +87,17 @@ impl Board {
         tokio::time::sleep_until(self.begun + Duration::from_secs(seconds)).await;
         self.say(&format!("MSG {BOB} Bob {}\r\n", payload.len())).await;
         self.writer.write_all(payload).await.unwrap();
+    }
+
+    /// The next that the login is told about the conversation: where it moved, or `None` where it serves none.
+    async fn moved(&mut self) -> Option<ConversationId> {
+        loop {
+            match self.news.recv().await.expect("the call goes on") {
+                News::Moved { to, .. } => return Some(to),
+                News::Detached(_) => return None,
+                News::Named(_) | News::Broke(_) => {}
+            }
+        }
     }
 
     /// After how many seconds our side left; the stream stays open.
@@ -141,4 +160,37 @@ async fn fault_04_the_end_of_a_board_that_was_left_is_waited_for_two_seconds_at_
     drop((writer, reader.await.unwrap()));
     call.await.unwrap();
     assert!(left.elapsed() < Duration::from_millis(100), "{:?}", left.elapsed());
+}
+
+/// People of the board whose names are these, and Bob.
+fn with_bob(names: &[&str]) -> Vec<Email> {
+    let others = names.iter().map(|name| format!("{name}@example.com"));
+    std::iter::once(BOB.to_owned()).chain(others).map(|email| Email::parse(&email).unwrap()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_18_some_of_a_larger_group_are_no_group_of_their_own_until_somebody_speaks() {
+    for (speaks, also) in [(false, None), (true, None), (true, Some("erin"))] {
+        let (news, heard) = mpsc::channel(8);
+        let of = of(news);
+        let (shared, login) = (of.shared.clone(), of.login.clone());
+        let four = with_bob(&["carol", "dave"]);
+        let known = group::find_or_make(&shared, &login, &four).await.unwrap();
+        if let Some(name) = also {
+            group::find_or_make(&shared, &login, &with_bob(&["carol", name])).await.unwrap();
+        }
+        let mut board = Board::open_for(of, heard).await;
+        board.say("JOI carol@example.com Carol\r\n").await;
+        assert_eq!(board.moved().await, None, "it is not known yet which group it is");
+        let two = with_bob(&["carol"]);
+        assert_eq!(group::find(&shared, &login, &two).await.unwrap(), None);
+        if speaks {
+            board.hear(1, &Content::text("only us", None).encode()).await;
+            let moved = board.moved().await;
+            assert!(moved.is_some() && moved != Some(known.clone()));
+            assert_eq!(moved, group::find(&shared, &login, &two).await.unwrap());
+        }
+        board.say("JOI dave@example.com Dave\r\n").await;
+        assert_eq!(board.moved().await, Some(known), "the same people are the same group");
+    }
 }
