@@ -131,7 +131,7 @@ mod tests {
         directory.note(&contact("bob", Status::Online, 0));
         assert_eq!(people.capabilities(&email("bob")).map(Capabilities::msnc), Some(0));
         // They sign in with another program while the call lasts.
-        directory.note(&contact("bob", Status::Offline, 0));
+        directory.note(&contact("bob", Status::Offline, PARTS));
         assert_eq!(
             people.capabilities(&email("bob")),
             Some(Capabilities(0)),

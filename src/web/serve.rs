@@ -138,3 +138,42 @@ async fn answer(
     let answered = router.oneshot(request).await;
     answered.unwrap_or_else(|never: std::convert::Infallible| match never {})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_33_the_address_is_what_a_proxy_on_this_machine_adds_and_nobody_elses_word() {
+        let headers = |values: &[&'static str]| {
+            let pair = |value: &&'static str| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap());
+            values.iter().map(pair).collect::<HeaderMap>()
+        };
+        let (proxy, stranger) = (["127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"], "192.0.2.1:9");
+        for (given, found) in [
+            (&["203.0.113.9"][..], Some("203.0.113.9")),
+            // What stands before it is what the client said of itself.
+            (&["198.51.100.1, 203.0.113.9"], Some("203.0.113.9")),
+            (&["198.51.100.1", " 203.0.113.9 "], Some("203.0.113.9")),
+            (&["2001:db8::1"], Some("2001:db8::1")),
+            (&["203.0.113.9, unknown"], None),
+            (&[""], None),
+            (&[], None),
+        ] {
+            let found = found.map(|text| text.parse().unwrap());
+            for peer in proxy {
+                assert_eq!(forwarded(peer.parse().unwrap(), &headers(given)), found, "{given:?} by {peer}");
+            }
+            assert_eq!(forwarded(stranger.parse().unwrap(), &headers(given)), None, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn fault_33_descriptors_that_are_used_up_are_named_with_what_helps() {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+            let text = describe_accept(&errno.into());
+            assert!(text.contains("no file descriptors are left: raise LimitNOFILE"), "{text}");
+        }
+        assert!(!describe_accept(&rustix::io::Errno::CONNABORTED.into()).contains("descriptors"));
+    }
+}

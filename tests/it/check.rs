@@ -95,7 +95,7 @@ async fn fault_09_the_addresses_of_offline_messages_are_tried() {
 }
 
 /// What arrives on a socket that stands for systemd's, until it contains this.
-async fn told(socket: &std::sync::Arc<UnixDatagram>, wanted: &'static str) {
+pub(crate) async fn told(socket: &std::sync::Arc<UnixDatagram>, wanted: &'static str) {
     let socket = socket.clone();
     let heard = tokio::task::spawn_blocking(move || {
         let mut buffer = [0; 4096];
@@ -128,6 +128,25 @@ async fn the_service_manager_hears_ready_watchdog_and_stopping() {
     assert!(bridge.stop().await.success());
     told(&socket, "STOPPING=1").await;
     assert!(stopping.elapsed().as_secs() < 10);
+}
+
+/// A setting of the unit that is shipped.
+fn in_the_unit(setting: &str) -> Option<String> {
+    let unit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/msnbridge.service");
+    let text = std::fs::read_to_string(unit).unwrap();
+    text.lines().find_map(|line| line.strip_prefix(setting)?.strip_prefix('=')).map(str::to_owned)
+}
+
+#[test]
+fn fault_33_the_unit_gives_many_descriptors() {
+    let descriptors: Option<u64> = in_the_unit("LimitNOFILE").and_then(|number| number.parse().ok());
+    assert!(descriptors.is_some_and(|number| number >= 65_536), "{descriptors:?}");
+}
+
+#[test]
+fn fault_34_the_unit_allows_no_dump_and_hides_what_is_made() {
+    assert_eq!(in_the_unit("LimitCORE").as_deref(), Some("0"));
+    assert_eq!(in_the_unit("UMask").as_deref(), Some("0077"));
 }
 
 #[test]

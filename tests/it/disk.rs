@@ -3,13 +3,16 @@
 //! The failure is the kernel's own: a limit on the size of files (`prlimit --fsize`), which refuses every write behind it
 //! just as a full disk does, and is lifted without the program's help. The log goes through a pipe, which has no size.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::Command as Program;
+use std::sync::Arc;
 
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::chat::World;
+use crate::check::told;
 use crate::support::bridge::Bridge;
 use crate::support::msn::{Peer, text};
 use crate::support::within;
@@ -127,9 +130,22 @@ async fn fault_28_what_the_bridge_remembers_while_the_disk_is_full_is_there_afte
 #[tokio::test]
 async fn fault_28_a_bridge_that_ends_while_the_disk_is_full_says_that_something_is_lost() {
     let mut world = world().await;
+    assert!(world.bridge.stop().await.success());
+    let path = world.bridge.file("notify");
+    let socket = Arc::new(UnixDatagram::bind(&path).unwrap());
+    socket.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
+    world.bridge.spawn_with(|command| piped(command.env("NOTIFY_SOCKET", &path)));
+    told(&socket, "STATUS=connected to the homeserver").await;
     limit_files(world.bridge.pid(), "0");
     world.user.send(&world.management.clone(), "status").await;
     world.bridge.wait_for_log("leaving MSN").await;
+    // Whoever asks the service manager reads why, and reads it only while it is so.
+    told(&socket, "STATUS=the disk fails, nothing is taken").await;
+    limit_files(world.bridge.pid(), "unlimited");
+    told(&socket, "STATUS=connected to the homeserver").await;
+    limit_files(world.bridge.pid(), "0");
+    world.user.send(&world.management.clone(), "status").await;
+    world.bridge.wait_for_log_times("leaving MSN", 2).await;
     let status = world.bridge.stop().await;
     assert!(!status.success());
     assert!(world.bridge.log().contains("the disk still fails"));

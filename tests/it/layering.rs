@@ -72,6 +72,19 @@ fn the_protocol_has_no_clock_no_sockets_and_no_randomness() {
     }
 }
 
+/// A loop that makes its own pauses is one that nobody has bounded.
+#[test]
+fn fault_26_pauses_that_grow_are_made_in_one_place() {
+    let mut all = Vec::new();
+    rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    let names_it = |file: &&std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.contains("backon") || text.contains("ExponentialBuilder")
+    };
+    let makers: Vec<_> = all.iter().filter(names_it).filter_map(|file| file.file_name()).collect();
+    assert_eq!(makers, ["retry.rs"]);
+}
+
 #[test]
 fn the_import_reader_sees_imports() {
     assert_eq!(imports("use crate::msn::ids;\nlet x = crate::bridge::Y;"), ["msn", "bridge"]);

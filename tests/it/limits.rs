@@ -101,6 +101,34 @@ async fn fault_33_whoever_holds_connections_to_the_endpoint_keeps_the_homeserver
     world.user.message_with("shows this list").await;
 }
 
+/// What the kernel says of a bridge's descriptors: how many it may have, and how many it could.
+fn descriptor_limits(bridge: &Bridge) -> Vec<u64> {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", bridge.pid())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+#[tokio::test]
+async fn fault_33_descriptors_are_raised_at_the_start_and_named_in_the_log_when_they_end() {
+    let directory = TempDir::new().unwrap();
+    let (homeserver, nobody) = ("http://127.0.0.1:1", "127.0.0.1:1");
+    let mut bridge = Bridge::configure(directory.path(), homeserver, nobody, "http://127.0.0.1:1/rdr");
+    bridge.spawn_with(|command| {
+        let program = command.as_std().get_program().to_owned();
+        let arguments: Vec<_> = command.as_std().get_args().map(std::ffi::OsStr::to_owned).collect();
+        *command = tokio::process::Command::new("bash");
+        command.args(["-c", "ulimit -S -n 128; exec \"$@\"", "bash"]).arg(program).args(arguments)
+    });
+    bridge.wait_for_log("the homeserver did not call the bridge").await;
+    let limits = descriptor_limits(&bridge);
+    assert!(limits[0] == limits[1] && limits[0] > 128, "{limits:?}");
+    let left = format!("--nofile={}:", descriptors(&bridge) + 2);
+    let mut limit = std::process::Command::new("prlimit");
+    assert!(limit.args(["--pid", &bridge.pid().to_string(), &left]).status().unwrap().success());
+    let _held = hold(bridge.port, 20, "").await;
+    bridge.wait_for_log("no file descriptors are left: raise LimitNOFILE").await;
+}
+
 #[tokio::test]
 async fn fault_33_half_requests_to_the_link_server_make_nobody_wait() {
     let port = free_port();

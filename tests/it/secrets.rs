@@ -26,7 +26,11 @@ fn unmasked(command: &mut Command) -> &mut Command {
     let program = command.as_std().get_program().to_owned();
     let arguments: Vec<_> = command.as_std().get_args().map(std::ffi::OsStr::to_owned).collect();
     *command = Command::new("bash");
-    command.args(["-c", "umask 0; exec \"$@\"", "bash"]).arg(program).args(arguments).env("RUST_LOG", "trace")
+    command
+        .args(["-c", "umask 0; ulimit -S -c $(ulimit -H -c); exec \"$@\"", "bash"])
+        .arg(program)
+        .args(arguments)
+        .env("RUST_LOG", "trace")
 }
 
 #[tokio::test]

@@ -10,7 +10,9 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::bridge::body::RichText;
-use crate::bridge::event::{Availability, Ghost, GhostPresence, LocalCommand, Picture, RemoteKind};
+use crate::bridge::event::{
+    Availability, Ghost, GhostPresence, LocalCommand, LocalMessage, Picture, RemoteKind,
+};
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::inbox::Item;
 use crate::bridge::login::Credentials;
@@ -191,6 +193,19 @@ impl World {
         self.remote(login, RemoteKind::Message { conversation, sender: ghost(1), body, at: 1 }).await;
     }
 
+    /// A login's owner says something on the deaf side.
+    async fn hears(&self, portal: PortalKey, n: usize) {
+        let message = LocalMessage {
+            portal,
+            leg: Leg::Matrix,
+            author: Author::Owner { name: ann().to_string() },
+            reference: format!("$m{n}"),
+            body: Body::Text(RichText::plain(n.to_string())),
+            at: 1,
+        };
+        self.bridge.local(LocalEvent::Message(message)).await.unwrap();
+    }
+
     async fn command(&self, text: String) {
         let event = LocalEvent::Command(LocalCommand {
             user: ann(),
@@ -207,6 +222,12 @@ impl World {
     /// Entries of a conversation that are written down.
     fn journaled(&self, portal: &PortalKey) -> usize {
         self.storage.scan(Table::Journal, &portal.to_key(), None, usize::MAX).unwrap().len()
+    }
+
+    /// Whether an entry of a conversation holds this text.
+    fn was_said(&self, portal: &PortalKey, text: &str) -> bool {
+        let rows = self.storage.scan(Table::Journal, &portal.to_key(), None, usize::MAX).unwrap();
+        rows.iter().any(|(_, row)| String::from_utf8_lossy(row).contains(text))
     }
 
     async fn wait_for(&self, portal: &PortalKey, count: usize) {
@@ -241,6 +262,10 @@ async fn fill(world: &World) {
         let items = vec![item(format!("$h{n}"), "held"), item(format!("$f{n}"), "free")];
         world.inbox.accept(&n.to_string(), items).await.unwrap();
     }
+    // Words that nobody can be told of any more: more than reports of them can wait.
+    for n in 0..MANY / 2 {
+        world.hears(portal("alice"), n).await;
+    }
     // A login that ends while its session, and another, tell of everything.
     world.command("logout --login=alice".into()).await;
     for n in 0..MANY {
@@ -249,6 +274,11 @@ async fn fill(world: &World) {
     world.wait_for(&portal("bob"), MANY).await;
     // Its end is told, too: behind what cannot be told now.
     world.wait_for(&PortalKey::management(&ann()), 1).await;
+    // And its conversations still answer, all of what waited in them having been given up.
+    world.hears(portal("alice"), MANY).await;
+    while !world.was_said(&portal("alice"), "nobody is signed in") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,7 +68,10 @@ async fn fault_32_lines_that_are_missing_repeated_moved_or_added_are_refused() {
     assert!(is_refused(&key, (file.clone() + "\n").as_bytes()), "an empty line more");
     assert!(is_refused(&key, file.repeat(2).as_bytes()), "twice");
     assert!(is_refused(&key, file.replace('\n', "\r\n").as_bytes()), "other ends of lines");
-    assert!(is_refused(&SealingKey::generate(), file.as_bytes()), "another key");
+    // Somebody who took the wrong key is told so, and does not look for damage.
+    let (folder, other) = (tempfile::tempdir().unwrap(), SealingKey::generate());
+    let refused = import(folder.path(), &other, &mut file.as_bytes());
+    assert!(matches!(refused, Err(StoreError::WrongKey)), "another key: {refused:?}");
 }
 
 #[tokio::test]

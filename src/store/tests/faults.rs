@@ -31,6 +31,7 @@ async fn fault_28_a_store_whose_directory_went_away_takes_nothing_and_goes_on_wh
     let again = store.commit(put(Table::Journal, "later", b"3"), Urgency::Now).await;
     assert!(again.is_err(), "nothing is acknowledged");
     drop(store.commit(put(Table::Rooms, "unwaited", b"4"), Urgency::Soon));
+    assert!(store.ledger.reopen().is_err(), "there is nothing to open");
     assert_eq!(
         store.read(Table::Journal, b"before").unwrap().as_deref(),
         Some(&b"1"[..]),
@@ -106,7 +107,7 @@ async fn fault_34_a_store_is_for_its_user_alone_whatever_was_there_before() {
     let directory = folder.path().join("a/store");
     drop(open(&directory, &key));
     let files = || std::fs::read_dir(&directory).unwrap().flatten().filter(|entry| entry.path().is_file());
-    assert_eq!(mode(&directory), 0o700);
+    assert_eq!((mode(&directory), mode(&folder.path().join("a"))), (0o700, 0o700), "what is above it too");
     assert!(files().count() > 2 && files().all(|file| mode(&file.path()) == 0o600));
     // An earlier version made them for everybody.
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
