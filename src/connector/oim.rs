@@ -114,3 +114,37 @@ pub async fn answers(passport: &Passport, url: &Url) -> Result<(), String> {
     let asked = passport.client().get(url.clone()).timeout(TIMEOUT).send().await;
     asked.map(drop).map_err(|error| error.without_url().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn fault_33_an_endless_answer_is_read_as_far_as_its_bound() {
+        let endless = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+        let refusing = "HTTP/1.1 500 No\r\nconnection: close\r\n\r\n<Fault>";
+        let announced = "HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n";
+        for head in [endless, refusing, announced] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                // Far more than is read, and not as much as would do harm where everything is.
+                for _ in 0..64 {
+                    if stream.write_all(&[b'x'; 64 * 1024]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let request = SoapRequest { action: "GetMessage".into(), body: String::new() };
+            let answered = post(&Client::new(), &url, &request).await;
+            assert!(matches!(answered, Err(OimError::TooLong)), "{head}: {answered:?}");
+            server.abort();
+        }
+    }
+}

@@ -85,6 +85,20 @@ fn fault_26_pauses_that_grow_are_made_in_one_place() {
     assert_eq!(makers, ["retry.rs"]);
 }
 
+/// Whoever reads an answer whole reads as much as the other side likes to send.
+#[test]
+fn fault_33_no_answer_is_read_whole_without_a_bound() {
+    let mut all = Vec::new();
+    rust_files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    for file in all {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for whole in [".text().await", ".bytes().await", ".json().await", ".json::<"] {
+            let known = text.matches(whole).count();
+            assert_eq!(known, 0, "{} reads with {whole}", file.display());
+        }
+    }
+}
+
 #[test]
 fn the_import_reader_sees_imports() {
     assert_eq!(imports("use crate::msn::ids;\nlet x = crate::bridge::Y;"), ["msn", "bridge"]);
