@@ -2,11 +2,14 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 
 use crate::chat::World;
 use crate::support::matrix::MatrixUser;
 use crate::support::msn::Peer;
 use crate::support::synapse::SERVER_NAME;
+use crate::support::within;
 
 fn bot() -> String {
     format!("@msnbot:{SERVER_NAME}")
@@ -148,4 +151,47 @@ async fn fault_35_a_password_is_not_waited_for_where_somebody_else_reads() {
     world.user.send(&other, "status").await;
     let status = world.user.message_with("alice@example.com: connected").await;
     assert!(!status["content"]["body"].as_str().unwrap().contains("bob@"), "{status}");
+}
+
+/// Takes the homeserver's transactions in place of the bridge, up to the one in which this stands.
+async fn take_instead(listener: TcpListener, wanted: &str) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        let (mut line, mut length) = (String::new(), 0);
+        while stream.read_line(&mut line).await.is_ok_and(|read| read > 2) {
+            let lower = line.to_ascii_lowercase();
+            length = lower.strip_prefix("content-length:").map_or(length, |n| n.trim().parse().unwrap());
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close";
+        stream.write_all(format!("{head}\r\n\r\n{{}}").as_bytes()).await.unwrap();
+        if String::from_utf8_lossy(&body).contains(wanted) {
+            return;
+        }
+    }
+}
+
+/// Earlier versions made any room their own, whoever was there, and never looked: such rooms are in their stores.
+#[tokio::test]
+async fn fault_35_a_room_in_which_others_were_before_is_left_at_the_first_word() {
+    for owner_speaks_first in [true, false] {
+        let mut world = World::start().await;
+        let eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+        let first = world.management.clone();
+        assert!(world.bridge.stop().await.success());
+        let listener = TcpListener::bind(("127.0.0.1", world.bridge.port)).await.unwrap();
+        let taken = take_instead(listener, &eve.id);
+        within("the invitation", async { tokio::join!(invite(&world.user, &first, &eve.id), taken) }).await;
+        world.bridge.start().await;
+        if owner_speaks_first {
+            // It is no command any more: the account stays signed in.
+            world.user.send(&first, "logout").await;
+            world.user.event("a word to both", in_room(&first, "Somebody else can read here")).await;
+        }
+        assert_ne!(asked_about(&mut world, "bob").await, first);
+    }
 }
