@@ -1,6 +1,7 @@
 //! What adapters tell the core: remote events from the network, local events from the frontends.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::body::Body;
 use super::ids::{ConversationId, EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
@@ -191,14 +192,16 @@ pub struct LocalMessage {
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalCommand {
     pub user: UserId,
-    /// The words without a prefix.
-    pub text: String,
+    /// The words without a prefix. They may be a password: wiped when they are done with.
+    pub text: Zeroizing<String>,
     /// Where it was given, and where its answer goes.
     pub leg: Leg,
     /// The conversation it was given in; the management conversation, or a portal.
     pub portal: PortalKey,
     /// The frontend's own name of it.
     pub reference: String,
+    /// What it is said in the place of: whoever removes one removes both.
+    pub replaces: Option<String>,
     /// The frontend's own name of the room it was given in: a person may have several that are the same conversation.
     pub place: String,
     /// Written by a person, not made of something they did: only that can be a password.

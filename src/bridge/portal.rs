@@ -412,6 +412,9 @@ fn confirming(entry: &Entry) -> Leg {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,

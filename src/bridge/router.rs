@@ -169,6 +169,16 @@ impl Bridge {
         (BridgeHandle { events: sender.clone() }, Self { sender, events })
     }
 
+    /// What was brought in, in place of the router.
+    #[cfg(test)]
+    pub(crate) async fn next_remote(&mut self) -> Option<RemoteEvent> {
+        loop {
+            if let Input::Remote(event) = self.events.recv().await? {
+                return Some(event);
+            }
+        }
+    }
+
     /// Loads what is stored, takes up what was interrupted, and starts the task.
     pub fn start(self, setup: Setup) -> Result<(), BridgeError> {
         let tasks = setup.tasks.clone();
@@ -205,6 +215,8 @@ struct Router {
     saves: Saves,
     portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
     prompts: Prompts,
+    /// The messages that were passwords, the last of them.
+    passwords: std::collections::VecDeque<String>,
     signals: Vec<SignalSender>,
     presences: Presences,
     /// What owners say of themselves, as far as it was passed on.
@@ -244,6 +256,7 @@ impl Router {
             saves: Saves::default(),
             portals: HashMap::new(),
             prompts: Prompts::load(&*setup.storage)?,
+            passwords: std::collections::VecDeque::new(),
             signals,
             presences: Presences::new(setup.ghost_per_login),
             status_texts: HashMap::new(),

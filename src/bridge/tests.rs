@@ -11,6 +11,7 @@ use super::event::Author;
 use super::ids::{ConversationId, EntryId, Leg, LoginId, PortalKey};
 use super::inbox::{Inbox, Item};
 use super::journal::{Absence, Cursors, Entry};
+use super::media::{Incoming, Media, MediaId};
 use super::ports::{Batch, Content, Row, Storage, StorageError, Table, Urgency};
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
@@ -58,6 +59,27 @@ impl Storage for Memory {
             }
         }
         Box::pin(std::future::ready(if failing { failure() } else { Ok(()) }))
+    }
+}
+
+/// No file comes in this.
+pub(crate) struct NoFiles;
+
+impl Media for NoFiles {
+    fn limit(&self) -> u64 {
+        0
+    }
+
+    fn lower_limit(&self, _bytes: u64) {}
+
+    fn begin(&self, _expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
+        Box::pin(async { Err(StorageError("there is no room".into())) })
+    }
+
+    fn discard(&self, _media: &MediaId) {}
+
+    fn path(&self, media: &MediaId) -> std::path::PathBuf {
+        media.as_str().into()
     }
 }
 

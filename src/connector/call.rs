@@ -71,6 +71,8 @@ pub(super) struct Call {
     pub(super) members: Vec<Email>,
     /// Members that the server dropped for being idle. They are still part of the conversation.
     dropped: Vec<Email>,
+    /// Those of a group who were called and did not come, until that was told.
+    absent: Vec<Email>,
     grouping: members::Grouping,
     /// What the board has called those who were here.
     names: BoardNames,
@@ -120,6 +122,7 @@ impl Call {
             handle,
             members: Vec::new(),
             dropped: Vec::new(),
+            absent: Vec::new(),
             grouping: members::Grouping::default(),
             names: BoardNames::default(),
             opened: false,
@@ -148,7 +151,12 @@ impl Call {
     async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallAsk>) {
         // A board that we are called to and find empty is over: whoever rang has gone.
         self.had_its_time = matches!(begin, Begin::Rung { .. });
-        let opening = self.open(begin).await;
+        let cancel = self.of.cancel.clone();
+        let opening = tokio::select! {
+            opened = self.open(begin) => opened,
+            // Nobody waits for a server on behalf of a login that ends.
+            () = cancel.cancelled() => Err(CallFailure::Lost),
+        };
         match opening {
             Ok(pump) => self.drive(pump, &mut mailbox).await,
             Err(failure) => {
@@ -249,7 +257,8 @@ impl Call {
 
     /// Everybody has gone, and nothing that was begun is under way.
     fn is_over(&self) -> bool {
-        let alone = self.had_its_time && self.members.is_empty();
+        // Who is there shows once the board has answered.
+        let alone = self.opened && self.had_its_time && self.members.is_empty();
         let retires = self.retired && self.is_quiet();
         (alone || self.leaving || retires) && self.sendings.is_empty() && self.invitations.is_empty()
     }
@@ -291,6 +300,7 @@ impl Call {
                 self.invited(&email, Ok(()));
                 let is_back = self.dropped.contains(&email);
                 self.dropped.retain(|dropped| *dropped != email);
+                self.absent.retain(|absent| *absent != email);
                 self.members.push(email.clone());
                 self.had_its_time = true;
                 if self.opened && !is_back {
@@ -301,6 +311,7 @@ impl Call {
             CallEvent::InviteFailed { email, failure } => {
                 self.had_its_time = true;
                 self.gone(&email);
+                self.did_not_come(&email);
                 if self.members.is_empty() {
                     self.nobody_to_give_to(&CallFailure::Nobody(failure.clone()));
                 }
@@ -331,6 +342,12 @@ impl Call {
 
     pub(super) fn ghost(&self, email: &Email) -> crate::bridge::event::Ghost {
         convert::ghost(email, &self.of.names.newest(email))
+    }
+
+    /// What somebody is called in a sentence: by their account where no name is known.
+    pub(super) fn called(&self, email: &Email) -> String {
+        let name = self.ghost(email).name;
+        if name.is_empty() { email.to_string() } else { name }
     }
 
     /// Waits while the core is busy: the socket is not read meanwhile.

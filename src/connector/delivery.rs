@@ -209,10 +209,19 @@ impl<'a> Attempts<'a> {
 }
 
 fn delivered(confirmation: &Confirmation) -> Delivered {
-    let missed = confirmation.missed_by.join(", ");
-    let note =
-        format!("Your message did not reach {missed}, who left the conversation just before it arrived.");
-    Delivered { note: (!missed.is_empty()).then_some(note) }
+    let (missed, absent) = (confirmation.missed_by.join(", "), confirmation.absent.join(", "));
+    let mut notes = Vec::new();
+    if !missed.is_empty() {
+        notes.push(format!(
+            "Your message did not reach {missed}, who left the conversation just before it arrived."
+        ));
+    }
+    if !absent.is_empty() {
+        notes.push(format!(
+            "What you say here does not reach {absent} now: offline, or no answer. The next conversation calls them again."
+        ));
+    }
+    Delivered { note: (!notes.is_empty()).then(|| notes.join(" ")) }
 }
 
 pub(super) fn not_signed_in() -> DeliveryError {
@@ -294,5 +303,18 @@ mod tests {
         for failure in [nobody(216), nobody(205), no_board(502), no_board(280), refused, silent] {
             assert_eq!(all(&failure, false)[0], GiveUp, "{failure}");
         }
+    }
+
+    #[test]
+    fn fault_08_a_sender_reads_whom_their_words_did_not_reach_and_why() {
+        let note = |missed: &[&str], absent: &[&str]| {
+            let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+            delivered(&Confirmation { missed_by: names(missed), absent: names(absent) }).note
+        };
+        assert_eq!(note(&[], &[]), None);
+        let text = note(&["Dave"], &["Carol", "Erin"]).unwrap();
+        assert!(text.contains("did not reach Dave, who left"), "{text}");
+        assert!(text.contains("does not reach Carol, Erin now"), "{text}");
+        assert!(!note(&[], &["Carol"]).unwrap().contains("left"));
     }
 }

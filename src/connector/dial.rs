@@ -46,12 +46,23 @@ pub(super) struct Dialler {
     client: reqwest::Client,
     /// Until when the gateway is taken at once.
     gateway_until: Mutex<Option<Instant>>,
+    /// What a test opens, one after the other; behind the last nobody answers.
+    #[cfg(test)]
+    prepared: Option<Mutex<std::collections::VecDeque<tokio::io::DuplexStream>>>,
 }
 
 impl Dialler {
     pub(super) fn new(config: &MsnConfig, client: reqwest::Client) -> Self {
         let (transport, proxy, gateway) = (config.transport, config.proxy.clone(), config.gateway.clone());
-        Self { transport, proxy, gateway, client, gateway_until: Mutex::new(None) }
+        Self {
+            transport,
+            proxy,
+            gateway,
+            client,
+            gateway_until: Mutex::new(None),
+            #[cfg(test)]
+            prepared: None,
+        }
     }
 
     #[cfg(test)]
@@ -63,6 +74,22 @@ impl Dialler {
             gateway: None,
             client,
             gateway_until: Mutex::new(None),
+            prepared: None,
+        }
+    }
+
+    /// Opens these, one after the other; behind the last nobody answers.
+    #[cfg(test)]
+    pub(super) fn prepared(ways: impl IntoIterator<Item = tokio::io::DuplexStream>) -> Self {
+        Self { prepared: Some(Mutex::new(ways.into_iter().collect())), ..Self::nowhere() }
+    }
+
+    #[cfg(test)]
+    async fn open_prepared(&self) -> Option<Way> {
+        let next = self.prepared.as_ref()?.lock().unwrap().pop_front();
+        match next {
+            Some(stream) => Some(Way { stream: Box::new(stream), is_http: false }),
+            None => std::future::pending().await,
         }
     }
 
@@ -88,6 +115,10 @@ impl Dialler {
         destination: Destination,
         server: &HostPort,
     ) -> Result<Way, ConnectError> {
+        #[cfg(test)]
+        if let Some(way) = self.open_prepared().await {
+            return Ok(way);
+        }
         if let Some(gateway) = self.gateway_first() {
             return Ok(self.over_http(gateway, destination, server));
         }

@@ -88,6 +88,15 @@ pub(super) enum End {
     Failed(ConnectError),
 }
 
+/// How waiting without a session ends.
+pub(super) enum Meanwhile<T> {
+    Done(T),
+    /// Somebody wants a session now, with these.
+    Connect(Credentials),
+    /// It is all over.
+    Stop,
+}
+
 pub(super) struct LoginTask {
     pub(super) shared: Shared,
     pub(super) login: LoginId,
@@ -233,22 +242,33 @@ impl LoginTask {
     /// Waits for the time or for somebody to ask; false when it is all over.
     async fn wait(&mut self, delay: Option<Duration>) -> bool {
         let until = delay.map(|delay| Instant::now() + delay);
+        match self.meanwhile(sleep_until(until)).await {
+            Meanwhile::Done(()) => true,
+            Meanwhile::Connect(credentials) => {
+                self.credentials = credentials;
+                true
+            }
+            Meanwhile::Stop => false,
+        }
+    }
+
+    /// Waits for something while there is no session. Whoever asks is answered meanwhile, and calls, which outlive
+    /// sessions, are heard: they read no socket while they have something to tell.
+    pub(super) async fn meanwhile<T>(&mut self, awaited: impl Future<Output = T>) -> Meanwhile<T> {
+        let mut awaited = std::pin::pin!(awaited);
         loop {
             tokio::select! {
+                done = &mut awaited => return Meanwhile::Done(done),
                 ask = self.asks.recv() => match ask {
-                    Some(Ask::Connect(credentials)) => {
-                        self.credentials = credentials;
-                        return true;
-                    }
+                    Some(Ask::Connect(credentials)) => return Meanwhile::Connect(credentials),
                     Some(ask) => self.answer_offline(ask),
-                    None => return false,
+                    None => return Meanwhile::Stop,
                 },
                 Some(news) = self.news.recv() => match news {
                     News::Named(named) => self.board_named(None, &named).await,
                     news => drop(self.heard_of(news)),
                 },
-                () = sleep_until(until) => return true,
-                () = self.cancel.cancelled() => return false,
+                () = self.cancel.cancelled() => return Meanwhile::Stop,
             }
         }
     }

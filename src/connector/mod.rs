@@ -40,6 +40,8 @@ mod session;
 mod tests;
 mod ticket;
 mod transfer;
+#[cfg(test)]
+mod trials;
 mod voice;
 mod wink;
 

@@ -3,6 +3,8 @@
 //!
 //! Knows who listens and who connects. The stream itself is in `stream`; it outlives the call.
 
+#[cfg(test)]
+mod silence;
 mod stream;
 mod words;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::login::{Ask, LoginTask};
+use super::login::{LoginTask, Meanwhile};
 use crate::bridge::event::{ConnectionState, RemoteKind};
 
 /// Sign-ins a second where nothing else is configured.
@@ -83,19 +83,15 @@ impl LoginTask {
         }
         let mut turn = std::pin::pin!(pace.turn(at));
         loop {
-            tokio::select! {
-                turn = &mut turn => return Some(turn),
-                ask = self.asks.recv() => match ask? {
-                    Ask::Connect(credentials) => {
-                        self.credentials = credentials;
-                        if self.credentials.at_once {
-                            return Some(pace.at_once());
-                        }
+            match self.meanwhile(turn.as_mut()).await {
+                Meanwhile::Done(turn) => return Some(turn),
+                Meanwhile::Connect(credentials) => {
+                    self.credentials = credentials;
+                    if self.credentials.at_once {
+                        return Some(pace.at_once());
                     }
-                    ask => self.answer_offline(ask),
-                },
-                Some(news) = self.news.recv() => drop(self.heard_of(news)),
-                () = self.cancel.cancelled() => return None,
+                }
+                Meanwhile::Stop => return None,
             }
         }
     }

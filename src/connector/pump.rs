@@ -15,6 +15,9 @@ const MAX_UNSENT: usize = 1024 * 1024;
 /// Bytes that are read at once where much comes.
 const WIDE: usize = 64 * 1024;
 
+/// Reads and writes that go before what is due.
+const MAX_LATE_READS: u32 = 64;
+
 /// A machine and its socket.
 pub(super) struct Pump<M> {
     pub(super) machine: M,
@@ -24,6 +27,8 @@ pub(super) struct Pump<M> {
     received: BytesMut,
     /// Why it ended; events that came before the end are still handed out first.
     ended: Option<ConnectError>,
+    /// Turns since something became due.
+    late_reads: u32,
 }
 
 pub(super) fn now() -> std::time::Instant {
@@ -40,6 +45,7 @@ impl<M: Machine> Pump<M> {
             unsent: BytesMut::new(),
             received: BytesMut::with_capacity(4096),
             ended: None,
+            late_reads: 0,
         }
     }
 
@@ -85,14 +91,21 @@ impl<M: Machine> Pump<M> {
         }
     }
 
-    /// Waits for the socket or the clock, once.
+    /// Waits for the socket or the clock, once. Whoever drives this may have been busy: what has come is read before
+    /// anything is said to be late, but a peer that goes on talking puts nothing off.
     async fn step(&mut self) -> Result<(), ConnectError> {
         if self.unsent.len() > MAX_UNSENT {
             return Err(ConnectError::Stuck);
         }
-        let Self { reader, writer, .. } = self;
         let timeout = self.machine.poll_timeout();
+        self.late_reads = if timeout.is_some_and(|at| at <= now()) { self.late_reads + 1 } else { 0 };
+        if self.late_reads > MAX_LATE_READS {
+            self.late_reads = 0;
+            return Ok(self.machine.handle_timeout(now())?);
+        }
+        let Self { reader, writer, .. } = self;
         tokio::select! {
+            biased;
             written = writer.write_buf(&mut self.unsent), if self.unsent.has_remaining() => {
                 written?;
             }
@@ -123,5 +136,56 @@ async fn until(at: Option<std::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msn::command::Acknowledge;
+    use crate::msn::dialect::Dialect;
+    use crate::msn::ids::{Cookie, Email};
+    use crate::msn::message::Content;
+    use crate::msn::session::{CallEvent, SwitchboardSession};
+
+    /// A board on which a text is under way, whose driver was busy for longer than the acknowledgement may take.
+    async fn neglected(said: &str) -> Pump<SwitchboardSession> {
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let bob = vec![Email::parse("bob@example.com").unwrap()];
+        let own = Email::parse("alice@example.com").unwrap();
+        let machine = SwitchboardSession::call(now(), Dialect::Msnp11, own, Cookie::new("1"), bob);
+        let mut pump = Pump::new(machine, Box::new(near));
+        let joined = "USR 1 OK alice@example.com A\r\nCAL 2 RINGING 1\r\nJOI bob@example.com Bob 0\r\n";
+        far.write_all(joined.as_bytes()).await.unwrap();
+        while !matches!(pump.next().await, Ok(CallEvent::Joined { .. })) {}
+        pump.machine.send(now(), Acknowledge::Always, Content::text("x", None).encode().into());
+        far.write_all(said.as_bytes()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(15)).await;
+        tokio::spawn(async move { tokio::io::copy(&mut far, &mut tokio::io::sink()).await });
+        pump
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_29_an_acknowledgement_that_has_come_is_not_late_because_nobody_read_it() {
+        let ping = |count| "MSG bob@example.com Bob 2\r\n\r\n".repeat(count);
+        for said in ["ACK 3\r\n".to_owned(), ping(20) + "ACK 3\r\n"] {
+            // What is chosen among several that are ready is chosen by chance.
+            for _ in 0..20 {
+                let mut pump = neglected(&said).await;
+                let event = pump.next().await.unwrap();
+                assert!(matches!(event, CallEvent::Delivered { .. }), "{event:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fault_29_somebody_who_goes_on_talking_puts_nothing_off() {
+        let mut pump = neglected("").await;
+        let (near, mut far) = tokio::io::duplex(1);
+        (pump.reader, _) = tokio::io::split(Box::new(near) as Box<dyn Stream>);
+        // Never nothing to read.
+        tokio::spawn(async move { while far.write_all(b"QNG 1\r\n").await.is_ok() {} });
+        let event = pump.next().await.unwrap();
+        assert!(matches!(event, CallEvent::Overdue(_)), "{event:?}");
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::call::{self, Assignment, Begin, CallHandle, News, Of};
 use super::health::{self, Health, Verdict};
-use super::login::{Ask, End, LoginTask};
+use super::login::{Ask, End, LoginTask, Meanwhile};
 use super::names::BoardName;
 use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, oim, request};
@@ -61,10 +61,14 @@ impl LoginTask {
     pub(super) async fn session(&mut self) -> End {
         let mut server = self.shared.config.server.clone();
         for _ in 0..=MAX_HOPS {
-            let cancel = self.cancel.clone();
-            let connected = tokio::select! {
-                connected = self.shared.dialler.open(Destination::Notification, &server) => connected,
-                () = cancel.cancelled() => return End::Stop,
+            let dialler = self.shared.dialler.clone();
+            let connected = match self.meanwhile(dialler.open(Destination::Notification, &server)).await {
+                Meanwhile::Done(connected) => connected,
+                Meanwhile::Connect(credentials) => {
+                    self.credentials = credentials;
+                    return End::Again;
+                }
+                Meanwhile::Stop => return End::Stop,
             };
             let way = match connected {
                 Ok(way) => way,
@@ -127,7 +131,7 @@ impl LoginTask {
         Email::parse(self.credentials.account.trim()).ok()
     }
 
-    fn machine(&self, is_http: bool) -> Result<NotificationSession, ConnectError> {
+    pub(super) fn machine(&self, is_http: bool) -> Result<NotificationSession, ConnectError> {
         let config = &self.shared.config;
         let email = self.email().ok_or_else(|| {
             ConnectError::Ticket(TicketError::Rejected {
@@ -162,7 +166,7 @@ impl LoginTask {
     }
 
     /// Runs until the session ends (`Err`) or sends us elsewhere (`Ok`).
-    async fn drive(&mut self, pump: &mut Pump<NotificationSession>) -> Result<HostPort, End> {
+    pub(super) async fn drive(&mut self, pump: &mut Pump<NotificationSession>) -> Result<HostPort, End> {
         let mut under_way = UnderWay::default();
         let mut health = Health::new();
         let cancel = self.cancel.clone();

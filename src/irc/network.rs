@@ -377,10 +377,11 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
     let place = said.target.clone();
     Some(LocalEvent::Command(LocalCommand {
         user,
-        text,
+        text: text.into(),
         leg: Leg::Irc,
         portal,
         reference,
+        replaces: None,
         place,
         typed: false,
     }))

@@ -62,6 +62,12 @@ impl Event {
         self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())
     }
 
+    /// The event that this one is an edit of, and what is said now.
+    pub(super) fn edits(&self) -> Option<(&str, &Map<String, Value>)> {
+        let (_, edited) = self.relation().filter(|(kind, _)| *kind == "m.replace")?;
+        Some((edited, self.content.get("m.new_content").and_then(Value::as_object)?))
+    }
+
     fn answers(&self) -> Option<&str> {
         self.content.get("m.relates_to")?.get("m.in_reply_to")?.get("event_id")?.as_str()
     }
@@ -93,10 +99,11 @@ impl MatrixFrontend {
     pub(super) fn as_command(&self, event: &Event, portal: PortalKey, text: String) -> LocalEvent {
         LocalEvent::Command(LocalCommand {
             user: BridgeUser::new(event.sender.as_str()),
-            text,
+            text: text.into(),
             leg: Leg::Matrix,
             portal,
             reference: event.event_id.to_string(),
+            replaces: event.edits().map(|(edited, _)| edited.to_owned()),
             place: event.room_id.to_string(),
             typed: false,
         })
@@ -257,9 +264,7 @@ impl MatrixFrontend {
 
     /// The text of a message, with its formatting, as an edit or as an answer where it is one.
     async fn words(&self, event: &Event) -> Result<RichText, DeliveryError> {
-        let edited = event.content.get("m.new_content").and_then(Value::as_object);
-        let is_edit = matches!(event.relation(), Some(("m.replace", _)));
-        if let Some(content) = edited.filter(|_| is_edit) {
+        if let Some((_, content)) = event.edits() {
             return Ok(prefixed("* ", rich_text(content)));
         }
         let text = rich_text(&event.content);

@@ -207,6 +207,9 @@ impl MatrixFrontend {
         if self.room_of(&portal)?.as_deref() != Some(&*event.room_id) {
             self.remember_room(&portal, &event.room_id).await?;
         }
+        // An edit repeats its words for those who know no edits, with a mark before them.
+        let now = event.edits().and_then(|(_, content)| content.get("body")?.as_str());
+        let words = now.unwrap_or(words);
         let words = command(words).unwrap_or(words);
         Ok(self.typed(event, portal, words.trim().to_owned()))
     }

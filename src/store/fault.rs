@@ -37,6 +37,10 @@ pub(super) fn probe(directory: &Path) -> Result<(), Error> {
     if !log_file(directory).exists() {
         return Err(Error::from(ErrorKind::NotFound));
     }
+    #[cfg(test)]
+    [simulated::Work::Write, simulated::Work::Sync]
+        .into_iter()
+        .try_for_each(|work| simulated::check(directory, work))?;
     let path = probe_file(directory);
     let tried = std::fs::File::create(&path).and_then(|mut file| {
         file.write_all(&vec![0; PROBE])?;
@@ -62,4 +66,42 @@ pub(super) fn is_in_place(directory: &Path, log: &std::fs::File) -> Result<(), E
         return Ok(());
     }
     Err(Error::from(ErrorKind::NotFound))
+}
+
+/// What a part of the disk's work says that fails in a test: faults that no real disk can be made to show here.
+#[cfg(test)]
+pub(super) mod simulated {
+    use std::collections::HashMap;
+    use std::io::Error;
+    use std::path::{Path, PathBuf};
+    use std::sync::{LazyLock, Mutex};
+
+    /// What fails.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(in crate::store) enum Work {
+        /// Every write; and so nothing is synced.
+        Write,
+        /// What was written does not reach the disk.
+        Sync,
+    }
+
+    type Faults = HashMap<PathBuf, (Work, i32)>;
+
+    static FAULTS: LazyLock<Mutex<Faults>> = LazyLock::new(Mutex::default);
+
+    /// From now on this work fails in `directory` with the system's error of this number; or nothing does any more.
+    pub(in crate::store) fn set(directory: &Path, fault: Option<(Work, i32)>) {
+        let mut faults = FAULTS.lock().unwrap();
+        match fault {
+            Some(fault) => drop(faults.insert(directory.to_owned(), fault)),
+            None => drop(faults.remove(directory)),
+        }
+    }
+
+    pub(in crate::store) fn check(directory: &Path, work: Work) -> Result<(), Error> {
+        match FAULTS.lock().unwrap().get(directory) {
+            Some((failing, number)) if *failing == work => Err(Error::from_raw_os_error(*number)),
+            _ => Ok(()),
+        }
+    }
 }

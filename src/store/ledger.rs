@@ -53,6 +53,9 @@ impl Opened {
     /// Everything up to this batch is on disk when this returns.
     fn sync(&self, directory: &Path, sequence: u64) -> Result<(), StorageError> {
         self.engine.flush()?;
+        #[cfg(test)]
+        fault::simulated::check(directory, fault::simulated::Work::Sync)
+            .map_err(|error| StorageError(fault::describe_io(&error)))?;
         let synced = self.log.sync_data().and_then(|()| fault::is_in_place(directory, &self.log));
         let promised = synced.and_then(|()| self.promise.write_all_at(&sequence.to_be_bytes(), 0));
         promised.map_err(|error| StorageError(fault::describe_io(&error)))
@@ -161,8 +164,13 @@ impl Ledger {
             return Err(StorageError(reason.to_string()));
         }
         let number = state.sequence + 1;
+        #[cfg(test)]
+        let simulated = fault::simulated::check(&self.directory, fault::simulated::Work::Write)
+            .map_err(|error| StorageError(fault::describe(&sled::Error::Io(error))));
+        #[cfg(not(test))]
+        let simulated = Ok(());
         let applied = match &*self.opened() {
-            Some(opened) => opened.engine.apply(&changes, number),
+            Some(opened) => simulated.and_then(|()| opened.engine.apply(&changes, number)),
             None => Err(StorageError("the store is closed".into())),
         };
         state.sequence = number;

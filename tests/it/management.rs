@@ -135,6 +135,42 @@ async fn fault_35_a_password_is_removed_where_it_was_said() {
     assert_eq!(status["room_id"], plain.as_str());
 }
 
+/// Says something in the place of an earlier message.
+async fn edit(user: &MatrixUser, room: &str, edited: &str, text: &str) -> String {
+    let content = json!({
+        "msgtype": "m.text",
+        "body": format!("* {text}"),
+        "m.new_content": {"msgtype": "m.text", "body": text},
+        "m.relates_to": {"rel_type": "m.replace", "event_id": edited},
+    });
+    let path =
+        format!("rooms/{room}/send/m.room.message/edit-{}-{}", text.len(), edited.trim_start_matches('$'));
+    let answer = user.call(Method::PUT, &path, Some(content)).await;
+    answer["event_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test]
+async fn fault_35_a_password_that_was_said_by_an_edit_is_removed_with_what_was_edited() {
+    let mut world = World::start().await;
+    let room = world.management.clone();
+    let slip = world.user.send(&room, "bob-p").await;
+    world.user.message_with("bob-p").await;
+    world.user.send(&room, "login bob@example.com").await;
+    world.user.message_with("Now send the password").await;
+    let secret = edit(&world.user, &room, &slip, "bob-pw").await;
+    world.user.message_with("Your password was removed from this room").await;
+    world.user.message_with("Signed in to MSN as bob@example.com").await;
+    for said in [&slip, &secret] {
+        let now = event(&world.user, &room, said).await;
+        assert_eq!(now["content"], json!({}), "{now}");
+    }
+    // Whoever changes it once more has it removed, too, and it is not read as a command.
+    let again = edit(&world.user, &room, &secret, "bob-pw-2").await;
+    world.user.message_with("What you changed was your password").await;
+    let now = event(&world.user, &room, &again).await;
+    assert_eq!(now["content"], json!({}), "{now}");
+}
+
 #[tokio::test]
 async fn fault_35_a_password_is_not_waited_for_where_somebody_else_reads() {
     let mut world = World::start().await;

@@ -299,10 +299,11 @@ impl PlainBridge {
         let reference = format!("said-{}", self.said.fetch_add(1, Ordering::Relaxed));
         let command = LocalCommand {
             user,
-            text: text.into(),
+            text: text.to_owned().into(),
             leg: Leg::Matrix,
             portal,
             reference,
+            replaces: None,
             place: String::new(),
             typed: true,
         };

@@ -60,6 +60,7 @@ impl Portal {
                 tracing::error!("too many failures at once, the owner is not told of this one");
             }
         }
+        self.was_given_up(leg).await;
         Ok(())
     }
 

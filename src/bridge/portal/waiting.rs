@@ -42,9 +42,7 @@ impl Portal {
         if age > self.around.hold.max_age {
             let days = self.around.hold.max_age.as_secs().div_ceil(86_400);
             let reason = format!("{reason}, and that for more than {days} days");
-            self.give_up(leg, attempt, reason).await?;
-            self.was_sent(leg).await;
-            return Ok(());
+            return self.give_up(leg, attempt, reason).await;
         }
         tracing::info!(%leg, sequence = attempt.sequence, %reason, "held until they can be reached");
         self.leg_mut(leg).into_iter().for_each(|queue| queue.wait_for_return(reason));
@@ -78,14 +76,25 @@ impl Portal {
         }
     }
 
-    /// One that may have waited is done with.
+    /// One that may have waited was sent.
     pub(super) async fn was_sent(&mut self, leg: Leg) {
         if self.hold.is_active() && NETWORK.contains(&leg) {
             self.hold.sent();
-            self.count_waiting();
-            if self.hold.waiting == 0 {
-                self.say_what_waits().await;
-            }
+            self.waits_no_more().await;
+        }
+    }
+
+    /// One that may have waited is not sent any more; its sender was told so.
+    pub(super) async fn was_given_up(&mut self, leg: Leg) {
+        if self.hold.is_active() && NETWORK.contains(&leg) {
+            self.waits_no_more().await;
+        }
+    }
+
+    async fn waits_no_more(&mut self) {
+        self.count_waiting();
+        if self.hold.waiting == 0 {
+            self.say_what_waits().await;
         }
     }
 

@@ -24,6 +24,9 @@ const NAMELESS: &str = "A name needs at least one character that can be seen.";
 /// How long the homeserver may take to remove a password before the sign-in goes on without.
 const REDACTION: Duration = Duration::from_secs(60);
 
+/// Messages that were passwords, remembered for whoever edits one.
+const MAX_PASSWORDS: usize = 256;
+
 /// A command whose request to the network came to an end.
 pub(super) struct Finished {
     pub(super) portal: PortalKey,
@@ -52,6 +55,13 @@ impl Router {
                 return self.password(given, account, with).await;
             }
             self.forget_prompt(&given.user).await?;
+        }
+        if given.replaces.as_ref().is_some_and(|edited| self.passwords.contains(edited)) {
+            let text =
+                "What you changed was your password, and the change is not taken; «login» asks for it again.";
+            drop(self.setup.storage.commit(with, Urgency::Soon));
+            self.redact(&given, text.into(), None);
+            return Ok(());
         }
         // Only now: a password is what was typed.
         let text = clean::words(&given.text);
@@ -279,11 +289,21 @@ impl Router {
     fn redact(&mut self, given: &LocalCommand, text: String, connect: Option<LoginId>) {
         let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        let place = given.place.clone();
+        let (place, replaced) = (given.place.clone(), given.replaces.clone());
+        self.passwords.extend([Some(&reference), replaced.as_ref()].into_iter().flatten().cloned());
+        while self.passwords.len() > MAX_PASSWORDS {
+            self.passwords.pop_front();
+        }
         self.requests.spawn(async move {
             let removed = match frontend {
                 Some(frontend) => {
-                    let redacted = frontend.redact(&place, &reference);
+                    let redacted = async {
+                        let was = match &replaced {
+                            Some(replaced) => frontend.redact(&place, replaced).await,
+                            None => true,
+                        };
+                        frontend.redact(&place, &reference).await && was
+                    };
                     tokio::time::timeout(REDACTION, redacted).await.unwrap_or(false)
                 }
                 None => false,

@@ -64,7 +64,7 @@ pub(in crate::bridge) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn start(
+    pub(in crate::bridge) fn start(
         frontends: &[Arc<dyn Frontend>],
         cancel: &CancellationToken,
         tasks: &TaskTracker,

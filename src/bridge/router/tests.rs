@@ -16,11 +16,9 @@ use crate::bridge::event::{
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::inbox::Item;
 use crate::bridge::login::Credentials;
-use crate::bridge::media::{Incoming, MediaId};
-use crate::bridge::ports::{
-    ContactLine, Delivered, Delivery, DeliveryError, Outcome, Request, Signal, StorageError,
-};
-use crate::bridge::tests::Memory;
+use crate::bridge::media::MediaId;
+use crate::bridge::ports::{ContactLine, Delivered, Delivery, DeliveryError, Outcome, Request, Signal};
+use crate::bridge::tests::{Memory, NoFiles};
 
 /// More than any channel of the core holds.
 const MANY: usize = 3_000;
@@ -102,27 +100,6 @@ impl Network for Talkative {
 
     fn contacts<'a>(&'a self, _login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>> {
         Box::pin(std::future::pending())
-    }
-}
-
-/// No file comes in this.
-struct NoFiles;
-
-impl Media for NoFiles {
-    fn limit(&self) -> u64 {
-        0
-    }
-
-    fn lower_limit(&self, _bytes: u64) {}
-
-    fn begin(&self, _expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
-        Box::pin(async { Err(StorageError("there is no room".into())) })
-    }
-
-    fn discard(&self, _media: &MediaId) {}
-
-    fn path(&self, media: &MediaId) -> std::path::PathBuf {
-        media.as_str().into()
     }
 }
 
@@ -209,10 +186,11 @@ impl World {
     async fn command(&self, text: String) {
         let event = LocalEvent::Command(LocalCommand {
             user: ann(),
-            text,
+            text: text.into(),
             leg: Leg::Matrix,
             portal: PortalKey::management(&ann()),
             reference: "$1".into(),
+            replaces: None,
             place: "!m:x".into(),
             typed: true,
         });

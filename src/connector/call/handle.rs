@@ -60,6 +60,8 @@ pub(in crate::connector) enum CallAsk {
 pub(in crate::connector) struct Confirmation {
     /// Names of those who left before it reached them.
     pub(in crate::connector) missed_by: Vec<String>,
+    /// Names of those who were called and did not come; once for each call.
+    pub(in crate::connector) absent: Vec<String>,
 }
 
 /// A message that did not arrive, or not as a whole.
@@ -94,6 +96,11 @@ pub(in crate::connector) struct CallHandle {
 impl CallHandle {
     pub(in crate::connector) fn is_open(&self) -> bool {
         !self.asks.is_closed()
+    }
+
+    #[cfg(test)]
+    pub(in crate::connector) async fn asks_closed(&self) {
+        self.asks.closed().await;
     }
 
     pub(in crate::connector) fn is_same(&self, other: &Self) -> bool {

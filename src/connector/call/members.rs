@@ -135,6 +135,15 @@ impl Call {
         }
     }
 
+    /// Somebody was called and did not come. In a group the others hear what is said, and whoever says it is told. Those
+    /// whom somebody asked in are answered for already.
+    pub(super) fn did_not_come(&mut self, email: &Email) {
+        let is_asked_in = self.invitations.iter().any(|(invited, _)| invited == email);
+        if group::is_group(&self.conversation) && !is_asked_in && !self.absent.contains(email) {
+            self.absent.push(email.clone());
+        }
+    }
+
     /// Somebody who had been dropped was called again and did not come.
     pub(super) fn gone(&mut self, email: &Email) {
         self.dropped.retain(|dropped| dropped != email);

@@ -78,10 +78,13 @@ impl Call {
         {
             missed_by.sort();
             missed_by.dedup();
-            let missed_by = missed_by.iter().map(|email| self.ghost(email).name).collect();
+            let missed_by = missed_by.iter().map(|email| self.called(email)).collect();
+            // What did not arrive is told of with its own reason.
+            let told = if failure.is_none() { std::mem::take(&mut self.absent) } else { Vec::new() };
+            let absent = told.iter().map(|email| self.called(email)).collect();
             let from = starts.get(first_failed).copied().unwrap_or(0);
             let undelivered = failure.map(|failure| Undelivered { failure, from });
-            let result = undelivered.map_or(Ok(Confirmation { missed_by }), Err);
+            let result = undelivered.map_or(Ok(Confirmation { missed_by, absent }), Err);
             let _ = reply.send(result); // the sender may have given up
         }
     }

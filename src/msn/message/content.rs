@@ -50,6 +50,8 @@ impl Content {
     pub fn parse(envelope: &Envelope) -> Result<Self, MessageError> {
         let content_type = envelope.content_type();
         Ok(match content_type.as_str() {
+            // Words of which nobody says what they are: shown, rather than lost.
+            "" if envelope.body.iter().any(|byte| !byte.is_ascii_whitespace()) => parse_text(envelope),
             "" => return Err(MessageError::NoContentType),
             "text/plain" => parse_text(envelope),
             "text/x-msmsgscontrol" => parse_typing(envelope),
@@ -240,6 +242,19 @@ mod tests {
         assert_eq!(other, Content::Other { content_type: "text/x-clientcaps".into() });
         let known = parse(b"Content-Type: text/plain\r\n\r\nhi");
         assert!(matches!(known, Content::Text { .. }));
+    }
+
+    #[test]
+    fn fault_22_a_text_without_a_content_type_is_shown_and_an_empty_one_is_none() {
+        for head in ["MIME-Version: 1.0\r\n", "X-MMS-IM-Format: FN=Arial; CO=0\r\n", "Content-Type:\r\n"] {
+            let said = parse(format!("{head}\r\nhello").as_bytes());
+            assert!(matches!(said, Content::Text { text, .. } if text == "hello"), "{head}");
+            for empty in ["", "\r\n", " \r\n\r\n"] {
+                let payload = Bytes::from(format!("{head}\r\n{empty}"));
+                let read = Content::parse(&Envelope::parse(&payload).unwrap());
+                assert!(matches!(read, Err(MessageError::NoContentType)), "{head} {empty:?}");
+            }
+        }
     }
 
     #[test]

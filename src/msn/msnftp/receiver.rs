@@ -19,7 +19,7 @@ pub enum ReceiverEvent {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Version,
     Size,
     Data { frame_left: usize },
@@ -34,7 +34,7 @@ pub struct FileReceiver {
     cookie: u32,
     size: u64,
     done: u64,
-    stage: Stage,
+    pub(super) stage: Stage,
     input: Lines,
     output: VecDeque<Vec<u8>>,
     events: VecDeque<ReceiverEvent>,

@@ -20,7 +20,7 @@ pub enum SenderEvent {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Version { spoke: bool },
     Who,
     Ready,
@@ -36,7 +36,7 @@ pub struct FileSender {
     cookie: u32,
     size: u64,
     done: u64,
-    stage: Stage,
+    pub(super) stage: Stage,
     input: Lines,
     output: VecDeque<Vec<u8>>,
     events: VecDeque<SenderEvent>,

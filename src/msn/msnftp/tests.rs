@@ -256,3 +256,89 @@ proptest! {
         prop_assert!(finished && got == file);
     }
 }
+
+/// What a machine does against somebody who says nothing more: how long it takes, and what it tells.
+fn left_alone<M: Machine>(machine: &mut M, mut now: Instant) -> (Duration, Vec<M::Event>) {
+    let begun = now;
+    while machine.poll_event().is_some() {}
+    while let Some(due) = machine.poll_timeout() {
+        now = now.max(due);
+        assert!(now - begun <= STALLED, "it waits too long");
+        machine.handle_timeout(now).unwrap();
+    }
+    (now - begun, std::iter::from_fn(|| machine.poll_event()).collect())
+}
+
+#[test]
+fn fault_07_a_receiver_who_falls_silent_is_given_up_in_every_stage() {
+    use super::sender::Stage;
+    // A new stage has no place in this: it is to be walked, too.
+    let bound = |stage| match stage {
+        Stage::Version { spoke: false | true } => (0, Some(STEP)),
+        Stage::Who => (1, Some(STEP)),
+        Stage::Ready => (2, Some(STEP)),
+        Stage::Data => (3, Some(STALLED)),
+        Stage::Sent => (4, Some(STALLED)),
+        Stage::Over => (5, None),
+    };
+    let mut walked = Vec::new();
+    let who = "VER MSNFTP\r\nUSR bob@example.com 93301\r\n";
+    for (said, given) in [
+        ("", 0),
+        ("VER MSNFTP\r\n", 0),
+        (who, 0),
+        (&format!("{who}TFR\r\n"), 0),
+        (&format!("{who}TFR\r\n"), 100),
+        (&format!("{who}TFR\r\n"), 300),
+        (&format!("{who}CCL\r\n"), 0),
+    ] {
+        let now = Instant::now();
+        let mut sender = new_sender(now, 300);
+        sender.handle_input(now, said.as_bytes()).unwrap();
+        sender.provide(now, &vec![1; given]);
+        let (stage, bound) = bound(sender.stage);
+        walked.push(stage);
+        let (after, told) = left_alone(&mut sender, now);
+        assert_eq!(after, bound.unwrap_or_default(), "{said:?}");
+        let failed = bound.map(|_| SenderEvent::Failed(StreamFailure::TimedOut));
+        assert_eq!(told, failed.into_iter().collect::<Vec<_>>(), "{said:?}");
+    }
+    walked.dedup();
+    assert_eq!(walked, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn fault_07_a_sender_who_falls_silent_is_given_up_in_every_stage() {
+    use super::receiver::Stage;
+    // A new stage has no place in this: it is to be walked, too.
+    let bound = |stage| match stage {
+        Stage::Version => (0, Some(STEP)),
+        Stage::Size => (1, Some(STEP)),
+        Stage::Data { frame_left: 0 } => (2, Some(STALLED)),
+        Stage::Data { .. } => (3, Some(STALLED)),
+        // Nothing is waited for but our own disk.
+        Stage::Whole => (4, None),
+        Stage::Over => (5, None),
+    };
+    let mut walked = Vec::new();
+    let begun = "VER MSNFTP\r\nFIL 5\r\n";
+    for said in [
+        "",
+        "VER MSNFTP\r\n",
+        begun,
+        &format!("{begun}\0\u{5}\0ab"),
+        &format!("{begun}\0\u{5}\0abcde"),
+        &format!("{begun}\u{1}\0\0"),
+    ] {
+        let now = Instant::now();
+        let mut receiver = new_receiver(now, 5);
+        receiver.handle_input(now, said.as_bytes()).unwrap();
+        let (stage, bound) = bound(receiver.stage);
+        walked.push(stage);
+        let (after, told) = left_alone(&mut receiver, now);
+        assert_eq!(after, bound.unwrap_or_default(), "{said:?}");
+        let failed = bound.map(|_| ReceiverEvent::Failed(StreamFailure::TimedOut));
+        assert_eq!(told, failed.into_iter().collect::<Vec<_>>(), "{said:?}");
+    }
+    assert_eq!(walked, [0, 1, 2, 3, 4, 5]);
+}

@@ -356,4 +356,45 @@ mod tests {
             prop_assert!(session.input.len() <= MAX_FRAME + 4 + cut);
         }
     }
+
+    #[test]
+    fn fault_07_somebody_who_falls_silent_is_given_up_in_every_stage() {
+        let now = Instant::now();
+        let nonce = Nonce::Plain(GUID);
+        let open = || {
+            let (mut near, mut far) =
+                (DirectSession::connected(now, nonce, 1), DirectSession::accepted(now, nonce, 2));
+            far.handle_input(now, &said(&mut near)).unwrap();
+            near.handle_input(now, &said(&mut far)).unwrap();
+            (near, far)
+        };
+        let over = || {
+            let (mut near, _) = open();
+            near.fail(DirectFailure::Malformed);
+            near
+        };
+        let (near, far) = open();
+        for mut session in [
+            DirectSession::connected(now, nonce, 1),
+            DirectSession::accepted(now, nonce, 2),
+            near,
+            far,
+            over(),
+        ] {
+            while session.poll_event().is_some() {}
+            // A new stage has no place in this: it is to be walked, too.
+            let bound = match session.stage {
+                Stage::Expecting { answer: None | Some(_) } => Some(HANDSHAKE),
+                Stage::Open => Some(IDLE),
+                Stage::Over => None,
+            };
+            assert_eq!(session.poll_timeout().map(|at| at - now), bound);
+            let Some(bound) = bound else { continue };
+            session.handle_timeout(now + bound - Duration::from_millis(1)).unwrap();
+            assert_eq!(session.poll_event(), None);
+            session.handle_timeout(now + bound).unwrap();
+            assert_eq!(session.poll_event(), Some(DirectEvent::Failed(DirectFailure::TimedOut)));
+            assert_eq!(session.poll_timeout(), None);
+        }
+    }
 }

@@ -411,12 +411,16 @@ impl SwitchboardSession {
         let Ok(email) = Email::parse(sender) else { return };
         let envelope = match Envelope::parse(payload) {
             Ok(envelope) => envelope,
-            Err(error) => return tracing::warn!(%error, "skipped a message"),
+            Err(error) => {
+                return tracing::warn!(%error, %email, bytes = payload.len(), "skipped a message");
+            }
         };
         let Some(envelope) = self.assembler(&email).accept(now, envelope) else { return };
         match Content::parse(&envelope) {
             Ok(content) => self.events.push_back(CallEvent::Received { email, name, content }),
-            Err(error) => tracing::warn!(%error, "skipped a message"),
+            Err(error) => {
+                tracing::warn!(%error, %email, bytes = payload.len(), "skipped a message");
+            }
         }
     }
 

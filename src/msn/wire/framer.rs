@@ -36,11 +36,13 @@ pub struct Framer {
     searched: usize,
     /// A line whose payload is not complete yet.
     waiting: Option<(Frame, usize)>,
+    /// The last line left its length out: what it is about may follow all the same.
+    uncounted: bool,
 }
 
 impl Framer {
     pub fn new(direction: Direction, limits: Limits) -> Self {
-        Self { direction, limits, buffer: BytesMut::new(), searched: 0, waiting: None }
+        Self { direction, limits, buffer: BytesMut::new(), searched: 0, waiting: None, uncounted: false }
     }
 
     /// Adds received bytes. Call [`Framer::next_frame`] until it gives `None` before pushing more: what is buffered is
@@ -65,6 +67,9 @@ impl Framer {
             if let Some((frame, length)) = self.waiting.take() {
                 return Ok(self.take_payload(frame, length));
             }
+            if self.uncounted && !self.skip_uncounted()? {
+                return Ok(None);
+            }
             let Some(line) = self.take_line()? else { return Ok(None) };
             let text = String::from_utf8_lossy(&line);
             let mut tokens = text.split(' ').filter(|t| !t.is_empty());
@@ -74,7 +79,10 @@ impl Framer {
             };
             let mut frame = Frame { verb, args: tokens.map(str::to_owned).collect(), payload: None };
             match self.payload_length(&frame)? {
-                None => return Ok(Some(frame)),
+                None => {
+                    self.uncounted = self.may_follow_uncounted(&frame);
+                    return Ok(Some(frame));
+                }
                 Some(length) => {
                     frame.args.pop();
                     self.waiting = Some((frame, length));
@@ -90,6 +98,31 @@ impl Framer {
         }
         frame.payload = Some(self.buffer.split_to(length).freeze());
         Some(frame)
+    }
+
+    fn may_follow_uncounted(&self, frame: &Frame) -> bool {
+        self.direction == Direction::FromServer && matches!(frame.verb.as_str(), "UBX" | "UUX" | "GCF")
+    }
+
+    /// Passes over a document that was sent without its length; no command begins as one does. False while its end is
+    /// missing.
+    fn skip_uncounted(&mut self) -> Result<bool, FrameError> {
+        let Some(first) = self.buffer.first() else { return Ok(false) };
+        if *first != b'<' {
+            self.uncounted = false;
+            return Ok(true);
+        }
+        match document_length(&self.buffer) {
+            Some(length) => {
+                self.buffer.advance(length);
+                self.uncounted = false;
+                Ok(true)
+            }
+            None if self.buffer.len() > self.limits.payload => {
+                Err(FrameError::LineTooLong { limit: self.limits.payload })
+            }
+            None => Ok(false),
+        }
     }
 
     /// The next line without its end; CR LF, and a bare LF (§1.1).
@@ -130,6 +163,17 @@ impl Framer {
             _ => Err(FrameError::PayloadTooLong { verb, length, limit: self.limits.payload }),
         }
     }
+}
+
+/// Bytes of the document at the beginning, by the name of its root element.
+fn document_length(bytes: &[u8]) -> Option<usize> {
+    let name: Vec<u8> = bytes[1..].iter().copied().take_while(|byte| byte.is_ascii_alphanumeric()).collect();
+    if bytes.len() == name.len() + 1 {
+        return None;
+    }
+    let end = [&b"</"[..], &name, b">"].concat();
+    let at = bytes.windows(end.len()).position(|window| window.eq_ignore_ascii_case(&end))?;
+    Some(at + end.len())
 }
 
 enum Payload {

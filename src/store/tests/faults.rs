@@ -86,6 +86,55 @@ async fn fault_28_a_log_that_was_replaced_or_removed_is_noticed() {
     }
 }
 
+#[tokio::test]
+async fn fault_28_a_disk_that_reports_an_error_or_can_only_be_read_loses_nothing_that_was_acknowledged() {
+    use crate::store::fault::simulated::{self, Work};
+    const EIO: i32 = 5;
+    const EROFS: i32 = 30;
+    const EDQUOT: i32 = 122;
+    for (work, number, words) in [
+        (Work::Write, EIO, "the disk reports an error: Input/output error"),
+        // A sync that failed once says nothing of what came before it.
+        (Work::Sync, EIO, "the disk reports an error: Input/output error"),
+        (Work::Write, EROFS, "the disk can only be read"),
+        (Work::Sync, EROFS, "the disk can only be read"),
+        (Work::Write, EDQUOT, "the disk quota is used up"),
+    ] {
+        let (folder, key) = (tempfile::tempdir().unwrap(), SealingKey::generate());
+        let store = open(folder.path(), &key);
+        store.commit(put(Table::Journal, "before", b"1"), Urgency::Now).await.unwrap();
+        simulated::set(folder.path(), Some((work, number)));
+        let refused = store.commit(put(Table::Journal, "during", b"2"), Urgency::Now).await.unwrap_err();
+        assert!(refused.0.contains(words), "{work:?}: {refused}");
+        assert!(broken(&store).await.contains(words), "whoever watches the store is told why");
+        for n in 0..3 {
+            let name = format!("later {n}");
+            let again = store.commit(put(Table::Journal, &name, b"3"), Urgency::Now).await;
+            assert!(again.is_err(), "nothing is acknowledged");
+        }
+        drop(store.commit(put(Table::Rooms, "unwaited", b"4"), Urgency::Soon));
+        assert_eq!(store.read(Table::Journal, b"before").unwrap().as_deref(), Some(&b"1"[..]), "it is read");
+        assert!(store.ledger.reopen().is_err(), "it is not taken up while that lasts");
+        assert!(store.ledger.failure().is_some());
+        simulated::set(folder.path(), None);
+        works(&store).await;
+        store.commit(put(Table::Journal, "after", b"5"), Urgency::Now).await.unwrap();
+        drop(store);
+        let store = Store::open_existing(folder.path(), key).unwrap();
+        for (table, name, value) in [
+            (Table::Journal, "before", b"1"),
+            // It may have been on disk when it failed: it is told apart by its sender, who repeats it.
+            (Table::Journal, "during", b"2"),
+            (Table::Rooms, "unwaited", b"4"),
+            (Table::Journal, "after", b"5"),
+        ] {
+            let read = store.read(table, name.as_bytes()).unwrap();
+            assert_eq!(read.as_deref(), Some(&value[..]), "{work:?}: {name}");
+        }
+        assert_eq!(store.read(Table::Journal, b"later 0").unwrap(), None, "refused is not taken");
+    }
+}
+
 #[test]
 fn fault_28_a_store_that_vanished_beside_its_key_is_not_begun_anew() {
     let (folder, key) = (tempfile::tempdir().unwrap(), SealingKey::generate());

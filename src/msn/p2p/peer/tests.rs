@@ -4,6 +4,7 @@ mod board;
 mod faults;
 mod moving;
 mod quirks;
+mod silence;
 mod transport;
 
 use super::invite::Asked;

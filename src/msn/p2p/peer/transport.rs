@@ -45,7 +45,7 @@ pub struct Door {
 }
 
 #[derive(Debug)]
-enum Step {
+pub(super) enum Step {
     /// We asked.
     Asked,
     /// A door is to be opened here: for this wish of theirs, or after they could not.
@@ -69,7 +69,7 @@ impl Moving {
 /// An agreement in the making.
 #[derive(Debug)]
 pub(super) struct Negotiation {
-    step: Step,
+    pub(super) step: Step,
     /// The call it belongs to, and the branch of our question.
     invitation: Slp,
     /// What they announced of a nonce that they keep to themselves.

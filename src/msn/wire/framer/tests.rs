@@ -131,3 +131,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fault_22_a_document_whose_length_was_left_out_does_not_end_the_session() {
+    let stream = b"UBX a@b.c\r\n<Data><PSM>1 < 2\r\nQNG</PSM><CurrentMedia></CurrentMedia></Data>NLN NLN a@b.c A 0\r\n\
+                   UUX 7\r\n<data></DATA>GCF\r\n<config a=\"b\">x</config>FLN a@b.c\r\nUBX a@b.c\r\nQNG 1\r\n";
+    let verbs_of = |cut: usize| {
+        let mut framer = Framer::new(Direction::FromServer, Limits::default());
+        let mut frames = Vec::new();
+        for part in [&stream[..cut], &stream[cut..]] {
+            framer.push(part);
+            while let Some(frame) = framer.next_frame().unwrap() {
+                frames.push(frame);
+            }
+        }
+        assert!(framer.is_empty());
+        verbs(&frames).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for cut in 0..=stream.len() {
+        assert_eq!(verbs_of(cut), ["UBX", "NLN", "UUX", "GCF", "FLN", "UBX", "QNG"], "cut at {cut}");
+    }
+    // One without an end is not kept for ever, and nothing else may begin so.
+    let mut framer = Framer::new(Direction::FromServer, Limits::default());
+    framer.push(b"UBX a@b.c\r\n<Data>");
+    assert!(framer.next_frame().unwrap().is_some());
+    framer.push(&[b'x'; 70_000]);
+    assert!(framer.next_frame().is_err());
+    let mut framer = Framer::new(Direction::FromServer, Limits::default());
+    framer.push(b"FLN a@b.c\r\n<Data></Data>\r\n");
+    assert!(framer.next_frame().unwrap().is_some());
+    assert!(framer.next_frame().is_err());
+}
