@@ -122,7 +122,7 @@ async fn channel(mut eve: Person) -> Vec<String> {
     let mut said = Vec::new();
     let mut last = BTreeSet::from(["b", "m"].map(|side| format!("{side}{MESSAGES}")));
     while !last.is_empty() {
-        let line = eve.line_that("the last of both sides on IRC", |line| line.contains("PRIVMSG")).await;
+        let line = eve.line_that("the last of both sides on IRC", |line| line.contains(CHANNEL)).await;
         // As a puppet, or through the bot: «:b1», «:<Bob> b1».
         last.remove(line.rsplit([':', ' ']).next().unwrap_or_default());
         said.push(line);
@@ -130,26 +130,29 @@ async fn channel(mut eve: Person) -> Vec<String> {
     said
 }
 
-/// Nothing is missing in the channel that it was not told of: it takes only the last hundred of what was said while IRC
-/// could not be reached.
-fn judge_channel(said: &[String]) {
+/// Everything that the room has was said in the channel too, but for what the channel was told that it missed: it takes
+/// only the last hundred of what was said while IRC could not be reached. What Bob said into a board that had fallen silent,
+/// or just before a kill, has reached nobody.
+fn judge_channel(said: &[String], history: &[serde_json::Value]) {
     let missed = |line: &String| {
         line.rsplit_once(" messages were missed")?.0.rsplit('(').next()?.parse::<usize>().ok()
     };
     let told: usize = said.iter().filter_map(missed).sum();
     for side in ['b', 'm'] {
-        let numbers =
+        let spoken =
             said.iter().filter_map(|line| line.rsplit([':', ' ']).next()?.strip_prefix(side)?.parse().ok());
-        let numbers: Vec<usize> = numbers.collect();
-        let heard: BTreeSet<usize> = numbers.iter().copied().collect();
-        let missing: Vec<usize> = (1..=MESSAGES).filter(|n| !heard.contains(n)).collect();
+        let spoken: Vec<usize> = spoken.collect();
+        let heard: BTreeSet<usize> = spoken.iter().copied().collect();
+        let shown = numbers(history, side);
+        let missing: Vec<usize> = shown.iter().copied().filter(|n| !heard.contains(n)).collect();
         println!(
-            "to IRC, {side}: {} heard, {} repeated, missing {missing:?}, told {told}",
+            "{side}: {} in the room; in the channel: {} heard, {} repeated, missing {missing:?}, told {told}",
+            shown.len(),
             heard.len(),
-            numbers.len() - heard.len()
+            spoken.len() - heard.len()
         );
         assert!(missing.len() <= told, "missing in the channel without a word: {missing:?}, told {told}");
-        let firsts = heard.iter().filter_map(|n| numbers.iter().position(|number| number == n));
+        let firsts = heard.iter().filter_map(|n| spoken.iter().position(|number| number == n));
         assert!(firsts.is_sorted(), "said in another order");
     }
 }
@@ -209,7 +212,7 @@ async fn nothing_is_lost_when_windows_close_boards_fall_silent_and_the_disk_is_f
     stop.store(true, Ordering::Relaxed);
     rings.await.unwrap();
     judge(MESSAGES, &troubles, &heard, &history, &world.bridge.log());
-    judge_channel(&on_irc.await.unwrap());
+    judge_channel(&on_irc.await.unwrap(), &history);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
