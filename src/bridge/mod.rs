@@ -23,7 +23,11 @@ mod presence;
 mod prompt;
 pub mod record;
 mod router;
+#[cfg(test)]
+mod rules;
 pub mod sentence;
+#[cfg(test)]
+mod testkit;
 #[cfg(test)]
 pub(crate) mod tests;
 

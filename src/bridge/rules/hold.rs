@@ -1,0 +1,130 @@
+//! What waits for a contact who is away: told once, kept in order, bounded, taken back, and sent when they are back.
+
+use std::time::Duration;
+
+use crate::bridge::HoldLimits;
+use crate::bridge::body::Body;
+use crate::bridge::ports::{Content, Outcome, Table};
+use crate::bridge::testkit::{Act, BOB, World};
+
+#[test]
+fn words_for_somebody_away_wait_and_go_in_order_when_they_are_back() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        for n in 1..=3 {
+            life.writes(BOB, &format!("${n}"), &format!("m{n}")).await;
+        }
+        life.until_told(&world, "$3", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        life.until(world.msn.arrived(), 3).await;
+        life.until_told(&world, "$3", |outcome| *outcome == Outcome::Delivered).await;
+    });
+    assert_eq!(world.heard(BOB), ["m1", "m2", "m3"]);
+    let last = world.room(BOB).pop().unwrap();
+    assert_eq!(last, "The 3 messages that waited were sent.");
+}
+
+#[test]
+fn everything_that_is_said_of_one_absence_takes_the_place_of_what_was_said_before() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        life.writes(BOB, "$1", "m1").await;
+        life.until(world.matrix.arrived(), 1).await;
+        life.writes(BOB, "$2", "m2").await;
+        life.until(world.matrix.arrived(), 2).await;
+        world.msn.script.usually(Act::Take);
+        life.reachable(None).await;
+        life.until(world.matrix.arrived(), 3).await;
+    });
+    let shown = world.matrix.arrived().borrow().clone();
+    let ids = shown.iter().map(|shown| match &shown.content {
+        Content::Said { body: Body::LiveNotice { id, is_first, is_last, .. } } => {
+            (id.clone(), *is_first, *is_last)
+        }
+        other => panic!("{other:?} is no notice that changes"),
+    });
+    let ids: Vec<_> = ids.collect();
+    assert!(ids.iter().all(|(id, ..)| *id == ids[0].0), "{ids:?}");
+    assert_eq!(
+        ids.iter().map(|(_, first, last)| (*first, *last)).collect::<Vec<_>>(),
+        [(true, false), (false, false), (false, true)]
+    );
+}
+
+#[test]
+fn beyond_the_bound_the_new_one_is_refused_and_those_that_wait_are_kept() {
+    let mut world = World::new();
+    world.hold.max_messages = 2;
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        for n in 1..=3 {
+            life.writes(BOB, &format!("${n}"), &format!("m{n}")).await;
+        }
+        life.until_told(&world, "$3", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        life.until(world.msn.arrived(), 2).await;
+        life.pass(Duration::from_secs(60)).await;
+    });
+    assert_eq!(world.heard(BOB), ["m1", "m2"]);
+}
+
+#[test]
+fn what_waited_too_long_is_told_and_set_aside() {
+    let mut world = World::new();
+    world.hold = HoldLimits { max_age: Duration::from_secs(3_600), ..world.hold };
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        life.writes(BOB, "$1", "m1").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+    });
+    assert_eq!(world.heard(BOB), [""; 0]);
+    assert_eq!(world.disk.rows(Table::DeadLetters).len(), 1);
+}
+
+#[test]
+fn what_waits_can_be_taken_back() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        life.writes(BOB, "$1", "m1").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        life.commands_in(BOB, "$2", "cancel").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        life.writes(BOB, "$3", "m3").await;
+        life.until(world.msn.arrived(), 1).await;
+    });
+    assert_eq!(world.heard(BOB), ["m3"]);
+}
+
+#[test]
+fn what_waits_waits_over_a_restart_and_is_not_told_of_again() {
+    let world = World::new();
+    world.msn.script.usually(Act::away());
+    world.crash_after(usize::MAX, async |life| {
+        life.sign_in().await;
+        life.writes(BOB, "$1", "m1").await;
+        life.until(world.matrix.arrived(), 1).await;
+        life.pass(Duration::from_secs(5)).await;
+    });
+    world.live(async |life| {
+        life.sign_in().await;
+        life.pass(Duration::from_secs(5)).await;
+        assert_eq!(world.room(BOB).len(), 1, "{:?}", world.room(BOB));
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        life.until(world.msn.arrived(), 1).await;
+        life.until(world.matrix.arrived(), 2).await;
+    });
+    assert_eq!(world.heard(BOB), ["m1"]);
+}
