@@ -311,8 +311,9 @@ fn read(saying: Saying, leg: Leg) -> LocalEvent {
     let portal = PortalKey::new(LoginId::new(login), ConversationId::new(conversation));
     if is_command {
         let place = portal.to_string();
-        let user = UserId::new(user);
-        return LocalEvent::Command(LocalCommand { user, text, leg, portal, reference, place, typed: true });
+        let (user, text) = (UserId::new(user), text.into());
+        let command = LocalCommand { user, text, leg, portal, reference, place, replaces: None, typed: true };
+        return LocalEvent::Command(command);
     }
     let (author, body) = (Author::Owner { name: user }, Body::Text(RichText::plain(text)));
     LocalEvent::Message(LocalMessage { portal, leg, author, reference, body, at })
