@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::http::{Request, Response};
 use super::listener::{Input, LIMITS, feed};
-use super::outgoing::{Batch, Outlet, outbox};
+use super::outgoing::{Batch, Carrier, Outlet, outbox};
 use super::quota::Quota;
 use super::world::{ConnId, Door};
 use crate::msn::command::Link;
@@ -88,7 +88,7 @@ impl Gateway {
             Destination::Notification => (Door::Notification, Link::Notification),
             Destination::Switchboard => (Door::Switchboard, Link::Switchboard),
         };
-        let (outbox, outlet) = outbox();
+        let (outbox, outlet) = outbox(Carrier::Gateway);
         let (id, conn) = oneshot::channel();
         // Nobody can be reached on the port that a request came from.
         let peer = Some(SocketAddr::new(peer.ip(), 0));
@@ -206,13 +206,13 @@ mod tests {
 
         /// Somebody sends this session a message; the other end of their connection.
         fn relay(&self, trid: u32, wanted: Acknowledge) -> Outlet {
-            let (sender, answers) = outbox();
+            let (sender, answers) = outbox(Carrier::Socket);
             let receipts = Receipt::for_each(1, &sender, Dialect::Msnp11, TrId(trid), wanted);
             let payload = format!("words {trid}").into_bytes().into();
             let name = UrlText::from_wire("a");
             let message = ServerCommand::Msg { sender: "a@b.c".into(), name, payload };
             for receipt in receipts {
-                self.outbox.push(Dialect::Msnp11, &message, Some(receipt)).unwrap();
+                self.outbox.push_words(Dialect::Msnp11, &message, receipt).unwrap();
             }
             // Their connection lives as long as the test: an answer to nobody would be lost.
             std::mem::forget(sender);

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gateway::Gateway;
 use super::offline::{OfflineError, Retrieval, Retrieved, StoreRequest};
-use super::outgoing::{Outbox, Outlet, Receipt, Stuck, outbox};
+use super::outgoing::{Carrier, Outbox, Outlet, Receipt, Stuck, outbox};
 use super::passport::Pages;
 use super::quota::Quota;
 use super::world::{ConnId, Door, Effect, World};
@@ -206,7 +206,11 @@ fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>) {
                             // A sender of packets that are not read as fast hears that they did not arrive.
                             continue;
                         }
-                        let pushed = outbox.push(dialect, &message, Some(receipt));
+                        let pushed = if is_packet {
+                            outbox.push(dialect, &message, Some(receipt))
+                        } else {
+                            outbox.push_words(dialect, &message, receipt)
+                        };
                         close_if_stuck(pushed, world, outboxes, conn);
                     }
                 }
@@ -308,7 +312,7 @@ async fn serve_pages(
 
 async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, inputs: mpsc::Sender<Input>) {
     let _ = stream.set_nodelay(true); // only latency depends on it
-    let (outbox, outlet) = outbox();
+    let (outbox, outlet) = outbox(Carrier::Socket);
     let (id, conn) = oneshot::channel();
     if inputs.send(Input::Connected { door, peer: Some(peer), outbox, id }).await.is_err() {
         return;

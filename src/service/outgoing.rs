@@ -23,6 +23,8 @@ const SOME: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes that may wait at all: more than the lists and contacts of any account make at once.
 const MOST: usize = 16 * 1024 * 1024;
+/// A socket with more than that waiting has a backlog.
+const BACKLOG: usize = 16 * 1024;
 /// Bytes that may wait before packets of files are refused: they never fill what words need.
 const PACKET_ROOM: usize = 512 * 1024;
 /// What a unit takes besides its bytes.
@@ -73,8 +75,19 @@ fn lock(load: &SharedLoad) -> MutexGuard<'_, Load> {
 #[derive(Debug, PartialEq)]
 pub(super) struct Stuck;
 
+/// What carries units to a connection's client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// Words have arrived when they are written; behind a backlog, when the service has them: a client on a slow line
+    /// that is sent a file takes longer than any sender waits.
+    Socket,
+    /// Words have arrived when they are written: nobody knows whether a client behind the gateway will ask for them.
+    Gateway,
+}
+
 /// Where the service puts what a connection is sent.
 pub(super) struct Outbox {
+    carrier: Carrier,
     queue: mpsc::UnboundedSender<Outgoing>,
     load: SharedLoad,
 }
@@ -86,10 +99,10 @@ pub(super) struct Outlet {
 }
 
 /// Both ends for a new connection. The channel counts nothing; the load that both share bounds it.
-pub(super) fn outbox() -> (Outbox, Outlet) {
+pub(super) fn outbox(carrier: Carrier) -> (Outbox, Outlet) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(Mutex::new(Load { waiting: 0, since: Instant::now() }));
-    (Outbox { queue: sender, load: load.clone() }, Outlet { queue: receiver, load })
+    (Outbox { carrier, queue: sender, load: load.clone() }, Outlet { queue: receiver, load })
 }
 
 impl Outbox {
@@ -101,6 +114,21 @@ impl Outbox {
         receipt: Option<Receipt>,
     ) -> Result<(), Stuck> {
         put(&self.queue, &self.load, Outgoing { bytes: command.encode(dialect).into(), receipt })
+    }
+
+    /// Puts words behind the others.
+    pub(super) fn push_words(
+        &self,
+        dialect: Dialect,
+        command: &ServerCommand,
+        receipt: Receipt,
+    ) -> Result<(), Stuck> {
+        if self.carrier == Carrier::Gateway || lock(&self.load).waiting <= BACKLOG {
+            return self.push(dialect, command, Some(receipt));
+        }
+        self.push(dialect, command, None)?;
+        receipt.sign();
+        Ok(())
     }
 
     /// Whether a packet of a file may be put behind what waits.
@@ -252,7 +280,7 @@ mod tests {
 
     /// What the sender hears when these receivers have it or not.
     fn answers(wanted: Acknowledge, signed: &[bool]) -> Vec<String> {
-        let (outbox, mut outlet) = outbox();
+        let (outbox, mut outlet) = outbox(Carrier::Socket);
         let receipts = Receipt::for_each(signed.len(), &outbox, Dialect::Msnp11, TrId(7), wanted);
         let mut held: Vec<Receipt> = receipts.collect();
         for signed in signed {
@@ -286,7 +314,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn fault_38_what_waits_is_counted_in_bytes_and_by_time_and_not_in_units() {
         // A sign-in: thousands of units and some megabytes in one moment, long before anything can be written.
-        let (full, mut outlet) = outbox();
+        let (full, mut outlet) = outbox(Carrier::Socket);
         assert_eq!(fill(&full, 3 * 1024 * 1024, 300), Ok(()));
         // It is written slowly, and more comes all the while: a reader is a reader.
         for _ in 0..6 {
@@ -301,40 +329,54 @@ mod tests {
         assert_eq!(full.push(Dialect::Msnp11, &text(300), None), Err(Stuck));
 
         // A little may wait for ever: somebody whose machine sleeps is sent a word now and then.
-        let (quiet, _outlet) = outbox();
+        let (quiet, _outlet) = outbox(Carrier::Socket);
         for _ in 0..20 {
             assert_eq!(quiet.push(Dialect::Msnp11, &text(1000), None), Ok(()));
             tokio::time::advance(PATIENCE).await;
         }
         // And there is an end to what is kept, in units of any size.
         for each in [1, 1600] {
-            let (endless, _outlet) = outbox();
+            let (endless, _outlet) = outbox(Carrier::Socket);
             assert_eq!(fill(&endless, 2 * MOST, each), Err(Stuck));
         }
     }
 
-    #[test]
-    fn fault_01_words_have_arrived_when_they_are_written_and_not_before() {
-        for (is_written, answer) in [(true, "ACK 7\r\n"), (false, "NAK 7\r\n")] {
-            let (sender, mut answers) = outbox();
-            let (receiver, mut outlet) = outbox();
-            let receipt = Receipt::for_each(1, &sender, Dialect::Msnp11, TrId(7), Acknowledge::Always);
-            receipt.for_each(|it| receiver.push(Dialect::Msnp11, &text(5), Some(it)).unwrap());
-            assert_eq!(units(&mut answers), [""; 0], "nobody has them yet");
-            let mut batch = outlet.batch();
-            batch.push(outlet.try_next().unwrap());
-            if is_written {
-                batch.written()
-            } else {
-                drop(batch)
-            }
-            assert_eq!(units(&mut answers), [answer]);
+    /// Somebody is sent words: what their sender hears before they are written, and when they are written or not.
+    fn relayed(carrier: Carrier, backlog: usize, is_written: bool) -> (Vec<String>, Vec<String>) {
+        let (sender, mut answers) = outbox(Carrier::Socket);
+        let (receiver, mut outlet) = outbox(carrier);
+        fill(&receiver, backlog, 1024).unwrap();
+        let mut receipts = Receipt::for_each(1, &sender, Dialect::Msnp11, TrId(7), Acknowledge::Always);
+        receiver.push_words(Dialect::Msnp11, &text(5), receipts.next().unwrap()).unwrap();
+        let before = units(&mut answers);
+        let mut batch = outlet.batch();
+        while let Ok(unit) = outlet.try_next() {
+            batch.push(unit);
         }
+        if is_written {
+            batch.written()
+        } else {
+            drop(batch)
+        }
+        (before, units(&mut answers))
+    }
+
+    #[test]
+    fn fault_01_words_have_arrived_when_they_are_written_or_wait_behind_a_backlog_of_a_socket() {
+        let (nothing, ack, nak) = (vec![], vec!["ACK 7\r\n".to_owned()], vec!["NAK 7\r\n".to_owned()]);
+        for carrier in [Carrier::Socket, Carrier::Gateway] {
+            for backlog in [0, BACKLOG / 2] {
+                assert_eq!(relayed(carrier, backlog, true), (nothing.clone(), ack.clone()), "{carrier:?}");
+                assert_eq!(relayed(carrier, backlog, false), (nothing.clone(), nak.clone()), "{carrier:?}");
+            }
+        }
+        assert_eq!(relayed(Carrier::Socket, 2 * BACKLOG, true), (ack.clone(), nothing.clone()));
+        assert_eq!(relayed(Carrier::Gateway, 2 * BACKLOG, true), (nothing, ack));
     }
 
     #[tokio::test(start_paused = true)]
     async fn packets_leave_room_for_words_and_what_is_written_makes_room() {
-        let (outbox, mut outlet) = outbox();
+        let (outbox, mut outlet) = outbox(Carrier::Socket);
         assert!(outbox.has_room_for_packets());
         fill(&outbox, PACKET_ROOM, 1400).unwrap();
         assert!(!outbox.has_room_for_packets());

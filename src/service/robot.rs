@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::AccountLine;
 use super::listener::{Input, LIMITS};
-use super::outgoing::outbox;
+use super::outgoing::{Carrier, outbox};
 use super::world::{ConnId, Door};
 use crate::msn::command::{
     Acknowledge, ClientCommand, ClientInfo, Context, Link, ListKind, ServerCommand, Status,
@@ -83,7 +83,7 @@ pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: 
 
 impl Robot {
     async fn connect(&self, door: Door) -> Option<ConnId> {
-        let (outbox, mut outlet) = outbox();
+        let (outbox, mut outlet) = outbox(Carrier::Socket);
         let (id, conn) = oneshot::channel();
         self.inputs.send(Input::Connected { door, peer: None, outbox, id }).await.ok()?;
         let conn = conn.await.ok()?;

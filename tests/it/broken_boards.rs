@@ -108,8 +108,10 @@ async fn a_bridge_that_was_killed_tells_what_was_coming() {
     let told = "was sending the file «half.bin» (293.0 kB) when the bridge broke off, and it did not arrive.";
     world.user.message_with(told).await;
     // Once, and of nothing else.
+    let connected = world.bridge.log().matches("state=Connected").count();
     world.bridge.kill().await;
     world.bridge.start().await;
+    world.bridge.wait_for_log_times("state=Connected", connected + 1).await;
     let mut call = bob.call("alice@example.com").await;
     call.say(&text("again?")).await;
     world.user.message("again?").await;
