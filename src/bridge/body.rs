@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::media::File;
+use super::port::media::File;
 
 /// The formatting that one network gives a whole message, kept for the way back (font, effects, colour, and what only
 /// that network understands).

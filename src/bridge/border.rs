@@ -6,7 +6,7 @@
 use super::body::{Attachment, Body, RichText};
 use super::clean;
 use super::event::{Author, ConnectionState, Ghost, LocalEvent, LocalMessage, RemoteEvent, RemoteKind};
-use super::media::File;
+use super::port::media::File;
 
 /// What a file is called of whose name nothing is left.
 const FILE: &str = "file";
@@ -137,7 +137,7 @@ mod tests {
     use crate::bridge::body::{Emoticon, Format, Image};
     use crate::bridge::event::{Availability, ContactGroup, GhostPresence, Progress};
     use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
-    use crate::bridge::media::MediaId;
+    use crate::bridge::port::media::MediaId;
 
     /// A control, an override, a byte order mark and a NUL among what stays.
     const DIRTY: &str = "\u{202E}B\u{2}o\u{FEFF}b\0";

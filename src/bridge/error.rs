@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::ports::StorageError;
+use super::port::storage::StorageError;
 
 #[derive(Debug, Error)]
 pub enum BridgeError {

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::body::Body;
 use super::ids::{ConversationId, EntryId, GhostId, Leg, LoginId, PortalKey, UserId};
-use super::media::MediaId;
+use super::port::media::MediaId;
 
 /// Milliseconds since the epoch.
 pub type Timestamp = u64;
@@ -134,7 +134,7 @@ pub enum RemoteKind {
     },
     /// A contact offers a file that is taken only if the owner says so, with [`Request::AnswerFile`].
     ///
-    /// [`Request::AnswerFile`]: super::ports::Request::AnswerFile
+    /// [`Request::AnswerFile`]: super::port::network::Request::AnswerFile
     FileOffered {
         conversation: ConversationId,
         sender: Ghost,
@@ -148,7 +148,7 @@ pub enum RemoteKind {
     /// All groups of contacts there are now.
     Groups(Vec<ContactGroup>),
     State(ConnectionState),
-    /// What was [away](super::ports::DeliveryError::Away) in a conversation, or held in all of them, may go now.
+    /// What was [away](super::port::delivery::DeliveryError::Away) in a conversation, or held in all of them, may go now.
     Reachable {
         conversation: Option<ConversationId>,
     },

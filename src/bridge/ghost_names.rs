@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::event::{Author, Ghost};
 use super::ids::{GhostId, LoginId};
-use super::ports::{Batch, Content, Storage, StorageError, Table, Urgency};
+use super::port::delivery::Content;
+use super::port::storage::{Batch, Storage, StorageError, Table, Urgency};
 
 /// Most people whom a conversation's title names.
 const MAX_IN_TITLE: usize = 5;

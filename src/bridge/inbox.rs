@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::BridgeError;
 use super::ids::Leg;
-use super::ports::{Batch, Row, Storage, Table, Urgency};
+use super::port::storage::{Batch, Row, Storage, Table, Urgency};
 
 /// How many transactions and how many items are remembered.
 const REMEMBERED: usize = 10_000;

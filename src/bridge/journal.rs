@@ -4,17 +4,13 @@
 //! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
 //! becomes a dead letter.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::BridgeError;
-use super::body::Body;
 use super::event::{Author, Timestamp};
 use super::ids::{EntryId, Leg, PortalKey};
-use super::link;
-use super::media::MediaId;
-use super::ports::{Batch, Content, Storage, StorageError, Table};
+use super::port::delivery::Content;
+use super::port::storage::{Batch, Storage, Table};
 use super::record::{decode, encode};
 
 /// Where an entry came from on a frontend: whom to tell what became of it.
@@ -301,34 +297,6 @@ impl DeadLetter {
         key.extend_from_slice(self.entry.id.as_str().as_bytes());
         batch.put(Table::DeadLetters, key, encode(self));
     }
-}
-
-/// Files that something in the journal speaks of, shared ones, and pictures that are kept. What was given up is told, and its file
-/// goes.
-pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
-    let mut used = link::media(storage)?;
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = storage.scan(Table::Pictures, &[], after.as_deref(), 256)?;
-        let Some((last, _)) = rows.last() else { break };
-        after = Some(last.clone());
-        used.extend(rows.into_iter().filter_map(|(_, media)| MediaId::new(String::from_utf8(media).ok()?)));
-    }
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let rows = storage.scan(Table::Journal, &[], after.as_deref(), 256)?;
-        let Some((last, _)) = rows.last() else { break };
-        after = Some(last.clone());
-        for (_, value) in rows {
-            // What cannot be read may speak of anything.
-            let entry = decode::<Entry>("journal entry", &value);
-            let entry = entry.map_err(|error| StorageError(error.to_string()))?;
-            if let Content::Said { body: Body::File(file) } = entry.content {
-                used.insert(file.media);
-            }
-        }
-    }
-    Ok(used)
 }
 
 /// Removes the oldest dead letters beyond [`MAX_DEAD_LETTERS`].

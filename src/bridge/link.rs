@@ -5,7 +5,7 @@
 //! time when what was said of it is removed, and when newer ones need its room.
 
 mod bring;
-mod rows;
+pub(super) mod rows;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,9 +24,9 @@ use super::BridgeError;
 use super::body::Attachment;
 use super::event::Timestamp;
 use super::ids::{EntryId, Leg, PortalKey};
-use super::journal::media_in_use;
-use super::media::{Media, MediaId};
-use super::ports::{Batch, Storage, Table, Urgency, Write};
+use super::media_use::media_in_use;
+use super::port::media::{Media, MediaId};
+use super::port::storage::{Batch, Storage, Table, Urgency, Write};
 use super::record::{decode, encode};
 
 /// How often what is over is looked for.

@@ -1,7 +1,7 @@
 //! The bridging core: what is said where, by whom, in which order, and what became of it.
 //!
 //! Knows logins, portals, ghosts, the journal, and who speaks as whom. Knows no network: adapters implement the traits
-//! in [`ports`] and speak in the events of [`event`]; identifiers are opaque here, made and read by their adapter only.
+//! in [`port`] and speak in the events of [`event`]; identifiers are opaque here, made and read by their adapter only.
 //! Source: sections 2 to 4 of the product's description.
 
 pub mod body;
@@ -16,12 +16,13 @@ pub mod inbox;
 pub mod journal;
 pub mod link;
 pub mod login;
-pub mod media;
+pub mod media_use;
+pub mod port;
 mod portal;
-pub mod ports;
 mod presence;
 mod prompt;
 pub mod record;
+mod report;
 mod router;
 #[cfg(test)]
 mod rules;

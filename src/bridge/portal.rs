@@ -8,6 +8,7 @@ mod backlog;
 mod hold;
 mod leg;
 mod outcome;
+mod pace;
 mod waiting;
 
 use std::sync::Arc;
@@ -25,12 +26,12 @@ use super::ghost_names::GhostNames;
 use super::ids::{Leg, PortalKey};
 use super::journal::{Cursors, Entry, Next};
 use super::link::{self, Links};
-use super::media::{File, Media};
-use super::ports::{
-    Audience, Batch, Content, Delivered, Delivery, DeliveryError, Frontend, Network, Outcome, Storage,
-    Urgency, disk_retry, until_it_works,
-};
-use super::router::Reports;
+use super::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use super::port::frontend::{Frontend, Outcome};
+use super::port::media::{File, Media};
+use super::port::network::{Audience, Network};
+use super::port::storage::{Batch, Storage, Urgency, disk_retry, until_it_works};
+use super::report::Reports;
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;

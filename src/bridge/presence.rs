@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::event::{Availability, Ghost, GhostPresence};
 use super::ids::{GhostId, LoginId};
-use super::ports::Signal;
+use super::port::frontend::Signal;
 
 /// What one login sees; kept small, since there is one for each contact of each login.
 #[derive(Debug, Clone, PartialEq, Eq)]

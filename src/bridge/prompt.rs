@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::BridgeError;
 use super::ids::UserId;
-use super::ports::{Batch, Storage, Table};
+use super::port::storage::{Batch, Storage, Table};
 
 /// Begins the keys of such rows, in a table that never leaves this store.
 const PREFIX: &[u8] = b"awaits password\0";

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::BridgeError;
 use super::ids::{Leg, LoginId, PortalKey};
 use super::login::Login;
-use super::ports::{Batch, Storage, Table};
+use super::port::storage::{Batch, Storage, Table};
 
 /// A conversation as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod ending;
+mod finished;
 mod inbound;
 mod logins;
 mod names;
@@ -33,20 +34,21 @@ use super::inbox::Inbox;
 use super::journal::{Entry, Origin};
 use super::link::Links;
 use super::login::Login;
-use super::media::Media;
+use super::port::delivery::Content;
+use super::port::frontend::{Frontend, Permissions};
+use super::port::media::Media;
+use super::port::network::Network;
+use super::port::storage::{Batch, Storage, Table, disk_retry, until_it_works};
 use super::portal::{HoldLimits, MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
-use super::ports::{
-    Batch, Content, Frontend, Network, Permissions, Storage, Table, disk_retry, until_it_works,
-};
 use super::presence::Presences;
 use super::prompt::Prompts;
 use super::record::PortalRecord;
+use super::report::Reports;
 use super::sentence::sentence;
-use commands::Finished;
+use finished::Finished;
 use logins::Standing;
 use reader::Reader;
 use saves::Saves;
-pub(super) use signals::Reports;
 use signals::SignalSender;
 
 /// Remote events waiting; full, the sessions that bring them wait, and so do their sockets.
@@ -374,7 +376,7 @@ impl Router {
             let relays = known.is_some_and(|known| known.relays);
             PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
             // On disk with the first entry at the latest: batches keep their order.
-            drop(self.setup.storage.commit(batch, super::ports::Urgency::Soon));
+            drop(self.setup.storage.commit(batch, super::port::storage::Urgency::Soon));
             self.meet(key)?;
         }
         let portal = Portal::open(key.clone(), &legs, self.around.clone())?;

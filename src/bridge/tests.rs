@@ -11,8 +11,9 @@ use super::event::Author;
 use super::ids::{ConversationId, EntryId, Leg, LoginId, PortalKey};
 use super::inbox::{Inbox, Item};
 use super::journal::{Absence, Cursors, Entry};
-use super::media::{Incoming, Media, MediaId};
-use super::ports::{Batch, Content, Row, Storage, StorageError, Table, Urgency};
+use super::port::delivery::Content;
+use super::port::media::{Incoming, Media, MediaId};
+use super::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 

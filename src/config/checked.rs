@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use super::{Config, ConfigError, MsnSection, secret};
 use crate::bridge::HoldLimits;
 use crate::bridge::ids::UserId as BridgeUser;
-use crate::bridge::ports::Permissions;
+use crate::bridge::port::frontend::Permissions;
 use crate::connector::{DirectConfig, MsnConfig, Proxy, Transport};
 use crate::irc::IrcConfig;
 use crate::links::LinksConfig;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bridge::ids::UserId;
-use crate::bridge::ports::Permissions;
+use crate::bridge::port::frontend::Permissions;
 
 const MINIMAL: &str = "
 homeserver: {url: 'http://127.0.0.1:8008', server_name: example.org}

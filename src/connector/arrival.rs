@@ -12,7 +12,7 @@ use super::transfer::bytes;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::ports::{Batch, Storage, StorageError, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Storage, StorageError, Table, Urgency};
 
 /// Most that are told of after a start.
 const MAX_TOLD: usize = 1000;

@@ -5,7 +5,7 @@ use super::names::is_address;
 use crate::bridge::body::{Body, Format, RichText, Style};
 use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
 use crate::bridge::ids::{ConversationId, GhostId};
-use crate::bridge::ports::{Content, Delivery};
+use crate::bridge::port::delivery::{Content, Delivery};
 use crate::msn::command::{ListKind, Status};
 use crate::msn::ids::{Email, GroupId};
 use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle, without_codes};

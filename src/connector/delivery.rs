@@ -15,7 +15,7 @@ use super::login::Ask;
 use super::oim::LeaveError;
 use super::{CallFailure, MsnConnector, OfflinePolicy, group};
 use crate::bridge::ids::PortalKey;
-use crate::bridge::ports::{Delivered, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
 use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;
 use crate::msn::session::InviteFailure;

@@ -9,8 +9,8 @@ use image::imageops::FilterType;
 
 use super::{Shared, picture};
 use crate::bridge::ids::LoginId;
-use crate::bridge::media::{File, MediaId};
-use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
+use crate::bridge::port::media::{File, MediaId};
+use crate::bridge::port::storage::{Batch, StorageError, Table, Urgency};
 use crate::msn::ids::Email;
 use crate::msn::p2p::{MsnObject, ObjectKind};
 use crate::pixels;

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::progress::Teller;
 use super::pump::{Pump, now};
 use super::{CallFailure, face, group, picture};
-use crate::bridge::media::File;
+use crate::bridge::port::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
 use crate::msn::message::Content;

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Shared, convert};
 use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::ports::{Batch, StorageError, Table, Urgency};
+use crate::bridge::port::storage::{Batch, StorageError, Table, Urgency};
 use crate::msn::ids::Email;
 
 /// What group conversation ids start with; an account cannot.

@@ -22,7 +22,7 @@ use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::login::Credentials;
-use crate::bridge::ports::{ContactLine, Request};
+use crate::bridge::port::network::{ContactLine, Request};
 use crate::msn::command::SignOut;
 use crate::msn::ids::Email;
 use crate::msn::session::SessionError;

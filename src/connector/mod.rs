@@ -68,10 +68,10 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
-use crate::bridge::media::{File, Media};
-use crate::bridge::ports::{
-    Audience, ContactLine, Content, Delivered, Delivery, DeliveryError, Network, Request, Storage,
-};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use crate::bridge::port::media::{File, Media};
+use crate::bridge::port::network::{Audience, ContactLine, Network, Request};
+use crate::bridge::port::storage::Storage;
 use crate::bridge::sentence::sentence;
 use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;

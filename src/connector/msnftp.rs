@@ -23,7 +23,7 @@ use super::give::Reply;
 use super::offer::Offer;
 use super::pump::Pump;
 use super::transfer::{self, bytes};
-use crate::bridge::media::{File, Incoming};
+use crate::bridge::port::media::{File, Incoming};
 use crate::msn::ids::Email;
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
 use crate::msn::p2p::{peer_number, safe_name};

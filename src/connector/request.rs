@@ -9,7 +9,7 @@ use super::session::UnderWay;
 use super::{convert, group};
 use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId};
-use crate::bridge::ports::{ContactChange, ContactLine, Request};
+use crate::bridge::port::network::{ContactChange, ContactLine, Request};
 use crate::msn::command::ListKind;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId};

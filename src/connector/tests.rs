@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, Shared, Transport};
 use crate::bridge::Bridge;
-use crate::bridge::media::{Incoming, Media, MediaId};
-use crate::bridge::ports::StorageError;
+use crate::bridge::port::media::{Incoming, Media, MediaId};
+use crate::bridge::port::storage::StorageError;
 use crate::bridge::tests::Memory;
 use crate::msn::dialect::Dialect;
 

@@ -13,8 +13,8 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::Shared;
-use crate::bridge::media::File;
-use crate::bridge::ports::StorageError;
+use crate::bridge::port::media::File;
+use crate::bridge::port::storage::StorageError;
 
 /// The codec's number in a WAV file.
 const SIREN: [u8; 2] = 0x028E_u16.to_le_bytes();

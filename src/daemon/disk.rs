@@ -15,7 +15,9 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg, PortalKey};
-use crate::bridge::ports::{Content, Delivery, Frontend, Network};
+use crate::bridge::port::delivery::{Content, Delivery};
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::network::Network;
 use crate::matrix::MatrixFrontend;
 use crate::store::Store;
 

@@ -8,8 +8,9 @@ use tokio_util::task::TaskTracker;
 
 use super::build::{random_name, time_of_day};
 use crate::bridge::link::{Links, Surroundings, Terms};
-use crate::bridge::media::Media;
-use crate::bridge::ports::{Frontend, Storage};
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::media::Media;
+use crate::bridge::port::storage::Storage;
 use crate::links::{LinksConfig, Signer, serve};
 use crate::store::SealingKey;
 

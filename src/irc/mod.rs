@@ -30,7 +30,9 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey, UserId};
-use crate::bridge::ports::{Content, Cost, Delivery, DeliveryError, Frontend, Outcome, Signal, Storage};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::frontend::{Cost, Frontend, Outcome, Signal};
+use crate::bridge::port::storage::Storage;
 use network::{Manners, Network, Own};
 use spoken::Spoken;
 

@@ -18,7 +18,8 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
-use crate::bridge::ports::{Content, Cost, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.

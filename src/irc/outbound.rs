@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::session::Line;
 use super::{mirc, split};
 use crate::bridge::body::{Body, RichText};
-use crate::bridge::ports::Link;
+use crate::bridge::port::delivery::Link;
 
 /// What a speaker is called where the bot speaks for them.
 #[derive(Clone, Copy)]

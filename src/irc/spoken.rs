@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::outbound::Position;
 use crate::bridge::ids::{EntryId, PortalKey};
-use crate::bridge::ports::{Batch, Delivery, Storage, Table, Urgency};
+use crate::bridge::port::delivery::Delivery;
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 
 /// Where one message stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

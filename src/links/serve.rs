@@ -17,7 +17,7 @@ use tower_http::services::ServeFile;
 
 use super::Signer;
 use crate::bridge::link::{Links, Opened};
-use crate::bridge::ports::Frontend;
+use crate::bridge::port::frontend::Frontend;
 use crate::web::Limits;
 
 /// One request each: nobody holds a place only by asking again now and then.

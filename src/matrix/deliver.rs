@@ -18,7 +18,8 @@ use super::{MatrixError, MatrixFrontend, live_notice};
 use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
-use crate::bridge::ports::{Content, Delivery, DeliveryError, Outcome};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::frontend::Outcome;
 use crate::bridge::sentence::sentence;
 use crate::retry::Retry;
 

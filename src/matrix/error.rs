@@ -7,7 +7,7 @@ use ruma::api::client::uiaa::UiaaResponse;
 use ruma::api::error::{Error as ApiError, ErrorKind, FromHttpResponseError, RetryAfter};
 use thiserror::Error;
 
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 
 #[derive(Debug, Clone, Error)]
 pub enum MatrixError {

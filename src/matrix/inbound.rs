@@ -18,7 +18,7 @@ use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::record::PortalRecord;
 
 /// What stands before a command in a conversation.

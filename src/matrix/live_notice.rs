@@ -6,7 +6,7 @@ use ruma::{OwnedEventId, RoomId};
 use serde_json::{Value, json};
 
 use crate::bridge::ids::PortalKey;
-use crate::bridge::ports::{Batch, Storage, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 
 fn row(portal: &PortalKey, id: &str) -> Vec<u8> {
     [portal.to_key().as_slice(), id.as_bytes()].concat()

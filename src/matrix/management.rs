@@ -16,7 +16,7 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{PortalKey, UserId as BridgeUser};
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 
 /// Rooms of which it is remembered who can read there.
 const MAX_KNOWN: usize = 10_000;

@@ -16,8 +16,9 @@ use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Emoticon, Image};
 use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::{LoginId, UserId as BridgeUser};
-use crate::bridge::media::{File, MediaId};
-use crate::bridge::ports::{Batch, DeliveryError, StorageError, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::media::{File, MediaId};
+use crate::bridge::port::storage::{Batch, StorageError, Table, Urgency};
 use crate::pixels::{self, Thumbnail};
 use crate::web::read_body;
 

@@ -10,7 +10,8 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::Ghost;
 use crate::bridge::ids::LoginId;
-use crate::bridge::ports::{Batch, DeliveryError, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 
 /// Longest display name that is given to a ghost, in characters.
 const MAX_NAME: usize = 128;

@@ -43,8 +43,10 @@ use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::link::Links;
-use crate::bridge::media::{File, Media};
-use crate::bridge::ports::{Delivery, DeliveryError, Frontend, Outcome, Permissions, Signal, Storage};
+use crate::bridge::port::delivery::{Delivery, DeliveryError};
+use crate::bridge::port::frontend::{Frontend, Outcome, Permissions, Signal};
+use crate::bridge::port::media::{File, Media};
+use crate::bridge::port::storage::Storage;
 
 /// The Matrix frontend.
 pub struct MatrixFrontend {

@@ -12,7 +12,8 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::Ghost;
 use crate::bridge::ids::{LoginId, PortalKey};
-use crate::bridge::ports::{Batch, DeliveryError, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 
 /// The row of the title that a portal's room was given last.
 pub(super) fn title_row(portal: &PortalKey) -> Vec<u8> {
@@ -43,7 +44,8 @@ impl MatrixFrontend {
         room: &RoomId,
         title: &str,
     ) -> Result<(), DeliveryError> {
-        let failed = |error: crate::bridge::ports::StorageError| DeliveryError::transient(error.to_string());
+        let failed =
+            |error: crate::bridge::port::storage::StorageError| DeliveryError::transient(error.to_string());
         let row = title_row(portal);
         let shown = self.storage.read(Table::Rooms, &row).map_err(failed)?;
         if shown.as_deref() == Some(title.as_bytes()) {

@@ -18,7 +18,7 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::{Availability, Ghost, GhostPresence, LocalEvent};
 use crate::bridge::ids::{LoginId, UserId as BridgeUser};
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 use crate::retry::Retry;
 
 /// An online user who is not heard of goes offline after half a minute.

@@ -16,7 +16,8 @@ use super::name::title_row;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::login::Login;
-use crate::bridge::ports::{Batch, DeliveryError, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 
 fn portal_row(portal: &PortalKey) -> Vec<u8> {
     [b"p", &portal.to_key()[..]].concat()

@@ -22,7 +22,8 @@ use super::intent::send_as;
 use super::{MatrixError, MatrixFrontend};
 use crate::bridge::event::ContactGroup;
 use crate::bridge::ids::{ConversationId, LoginId, PortalKey};
-use crate::bridge::ports::{Batch, DeliveryError, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 
 /// After a failure nothing is filed for so long: spaces are never urgent.
 const PAUSE: Duration = Duration::from_secs(30);

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::{SealingKey, StoreError, fault};
-use crate::bridge::ports::{Row, StorageError, Table};
+use crate::bridge::port::storage::{Row, StorageError, Table};
 
 /// The version of the layout; a store of a later version is refused.
 const SCHEMA: u32 = 1;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use super::{SealingKey, Store, StoreError, is_store, place};
-use crate::bridge::ports::{Batch, Storage, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 
 const FORMAT: &str = "msnbridge export";
 const VERSION: u32 = 2;

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::engine::{Changes, Engine};
 use super::{SealingKey, StoreError, fault};
-use crate::bridge::ports::{Row, StorageError, Table, Urgency};
+use crate::bridge::port::storage::{Row, StorageError, Table, Urgency};
 
 /// Bytes of changes that nobody waits for, kept while the disk fails; beyond, they are refused like all others.
 const MAX_KEPT: usize = 16 * 1024 * 1024;

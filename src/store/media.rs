@@ -13,9 +13,9 @@ use futures_util::future::BoxFuture;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
-use crate::bridge::journal::media_in_use;
-use crate::bridge::media::{Incoming, Media, MediaId};
-use crate::bridge::ports::{Storage, StorageError};
+use crate::bridge::media_use::media_in_use;
+use crate::bridge::port::media::{Incoming, Media, MediaId};
+use crate::bridge::port::storage::{Storage, StorageError};
 
 /// What is younger than this may belong to an entry that is being written.
 const YOUNG: Duration = Duration::from_secs(3600);

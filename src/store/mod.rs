@@ -31,7 +31,7 @@ pub use ledger::Health;
 pub use media::{MediaDirectory, sweep_media};
 pub use private::create_file;
 
-use crate::bridge::ports::{Batch, Row, Storage, StorageError, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use engine::{Changes, full_key};
 use ledger::Ledger;
 use sync::Syncer;

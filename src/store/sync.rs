@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
-use crate::bridge::ports::{StorageError, Urgency};
+use crate::bridge::port::storage::{StorageError, Urgency};
 use crate::retry::Retry;
 
 /// Waiters that may queue; each is a handful of words, and each is somebody who waits.

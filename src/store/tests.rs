@@ -3,7 +3,7 @@ mod faults;
 mod links;
 
 use super::*;
-use crate::bridge::ports::Write;
+use crate::bridge::port::storage::Write;
 
 fn open(directory: &Path, key: &SealingKey) -> Store {
     Store::open(directory, key.clone()).unwrap()

@@ -217,7 +217,7 @@ impl Drop for Small {
 #[tokio::test]
 #[ignore = "takes long, and mounts a file system"]
 async fn fault_28_long_a_disk_that_fills_and_empties_keeps_all_that_was_acknowledged() {
-    use msnbridge::bridge::ports::{Batch, Storage, Table, Urgency};
+    use msnbridge::bridge::port::storage::{Batch, Storage, Table, Urgency};
     use msnbridge::store::{SealingKey, Store};
     let disk = Small::mount("48m");
     let (directory, filler) = (disk.0.path().join("store"), disk.0.path().join("filler"));

@@ -8,10 +8,9 @@ use futures_util::future::BoxFuture;
 use msnbridge::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind, Timestamp};
 use msnbridge::bridge::ids::{ConversationId, GhostId, LoginId, UserId};
 use msnbridge::bridge::login::{Credentials, Login};
-use msnbridge::bridge::ports::{
-    Batch, ContactLine, Delivered, Delivery, DeliveryError, Network, Request, Row, Storage, StorageError,
-    Table, Urgency,
-};
+use msnbridge::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
+use msnbridge::bridge::port::network::{ContactLine, Network, Request};
+use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 use msnbridge::store::MediaDirectory;
 use secrecy::SecretString;

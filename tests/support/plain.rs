@@ -12,10 +12,9 @@ use msnbridge::bridge::body::{Body, RichText};
 use msnbridge::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use msnbridge::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use msnbridge::bridge::login::Login;
-use msnbridge::bridge::ports::{
-    Batch, Content, Delivery, DeliveryError, Frontend, Outcome, Permissions, Row, Signal, Storage,
-    StorageError, Table, Urgency,
-};
+use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use msnbridge::bridge::port::frontend::{Frontend, Outcome, Permissions, Signal};
+use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 use msnbridge::connector::{DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, Transport};
 use msnbridge::msn::dialect::Dialect;

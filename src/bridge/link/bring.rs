@@ -9,8 +9,10 @@ use super::{Lies, Links, Origin, Shared};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::ids::Leg;
-use crate::bridge::media::File;
-use crate::bridge::ports::{Batch, DeliveryError, Frontend, Table, Urgency};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::media::File;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::record::encode;
 
 /// How long whoever asks waits; the file is brought all the same, for when they ask again.

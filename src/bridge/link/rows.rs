@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use crate::bridge::event::Timestamp;
 use crate::bridge::ids::{EntryId, PortalKey};
-use crate::bridge::media::MediaId;
-use crate::bridge::ports::{Batch, Row, Storage, StorageError, Table, Urgency, Write};
+use crate::bridge::port::media::MediaId;
+use crate::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency, Write};
 use crate::bridge::record::decode;
 
 /// Rows read at once.

@@ -10,8 +10,11 @@ use super::Surroundings;
 use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::link::{Lies, Links, Origin, Share, Wish};
-use crate::bridge::media::{File, MediaId};
-use crate::bridge::ports::{Content, Delivered, Delivery, DeliveryError, Frontend, Link, Network, Table};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Link};
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::media::{File, MediaId};
+use crate::bridge::port::network::Network;
+use crate::bridge::port::storage::Table;
 
 /// How long words wait for the small pictures in them, and for how many.
 const EMOTICON_TIME: Duration = Duration::from_secs(4);

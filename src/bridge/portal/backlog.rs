@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Portal;
-use super::leg::LegQueue;
-use crate::bridge::body::Body;
-use crate::bridge::event::{Author, Timestamp};
-use crate::bridge::ids::{EntryId, Leg};
-use crate::bridge::journal::{Absence, Entry, Origin};
-use crate::bridge::ports::{Batch, Content, Cost};
+use crate::bridge::event::Timestamp;
+use crate::bridge::journal::{Absence, Origin};
+use crate::bridge::port::frontend::Cost;
 
 /// What a side that was away is told late: at most so much, at most so old.
-const MAX_BACKLOG: usize = 100;
+pub(super) const MAX_BACKLOG: usize = 100;
 const MAX_AGE: Duration = Duration::from_secs(600);
 /// Something that takes longer than this is worth a word.
 const LONG: Duration = Duration::from_secs(30);
@@ -38,7 +34,7 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    fn add(&mut self, cost: Cost, origin: Option<&Origin>, now: Instant) {
+    pub(super) fn add(&mut self, cost: Cost, origin: Option<&Origin>, now: Instant) {
         self.cost.lines = self.cost.lines.saturating_add(cost.lines);
         self.cost.time = self.cost.time.saturating_add(cost.time);
         if self.told || self.cost.time < LONG {
@@ -49,7 +45,7 @@ impl Backlog {
         self.tell_at = Some((now + COMPLETE).min(since + COMPLETE_AT_LAST));
     }
 
-    fn done(&mut self, cost: Cost) {
+    pub(super) fn done(&mut self, cost: Cost) {
         self.cost.lines = self.cost.lines.saturating_sub(cost.lines);
         self.cost.time = self.cost.time.saturating_sub(cost.time);
     }
@@ -65,7 +61,7 @@ impl Backlog {
     }
 
     /// What is to be told now, once.
-    fn due(&mut self, now: Instant) -> Option<(Cost, Option<Origin>)> {
+    pub(super) fn due(&mut self, now: Instant) -> Option<(Cost, Option<Origin>)> {
         self.tell_at.filter(|at| *at <= now)?;
         (self.tell_at, self.long_since) = (None, None);
         let still_long = self.cost.time >= LONG;
@@ -73,7 +69,7 @@ impl Backlog {
         still_long.then(|| (self.cost, self.about.take()))
     }
 
-    fn reached(&mut self, at: Timestamp) {
+    pub(super) fn reached(&mut self, at: Timestamp) {
         self.back.get_or_insert(at);
     }
 
@@ -84,116 +80,17 @@ impl Backlog {
 
     /// Whether an entry that was said while the leg was away came too early to be told now, by what followed in the same
     /// absence. What was said after the leg was back does not count.
-    fn is_stale(&self, said_at: Timestamp, now: Timestamp, absence: &Absence) -> bool {
+    pub(super) fn is_stale(&self, said_at: Timestamp, now: Timestamp, absence: &Absence) -> bool {
         let back_at = absence.over_at.or(self.back).unwrap_or(now);
         let age = Duration::from_millis(back_at.saturating_sub(said_at));
         age > MAX_AGE || absence.behind >= MAX_BACKLOG
     }
 }
 
-impl Portal {
-    /// Notes what an entry that is new means for each side it is for.
-    pub(super) fn weigh(&mut self, entry: &mut Entry) {
-        let now = Instant::now();
-        for index in 0..self.legs.len() {
-            let leg = self.legs[index].leg;
-            let Some(frontend) = self.frontend(leg).filter(|_| entry.legs.contains(&leg)) else { continue };
-            if frontend.is_away(&self.key) {
-                entry.away.push(leg);
-                self.legs[index].backlog.failed();
-            }
-            let cost = self.cost(leg, entry);
-            self.legs[index].backlog.add(cost, entry.origin.as_ref(), now);
-        }
-    }
-
-    fn cost(&self, leg: Leg, entry: &Entry) -> Cost {
-        match (&entry.content, self.frontend(leg)) {
-            (Content::Said { body }, Some(frontend)) => frontend.cost(&self.key, body),
-            _ => Cost::default(),
-        }
-    }
-
-    /// The leg is rid of an entry.
-    pub(super) fn unburden(&mut self, index: usize, entry: &Entry) {
-        let cost = self.cost(self.legs[index].leg, entry);
-        self.legs[index].backlog.done(cost);
-    }
-
-    /// The leg is done with an entry: it could be reached.
-    pub(super) fn leg_reached(&mut self, leg: Leg, entry: &Entry) {
-        let now = (self.around.clock)();
-        let Some(index) = self.legs.iter().position(|queue| queue.leg == leg) else { return };
-        self.unburden(index, entry);
-        self.legs[index].backlog.reached(now);
-        self.legs[index].succeeded();
-    }
-
-    pub(super) fn is_stale(&self, index: usize, sequence: u64, entry: &Entry) -> bool {
-        let LegQueue { leg, backlog, .. } = &self.legs[index];
-        if !entry.away.contains(leg) {
-            return false;
-        }
-        match self.cursors.absence(&*self.around.storage, *leg, sequence, MAX_BACKLOG) {
-            Ok(absence) => backlog.is_stale(entry.at, (self.around.clock)(), &absence),
-            Err(error) => {
-                tracing::error!(%leg, %error, "what waits cannot be counted, so it is not passed over");
-                false
-            }
-        }
-    }
-
-    /// Tells, where it was said, that something takes long.
-    pub(super) async fn tell_backlogs(&mut self) {
-        let now = Instant::now();
-        let mut due = Vec::new();
-        for queue in &mut self.legs {
-            due.extend(queue.backlog.due(now).map(|(cost, about)| (queue.leg, cost, about)));
-        }
-        for (leg, cost, about) in due {
-            let Some(notice) = self.backlog_notice(leg, cost, about) else { continue };
-            let mut batch = Batch::default();
-            self.cursors.append(&notice, &mut batch);
-            self.write_down(batch).await;
-        }
-    }
-
-    fn backlog_notice(&self, leg: Leg, cost: Cost, about: Option<Origin>) -> Option<Entry> {
-        tracing::info!(%leg, lines = cost.lines, seconds = cost.time.as_secs(), "much is to be said");
-        // What was said on the network is told of where its owner reads.
-        let mut others = self.legs.iter().map(|queue| queue.leg).filter(|other| other.is_frontend());
-        let place = about.as_ref().map(|origin| origin.leg).or_else(|| others.find(|other| *other != leg))?;
-        let text = format!(
-            "{} lines are still to be said on {}, which takes only so many at a time: the last one in about {}. \
-             Nothing is left out.",
-            cost.lines,
-            leg.name(),
-            about_how_long(cost.time)
-        );
-        let body = Body::Notice { text, about: about.map(|origin| origin.reference) };
-        Some(Entry {
-            id: EntryId::new(format!("backlog-{}-{}", self.cursors.head, (self.around.clock)())),
-            author: Author::Bridge,
-            content: Content::Said { body },
-            at: (self.around.clock)(),
-            origin: None,
-            legs: vec![place],
-            away: Vec::new(),
-        })
-    }
-}
-
-fn about_how_long(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..120 => format!("{seconds} seconds"),
-        seconds @ ..7_200 => format!("{} minutes", seconds.div_ceil(60)),
-        seconds => format!("{} hours", seconds.div_ceil(3_600)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::ids::Leg;
 
     const LINE: Cost = Cost { lines: 1, time: Duration::from_secs(2) };
 
@@ -251,11 +148,5 @@ mod tests {
         // That the leg was back before is seen by what was said then, after a restart too.
         assert!(!backlog.is_stale(0, minutes(600), &Absence { behind: 5, over_at: Some(minutes(9)) }));
         assert!(backlog.is_stale(0, minutes(600), &Absence { behind: 5, over_at: Some(minutes(11)) }));
-    }
-
-    #[test]
-    fn times_are_said_as_people_say_them() {
-        let said = [45, 119, 120, 3_990, 7_200, 10_000].map(|s| about_how_long(Duration::from_secs(s)));
-        assert_eq!(said, ["45 seconds", "119 seconds", "2 minutes", "67 minutes", "2 hours", "3 hours"]);
     }
 }

@@ -12,7 +12,8 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Timestamp};
 use crate::bridge::ids::{EntryId, Leg, PortalKey};
 use crate::bridge::journal::Entry;
-use crate::bridge::ports::{Batch, Content, Storage, Table};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::storage::{Batch, Storage, Table};
 use crate::bridge::record::{decode, encode};
 use crate::bridge::sentence::sentence;
 
@@ -218,7 +219,7 @@ mod tests {
             hold.waiting = waiting;
             let mut batch = Batch::default();
             let said = hold.notices(&[Leg::Irc], 1, 0, &mut batch);
-            drop(storage.commit(batch, crate::bridge::ports::Urgency::Now));
+            drop(storage.commit(batch, crate::bridge::port::storage::Urgency::Now));
             said.len()
         };
         let mut hold = Hold::load(&storage, &portal).unwrap();

@@ -179,7 +179,7 @@ mod tests {
     use crate::bridge::body::Body;
     use crate::bridge::event::Author;
     use crate::bridge::ids::EntryId;
-    use crate::bridge::ports::Content;
+    use crate::bridge::port::delivery::Content;
 
     fn entry(origin: Option<Leg>) -> Entry {
         let origin = origin.map(|leg| Origin { leg, reference: "$1".into() });

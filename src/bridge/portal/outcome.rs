@@ -8,7 +8,9 @@ use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::journal::{DeadLetter, Entry, Next, Origin, trim_dead_letters};
-use crate::bridge::ports::{Batch, Content, Outcome};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 
 /// What the bridge says about an entry, in the place where that was said.

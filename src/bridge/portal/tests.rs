@@ -13,7 +13,9 @@ use crate::bridge::event::{Author, LocalEvent};
 use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId};
 use crate::bridge::journal::Origin;
 use crate::bridge::login::Credentials;
-use crate::bridge::ports::{ContactLine, Request, Signal, Table};
+use crate::bridge::port::frontend::Signal;
+use crate::bridge::port::network::{ContactLine, Request};
+use crate::bridge::port::storage::Table;
 use crate::bridge::tests::{Memory, NoFiles};
 
 const DAY: u64 = 24 * 3600 * 1000;

@@ -7,7 +7,8 @@ use super::{Attempt, Portal};
 use crate::bridge::BridgeError;
 use crate::bridge::ids::Leg;
 use crate::bridge::journal::Entry;
-use crate::bridge::ports::{Batch, Outcome};
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Batch;
 
 /// The legs that lead to the network.
 const NETWORK: [Leg; 2] = [Leg::Remote, Leg::Files];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::Router;
+use super::finished::Finished;
 use super::logins::Standing;
 use crate::bridge::BridgeError;
 use crate::bridge::body::{Body, Format, Style};
@@ -13,7 +14,8 @@ use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::{Credentials, Login};
-use crate::bridge::ports::{Batch, ContactLine, Request, Urgency};
+use crate::bridge::port::network::{ContactLine, Request};
+use crate::bridge::port::storage::{Batch, Urgency};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::record::PortalRecord;
 use crate::bridge::sentence::{clause, sentence};
@@ -26,23 +28,6 @@ const REDACTION: Duration = Duration::from_secs(60);
 
 /// Messages that were passwords, remembered for whoever edits one.
 const MAX_PASSWORDS: usize = 256;
-
-/// A command whose request to the network came to an end.
-pub(super) struct Finished {
-    pub(super) portal: PortalKey,
-    pub(super) leg: Leg,
-    /// What it answers; empty for nothing in particular.
-    pub(super) reference: String,
-    pub(super) answer: String,
-    /// What is true now that it has ended.
-    pub(super) with: Batch,
-    /// A conversation that is opened by it, and what is said there first.
-    pub(super) opens: Option<(PortalKey, String)>,
-    /// A login that was ended: nobody else may come to say what waits for it.
-    pub(super) ended: Option<LoginId>,
-    /// Who signs in once the answer is said, so that what becomes of it is said after that.
-    pub(super) connect: Option<LoginId>,
-}
 
 impl Router {
     /// Carries out a command. `with` removes it from the inbox, together with the answer.
@@ -78,20 +63,6 @@ impl Router {
                 Ok(())
             }
         }
-    }
-
-    pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, leg, reference, answer, with, opens, ended, connect } = finished;
-        if let Some((opened, text)) = opens {
-            self.say(&opened, Leg::Matrix, text, None, Batch::default()).await?;
-        }
-        if let Some(login) = ended {
-            self.give_up_waiting(&login).await;
-        }
-        let about = Some(reference).filter(|reference| !reference.is_empty());
-        self.say(&portal, leg, answer, about, with).await?;
-        connect.iter().for_each(|id| self.connect(id));
-        Ok(())
     }
 
     async fn carry_out(
@@ -318,7 +289,7 @@ impl Router {
         });
     }
 
-    fn connect(&mut self, id: &LoginId) {
+    pub(super) fn connect(&mut self, id: &LoginId) {
         let Some(login) = self.logins.get(id) else { return };
         self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
         // Somebody waits for it.

@@ -1,13 +1,13 @@
 //! What ends for a user: a login, words that wait, and waiting for a password that others could read.
 
 use super::Router;
-use super::commands::Finished;
+use super::finished::Finished;
 use crate::bridge::BridgeError;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
+use crate::bridge::port::storage::{Batch, Urgency};
 use crate::bridge::portal::PortalInput;
-use crate::bridge::ports::{Batch, Urgency};
 use crate::bridge::prompt::Prompts;
 
 impl Router {

@@ -9,7 +9,10 @@ use crate::bridge::event::{
 };
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Origin;
-use crate::bridge::ports::{Batch, Content, Request, Signal, Urgency};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::frontend::Signal;
+use crate::bridge::port::network::Request;
+use crate::bridge::port::storage::{Batch, Urgency};
 use crate::bridge::sentence::sentence;
 
 impl Router {

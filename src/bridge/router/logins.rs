@@ -9,7 +9,7 @@ use crate::bridge::BridgeError;
 use crate::bridge::event::ConnectionState;
 use crate::bridge::ids::{Leg, LoginId, UserId};
 use crate::bridge::login::Login;
-use crate::bridge::ports::{Batch, Urgency};
+use crate::bridge::port::storage::{Batch, Urgency};
 use crate::bridge::sentence::{clause, sentence};
 
 /// An interruption shorter than this is nobody's business.

@@ -4,7 +4,8 @@ use super::Router;
 use crate::bridge::BridgeError;
 use crate::bridge::event::Ghost;
 use crate::bridge::ids::{LoginId, PortalKey};
-use crate::bridge::ports::{Signal, Table};
+use crate::bridge::port::frontend::Signal;
+use crate::bridge::port::storage::Table;
 use crate::bridge::record;
 
 /// Most conversations of one login whose titles are looked at for one name.

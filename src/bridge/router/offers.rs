@@ -5,7 +5,9 @@ use crate::bridge::BridgeError;
 use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost, LocalCommand};
 use crate::bridge::ids::{LoginId, PortalKey};
-use crate::bridge::ports::{Batch, Content, Request};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::network::Request;
+use crate::bridge::port::storage::Batch;
 
 /// A file that somebody offers.
 pub(super) struct Offered {

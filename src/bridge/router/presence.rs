@@ -4,7 +4,8 @@ use super::Router;
 use crate::bridge::event::Availability;
 use crate::bridge::ids::{Leg, LoginId, UserId};
 use crate::bridge::login::Login;
-use crate::bridge::ports::{Batch, Request, Urgency};
+use crate::bridge::port::network::Request;
+use crate::bridge::port::storage::{Batch, Urgency};
 
 /// What the network is told of an owner. Somebody whose client is closed can still be written to: they are away.
 fn word(availability: Availability) -> &'static str {

@@ -23,7 +23,9 @@ use crate::bridge::BridgeError;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::UserId;
 use crate::bridge::inbox::Inbox;
-use crate::bridge::ports::{Batch, DeliveryError, Frontend, Row, Table};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::storage::{Batch, Row, Table};
 use lane::Lane;
 
 /// Items read at once.

@@ -1,13 +1,15 @@
 //! Contacts and groups: commands become requests to the network, and those who ask to be let in become a question.
 
 use super::Router;
-use super::commands::Finished;
+use super::finished::Finished;
 use crate::bridge::BridgeError;
 use crate::bridge::body::{Answer, Body};
 use crate::bridge::command::RosterCommand;
 use crate::bridge::event::{Author, Ghost, LocalCommand};
 use crate::bridge::ids::{GhostId, LoginId, PortalKey};
-use crate::bridge::ports::{Batch, ContactChange, Content, Request, Table, Urgency};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::network::{ContactChange, Request};
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::sentence::sentence;
 
 /// The row of somebody who asked, so that the owner is asked once and not at every sign-in.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::bridge::ids::LoginId;
 use crate::bridge::login::Login;
-use crate::bridge::ports::{Batch, Storage, StorageError, Urgency};
+use crate::bridge::port::storage::{Batch, Storage, StorageError, Urgency};
 
 #[derive(Default)]
 pub(super) struct Saves {

@@ -16,8 +16,10 @@ use crate::bridge::event::{
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::inbox::Item;
 use crate::bridge::login::Credentials;
-use crate::bridge::media::MediaId;
-use crate::bridge::ports::{ContactLine, Delivered, Delivery, DeliveryError, Outcome, Request, Signal};
+use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
+use crate::bridge::port::frontend::{Outcome, Signal};
+use crate::bridge::port::media::MediaId;
+use crate::bridge::port::network::{ContactLine, Request};
 use crate::bridge::tests::{Memory, NoFiles};
 
 /// More than any channel of the core holds.

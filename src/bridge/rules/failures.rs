@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bridge::ports::{Outcome, Table};
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{Act, BOB, World};
 
 #[test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::bridge::HoldLimits;
 use crate::bridge::body::Body;
-use crate::bridge::ports::{Content, Outcome, Table};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{Act, BOB, World};
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bridge::ports::{DeliveryError, Table};
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{Act, BOB, World};
 
 #[test]

@@ -1,7 +1,8 @@
 //! Journal first: what is acknowledged is on disk, what is on disk is shown, each leg in its own order.
 
 use crate::bridge::ids::Leg;
-use crate::bridge::ports::{Outcome, Table};
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{Act, BOB, Disk, World};
 
 #[test]

@@ -3,7 +3,8 @@
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, Ghost, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId};
-use crate::bridge::ports::{Request, Signal};
+use crate::bridge::port::frontend::Signal;
+use crate::bridge::port::network::Request;
 use crate::bridge::testkit::{ALICE, Act, BOB, World};
 
 #[test]

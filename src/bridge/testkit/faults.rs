@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 
 /// What becomes of one delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]

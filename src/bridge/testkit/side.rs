@@ -11,9 +11,9 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Credentials;
-use crate::bridge::ports::{
-    ContactLine, Content, Delivered, Delivery, DeliveryError, Frontend, Network, Outcome, Request, Signal,
-};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use crate::bridge::port::frontend::{Frontend, Outcome, Signal};
+use crate::bridge::port::network::{ContactLine, Network, Request};
 
 /// Something that arrived.
 #[derive(Debug, Clone)]

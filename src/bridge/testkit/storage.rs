@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::faults::Steps;
-use crate::bridge::ports::{Batch, Row, Storage, StorageError, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 
 type Rows = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
 

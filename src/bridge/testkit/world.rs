@@ -18,8 +18,9 @@ use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::{Inbox, Item};
 use crate::bridge::login::Login;
-use crate::bridge::media::{Incoming, Media, MediaId};
-use crate::bridge::ports::{Batch, Outcome, Permissions, StorageError};
+use crate::bridge::port::frontend::{Outcome, Permissions};
+use crate::bridge::port::media::{Incoming, Media, MediaId};
+use crate::bridge::port::storage::{Batch, StorageError};
 use crate::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 
 /// The one login, its owner and the contact most tests need.
@@ -223,7 +224,7 @@ impl Life {
             (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let (clock, numbers) = (world.clock.clone(), world.numbers.clone());
         let (now, name) = (clock.clone(), numbers.clone());
-        let mut frontends: Vec<Arc<dyn crate::bridge::ports::Frontend>> = vec![world.matrix.clone()];
+        let mut frontends: Vec<Arc<dyn crate::bridge::port::frontend::Frontend>> = vec![world.matrix.clone()];
         let mut inboxes = vec![inbox.clone()];
         if world.has_irc {
             frontends.push(world.irc.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::media::File;
+use crate::bridge::port::media::File;
 use crate::connector::carried::Aside;
 use crate::connector::emoticon::Offered;
 use crate::connector::face::Face;

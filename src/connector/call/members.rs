@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::{Call, News, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
-use crate::bridge::ports::StorageError;
+use crate::bridge::port::storage::StorageError;
 use crate::connector::group;
 use crate::msn::ids::Email;
 

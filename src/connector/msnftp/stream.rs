@@ -13,7 +13,7 @@ use super::Arriving;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Ghost, Progress, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::media::File;
+use crate::bridge::port::media::File;
 use crate::bridge::sentence::sentence;
 use crate::connector::call::time_of_day;
 use crate::connector::give::Reply;

@@ -9,7 +9,7 @@ use super::{OimError, Tickets, post};
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::LoginId;
-use crate::bridge::ports::{Batch, Table, Urgency};
+use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::sentence::sentence;
 use crate::connector::{Shared, convert};
 use crate::msn::ids::Ticket;

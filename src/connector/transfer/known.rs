@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::bridge::media::Incoming;
+use crate::bridge::port::media::Incoming;
 use crate::connector::arrival::Note;
 use crate::connector::progress::Teller;
 use crate::msn::ids::Email;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 
 /// Who a connection is.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use super::Event;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{EntryId, Leg, PortalKey, UserId as BridgeUser};
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::MatrixFrontend;
 use crate::matrix::outbound::ANSWERS_KEY;
 

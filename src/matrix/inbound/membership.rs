@@ -6,7 +6,7 @@ use ruma::api::client::membership::join_room_by_id;
 use super::Event;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, PortalKey, UserId as BridgeUser};
-use crate::bridge::ports::DeliveryError;
+use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::intent::send_as;
 use crate::matrix::{MatrixError, MatrixFrontend};
 

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::open;
 use crate::bridge::ids::{ConversationId, EntryId, LoginId, PortalKey};
 use crate::bridge::link::{Lies, Links, Share, Surroundings, Terms, Wish, clear};
-use crate::bridge::media::{File, Media};
-use crate::bridge::ports::{Storage, Table};
+use crate::bridge::port::media::{File, Media};
+use crate::bridge::port::storage::{Storage, Table};
 use crate::store::{MediaDirectory, SealingKey, Store};
 
 const HOUR: u64 = 3_600_000;

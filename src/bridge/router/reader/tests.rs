@@ -7,7 +7,8 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, LocalMessage};
 use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey};
 use crate::bridge::inbox::Item;
-use crate::bridge::ports::{Delivery, Outcome, Signal};
+use crate::bridge::port::delivery::Delivery;
+use crate::bridge::port::frontend::{Outcome, Signal};
 use crate::bridge::tests::Memory;
 
 /// A frontend whose items are `room number`, and which cannot read those of some rooms.
@@ -124,10 +125,10 @@ impl Set {
             let input = tokio::time::timeout(Duration::from_secs(86_400), self.events.recv()).await;
             match input.expect("something in a day").expect("the reader runs") {
                 Input::Item { event, with } => {
-                    crate::bridge::ports::Storage::commit(
+                    crate::bridge::port::storage::Storage::commit(
                         &*self.storage,
                         with,
-                        crate::bridge::ports::Urgency::Now,
+                        crate::bridge::port::storage::Urgency::Now,
                     )
                     .await
                     .unwrap();

@@ -1,0 +1,137 @@
+//! A side on which people are shown to other people.
+//!
+//! Knows what the core asks of it. Refuses to know which sides there are: a frontend says itself what it can.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::delivery::{Delivery, DeliveryError};
+use super::media::File;
+use crate::bridge::body::{Attachment, Body};
+use crate::bridge::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Progress};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+
+/// What became of something that a frontend brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Delivered,
+    /// Not yet; it is kept and tried again.
+    Pending {
+        reason: String,
+    },
+    /// It waits for those whom it is for; a notice that the core keeps up to date says so.
+    Held {
+        reason: String,
+    },
+    Failed {
+        reason: String,
+    },
+}
+
+/// What is only worth something now: never journaled, dropped when it cannot be shown.
+#[derive(Debug, Clone)]
+pub enum Signal {
+    Typing {
+        portal: PortalKey,
+        author: Author,
+    },
+    /// `logins` are those whose contact it is.
+    Presence {
+        logins: Vec<LoginId>,
+        presence: GhostPresence,
+    },
+    /// A contact of `login` is called otherwise now, and so are these conversations.
+    Named {
+        login: LoginId,
+        ghost: Ghost,
+        titles: Vec<(PortalKey, String)>,
+    },
+    /// What a contact of `login` looks like.
+    Picture {
+        login: LoginId,
+        ghost: Ghost,
+        picture: Picture,
+    },
+    /// How far a file is. Shown in one place, not again and again.
+    Progress {
+        portal: PortalKey,
+        progress: Progress,
+    },
+    /// How a login's owner sorts their contacts.
+    Groups {
+        login: LoginId,
+        groups: Vec<ContactGroup>,
+    },
+}
+
+/// What it takes to show something on a side that takes only so much at a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    pub lines: u64,
+    pub time: Duration,
+}
+
+/// A side on which people are shown to other people: Matrix, IRC.
+pub trait Frontend: Send + Sync {
+    fn leg(&self) -> Leg;
+
+    /// Whether this side takes part in `portal`.
+    fn serves(&self, portal: &PortalKey) -> bool;
+
+    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// Whether nothing can be shown in `portal` now. Only what is said meanwhile may be passed over later, with a word
+    /// about how much it was.
+    fn is_away(&self, _portal: &PortalKey) -> bool {
+        false
+    }
+
+    /// What showing `body` in `portal` takes; nothing where there is no pace to keep.
+    fn cost(&self, _portal: &PortalKey, _body: &Body) -> Cost {
+        Cost::default()
+    }
+
+    /// Tells the sender of `reference` what became of it.
+    fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()>;
+
+    fn show(&self, signal: Signal) -> BoxFuture<'_, ()>;
+
+    /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
+    fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>>;
+
+    /// The conversation that an item of the inbox belongs to, in this side's words and without asking anybody: items of
+    /// one keep their order, and wait for no others.
+    fn lane(&self, _raw: &[u8]) -> String {
+        String::new()
+    }
+
+    /// Whose item of the inbox it is, as far as that is known without asking anybody.
+    fn owner_of_item(&self, _raw: &[u8]) -> Option<UserId> {
+        None
+    }
+
+    /// Brings an attachment of this side to the disk.
+    fn fetch<'a>(&'a self, _attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
+    }
+
+    /// The same for somebody who waits and can ask again: failures do not count against the file.
+    fn fetch_now<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
+        self.fetch(attachment)
+    }
+
+    /// Brings what a user looks like to the disk; `None` for nothing.
+    fn portrait<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    /// Removes what somebody should not have left lying about, a password, where it was said: `place` is that of its
+    /// command. False when that was not possible.
+    fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool>;
+}
+
+/// Who may do what with the bot.
+pub trait Permissions: Send + Sync {
+    fn may_use(&self, user: &UserId) -> bool;
+}
