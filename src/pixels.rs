@@ -17,7 +17,7 @@ const MAX_FILE: u64 = 20 << 20;
 const MAX_SIDE: u32 = 10_000;
 const MAX_MEMORY: u64 = 128 << 20;
 /// How long a picture waits for its turn; nothing waits for ever for what others sent.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pictures that are worked on at once: each may need that much.
 static WORKING: Semaphore = Semaphore::const_new(2);
 
@@ -25,7 +25,7 @@ static WORKING: Semaphore = Semaphore::const_new(2);
 pub async fn work_soon<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let worked = tokio::time::timeout(PATIENCE, self::work(work)).await;
+    let worked = tokio::time::timeout(TURN_TIMEOUT, self::work(work)).await;
     worked.unwrap_or_else(|_| Err("too many pictures are being worked on".to_owned()))
 }
 

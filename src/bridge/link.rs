@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use bring::Opened;
 pub(super) use rows::is_shared;
-use rows::{Place, Told, entry_row, link_row, place_row, rows};
+use rows::{EventRef, ShareRecord, entry_row, link_row, place_row, rows};
 pub use rows::{clear, media};
 
 use super::BridgeError;
@@ -48,20 +48,19 @@ pub struct Shared {
     pub name: String,
     /// From then on it leads nowhere.
     pub expires: Timestamp,
-    lies: Lies,
+    #[serde(rename = "lies")]
+    location: Location,
 }
 
 /// Where the file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Lies {
+pub enum Location {
     /// On our disk, how many bytes, and where it was brought from.
-    Here {
-        media: MediaId,
-        size: u64,
-        from: Option<Origin>,
-    },
-    There(Origin),
+    #[serde(rename = "here")]
+    Local { media: MediaId, size: u64, from: Option<Origin> },
+    #[serde(rename = "there")]
+    Remote(Origin),
 }
 
 /// Where a file lies on a frontend.
@@ -73,29 +72,29 @@ pub struct Origin {
 
 impl Shared {
     fn size(&self) -> u64 {
-        match &self.lies {
-            Lies::Here { size, .. } => *size,
-            Lies::There(_) => 0,
+        match &self.location {
+            Location::Local { size, .. } => *size,
+            Location::Remote(_) => 0,
         }
     }
 
     fn media(&self) -> Option<&MediaId> {
-        match &self.lies {
-            Lies::Here { media, .. } => Some(media),
-            Lies::There(_) => None,
+        match &self.location {
+            Location::Local { media, .. } => Some(media),
+            Location::Remote(_) => None,
         }
     }
 }
 
 /// Something to be shared.
-pub struct Wish<'a> {
+pub struct ShareRequest<'a> {
     /// What is shared: the same wish gets the same address.
     pub entry: &'a EntryId,
     /// What it is said with.
     pub said_with: &'a EntryId,
     pub portal: &'a PortalKey,
     pub name: &'a str,
-    pub lies: Lies,
+    pub location: Location,
 }
 
 /// What became of a wish to share.
@@ -120,7 +119,7 @@ pub struct Terms {
 }
 
 /// What links need of the rest.
-pub struct Surroundings {
+pub struct LinkContext {
     pub storage: Arc<dyn Storage>,
     pub media: Arc<dyn Media>,
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -131,7 +130,7 @@ pub struct Surroundings {
 
 /// The files that are shared.
 pub struct Links {
-    around: Surroundings,
+    around: LinkContext,
     terms: Terms,
     /// Held from reading until what follows from it can be read by others; never while anybody waits.
     changing: Mutex<()>,
@@ -141,7 +140,7 @@ pub struct Links {
 }
 
 impl Links {
-    pub fn new(around: Surroundings, terms: Terms) -> Self {
+    pub fn new(around: LinkContext, terms: Terms) -> Self {
         let permits = Semaphore::new(BRINGING);
         Self { around, terms, changing: Mutex::default(), bringing: Mutex::default(), permits }
     }
@@ -168,8 +167,8 @@ impl Links {
     }
 
     /// What was decided about a wish before.
-    fn decided(&self, wish: &Wish<'_>) -> Result<Option<Share>, BridgeError> {
-        let told = self.read::<Told>(&entry_row(wish.entry))?;
+    fn decided(&self, wish: &ShareRequest<'_>) -> Result<Option<Share>, BridgeError> {
+        let told = self.read::<ShareRecord>(&entry_row(wish.entry))?;
         // Nobody decides about what is said in another room.
         let Some(told) = told.filter(|told| told.portal == *wish.portal) else { return Ok(None) };
         let Some(link) = told.link else { return Ok(Some(Share::Removed)) };
@@ -181,7 +180,7 @@ impl Links {
     }
 
     /// Gives something an address. On disk when this resolves.
-    pub async fn share(&self, wish: Wish<'_>) -> Result<Share, BridgeError> {
+    pub async fn share(&self, wish: ShareRequest<'_>) -> Result<Share, BridgeError> {
         let (synced, gone, address) = {
             let _one = self.changing();
             if let Some(decided) = self.decided(&wish)? {
@@ -192,14 +191,14 @@ impl Links {
                 portal: wish.portal.clone(),
                 name: wish.name.to_owned(),
                 expires: self.end(self.terms.keep),
-                lies: wish.lies,
+                location: wish.location,
             };
             if shared.size() > self.terms.budget {
                 return Ok(Share::TooLarge);
             }
             let mut batch = Batch::default();
             let gone = self.make_room(&shared, &mut batch)?;
-            let told = Told {
+            let told = ShareRecord {
                 link: Some(shared.id.clone()),
                 said_with: wish.said_with.clone(),
                 portal: wish.portal.clone(),
@@ -235,10 +234,10 @@ impl Links {
             total -= shared.size();
             left -= 1;
             gone.extend(shared.media().cloned());
-            match shared.lies {
+            match shared.location {
                 // It can be brought again.
-                Lies::Here { from: Some(origin), .. } if left + 1 < MAX_LINKS => {
-                    let shared = Shared { lies: Lies::There(origin), ..shared };
+                Location::Local { from: Some(origin), .. } if left + 1 < MAX_LINKS => {
+                    let shared = Shared { location: Location::Remote(origin), ..shared };
                     batch.put(Table::Links, link_row(&shared.id), encode(&shared));
                 }
                 _ => batch.remove(Table::Links, link_row(&shared.id)),
@@ -250,7 +249,7 @@ impl Links {
     /// What was said of an entry of this conversation was removed: it is not to be had any more, now or later.
     pub fn revoke(&self, portal: &PortalKey, entry: &EntryId) -> Result<(), BridgeError> {
         let _one = self.changing();
-        let told: Option<Told> = self.read(&entry_row(entry))?;
+        let told: Option<ShareRecord> = self.read(&entry_row(entry))?;
         if told.as_ref().is_some_and(|told| told.portal != *portal) {
             return Ok(());
         }
@@ -259,7 +258,8 @@ impl Links {
         let shared = link.as_deref().map(|link| self.read::<Shared>(&link_row(link))).transpose()?.flatten();
         link.iter().for_each(|link| batch.remove(Table::Links, link_row(link)));
         let (said_with, portal) = (entry.clone(), portal.clone());
-        let removed = Told { link: None, said_with, portal, expires: self.end(REMOVED.max(self.terms.keep)) };
+        let removed =
+            ShareRecord { link: None, said_with, portal, expires: self.end(REMOVED.max(self.terms.keep)) };
         batch.put(Table::Links, entry_row(entry), encode(&removed));
         // Nothing that comes later is on the disk before this.
         drop(self.around.storage.commit(batch, Urgency::Soon));
@@ -269,7 +269,7 @@ impl Links {
 
     /// Remembers as which event of its own a frontend shows an entry.
     pub fn shown_as(&self, entry: &EntryId, reference: &str) {
-        let place = Place { entry: entry.clone(), expires: self.end(self.terms.keep) };
+        let place = EventRef { entry: entry.clone(), expires: self.end(self.terms.keep) };
         let mut batch = Batch::default();
         batch.put(Table::Links, place_row(reference), encode(&place));
         // Lost in a crash, the link lives until its end.
@@ -278,7 +278,7 @@ impl Links {
 
     /// The entry that a frontend shows as this event, where that was remembered.
     pub fn entry_shown_as(&self, reference: &str) -> Option<EntryId> {
-        let place: Option<Place> = self.read(&place_row(reference)).ok().flatten();
+        let place: Option<EventRef> = self.read(&place_row(reference)).ok().flatten();
         place.map(|place| place.entry)
     }
 

@@ -71,7 +71,7 @@ pub(super) struct Undeliverable {
 
 /// What every portal's task uses.
 #[derive(Clone)]
-pub(super) struct Surroundings {
+pub(super) struct PortalContext {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) network: Arc<dyn Network>,
     pub(super) frontends: Vec<Arc<dyn Frontend>>,
@@ -88,7 +88,7 @@ pub(super) struct Surroundings {
     pub(super) names: GhostNames,
 }
 
-impl Surroundings {
+impl PortalContext {
     /// What a conversation is called, by the people in it, and whether it is a group.
     pub(super) fn title(&self, portal: &PortalKey) -> (Option<String>, bool) {
         if portal.management_user().is_some() {
@@ -105,7 +105,7 @@ impl Surroundings {
 
 pub(super) struct Portal {
     key: PortalKey,
-    around: Surroundings,
+    around: PortalContext,
     cursors: Cursors,
     legs: Vec<LegQueue>,
     hold: Hold,
@@ -120,7 +120,7 @@ struct Attempt {
 }
 
 impl Portal {
-    pub(super) fn open(key: PortalKey, legs: &[Leg], around: Surroundings) -> Result<Self, BridgeError> {
+    pub(super) fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
         let cursors = Cursors::load(&*around.storage, &key, legs)?;
         let legs = legs.iter().copied().map(LegQueue::new).collect();
         let hold = Hold::load(&*around.storage, &key)?;

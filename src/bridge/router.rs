@@ -39,14 +39,14 @@ use super::port::frontend::{Frontend, Permissions};
 use super::port::media::Media;
 use super::port::network::Network;
 use super::port::storage::{Batch, Storage, Table, disk_retry, until_it_works};
-use super::portal::{HoldLimits, MAILBOX, Portal, PortalInput, Surroundings, Undeliverable};
+use super::portal::{HoldLimits, MAILBOX, Portal, PortalContext, PortalInput, Undeliverable};
 use super::presence::Presences;
 use super::prompt::Prompts;
 use super::record::PortalRecord;
 use super::report::Reports;
 use super::sentence::sentence;
 use finished::Finished;
-use logins::Standing;
+use logins::ConnectionStatus;
 use reader::Reader;
 use saves::Saves;
 use signals::SignalSender;
@@ -208,10 +208,10 @@ async fn vital(task: impl Future<Output = ()>, broken: CancellationToken) {
 
 struct Router {
     setup: Setup,
-    around: Surroundings,
+    around: PortalContext,
     failures: mpsc::Receiver<Undeliverable>,
     logins: HashMap<LoginId, Login>,
-    standings: HashMap<LoginId, Standing>,
+    statuses: HashMap<LoginId, ConnectionStatus>,
     /// Logins that the configuration names.
     configured: HashSet<LoginId>,
     saves: Saves,
@@ -231,7 +231,7 @@ struct Router {
 impl Router {
     fn load(setup: Setup) -> Result<Self, BridgeError> {
         let (undeliverable, failures) = mpsc::channel(64);
-        let around = Surroundings {
+        let around = PortalContext {
             storage: setup.storage.clone(),
             network: setup.network.clone(),
             frontends: setup.frontends.clone(),
@@ -253,7 +253,7 @@ impl Router {
             around,
             failures,
             logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
-            standings: HashMap::new(),
+            statuses: HashMap::new(),
             configured: HashSet::new(),
             saves: Saves::default(),
             portals: HashMap::new(),
@@ -295,7 +295,7 @@ impl Router {
                     self.save_again(&id).await;
                     Ok(())
                 }
-                _ = pulse.tick() => self.check_standings().await,
+                _ = pulse.tick() => self.check_statuses().await,
                 () = cancel.cancelled() => break,
             };
             (self.setup.heartbeat)();

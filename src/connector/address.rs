@@ -87,7 +87,7 @@ impl DirectConfig {
     }
 
     /// Listens at a free port of those that are set aside, where one of `doors` is free.
-    pub(super) async fn listen(&self, doors: &Arc<Semaphore>) -> io::Result<OpenDoor> {
+    pub(super) async fn listen(&self, doors: &Arc<Semaphore>) -> io::Result<PeerListener> {
         let permit = doors.clone().try_acquire_owned();
         let permit = permit.map_err(|_| io::Error::other("too many are waited for already"))?;
         let mut last = io::Error::new(io::ErrorKind::Unsupported, "no address is announced");
@@ -103,7 +103,7 @@ impl DirectConfig {
                     Ok(listener) => {
                         let port = listener.local_addr()?.port();
                         let here = SocketAddr::new(announced, port);
-                        return Ok(OpenDoor { listener, here, permit });
+                        return Ok(PeerListener { listener, here, permit });
                     }
                     Err(error) => last = error,
                 }
@@ -114,14 +114,14 @@ impl DirectConfig {
 }
 
 /// A port on which somebody is waited for.
-pub(super) struct OpenDoor {
+pub(super) struct PeerListener {
     listener: TcpListener,
     /// Where they are to go.
     pub(super) here: SocketAddr,
     permit: OwnedSemaphorePermit,
 }
 
-impl OpenDoor {
+impl PeerListener {
     /// The first who comes. Nobody else is let in after that.
     pub(super) async fn accept(self) -> io::Result<TcpStream> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "nobody came");

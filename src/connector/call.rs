@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use super::dial::Stream;
 use super::direct::{self, Direct};
 use super::emoticon::Emoticons;
-use super::give::Gifts;
 use super::invitation::Declined;
 use super::msnftp::Streams;
 use super::names::BoardNames;
 use super::offer::Asked;
+use super::outgoing::OutgoingFiles;
 use super::pump::{Pump, now};
 use super::transfer::Transfers;
 use super::{CallFailure, ConnectError, convert};
@@ -35,7 +35,8 @@ use crate::msn::session::{CallEvent, InviteFailure, MessageHandle, SwitchboardSe
 
 use handle::refuse;
 pub(super) use handle::{
-    Assignment, Begin, CallAsk, CallHandle, Confirmation, InFlight, Message, News, Of, Undelivered,
+    Assignment, Begin, CallCommand, CallContext, CallHandle, CallNotice, Confirmation, InFlight, Message,
+    Undelivered,
 };
 
 /// Messages waiting for one call; full, senders wait.
@@ -65,7 +66,7 @@ struct Sending {
 }
 
 pub(super) struct Call {
-    pub(super) of: Of,
+    pub(super) of: CallContext,
     pub(super) conversation: ConversationId,
     handle: CallHandle,
     pub(super) members: Vec<Email>,
@@ -78,7 +79,7 @@ pub(super) struct Call {
     names: BoardNames,
     opened: bool,
     /// Somebody was there besides us, or was called and did not come: without anybody now, it is over.
-    had_its_time: bool,
+    was_occupied: bool,
     sendings: HashMap<u64, Sending>,
     /// Which message a part is of, and which part of it.
     parts: HashMap<MessageHandle, (u64, usize)>,
@@ -94,7 +95,7 @@ pub(super) struct Call {
     retired: bool,
     pub(super) declined: Declined,
     pub(super) transfers: Transfers,
-    pub(super) gifts: Gifts,
+    pub(super) outgoing_files: OutgoingFiles,
     pub(super) direct: Option<Direct>,
     pub(super) streams: Streams,
     pub(super) emoticons: Emoticons,
@@ -104,7 +105,7 @@ pub(super) struct Call {
 }
 
 /// Starts a call for `conversation`.
-pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallHandle {
+pub(super) fn start(of: CallContext, conversation: ConversationId, begin: Begin) -> CallHandle {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let handle = CallHandle { asks };
     let tasks = of.shared.tasks.clone();
@@ -115,7 +116,7 @@ pub(super) fn start(of: Of, conversation: ConversationId, begin: Begin) -> CallH
 }
 
 impl Call {
-    fn new(of: Of, conversation: ConversationId, handle: CallHandle) -> Self {
+    fn new(of: CallContext, conversation: ConversationId, handle: CallHandle) -> Self {
         Self {
             of,
             conversation,
@@ -126,7 +127,7 @@ impl Call {
             grouping: members::Grouping::default(),
             names: BoardNames::default(),
             opened: false,
-            had_its_time: false,
+            was_occupied: false,
             sendings: HashMap::new(),
             parts: HashMap::new(),
             invitations: Vec::new(),
@@ -138,7 +139,7 @@ impl Call {
             retired: false,
             declined: Declined::default(),
             transfers: Transfers::default(),
-            gifts: Gifts::default(),
+            outgoing_files: OutgoingFiles::default(),
             direct: None,
             streams: Streams::default(),
             emoticons: Emoticons::default(),
@@ -148,9 +149,9 @@ impl Call {
     }
 
     #[tracing::instrument(name = "call", skip_all, fields(login = %self.of.login, conversation = %self.conversation))]
-    async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallAsk>) {
+    async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallCommand>) {
         // A board that we are called to and find empty is over: whoever rang has gone.
-        self.had_its_time = matches!(begin, Begin::Rung { .. });
+        self.was_occupied = matches!(begin, Begin::Rung { .. });
         let cancel = self.of.cancel.clone();
         let opening = tokio::select! {
             opened = self.open(begin) => opened,
@@ -193,7 +194,7 @@ impl Call {
         way.map(|way| way.stream).map_err(|error: ConnectError| CallFailure::NotOpened(error.to_string()))
     }
 
-    async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallAsk>) {
+    async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallCommand>) {
         let cancel = self.of.cancel.clone();
         let mut kept_alive = Instant::now();
         let mut broke = false;
@@ -211,12 +212,12 @@ impl Call {
                     }
                 },
                 ask = mailbox.recv() => match ask {
-                    Some(CallAsk::Give { file, reply }) => self.give(&mut pump, file, reply).await,
-                    Some(CallAsk::Answer { number, accept, reply }) => {
+                    Some(CallCommand::SendFile { file, reply }) => self.send_file(&mut pump, file, reply).await,
+                    Some(CallCommand::Answer { number, accept, reply }) => {
                         let _ = reply.send(self.answered(&mut pump, number, accept).await); // whoever asked may have gone
                     }
-                    Some(CallAsk::TakeUp) => self.take_up(&mut pump).await,
-                    Some(ask) => self.asked_for(&mut pump, ask),
+                    Some(CallCommand::TakeUp) => self.take_up(&mut pump).await,
+                    Some(ask) => self.handle_command(&mut pump, ask),
                     None => break,
                 },
                 happened = direct::next(&mut self.direct) => self.direct_happened(&mut pump, happened).await,
@@ -240,7 +241,7 @@ impl Call {
                     break;
                 }
             }
-            self.feed(&mut pump).await;
+            self.pump_data(&mut pump).await;
             if self.is_over() {
                 pump.machine.leave();
                 break;
@@ -251,32 +252,33 @@ impl Call {
 
     /// Nothing is under way that would be lost with the call.
     fn is_quiet(&self) -> bool {
-        let nothing_moves = self.transfers.is_idle() && self.gifts.is_idle() && self.streams.is_idle();
+        let nothing_moves =
+            self.transfers.is_idle() && self.outgoing_files.is_idle() && self.streams.is_idle();
         self.sendings.is_empty() && nothing_moves && self.asked.is_idle()
     }
 
     /// Everybody has gone, and nothing that was begun is under way.
     fn is_over(&self) -> bool {
         // Who is there shows once the board has answered.
-        let alone = self.opened && self.had_its_time && self.members.is_empty();
+        let alone = self.opened && self.was_occupied && self.members.is_empty();
         let retires = self.retired && self.is_quiet();
         (alone || self.leaving || retires) && self.sendings.is_empty() && self.invitations.is_empty()
     }
 
     /// What is done at once.
-    fn asked_for(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallAsk) {
+    fn handle_command(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallCommand) {
         match ask {
-            CallAsk::Send { message, reply, overdue } => {
+            CallCommand::Send { message, reply, overdue } => {
                 self.last_said = Instant::now();
                 self.send(pump, &message, reply, overdue);
             }
-            CallAsk::Invite { email, reply } => {
+            CallCommand::Invite { email, reply } => {
                 pump.machine.invite(now(), email.clone());
                 self.invitations.push((email, reply));
             }
-            CallAsk::Leave => self.leaving = true,
-            CallAsk::Retire => self.retired = true,
-            CallAsk::Typing => {
+            CallCommand::Leave => self.leaving = true,
+            CallCommand::Retire => self.retired = true,
+            CallCommand::Typing => {
                 self.last_said = Instant::now();
                 let due = self.last_typing.is_none_or(|at| at.elapsed() >= TYPING);
                 if due {
@@ -286,11 +288,11 @@ impl Call {
                 }
             }
             // These wait for something.
-            CallAsk::Give { .. } | CallAsk::Answer { .. } | CallAsk::TakeUp => {}
+            CallCommand::SendFile { .. } | CallCommand::Answer { .. } | CallCommand::TakeUp => {}
         }
     }
 
-    async fn happened(&mut self, event: CallEvent) {
+    async fn handle_event(&mut self, event: CallEvent) {
         match event {
             CallEvent::Opened => {
                 self.opened = true;
@@ -302,14 +304,14 @@ impl Call {
                 self.dropped.retain(|dropped| *dropped != email);
                 self.absent.retain(|absent| *absent != email);
                 self.members.push(email.clone());
-                self.had_its_time = true;
+                self.was_occupied = true;
                 if self.opened && !is_back {
                     self.regroup(Some(&email)).await;
                 }
             }
             CallEvent::Left { email, idle } => self.left(&email, idle).await,
             CallEvent::InviteFailed { email, failure } => {
-                self.had_its_time = true;
+                self.was_occupied = true;
                 self.gone(&email);
                 self.did_not_come(&email);
                 if self.members.is_empty() {

@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use super::call::{CallHandle, Confirmation, Message, Undelivered};
-use super::login::Ask;
+use super::login::LoginCommand;
 use super::oim::LeaveError;
 use super::{CallFailure, MsnConnector, OfflinePolicy, group};
 use crate::bridge::ids::PortalKey;
@@ -197,7 +197,7 @@ impl<'a> Attempts<'a> {
     async fn examine(&mut self) -> Result<Option<Confirmation>, DeliveryError> {
         let begun = Instant::now();
         let (login, cancel) = (&self.delivery.portal.receiver, self.connector.shared.cancel.clone());
-        let examined = self.connector.ask(login, |reply| Ask::Examine { reply });
+        let examined = self.connector.ask(login, |reply| LoginCommand::Examine { reply });
         tokio::select! {
             confirmation = self.late() => return Ok(Some(confirmation)),
             works = examined => works.ok_or_else(not_signed_in)?,
@@ -242,7 +242,7 @@ impl MsnConnector {
         let Ok(to) = Email::parse(portal.conversation.as_str()) else { return Ok(None) };
         let text = text.to_owned();
         let note = "They are offline. Your message was left for them with the MSN server.";
-        match self.ask(&portal.receiver, |reply| Ask::Leave { to, text, reply }).await {
+        match self.ask(&portal.receiver, |reply| LoginCommand::Leave { to, text, reply }).await {
             Some(Ok(())) => Ok(Some(Delivered { note: Some(note.into()) })),
             Some(Err(error @ LeaveError::Throttled)) => {
                 Err(DeliveryError::Transient { reason: error.to_string(), after: Some(BUSY_DELAY) })
@@ -262,7 +262,7 @@ impl MsnConnector {
             return DeliveryError::Permanent { reason };
         }
         if let Some(mailbox) = self.mailbox(&portal.receiver) {
-            let _ = mailbox.send(Ask::Watch { conversation: portal.conversation.clone() }).await; // it may have ended
+            let _ = mailbox.send(LoginCommand::Watch { conversation: portal.conversation.clone() }).await; // it may have ended
         }
         DeliveryError::Away { reason }
     }

@@ -32,7 +32,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// An open way, and what it is.
-pub(super) struct Way {
+pub(super) struct Route {
     pub(super) stream: Box<dyn Stream>,
     /// No pings are sent over HTTP (§10).
     pub(super) is_http: bool,
@@ -85,10 +85,10 @@ impl Dialler {
     }
 
     #[cfg(test)]
-    async fn open_prepared(&self) -> Option<Way> {
+    async fn open_prepared(&self) -> Option<Route> {
         let next = self.prepared.as_ref()?.lock().unwrap().pop_front();
         match next {
-            Some(stream) => Some(Way { stream: Box::new(stream), is_http: false }),
+            Some(stream) => Some(Route { stream: Box::new(stream), is_http: false }),
             None => std::future::pending().await,
         }
     }
@@ -114,7 +114,7 @@ impl Dialler {
         &self,
         destination: Destination,
         server: &HostPort,
-    ) -> Result<Way, ConnectError> {
+    ) -> Result<Route, ConnectError> {
         #[cfg(test)]
         if let Some(way) = self.open_prepared().await {
             return Ok(way);
@@ -126,7 +126,7 @@ impl Dialler {
         match (straight, &self.gateway, self.transport) {
             (Ok(stream), ..) => {
                 stream.set_nodelay(true)?;
-                Ok(Way { stream: Box::new(stream), is_http: false })
+                Ok(Route { stream: Box::new(stream), is_http: false })
             }
             (Err(error), Some(gateway), Transport::Auto) => {
                 tracing::info!(%server, %error, "trying the HTTP gateway instead");
@@ -137,9 +137,9 @@ impl Dialler {
         }
     }
 
-    fn over_http(&self, gateway: &reqwest::Url, destination: Destination, server: &HostPort) -> Way {
+    fn over_http(&self, gateway: &reqwest::Url, destination: Destination, server: &HostPort) -> Route {
         let stream = gateway::open(self.client.clone(), gateway.clone(), destination, server);
-        Way { stream: Box::new(stream), is_http: true }
+        Route { stream: Box::new(stream), is_http: true }
     }
 
     /// The gateway did not help either: next time the straight way is tried again.

@@ -20,10 +20,10 @@ const MAX_WAITING: usize = 256 * 1024;
 /// The direct connection of a call: there is one at most.
 pub(super) struct Direct {
     email: Email,
-    way: Way,
+    way: Route,
 }
 
-enum Way {
+enum Route {
     Opening { opened: AbortOnDropHandle<io::Result<TcpStream>>, nonce: Nonce, we_dialled: bool },
     Open(Box<Pump<DirectSession>>),
     Gone,
@@ -47,31 +47,31 @@ impl Direct {
     async fn next(&mut self) -> Happened {
         loop {
             match &mut self.way {
-                Way::Opening { opened, nonce, we_dialled } => {
+                Route::Opening { opened, nonce, we_dialled } => {
                     match opened.await.map_err(io::Error::other).flatten() {
                         Ok(stream) => {
                             let begin =
                                 if *we_dialled { DirectSession::connected } else { DirectSession::accepted };
                             let session = begin(now(), *nonce, rand::random());
-                            self.way = Way::Open(Box::new(Pump::wide(session, Box::new(stream))));
+                            self.way = Route::Open(Box::new(Pump::wide(session, Box::new(stream))));
                         }
                         Err(error) => return self.gone(error.to_string()),
                     }
                 }
-                Way::Open(pump) => match pump.next_or_room(MAX_WAITING).await {
+                Route::Open(pump) => match pump.next_or_room(MAX_WAITING).await {
                     Ok(None) => return Happened::Room,
                     Ok(Some(DirectEvent::Ready)) => return Happened::Ready,
                     Ok(Some(DirectEvent::Packet(packet))) => return Happened::Packet(packet),
                     Ok(Some(DirectEvent::Failed(failure))) => return self.gone(format!("{failure:?}")),
                     Err(error) => return self.gone(error.to_string()),
                 },
-                Way::Gone => std::future::pending().await,
+                Route::Gone => std::future::pending().await,
             }
         }
     }
 
     fn gone(&mut self, why: String) -> Happened {
-        self.way = Way::Gone;
+        self.way = Route::Gone;
         Happened::Gone(why)
     }
 }
@@ -118,12 +118,12 @@ impl Call {
         peer.listening(now(), Some(&Door { addresses, port: door.here.port() }));
         tracing::info!(%email, here = %door.here, "waiting for a direct connection");
         let opened = AbortOnDropHandle::new(tokio::spawn(door.accept()));
-        let way = Way::Opening { opened, nonce, we_dialled: false };
+        let way = Route::Opening { opened, nonce, we_dialled: false };
         self.direct = Some(Direct { email: email.clone(), way });
     }
 
     /// They listen.
-    pub(super) fn knock(&mut self, email: &Email, addresses: Vec<SocketAddr>, nonce: Nonce) {
+    pub(super) fn dial_peer(&mut self, email: &Email, addresses: Vec<SocketAddr>, nonce: Nonce) {
         let config = self.of.shared.config.clone();
         let allowed = addresses.iter().any(|address| config.direct.may_dial(address.ip()));
         if self.direct.is_some() || !allowed {
@@ -135,7 +135,7 @@ impl Call {
         }
         let dialling = async move { config.direct.dial(&addresses).await };
         let opened = AbortOnDropHandle::new(tokio::spawn(dialling));
-        let way = Way::Opening { opened, nonce, we_dialled: true };
+        let way = Route::Opening { opened, nonce, we_dialled: true };
         self.direct = Some(Direct { email: email.clone(), way });
     }
 
@@ -162,13 +162,13 @@ impl Call {
                 self.direct = None;
             }
         }
-        self.go_on(pump, &email).await;
+        self.flush(pump, &email).await;
     }
 
     /// The open direct connection with a member.
     pub(super) fn direct_with(&mut self, email: &Email) -> Option<&mut Pump<DirectSession>> {
         match &mut self.direct {
-            Some(Direct { email: with, way: Way::Open(pump) }) if with == email => Some(pump),
+            Some(Direct { email: with, way: Route::Open(pump) }) if with == email => Some(pump),
             _ => None,
         }
     }
@@ -176,14 +176,14 @@ impl Call {
     /// Whether more can be written there now.
     pub(super) fn direct_has_room(&mut self) -> bool {
         match &mut self.direct {
-            Some(Direct { way: Way::Open(pump), .. }) => pump.backlog() < MAX_WAITING,
+            Some(Direct { way: Route::Open(pump), .. }) => pump.backlog() < MAX_WAITING,
             _ => false,
         }
     }
 
     /// What is written there goes out before it is closed.
     pub(super) async fn close_direct(&mut self) {
-        if let Some(Direct { way: Way::Open(pump), .. }) = self.direct.take() {
+        if let Some(Direct { way: Route::Open(pump), .. }) = self.direct.take() {
             pump.close().await;
         }
     }

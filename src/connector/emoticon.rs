@@ -9,9 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::call::{Call, time_of_day};
-use super::face::{self, Face};
+use super::own_picture::{self, OwnPicture};
 use super::pump::{Pump, now};
-use super::{Shared, arrival, picture, transfer, voice, wink};
+use super::{Shared, interrupted, picture, transfer, voice, wink};
 use crate::bridge::body::{Body, Emoticon, Image, RichText};
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::port::media::File;
@@ -36,7 +36,7 @@ const MAX_OFFERED: usize = 64;
 #[derive(Debug, Clone)]
 pub(super) struct Offered {
     pub(super) shortcut: String,
-    pub(super) face: Arc<Face>,
+    pub(super) face: Arc<OwnPicture>,
 }
 
 /// The emoticons of one call.
@@ -45,7 +45,7 @@ pub(super) struct Emoticons {
     /// What each sender has announced for the next words.
     announced: Vec<(Email, Vec<Emoticon>)>,
     /// What our side has announced.
-    pub(super) offered: Vec<Arc<Face>>,
+    pub(super) offered: Vec<Arc<OwnPicture>>,
 }
 
 impl Emoticons {
@@ -74,7 +74,7 @@ pub(super) async fn prepare(
 ) -> Vec<Offered> {
     let mut offered = Vec::new();
     for (at, (shortcut, file)) in files.iter().enumerate() {
-        let face = face::emoticon(shared, email, file).await;
+        let face = own_picture::emoticon(shared, email, file).await;
         shared.media.discard(&file.media);
         match face {
             Ok(face) => {
@@ -177,7 +177,7 @@ impl Call {
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
         let (translated, cancel) = (translation(shared.clone(), clip.clone()), self.of.cancel.clone());
         // Its contact hears that it has arrived before it is told here.
-        let note = arrival::note(&shared, &login, &conversation, &sender, &clip.name, clip.size);
+        let note = interrupted::note(&shared, &login, &conversation, &sender, &clip.name, clip.size);
         self.of.shared.tasks.spawn(async move {
             let bodies = tokio::select! {
                 bodies = translated => bodies,

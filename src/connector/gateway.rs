@@ -12,7 +12,7 @@ use crate::msn::ids::HostPort;
 /// Bytes between the pump and the session in each direction; full, either waits.
 const PIPE: usize = 64 * 1024;
 /// How long the gateway may be silent before an answer begins, and within one.
-const SILENCE: Duration = Duration::from_secs(20);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one answer may take in all: as long as it keeps coming, it may be of any length.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -126,7 +126,7 @@ async fn post(client: &Client, mut url: Url, request: &GatewayRequest) -> Result
 }
 
 async fn timely<T>(future: impl Future<Output = T>) -> Result<T, Ended> {
-    tokio::time::timeout(SILENCE, future).await.map_err(|_| "the gateway does not answer".into())
+    tokio::time::timeout(ANSWER_TIMEOUT, future).await.map_err(|_| "the gateway does not answer".into())
 }
 
 #[cfg(test)]

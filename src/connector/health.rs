@@ -17,11 +17,11 @@ use crate::msn::ids::Email;
 use crate::msn::session::{CallEvent, SwitchboardSession};
 
 /// Silence that is looked into.
-const SILENCE: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Pause before a failed trial is repeated.
-const AGAIN: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 /// How long each step of a trial may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_FAILURES: u32 = 2;
 
 /// What a trial means for the session.
@@ -40,7 +40,7 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn new() -> Self {
-        Self { try_at: Instant::now() + SILENCE, failures: 0 }
+        Self { try_at: Instant::now() + IDLE_TIMEOUT, failures: 0 }
     }
 
     /// The session did something of its own accord.
@@ -65,7 +65,7 @@ impl Health {
             return Verdict::Alive;
         }
         self.failures += 1;
-        self.try_at = Instant::now() + AGAIN;
+        self.try_at = Instant::now() + RETRY_DELAY;
         if self.failures >= MAX_FAILURES { Verdict::Replace } else { Verdict::TryAgain }
     }
 }
@@ -77,14 +77,14 @@ pub(super) async fn try_board(
     email: Email,
     dialect: Dialect,
 ) -> bool {
-    let (board, cookie) = match tokio::time::timeout(PATIENCE, assigned).await {
+    let (board, cookie) = match tokio::time::timeout(STEP_TIMEOUT, assigned).await {
         Ok(Ok(Ok(assigned))) => assigned,
         Ok(Ok(Err(_refused))) => return true,
         Ok(Err(_)) | Err(_) => return false,
     };
     let Ok(way) = dialler.open(Destination::Switchboard, &board).await else { return false };
     let mut pump = Pump::new(SwitchboardSession::call(now(), dialect, email, cookie, Vec::new()), way.stream);
-    let opened = tokio::time::timeout(PATIENCE, async {
+    let opened = tokio::time::timeout(STEP_TIMEOUT, async {
         loop {
             match pump.next().await {
                 Ok(CallEvent::Opened) => return true,

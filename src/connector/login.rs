@@ -8,16 +8,16 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::call::{CallHandle, News};
-use super::carried::Aside;
-use super::face::{self, Face};
+use super::call::{CallHandle, CallNotice};
 use super::gap::GapNotices;
 use super::names::Names;
 use super::offer::Offers;
 use super::offline::Offline;
 use super::oim::LeaveError;
+use super::own_picture::{self, OwnPicture};
 use super::pace::Turn;
 use super::people::Directory;
+use super::suspended::SuspendedTransfers;
 use super::{ConnectError, Shared};
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
@@ -39,9 +39,9 @@ const MAX_DOORS: usize = 4;
 const MAX_RINGS: usize = 64;
 
 /// What a login is asked.
-pub(super) enum Ask {
+pub(super) enum LoginCommand {
     /// What the owner looks like, or nothing.
-    Face(Option<Arc<Face>>),
+    OwnPicture(Option<Arc<OwnPicture>>),
     /// Connect now, with these.
     Connect(Credentials),
     /// A call that serves this conversation, or why there can be none.
@@ -101,7 +101,7 @@ pub(super) struct LoginTask {
     pub(super) shared: Shared,
     pub(super) login: LoginId,
     pub(super) credentials: Credentials,
-    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) asks: mpsc::Receiver<LoginCommand>,
     pub(super) cancel: CancellationToken,
     /// Calls outlive sessions: a switchboard does not need the notification server.
     pub(super) calls: HashMap<ConversationId, CallHandle>,
@@ -109,10 +109,10 @@ pub(super) struct LoginTask {
     pub(super) rings: Arc<Semaphore>,
     /// One for each file that comes by a stream.
     pub(super) streams: Arc<Semaphore>,
-    pub(super) news: mpsc::Receiver<News>,
-    pub(super) tellers: mpsc::Sender<News>,
+    pub(super) news: mpsc::Receiver<CallNotice>,
+    pub(super) tellers: mpsc::Sender<CallNotice>,
     /// What broken calls have set aside.
-    pub(super) aside: Aside,
+    pub(super) suspended: SuspendedTransfers,
     /// One for each port on which a contact is waited for: no login's contacts hold them all.
     pub(super) doors: Arc<Semaphore>,
     /// Files that wait for the owner's word.
@@ -122,7 +122,7 @@ pub(super) struct LoginTask {
     /// What calls ask about contacts.
     pub(super) directory: Directory,
     /// What is shown of the owner.
-    pub(super) face: watch::Sender<Option<Arc<Face>>>,
+    pub(super) face: watch::Sender<Option<Arc<OwnPicture>>>,
     /// Those who wait for a session that is known to work. While there are any, everything is held.
     pub(super) examiners: Vec<oneshot::Sender<()>>,
     /// Offline messages.
@@ -146,14 +146,14 @@ impl LoginTask {
         shared: Shared,
         login: LoginId,
         credentials: Credentials,
-        asks: mpsc::Receiver<Ask>,
+        asks: mpsc::Receiver<LoginCommand>,
         cancel: CancellationToken,
     ) -> Self {
         let (tellers, news) = mpsc::channel(16);
         let why_down = "signing in to MSN".to_owned();
         let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
         let email = Email::parse(login.as_str()).ok();
-        let face = watch::Sender::new(email.and_then(|email| face::load(&shared, &login, &email)));
+        let face = watch::Sender::new(email.and_then(|email| own_picture::load(&shared, &login, &email)));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
         let offers = Offers::default();
         let directory = Directory::default();
@@ -168,7 +168,7 @@ impl LoginTask {
             streams,
             news,
             tellers,
-            aside: Aside::default(),
+            suspended: SuspendedTransfers::default(),
             doors: Arc::new(Semaphore::new(MAX_DOORS)),
             offers,
             directory,
@@ -212,7 +212,7 @@ impl LoginTask {
                 delays = backoff();
             }
             let reason = error.to_string();
-            let go_on = if error.needs_owner() {
+            let flush = if error.needs_owner() {
                 // They are not kept waiting: only the owner can end this.
                 self.examiners.clear();
                 self.why_down = format!("signed out of MSN: {reason}");
@@ -224,7 +224,7 @@ impl LoginTask {
                 let delay = delays.next_pause();
                 self.wait(Some(delay.max(asked_delay(&error)))).await
             };
-            if !go_on {
+            if !flush {
                 return;
             }
         }
@@ -260,12 +260,12 @@ impl LoginTask {
             tokio::select! {
                 done = &mut awaited => return Meanwhile::Done(done),
                 ask = self.asks.recv() => match ask {
-                    Some(Ask::Connect(credentials)) => return Meanwhile::Connect(credentials),
+                    Some(LoginCommand::Connect(credentials)) => return Meanwhile::Connect(credentials),
                     Some(ask) => self.answer_offline(ask),
                     None => return Meanwhile::Stop,
                 },
                 Some(news) = self.news.recv() => match news {
-                    News::Named(named) => self.board_named(None, &named).await,
+                    CallNotice::Named(named) => self.board_named(None, &named).await,
                     news => drop(self.heard_of(news)),
                 },
                 () = self.cancel.cancelled() => return Meanwhile::Stop,
@@ -274,26 +274,26 @@ impl LoginTask {
     }
 
     /// Asked while there is no session.
-    pub(super) fn answer_offline(&mut self, ask: Ask) {
+    pub(super) fn answer_offline(&mut self, ask: LoginCommand) {
         let why = self.why_down.clone();
         match ask {
-            Ask::Connect(credentials) => self.credentials = credentials,
-            Ask::Face(face) => drop(self.face.send_replace(face)),
-            Ask::Call { conversation, worn, reply } => {
+            LoginCommand::Connect(credentials) => self.credentials = credentials,
+            LoginCommand::OwnPicture(face) => drop(self.face.send_replace(face)),
+            LoginCommand::Call { conversation, worn, reply } => {
                 self.put_away(worn);
                 let open = self.open_call(&conversation).ok_or(why);
                 let _ = reply.send(open); // whoever asked may have gone
             }
             // Without a session the words wait.
-            Ask::Leave { .. } => {}
-            Ask::Examine { reply } => self.examiners.push(reply),
-            Ask::Watch { conversation } => drop(self.watched.insert(conversation)),
-            Ask::Request { request, reply } => {
+            LoginCommand::Leave { .. } => {}
+            LoginCommand::Examine { reply } => self.examiners.push(reply),
+            LoginCommand::Watch { conversation } => drop(self.watched.insert(conversation)),
+            LoginCommand::Request { request, reply } => {
                 let _ = reply.send(self.remember(request).map_err(|()| why));
             }
             // Without an answer it is said that nothing is known.
-            Ask::About { reply, .. } => drop(reply),
-            Ask::Contacts { reply } => drop(reply.send(Err(why))),
+            LoginCommand::About { reply, .. } => drop(reply),
+            LoginCommand::Contacts { reply } => drop(reply.send(Err(why))),
         }
     }
 
@@ -326,21 +326,21 @@ impl LoginTask {
     }
 
     /// A call has news; gives the conversation that another is to be made for.
-    pub(super) fn heard_of(&mut self, news: News) -> Option<ConversationId> {
+    pub(super) fn heard_of(&mut self, news: CallNotice) -> Option<ConversationId> {
         match news {
-            News::Moved { to, call } => {
+            CallNotice::Moved { to, call } => {
                 self.calls.retain(|_, known| !known.is_same(&call));
                 self.calls.insert(to, call);
                 None
             }
-            News::Detached(call) => {
+            CallNotice::Detached(call) => {
                 self.calls.retain(|_, known| !known.is_same(&call));
                 None
             }
             // Told where the lists are at hand.
-            News::Named(_) => None,
+            CallNotice::Named(_) => None,
             // Without a session it is looked for again once there is one.
-            News::Broke(conversation) => Some(conversation),
+            CallNotice::Broke(conversation) => Some(conversation),
         }
     }
 

@@ -5,9 +5,7 @@
 
 mod about;
 mod address;
-mod arrival;
 mod call;
-mod carried;
 mod config;
 mod convert;
 mod delivery;
@@ -15,12 +13,11 @@ mod dial;
 mod direct;
 mod emoticon;
 mod error;
-mod face;
 mod gap;
 mod gateway;
-mod give;
 mod group;
 mod health;
+mod interrupted;
 mod invitation;
 mod login;
 mod msnftp;
@@ -28,6 +25,8 @@ mod names;
 mod offer;
 mod offline;
 mod oim;
+mod outgoing;
+mod own_picture;
 mod pace;
 mod people;
 mod picture;
@@ -36,6 +35,7 @@ mod pump;
 mod reachable;
 mod request;
 mod session;
+mod suspended;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -76,11 +76,11 @@ use crate::bridge::sentence::sentence;
 use crate::msn::command::ErrorCode;
 use crate::msn::ids::Email;
 use crate::msn::session::InviteFailure;
-use arrival::Interrupted;
 use call::CallHandle;
 use delivery::Attempts;
 use dial::Dialler;
-use login::{Ask, LoginTask};
+use interrupted::Interrupted;
+use login::{LoginCommand, LoginTask};
 use pace::SignInPace;
 
 /// Requests waiting for one login's task; full, whoever asks waits.
@@ -108,11 +108,11 @@ pub struct MsnConnector {
     /// Nobody is connected until this is over.
     suspended: AtomicBool,
     /// Whose owners' pictures cannot be shown, and why.
-    faceless: Mutex<HashMap<LoginId, String>>,
+    without_picture: Mutex<HashMap<LoginId, String>>,
 }
 
 struct LoginHandle {
-    mailbox: mpsc::Sender<Ask>,
+    mailbox: mpsc::Sender<LoginCommand>,
     cancel: CancellationToken,
 }
 
@@ -137,7 +137,7 @@ impl MsnConnector {
             shared,
             logins: Mutex::default(),
             suspended: AtomicBool::new(false),
-            faceless: Mutex::default(),
+            without_picture: Mutex::default(),
         })
     }
 
@@ -153,12 +153,16 @@ impl MsnConnector {
         self.logins.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn mailbox(&self, login: &LoginId) -> Option<mpsc::Sender<Ask>> {
+    fn mailbox(&self, login: &LoginId) -> Option<mpsc::Sender<LoginCommand>> {
         self.logins().get(login).map(|handle| handle.mailbox.clone())
     }
 
     /// Asks a login's task something; `None` when there is no such task.
-    async fn ask<T>(&self, login: &LoginId, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Option<T> {
+    async fn ask<T>(
+        &self,
+        login: &LoginId,
+        ask: impl FnOnce(oneshot::Sender<T>) -> LoginCommand,
+    ) -> Option<T> {
         let mailbox = self.mailbox(login)?;
         let (reply, answer) = oneshot::channel();
         mailbox.send(ask(reply)).await.ok()?;
@@ -190,7 +194,7 @@ impl MsnConnector {
     /// Gives a file. That takes as long as they need to answer and to take it; what is said goes on meanwhile.
     async fn deliver_file(&self, delivery: &Delivery, file: &File) -> Result<(), DeliveryError> {
         let call = self.call_for(&delivery.portal, None).await?;
-        let Err(failure) = call.give(file.clone()).await else { return Ok(()) };
+        let Err(failure) = call.send_file(file.clone()).await else { return Ok(()) };
         Err(match failure {
             CallFailure::Lost | CallFailure::NotOpened(_) if self.shared.cancel.is_cancelled() => {
                 delivery::stopping()
@@ -215,36 +219,36 @@ impl MsnConnector {
         worn: Option<CallHandle>,
     ) -> Result<CallHandle, DeliveryError> {
         let conversation = portal.conversation.clone();
-        let call = self.ask(&portal.receiver, |reply| Ask::Call { conversation, worn, reply }).await;
+        let call = self.ask(&portal.receiver, |reply| LoginCommand::Call { conversation, worn, reply }).await;
         call.ok_or_else(delivery::not_signed_in)?.map_err(|reason| DeliveryError::LegDown { reason })
     }
 
     /// Makes what a login shows of its owner, and has it announced.
     async fn set_face(&self, login: &LoginId, file: Option<&File>) -> Result<(), String> {
         let email = Email::parse(login.as_str()).map_err(|error| error.to_string())?;
-        let face = face::make(&self.shared, login, &email, file).await;
+        let face = own_picture::make(&self.shared, login, &email, file).await;
         file.inspect(|file| self.shared.media.discard(&file.media));
         if let Err(reason) = &face {
             self.tell_of_face(login, reason).await;
         } else {
-            self.faceless().remove(login);
+            self.without_picture().remove(login);
         }
         match self.mailbox(login) {
-            Some(mailbox) => drop(mailbox.send(Ask::Face(face?)).await), // it may just have ended
+            Some(mailbox) => drop(mailbox.send(LoginCommand::OwnPicture(face?)).await), // it may just have ended
             // Logged out meanwhile.
-            None => drop(face::make(&self.shared, login, &email, None).await?),
+            None => drop(own_picture::make(&self.shared, login, &email, None).await?),
         }
         Ok(())
     }
 
-    fn faceless(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, String>> {
+    fn without_picture(&self) -> std::sync::MutexGuard<'_, HashMap<LoginId, String>> {
         // Nothing that holds the lock panics.
-        self.faceless.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.without_picture.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// An owner whose picture cannot be shown hears why, once for each reason.
     async fn tell_of_face(&self, login: &LoginId, reason: &str) {
-        let known = self.faceless().insert(login.clone(), reason.to_owned());
+        let known = self.without_picture().insert(login.clone(), reason.to_owned());
         if known.as_deref() == Some(reason) {
             return;
         }
@@ -277,7 +281,7 @@ impl Network for MsnConnector {
         }
         if let Some(handle) = logins.get(&login).filter(|handle| !handle.mailbox.is_closed()) {
             // A full mailbox belongs to a task that is busy signing in already.
-            if handle.mailbox.try_send(Ask::Connect(credentials.clone())).is_ok() {
+            if handle.mailbox.try_send(LoginCommand::Connect(credentials.clone())).is_ok() {
                 return;
             }
         }
@@ -309,7 +313,7 @@ impl Network for MsnConnector {
             }
             // It looks like nothing to anybody any more.
             if let Ok(email) = Email::parse(login.as_str()) {
-                let _ = face::make(&self.shared, login, &email, None).await; // its row stays, and is used again
+                let _ = own_picture::make(&self.shared, login, &email, None).await; // its row stays, and is used again
             }
         })
     }
@@ -333,7 +337,7 @@ impl Network for MsnConnector {
             if let Request::Picture(file) = request {
                 return self.set_face(login, file.as_ref()).await;
             }
-            let answer = self.ask(login, |reply| Ask::Request { request, reply }).await;
+            let answer = self.ask(login, |reply| LoginCommand::Request { request, reply }).await;
             answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
         })
     }
@@ -341,14 +345,14 @@ impl Network for MsnConnector {
     fn about<'a>(&'a self, login: &'a LoginId, ghost: &'a GhostId) -> BoxFuture<'a, String> {
         Box::pin(async move {
             let Ok(who) = Email::parse(ghost.as_str()) else { return String::new() };
-            let answer = self.ask(login, |reply| Ask::About { who, reply }).await;
+            let answer = self.ask(login, |reply| LoginCommand::About { who, reply }).await;
             answer.unwrap_or_else(|| "You are not signed in to MSN, so nothing is known of them now.".into())
         })
     }
 
     fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>> {
         Box::pin(async move {
-            let answer = self.ask(login, |reply| Ask::Contacts { reply }).await;
+            let answer = self.ask(login, |reply| LoginCommand::Contacts { reply }).await;
             answer.unwrap_or_else(|| Err("you are not signed in to MSN".into()))
         })
     }

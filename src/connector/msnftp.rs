@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::CallFailure;
-use super::address::OpenDoor;
-use super::arrival::{self, Note};
+use super::address::PeerListener;
 use super::call::Call;
-use super::give::Reply;
+use super::interrupted::{self, IncompleteFile};
 use super::offer::Offer;
+use super::outgoing::Reply;
 use super::pump::Pump;
 use super::transfer::{self, bytes};
 use crate::bridge::port::media::{File, Incoming};
@@ -70,14 +70,14 @@ struct Arriving {
     file: Box<dyn Incoming>,
     /// Held until it is over.
     permit: OwnedSemaphorePermit,
-    note: Note,
+    note: IncompleteFile,
 }
 
 /// An offer that was accepted.
 struct Taken {
     file: Box<dyn Incoming>,
     /// Where its sender is to come to, who cannot be connected to.
-    door: Option<OpenDoor>,
+    door: Option<PeerListener>,
     permit: OwnedSemaphorePermit,
 }
 
@@ -167,7 +167,8 @@ impl Call {
         let Taken { file, door, permit } =
             taken.inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))?;
         let of = &self.of;
-        let note = arrival::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
+        let note =
+            interrupted::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
         let arriving = Arriving { name, size, file, permit, note };
         let (with, cookie) = (email.clone(), offer.cookie);
         let Some(door) = door else {
@@ -300,14 +301,15 @@ impl Call {
         let they_listen = accepted.field("Sender-Connect").is_some_and(|w| w.eq_ignore_ascii_case("TRUE"));
         if they_listen && let Some((addresses, secret)) = target(accepted) {
             let dialling = async move { config.direct.dial(&addresses).await };
-            return self.run_stream(email, accepted.cookie, |run| run.give(dialling, secret, file, reply));
+            return self
+                .run_stream(email, accepted.cookie, |run| run.send_file(dialling, secret, file, reply));
         }
         match config.direct.listen(&self.of.doors).await {
             Ok(door) if !they_listen => {
                 let secret = peer_number(rand::random());
                 say(pump, &accept_at(accepted.cookie, door.here, secret));
                 let accepting = door.accept();
-                self.run_stream(email, accepted.cookie, |run| run.give(accepting, secret, file, reply));
+                self.run_stream(email, accepted.cookie, |run| run.send_file(accepting, secret, file, reply));
             }
             _ => {
                 cancel(pump, accepted.cookie, &CancelCode::FileTimeout);

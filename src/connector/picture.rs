@@ -2,7 +2,7 @@
 
 use super::call::Call;
 use super::pump::{Pump, now};
-use super::{Shared, convert, face};
+use super::{Shared, convert, own_picture};
 use crate::bridge::event::{Picture, RemoteKind};
 use crate::bridge::link;
 use crate::bridge::port::media::MediaId;
@@ -42,7 +42,7 @@ pub(super) async fn keep(shared: &Shared, digest: &str, media: &MediaId) -> Resu
     let mut gone = Vec::new();
     if rows.len() >= MAX_KEPT {
         // Any of them, so that nobody chooses whose. What owners show stays.
-        rows.retain(|(key, _)| !key.starts_with(face::OWN));
+        rows.retain(|(key, _)| !key.starts_with(own_picture::OWN));
         let first = rand::random_range(0..rows.len().saturating_sub(FORGOTTEN).max(1));
         for (key, value) in rows.into_iter().skip(first).take(FORGOTTEN) {
             batch.remove(Table::Pictures, key);

@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What is told of one file.
 #[derive(Debug)]
-pub(super) struct Teller {
+pub(super) struct ProgressReporter {
     id: String,
     /// What is done, and with which file, in words.
     what: String,
@@ -21,7 +21,7 @@ pub(super) struct Teller {
     told: bool,
 }
 
-impl Teller {
+impl ProgressReporter {
     pub(super) fn receiving(name: &str, from: &str, size: u64) -> Self {
         Self::new(format!("Receiving «{name}» from {from}"), size)
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_what_lasts_is_said_and_what_was_said_is_taken_back() {
-        let mut teller = Teller::receiving("a.bin", "Bob", 200 << 20);
+        let mut teller = ProgressReporter::receiving("a.bin", "Bob", 200 << 20);
         assert_eq!(teller.at(1), None);
         assert_eq!(teller.over(), None);
         tokio::time::advance(EVERY).await;

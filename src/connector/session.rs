@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::call::{self, Assignment, Begin, CallHandle, News, Of};
+use super::call::{self, Assignment, Begin, CallContext, CallHandle, CallNotice};
 use super::health::{self, Health, Verdict};
-use super::login::{Ask, End, LoginTask, Meanwhile};
+use super::login::{End, LoginCommand, LoginTask, Meanwhile};
 use super::names::BoardName;
 use super::pump::{Pump, now};
 use super::{ConnectError, TicketError, convert, group, oim, request};
@@ -92,7 +92,7 @@ impl LoginTask {
                 pump.machine.sign_out();
                 pump.close().await;
             }
-            self.lose_sight(seen).await;
+            self.contacts_offline(seen).await;
             match driven {
                 Ok(redirected) => {
                     tracing::info!(server = %redirected, "sent on to another server");
@@ -106,7 +106,7 @@ impl LoginTask {
     }
 
     /// Without a session nothing is known of anybody any more. Told also by a login that is being ended.
-    async fn lose_sight(&self, seen: Vec<Ghost>) {
+    async fn contacts_offline(&self, seen: Vec<Ghost>) {
         for ghost in seen {
             let event = RemoteEvent { login: self.login.clone(), kind: RemoteKind::PresenceLost(ghost) };
             if self.shared.bridge.remote(event).await.is_err() {
@@ -116,7 +116,7 @@ impl LoginTask {
     }
 
     /// What is seen of each contact when the lists have come: that somebody is not there counts too.
-    async fn first_sight(&self, pump: &Pump<NotificationSession>) {
+    async fn initial_presence(&self, pump: &Pump<NotificationSession>) {
         // Others on the lists may be in conversations too.
         let others = pump.machine.roster().contacts().filter(|c| !c.lists.has(ListKind::Forward));
         let others: Vec<_> = others.map(|contact| convert::ghost(&contact.email, &contact.name)).collect();
@@ -186,7 +186,7 @@ impl LoginTask {
                     }
                 }
                 event = pump.next() => match event {
-                    Ok(event) => { if !is_answer(&event) { health.heard(); } match self.happened(pump, &mut under_way, event).await {
+                    Ok(event) => { if !is_answer(&event) { health.heard(); } match self.handle_event(pump, &mut under_way, event).await {
                         Next::GoOn => {}
                         Next::Redirected(server) => return Ok(server),
                     } }
@@ -204,18 +204,18 @@ impl LoginTask {
                 }
                 ask = self.asks.recv() => match ask {
                     None => return Err(End::Stop),
-                    Some(Ask::Connect(credentials)) => {
+                    Some(LoginCommand::Connect(credentials)) => {
                         self.credentials = credentials;
                         return Err(End::Again);
                     }
-                    Some(Ask::Examine { reply }) => {
+                    Some(LoginCommand::Examine { reply }) => {
                         self.examiners.push(reply);
                         health.doubt();
                     }
                     Some(ask) => self.asked(pump, &mut under_way, ask),
                 },
                 Some(news) = self.news.recv() => {
-                    if let News::Named(named) = &news {
+                    if let CallNotice::Named(named) = &news {
                         self.board_named(Some(pump), named).await;
                     }
                     let broke = self.heard_of(news).filter(|_| under_way.ready);
@@ -242,7 +242,7 @@ impl LoginTask {
         )));
     }
 
-    async fn happened(
+    async fn handle_event(
         &mut self,
         pump: &mut Pump<NotificationSession>,
         under_way: &mut UnderWay,
@@ -258,10 +258,10 @@ impl LoginTask {
                 under_way.ready = true;
                 self.turn = None;
                 self.watched.clear();
-                self.first_sight(pump).await;
+                self.initial_presence(pump).await;
                 self.answer_examiners();
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
-                for conversation in self.aside.conversations() {
+                for conversation in self.suspended.conversations() {
                     self.call_anew(pump, under_way, &conversation);
                 }
             }
@@ -393,8 +393,8 @@ impl LoginTask {
         self.calls.insert(conversation, call);
     }
 
-    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<Of> {
-        Some(Of {
+    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<CallContext> {
+        Some(CallContext {
             shared: self.shared.clone(),
             login: self.login.clone(),
             email: self.email()?,
@@ -405,24 +405,24 @@ impl LoginTask {
             doors: self.doors.clone(),
             offers: self.offers.clone(),
             names: self.names.clone(),
-            aside: self.aside.clone(),
+            suspended: self.suspended.clone(),
             news: self.tellers.clone(),
             cancel: self.cancel.clone(),
         })
     }
 
-    fn asked(&mut self, pump: &mut Pump<NotificationSession>, under_way: &mut UnderWay, ask: Ask) {
+    fn asked(&mut self, pump: &mut Pump<NotificationSession>, under_way: &mut UnderWay, ask: LoginCommand) {
         if !under_way.ready {
             return self.answer_offline(ask);
         }
         match ask {
-            Ask::Connect(credentials) => self.credentials = credentials,
-            Ask::Face(face) => {
+            LoginCommand::Connect(credentials) => self.credentials = credentials,
+            LoginCommand::OwnPicture(face) => {
                 if self.face.send_replace(face.clone()) != face {
                     pump.machine.set_object(now(), self.announced_face());
                 }
             }
-            Ask::Call { conversation, worn, reply } => {
+            LoginCommand::Call { conversation, worn, reply } => {
                 self.put_away(worn);
                 let call = match self.examiners.is_empty() {
                     true => self.call(pump, under_way, &conversation),
@@ -430,14 +430,16 @@ impl LoginTask {
                 };
                 let _ = reply.send(call); // whoever asked may have gone
             }
-            Ask::Leave { to, text, reply } => {
+            LoginCommand::Leave { to, text, reply } => {
                 self.leave_offline(pump.machine.name().to_owned(), to, text, reply)
             }
-            Ask::Examine { reply } => self.examiners.push(reply),
-            Ask::Watch { conversation } => drop(self.watched.insert(conversation)),
-            Ask::Request { request, reply } => self.requested(pump, under_way, request, reply),
-            Ask::About { who, reply } => self.about(pump, under_way, &who, reply),
-            Ask::Contacts { reply } => drop(reply.send(Ok(request::contacts(pump.machine.roster())))),
+            LoginCommand::Examine { reply } => self.examiners.push(reply),
+            LoginCommand::Watch { conversation } => drop(self.watched.insert(conversation)),
+            LoginCommand::Request { request, reply } => self.requested(pump, under_way, request, reply),
+            LoginCommand::About { who, reply } => self.about(pump, under_way, &who, reply),
+            LoginCommand::Contacts { reply } => {
+                drop(reply.send(Ok(request::contacts(pump.machine.roster()))))
+            }
         }
     }
 

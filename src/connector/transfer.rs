@@ -11,11 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Shared;
-use super::arrival;
 use super::call::{Call, time_of_day};
+use super::interrupted;
 use super::offer::Offer;
 use super::picture;
-use super::progress::Teller;
+use super::progress::ProgressReporter;
 use super::pump::{Pump, now};
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Picture, RemoteKind};
@@ -54,7 +54,7 @@ impl Call {
         }
         let Some(peer) = self.transfers.known(email) else { return };
         peer.handle(now(), &packet);
-        self.go_on(pump, email).await;
+        self.flush(pump, email).await;
     }
 
     pub(super) async fn transfers_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
@@ -62,7 +62,7 @@ impl Call {
             if let Some((_, peer)) = self.transfers.peers.iter_mut().find(|(known, _)| *known == email) {
                 peer.handle_timeout(now());
             }
-            self.go_on(pump, &email).await;
+            self.flush(pump, &email).await;
         }
     }
 
@@ -97,13 +97,13 @@ impl Call {
     }
 
     /// What happened is dealt with before anything is acknowledged.
-    pub(super) async fn go_on(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
-        self.settle(email).await;
+    pub(super) async fn flush(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email) {
+        self.drain_events(email).await;
         self.say_what_waits(pump);
     }
 
     /// Deals with what happened, and says nothing over there.
-    pub(super) async fn settle(&mut self, email: &Email) {
+    pub(super) async fn drain_events(&mut self, email: &Email) {
         while let Some(event) = self.transfers.known(email).and_then(Peer::poll_event) {
             self.peer_event(email, event).await;
         }
@@ -148,7 +148,7 @@ impl Call {
             }
             PeerEvent::Declined { what } => self.declined(email, what).await,
             PeerEvent::ListenWanted => self.open_door(email).await,
-            PeerEvent::DialWanted { addresses, nonce } => self.knock(email, addresses, nonce),
+            PeerEvent::DialWanted { addresses, nonce } => self.dial_peer(email, addresses, nonce),
             PeerEvent::Accepted(_) => {}
         }
     }
@@ -214,9 +214,10 @@ impl Call {
                 return Err(reason);
             }
         };
-        let teller = Some(Teller::receiving(&name, &self.ghost(email).name, size));
+        let teller = Some(ProgressReporter::receiving(&name, &self.ghost(email).name, size));
         let of = &self.of;
-        let note = arrival::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
+        let note =
+            interrupted::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
         let arriving = Arriving { object: None, name, size, done: 0, teller, note: Some(note), file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
         if let Some(peer) = self.transfers.known(email) {
@@ -243,7 +244,7 @@ impl Call {
         let Some(arriving) = self.transfers.files.remove(&(email.to_key(), transfer)) else {
             return self.given(email, transfer, Ok(()));
         };
-        self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
+        self.unsaid.extend(arriving.teller.as_ref().and_then(ProgressReporter::over));
         // Held until it is told.
         let Arriving { object, name, size, done, file, note: _note, .. } = arriving;
         let Some(file) = file else { return };
@@ -279,7 +280,7 @@ impl Call {
         if arriving.object.is_some() && arriving.name.is_empty() {
             return tracing::debug!(?failure, "a picture did not come");
         }
-        self.unsaid.extend(arriving.teller.as_ref().and_then(Teller::over));
+        self.unsaid.extend(arriving.teller.as_ref().and_then(ProgressReporter::over));
         let why = match failure {
             TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
             TransferFailure::TimedOut => "nothing came for five minutes",
@@ -287,7 +288,7 @@ impl Call {
             TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
         };
         let text = format!(
-            "sent the file «{}» ({}), which did not arrive: {} Ask them to send it again.",
+            "sent the file «{}» ({}), which did not arrive: {} LoginCommand them to send it again.",
             arriving.name,
             bytes(arriving.size),
             sentence(why)
@@ -321,7 +322,7 @@ impl Call {
         let size = object.size;
         let arriving = Arriving { object: Some(object), name, size, done: 0, teller: None, note: None, file };
         self.transfers.files.insert((email.to_key(), transfer), arriving);
-        self.go_on(pump, email).await;
+        self.flush(pump, email).await;
     }
 
     async fn picture_is_whole(&mut self, email: &Email, object: &MsnObject, file: Box<dyn Incoming>) {

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use secrecy::SecretString;
 use tokio::io::DuplexStream;
 
-use super::arrival::Interrupted;
 use super::dial::Dialler;
+use super::interrupted::Interrupted;
 use super::*;
 use crate::bridge::Bridge;
 use crate::bridge::tests::{Memory, NoFiles};

@@ -23,7 +23,7 @@ const INPUT: &str =
     "-hide_banner -nostdin -v error -threads 1 -protocol_whitelist file,pipe -f wav -c:a msnsiren -i";
 const OUTPUT: &str = "-t 120 -map 0:a:0 -ac 1 -c:a libopus -b:a 32k -f ogg pipe:1";
 /// How long a translation may take, waiting for its turn included; clips are of 15 seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TRANSLATION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a translated clip.
 const MAX_CLIP: u64 = 4 << 20;
 /// Translations at once, for all logins.
@@ -58,7 +58,7 @@ pub(super) async fn playable(shared: &Shared, clip: &File) -> Result<Option<File
     }
     let program = shared.config.ffmpeg.as_deref().ok_or(Untranslated::NoProgram)?;
     let late = |_| Untranslated::Failed("it took too long".into());
-    let data = tokio::time::timeout(PATIENCE, translate(program, &path)).await.map_err(late)??;
+    let data = tokio::time::timeout(TRANSLATION_TIMEOUT, translate(program, &path)).await.map_err(late)??;
     let size = data.len() as u64;
     let mut part = shared.media.begin(size).await?;
     part.write(data.into()).await?;

@@ -25,7 +25,7 @@ use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
-use crate::matrix::{Appservice, Homeserver, MatrixFrontend, file_rooms, show_presence};
+use crate::matrix::{Appservice, Homeserver, MatrixFrontend, organize_spaces, show_presence};
 use crate::retry::Retry;
 use crate::store::{MediaDirectory, SealingKey, Store, is_store, sweep_media};
 
@@ -189,7 +189,7 @@ pub(super) async fn start(
     intake_tasks.spawn(show_presence(matrix.clone(), intake.clone()));
     intake_tasks.spawn(learn_limit(matrix.clone(), media.clone(), intake.clone()));
     intake_tasks.spawn(sweep_media(media, store.clone(), intake.clone()));
-    intake_tasks.spawn(file_rooms(matrix.clone(), intake.clone()));
+    intake_tasks.spawn(organize_spaces(matrix.clone(), intake.clone()));
     Ok(Running {
         bridge,
         matrix,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::build::{random_name, time_of_day};
-use crate::bridge::link::{Links, Surroundings, Terms};
+use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::Media;
 use crate::bridge::port::storage::Storage;
@@ -30,7 +30,7 @@ impl Sharing {
         let signer = Arc::new(Signer::new(&config.url, Box::new(move |text| key.derive(text))));
         let terms = Terms { keep: config.keep, budget: config.budget };
         let of = signer.clone();
-        let around = Surroundings {
+        let around = LinkContext {
             storage,
             media,
             clock: Arc::new(time_of_day),

@@ -33,7 +33,7 @@ use crate::bridge::ids::{Leg, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
 use crate::bridge::port::frontend::{Cost, Frontend, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
-use network::{Manners, Network, Own};
+use network::{Network, Own, PuppetPolicy};
 use spoken::Spoken;
 
 /// The IRC frontend.
@@ -52,7 +52,7 @@ impl IrcFrontend {
         cancel: &CancellationToken,
     ) -> Self {
         let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
-        let manners = Manners { max_puppets, quit_when_offline };
+        let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline };
         let spoken = Arc::new(Spoken::new(storage));
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
@@ -60,7 +60,7 @@ impl IrcFrontend {
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
             let (bridge, spoken, tasks) = (bridge.clone(), spoken.clone(), tasks.clone());
-            (name, Network::start(settings, own, manners, bridge, spoken, tasks, cancel.clone()))
+            (name, Network::start(settings, own, puppet_policy, bridge, spoken, tasks, cancel.clone()))
         };
         Self { networks: networks.into_iter().map(start_one).collect(), relays }
     }

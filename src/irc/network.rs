@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
 use super::refusals::Refusals;
-use super::session::{self, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
+use super::session::{self, ConnectionStatus, Heard, Line, Persona, Said, SayFailure, SessionHandle};
 use super::spoken::Spoken;
 use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask, pace};
 use crate::bridge::BridgeHandle;
@@ -25,11 +25,11 @@ use crate::bridge::sentence::sentence;
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
 const HEARD: usize = 256;
 /// How long a message waits for its puppet to arrive before the bot says it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PUPPET_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How puppets behave.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Manners {
+pub(super) struct PuppetPolicy {
     pub(super) max_puppets: usize,
     pub(super) quit_when_offline: bool,
 }
@@ -51,7 +51,7 @@ impl Own {
 pub(super) struct Network {
     config: NetworkConfig,
     own: Own,
-    manners: Manners,
+    puppet_policy: PuppetPolicy,
     bridge: BridgeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -118,13 +118,13 @@ impl Network {
     pub(super) fn start(
         config: NetworkConfig,
         own: Own,
-        manners: Manners,
+        puppet_policy: PuppetPolicy,
         bridge: BridgeHandle,
         spoken: Arc<Spoken>,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Self {
-        let (ears, heard) = mpsc::channel(HEARD);
+        let (events_tx, heard) = mpsc::channel(HEARD);
         let mut channels: Vec<String> = own.relays.iter().map(|relay| relay.channel.clone()).collect();
         channels.sort();
         channels.dedup();
@@ -135,10 +135,10 @@ impl Network {
             channels,
             watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
         };
-        let bot = session::start(config.clone(), persona, Some(ears), cancel.clone(), &tasks);
+        let bot = session::start(config.clone(), persona, Some(events_tx), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
         tasks.spawn(listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
-        Self { config, own, manners, bridge, tasks, cancel, bot, people, spoken }
+        Self { config, own, puppet_policy, bridge, tasks, cancel, bot, people, spoken }
     }
 
     fn people(&self) -> std::sync::MutexGuard<'_, People> {
@@ -185,8 +185,8 @@ impl Network {
 
     /// Whether nothing can be said in the channel now.
     pub(super) fn is_away(&self, channel: &str) -> bool {
-        match &*self.bot.standing.borrow() {
-            Standing::Joined { shut, .. } => shut.contains(&channel.to_ascii_lowercase()),
+        match &*self.bot.status.borrow() {
+            ConnectionStatus::Joined { shut, .. } => shut.contains(&channel.to_ascii_lowercase()),
             _ => true,
         }
     }
@@ -220,10 +220,10 @@ impl Network {
     }
 
     async fn bot_nick(&self) -> Result<String, DeliveryError> {
-        match self.bot.settled(PATIENCE).await {
-            Standing::Joined { nick, .. } => Ok(nick),
-            Standing::Connecting => Err(DeliveryError::transient("connecting to IRC")),
-            Standing::Down { reason } | Standing::Refused { reason } => {
+        match self.bot.settled(PUPPET_TIMEOUT).await {
+            ConnectionStatus::Joined { nick, .. } => Ok(nick),
+            ConnectionStatus::Connecting => Err(DeliveryError::transient("connecting to IRC")),
+            ConnectionStatus::Down { reason } | ConnectionStatus::Refused { reason } => {
                 Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")))
             }
         }
@@ -233,18 +233,19 @@ impl Network {
     async fn speaker(&self, relay: &RelayConfig, author: &Author) -> Option<(SessionHandle, String)> {
         let person = Person::of(author, relay)?;
         let (puppet, is_new) = self.puppet(relay, &person)?;
-        let standing = if is_new { puppet.settled(PATIENCE).await } else { puppet.standing.borrow().clone() };
-        let standing = match standing {
-            Standing::Connecting => puppet.settled(PATIENCE).await,
-            standing => standing,
+        let status =
+            if is_new { puppet.settled(PUPPET_TIMEOUT).await } else { puppet.status.borrow().clone() };
+        let status = match status {
+            ConnectionStatus::Connecting => puppet.settled(PUPPET_TIMEOUT).await,
+            status => status,
         };
-        match standing {
-            Standing::Joined { nick, .. } => Some((puppet, nick)),
-            Standing::Refused { reason } => {
+        match status {
+            ConnectionStatus::Joined { nick, .. } => Some((puppet, nick)),
+            ConnectionStatus::Refused { reason } => {
                 self.tell_refused(relay, &person, &reason).await;
                 None
             }
-            Standing::Connecting | Standing::Down { .. } => None,
+            ConnectionStatus::Connecting | ConnectionStatus::Down { .. } => None,
         }
     }
 
@@ -255,7 +256,7 @@ impl Network {
             let is_there = puppet.channels.contains(&relay.channel);
             return is_there.then(|| (puppet.session.clone(), false));
         }
-        if people.puppets.len() >= self.manners.max_puppets {
+        if people.puppets.len() >= self.puppet_policy.max_puppets {
             return None;
         }
         let own = self.own.relays.iter().filter(|other| person.speaks_in(other, relay));
@@ -293,7 +294,7 @@ impl Network {
     /// A contact's presence, for the logins whose contact it is.
     pub(super) fn show(&self, logins: &[LoginId], ghost: &Ghost, offline: bool, away: Option<String>) {
         let person = Person::ghost(ghost);
-        match (self.manners.quit_when_offline, offline) {
+        match (self.puppet_policy.quit_when_offline, offline) {
             // The connection ends with the last who can reach it; they come back with their next presence or words.
             (true, true) => drop(self.people().puppets.remove(&person.key)),
             (true, false) => self.arrive(logins, &person, away),
@@ -406,7 +407,7 @@ fn name_of(author: &Author) -> Option<&str> {
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {
-        matches!(&*puppet.session.standing.borrow(), Standing::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
+        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A person is told once in this time.
-const AGAIN: Duration = Duration::from_secs(3_600);
+const REPEAT_AFTER: Duration = Duration::from_secs(3_600);
 /// All strangers together are told so often in a minute.
 const A_MINUTE: usize = 6;
 /// People that are remembered; the oldest are forgotten.
@@ -36,7 +36,7 @@ impl Refusals {
 
     fn forget(&mut self, now: Instant) {
         while let Some((at, person)) = self.order.front() {
-            if now.duration_since(*at) < AGAIN && self.order.len() < MAX_PEOPLE {
+            if now.duration_since(*at) < REPEAT_AFTER && self.order.len() < MAX_PEOPLE {
                 return;
             }
             self.told.remove(person);
@@ -57,7 +57,7 @@ mod tests {
             said += usize::from(refusals.is_due(&format!("eve{n}!~eve@Host.example"), Instant::now()));
         }
         assert_eq!(said, 1);
-        tokio::time::advance(AGAIN - Duration::from_secs(1)).await;
+        tokio::time::advance(REPEAT_AFTER - Duration::from_secs(1)).await;
         assert!(!refusals.is_due("eve!~eve@host.example", Instant::now()));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(refusals.is_due("eve!~eve@host.example", Instant::now()));

@@ -21,7 +21,9 @@ use super::NetworkConfig;
 use super::nick::{self, DEFAULT_LENGTH};
 use crate::retry::Retry;
 use flow::Flow;
-pub(super) use handle::{Ask, Heard, Line, Persona, Said, SayFailure, SessionHandle, Standing};
+pub(super) use handle::{
+    ConnectionStatus, Heard, Line, Persona, Said, SayFailure, SessionCommand, SessionHandle,
+};
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
@@ -30,27 +32,28 @@ const REGISTRATION: Duration = Duration::from_secs(60);
 /// A refused puppet is tried again after this.
 const REFUSED: Duration = Duration::from_secs(600);
 
-/// Starts a connection. What is heard goes to `ears`, of which only the bot has some.
+/// Starts a connection. What is heard goes to `events_tx`, of which only the bot has some.
 pub(super) fn start(
     config: NetworkConfig,
     persona: Persona,
-    ears: Option<mpsc::Sender<Heard>>,
+    events_tx: Option<mpsc::Sender<Heard>>,
     cancel: CancellationToken,
     tasks: &tokio_util::task::TaskTracker,
 ) -> SessionHandle {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
-    let (stands, standing) = watch::channel(Standing::Connecting);
-    let session = Session { config, persona, ears, cancel, stands, length: DEFAULT_LENGTH, away: None };
+    let (status_tx, status) = watch::channel(ConnectionStatus::Connecting);
+    let session =
+        Session { config, persona, events_tx, cancel, status_tx, length: DEFAULT_LENGTH, away: None };
     tasks.spawn(session.run(mailbox));
-    SessionHandle { asks, standing }
+    SessionHandle { asks, status }
 }
 
 struct Session {
     config: NetworkConfig,
     persona: Persona,
-    ears: Option<mpsc::Sender<Heard>>,
+    events_tx: Option<mpsc::Sender<Heard>>,
     cancel: CancellationToken,
-    stands: watch::Sender<Standing>,
+    status_tx: watch::Sender<ConnectionStatus>,
     /// The longest nick, once the network has said.
     length: usize,
     away: Option<String>,
@@ -68,9 +71,9 @@ fn backoff() -> Retry {
 }
 
 /// Room in the ears of those who listen, when there is something for them.
-async fn room(ears: Option<&mpsc::Sender<Heard>>) -> Option<mpsc::Permit<'_, Heard>> {
-    match ears {
-        Some(ears) => ears.reserve().await.ok(),
+async fn room(events_tx: Option<&mpsc::Sender<Heard>>) -> Option<mpsc::Permit<'_, Heard>> {
+    match events_tx {
+        Some(events_tx) => events_tx.reserve().await.ok(),
         None => std::future::pending().await,
     }
 }
@@ -84,7 +87,7 @@ async fn sleep_until(at: Option<Instant>) {
 
 impl Session {
     #[tracing::instrument(name = "irc", skip_all, fields(nick = %self.persona.wanted))]
-    async fn run(mut self, mut mailbox: mpsc::Receiver<Ask>) {
+    async fn run(mut self, mut mailbox: mpsc::Receiver<SessionCommand>) {
         let mut delays = backoff();
         loop {
             let begun = Instant::now();
@@ -96,12 +99,12 @@ impl Session {
                 End::Stop => return,
                 End::Lost(reason) => {
                     tracing::warn!(%reason, "the IRC connection was lost");
-                    self.stand(Standing::Down { reason });
+                    self.stand(ConnectionStatus::Down { reason });
                     delays.next_pause()
                 }
                 End::Refused(reason) => {
                     tracing::warn!(%reason, "the IRC network refuses a connection");
-                    self.stand(Standing::Refused { reason });
+                    self.stand(ConnectionStatus::Refused { reason });
                     REFUSED
                 }
             };
@@ -111,12 +114,12 @@ impl Session {
         }
     }
 
-    fn stand(&self, standing: Standing) {
-        self.stands.send_replace(standing);
+    fn stand(&self, status: ConnectionStatus) {
+        self.status_tx.send_replace(status);
     }
 
     /// Waits between connections; what is asked meanwhile fails at once. False when it is all over.
-    async fn pause(&mut self, mailbox: &mut mpsc::Receiver<Ask>, delay: Duration) -> bool {
+    async fn pause(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>, delay: Duration) -> bool {
         let until = Instant::now() + delay;
         loop {
             tokio::select! {
@@ -124,8 +127,8 @@ impl Session {
                 () = self.cancel.cancelled() => return false,
                 ask = mailbox.recv() => match ask {
                     None => return false,
-                    Some(Ask::Away(text)) => self.away = text,
-                    Some(Ask::Say(speech)) => {
+                    Some(SessionCommand::Away(text)) => self.away = text,
+                    Some(SessionCommand::Say(speech)) => {
                         speech.end(Err(SayFailure::Lost("not connected to IRC".into())));
                     }
                 },
@@ -152,8 +155,8 @@ impl Session {
         }
     }
 
-    async fn connection(&mut self, mailbox: &mut mpsc::Receiver<Ask>) -> End {
-        self.stand(Standing::Connecting);
+    async fn connection(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>) -> End {
+        self.stand(ConnectionStatus::Connecting);
         let connecting = tokio::time::timeout(REGISTRATION, Client::from_config(self.client_config()));
         let connected = tokio::select! {
             connected = connecting => connected,
@@ -184,9 +187,9 @@ impl Session {
         &mut self,
         flow: &mut Flow,
         mut stream: irc::client::ClientStream,
-        mailbox: &mut mpsc::Receiver<Ask>,
+        mailbox: &mut mpsc::Receiver<SessionCommand>,
     ) -> End {
-        let ears = self.ears.clone();
+        let events_tx = self.events_tx.clone();
         loop {
             let is_in = flow.is_in(&self.persona);
             let hears = flow.hears();
@@ -203,7 +206,7 @@ impl Session {
                     Some(Err(error)) => return self.failed(flow, &error.to_string()),
                     None => return self.failed(flow, "the server closed the connection"),
                 },
-                permit = room(ears.as_ref()), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
+                permit = room(events_tx.as_ref()), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
                     (Some(permit), Some(heard)) => permit.send(heard),
                     _ => {
                         tracing::error!("the bridge has stopped, something said on IRC was not taken");

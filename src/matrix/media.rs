@@ -23,7 +23,7 @@ use crate::pixels::{self, Thumbnail};
 use crate::web::read_body;
 
 /// How long a homeserver may think about an upload, besides the time that the bytes need.
-const PATIENCE: Duration = Duration::from_secs(120);
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes a second of the slowest way to the homeserver.
 const SLOWEST: u64 = 20_000;
 /// Attempts to upload a file to a homeserver that is there.
@@ -156,7 +156,7 @@ impl MatrixFrontend {
             .bearer_auth(self.config.as_token.expose_secret())
             .header(http::header::CONTENT_TYPE, mime)
             .header(http::header::CONTENT_LENGTH, length)
-            .timeout(PATIENCE + Duration::from_secs(length / SLOWEST))
+            .timeout(UPLOAD_TIMEOUT + Duration::from_secs(length / SLOWEST))
             .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
         let answer = match request.send().await {
             Ok(answer) => answer,

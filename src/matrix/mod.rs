@@ -37,7 +37,7 @@ pub use error::MatrixError;
 pub use intent::Homeserver;
 use media::Failures;
 pub use presence::run as show_presence;
-pub use spaces::run as file_rooms;
+pub use spaces::run as organize_spaces;
 
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
@@ -60,7 +60,7 @@ pub struct MatrixFrontend {
     known: Mutex<Known>,
     presence: presence::Board,
     company: management::Company,
-    filing: spaces::Filing,
+    organizing: spaces::Filing,
     media: Arc<dyn Media>,
     links: Option<Arc<Links>>,
     /// For what ruma's requests would hold in memory as a whole.
@@ -101,7 +101,7 @@ impl MatrixFrontend {
         alias_of: Box<dyn Fn(&PortalKey) -> String + Send + Sync>,
     ) -> Self {
         let known = Mutex::new(Known::default());
-        let (presence, company, filing) = Default::default();
+        let (presence, company, organizing) = Default::default();
         Self {
             config,
             homeserver,
@@ -111,7 +111,7 @@ impl MatrixFrontend {
             known,
             presence,
             company,
-            filing,
+            organizing,
             media,
             links,
             http: intent::client(),
@@ -219,7 +219,7 @@ impl Frontend for MatrixFrontend {
         Box::pin(self.download(attachment, Failures::Ignore))
     }
 
-    fn portrait<'a>(&'a self, user: &'a BridgeUser) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
+    fn avatar<'a>(&'a self, user: &'a BridgeUser) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
         Box::pin(self.picture_of(user))
     }
 

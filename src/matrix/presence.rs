@@ -29,7 +29,7 @@ const BUDGET: Duration = Duration::from_millis(50);
 const ACTIVE: Duration = Duration::from_secs(15 * 60);
 
 /// Pauses after the homeserver did not take one.
-const AGAIN: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
 
 /// What became of one ghost's presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,7 +251,7 @@ pub async fn run(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
     let board = &frontend.presence;
     let mut round: VecDeque<OwnedUserId> = VecDeque::new();
     let mut next_round = Instant::now() + REFRESH;
-    let [shortest, longest] = AGAIN;
+    let [shortest, longest] = RETRY_DELAYS;
     let mut retry = Retry::new(shortest, longest);
     loop {
         let now = Instant::now();

@@ -70,7 +70,7 @@ impl MatrixFrontend {
         let portal_json = serde_json::to_vec(portal).map_err(storage_failed)?;
         batch.put(Table::Rooms, room_row(room), portal_json);
         self.storage.commit(batch, Urgency::Now).await.map_err(storage_failed)?;
-        self.filing.again(&portal.receiver);
+        self.organizing.again(&portal.receiver);
         Ok(())
     }
 

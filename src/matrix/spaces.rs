@@ -85,7 +85,7 @@ impl MatrixFrontend {
     /// Notes the groups of a login; [`run`] files its rooms.
     pub(super) fn show_groups(&self, login: LoginId, groups: Vec<ContactGroup>) {
         if self.config.spaces {
-            self.filing.put(login, groups);
+            self.organizing.put(login, groups);
         }
     }
 
@@ -258,21 +258,21 @@ impl MatrixFrontend {
 
 /// Files what changed, until stopped.
 pub async fn run(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
-    let filing = async {
+    let organizing = async {
         loop {
-            let Some((login, groups)) = frontend.filing.take() else {
-                frontend.filing.changed.notified().await;
+            let Some((login, groups)) = frontend.organizing.take() else {
+                frontend.organizing.changed.notified().await;
                 continue;
             };
             if let Err(error) = frontend.file(&login, groups).await {
                 tracing::info!(%login, %error, "rooms were not filed in spaces, trying again");
-                frontend.filing.again(&login);
+                frontend.organizing.again(&login);
                 tokio::time::sleep(PAUSE).await;
             }
         }
     };
     tokio::select! {
-        () = filing => {}
+        () = organizing => {}
         () = cancel.cancelled() => {}
     }
 }

@@ -20,7 +20,7 @@ use crate::msn::gateway::{CONTENT_TYPE, Destination, GatewayAction, HEADER, Sess
 use crate::msn::wire::{Direction, Framer};
 
 /// A session that asks nothing for so long is over.
-const SILENCE: Duration = Duration::from_secs(60);
+const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an answer waits for what its request brings about.
 const GATHER: Duration = Duration::from_millis(150);
 /// How long it waits for more once something has come.
@@ -133,7 +133,8 @@ impl Gateway {
     }
 
     fn take_silent(&self) -> Vec<ConnId> {
-        let is_silent = |s: &Option<Session>| s.as_ref().is_some_and(|s| s.last_seen.elapsed() >= SILENCE);
+        let is_silent =
+            |s: &Option<Session>| s.as_ref().is_some_and(|s| s.last_seen.elapsed() >= POLL_TIMEOUT);
         let mut sessions = self.sessions();
         let silent = sessions.extract_if(|_, session| is_silent(session));
         silent.filter_map(|(_, session)| Some(session?.conn)).collect()
@@ -245,7 +246,7 @@ mod tests {
             session.relay(2, Acknowledge::Data),
             session.relay(3, Acknowledge::OnSuccess),
         ];
-        tokio::time::sleep(SILENCE / 2).await;
+        tokio::time::sleep(POLL_TIMEOUT / 2).await;
         assert_eq!(sent.each_mut().map(heard), ["", "", ""], "nobody has asked for them");
         let answer = session.poll().await;
         let batch = answer.batch.unwrap();
@@ -269,7 +270,7 @@ mod tests {
             session.relay(3, Acknowledge::Never),
         ];
         // No other request brings this about.
-        tokio::time::sleep(SILENCE + ROUND).await;
+        tokio::time::sleep(POLL_TIMEOUT + ROUND).await;
         assert!(matches!(session.inputs.recv().await, Some(Input::Disconnected(ConnId(7)))));
         assert_eq!(sent.each_mut().map(heard), ["NAK 1\r\n", "NAK 2\r\n", ""]);
         assert_eq!(session.poll().await.status.0, 400, "the session is gone");

@@ -13,7 +13,7 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_BODY: usize = 256 * 1024;
 const MAX_HEADERS: usize = 64;
 /// How long a client may take over one request, and be silent between two.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One request.
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ where
 {
     let mut buffer = BytesMut::new();
     loop {
-        let request = match tokio::time::timeout(PATIENCE, read(&mut stream, &mut buffer)).await {
+        let request = match tokio::time::timeout(REQUEST_TIMEOUT, read(&mut stream, &mut buffer)).await {
             Ok(Ok(request)) => request,
             Ok(Err(Over::Bad(code, reason))) => {
                 let _ = stream.write_all(&Response::new(code, reason).encode(true)).await; // it is over anyway
@@ -103,7 +103,7 @@ where
         };
         let close = request.wants_close();
         let response = answer(request).await;
-        let written = tokio::time::timeout(PATIENCE, stream.write_all(&response.encode(close))).await;
+        let written = tokio::time::timeout(REQUEST_TIMEOUT, stream.write_all(&response.encode(close))).await;
         if !matches!(written, Ok(Ok(()))) {
             break;
         }

@@ -20,7 +20,7 @@ use crate::msn::ids::TrId;
 /// Bytes that may wait however long nothing is written.
 const SOME: usize = 256 * 1024;
 /// With more than that waiting, a connection to which nothing was written for so long does not read.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that may wait at all: more than the lists and contacts of any account make at once.
 const MOST: usize = 16 * 1024 * 1024;
 /// A socket with more than that waiting has a backlog.
@@ -55,7 +55,7 @@ impl Load {
         if self.waiting == 0 {
             self.since = now;
         }
-        let silent = self.waiting > SOME && now.saturating_duration_since(self.since) >= PATIENCE;
+        let silent = self.waiting > SOME && now.saturating_duration_since(self.since) >= WRITE_TIMEOUT;
         if silent || self.waiting + cost > MOST {
             return Err(Stuck);
         }
@@ -318,21 +318,21 @@ mod tests {
         assert_eq!(fill(&full, 3 * 1024 * 1024, 300), Ok(()));
         // It is written slowly, and more comes all the while: a reader is a reader.
         for _ in 0..6 {
-            tokio::time::advance(PATIENCE - Duration::from_secs(1)).await;
+            tokio::time::advance(WRITE_TIMEOUT - Duration::from_secs(1)).await;
             let mut batch = outlet.batch();
             batch.push(outlet.try_next().unwrap());
             batch.written();
             assert_eq!(full.push(Dialect::Msnp11, &text(300), None), Ok(()));
         }
         // Nothing is written for a while: it does not read.
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(WRITE_TIMEOUT).await;
         assert_eq!(full.push(Dialect::Msnp11, &text(300), None), Err(Stuck));
 
         // A little may wait for ever: somebody whose machine sleeps is sent a word now and then.
         let (quiet, _outlet) = outbox(Carrier::Socket);
         for _ in 0..20 {
             assert_eq!(quiet.push(Dialect::Msnp11, &text(1000), None), Ok(()));
-            tokio::time::advance(PATIENCE).await;
+            tokio::time::advance(WRITE_TIMEOUT).await;
         }
         // And there is an end to what is kept, in units of any size.
         for each in [1, 1600] {

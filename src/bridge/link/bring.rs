@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::rows::link_row;
-use super::{Lies, Links, Origin, Shared};
+use super::{Links, Location, Origin, Shared};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::ids::Leg;
@@ -16,7 +16,7 @@ use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::record::encode;
 
 /// How long whoever asks waits; the file is brought all the same, for when they ask again.
-const PATIENCE: Duration = Duration::from_secs(40);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// What is behind a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +39,9 @@ impl Links {
         frontends: &[Arc<dyn Frontend>],
     ) -> Result<Opened, BridgeError> {
         let Some(shared) = self.find(id)? else { return Ok(Opened::Gone) };
-        let (leg, attachment) = match &shared.lies {
-            Lies::Here { .. } => return Ok(self.here(&shared)),
-            Lies::There(Origin { leg, attachment }) => (*leg, attachment.clone()),
+        let (leg, attachment) = match &shared.location {
+            Location::Local { .. } => return Ok(self.here(&shared)),
+            Location::Remote(Origin { leg, attachment }) => (*leg, attachment.clone()),
         };
         let Some(frontend) = frontends.iter().find(|frontend| frontend.leg() == leg).cloned() else {
             return Ok(Opened::Gone);
@@ -49,7 +49,7 @@ impl Links {
         let lock = self.lock_of(id);
         let Ok(guard) = lock.clone().try_lock_owned() else {
             // Somebody is bringing it: what becomes of that is waited for, and nothing begun anew.
-            let _ = tokio::time::timeout(PATIENCE, lock.lock()).await; // what is there then counts
+            let _ = tokio::time::timeout(FETCH_TIMEOUT, lock.lock()).await; // what is there then counts
             return Ok(match self.find(id)? {
                 Some(shared) => self.here(&shared),
                 None => Opened::Gone,
@@ -61,7 +61,7 @@ impl Links {
             let _guard = guard;
             links.bring(&id, leg, frontend, &attachment).await
         });
-        match tokio::time::timeout(PATIENCE, brought).await {
+        match tokio::time::timeout(FETCH_TIMEOUT, brought).await {
             Ok(Ok(opened)) => opened,
             Ok(Err(error)) => {
                 tracing::error!(%error, "a file could not be brought");
@@ -130,8 +130,8 @@ impl Links {
                 self.around.media.discard(&file.media);
                 return Ok(Opened::Gone);
             };
-            let Lies::There(origin) = shared.lies else { return Ok(Opened::NotYet) };
-            shared.lies = Lies::Here { media: file.media, size: file.size, from: Some(origin) };
+            let Location::Remote(origin) = shared.location else { return Ok(Opened::NotYet) };
+            shared.location = Location::Local { media: file.media, size: file.size, from: Some(origin) };
             let mut batch = Batch::default();
             let gone = self.make_room(&shared, &mut batch)?;
             batch.put(Table::Links, link_row(id), encode(&shared));

@@ -17,7 +17,7 @@ const PAGE: usize = 256;
 
 /// What was decided about an entry: its link, or that it must not be shown any more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Told {
+pub(super) struct ShareRecord {
     pub(super) link: Option<String>,
     pub(super) said_with: EntryId,
     pub(super) portal: PortalKey,
@@ -26,7 +26,7 @@ pub(super) struct Told {
 
 /// Which entry an event of a frontend is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
+pub(super) struct EventRef {
     pub(super) entry: EntryId,
     pub(super) expires: Timestamp,
 }

@@ -122,7 +122,7 @@ pub trait Frontend: Send + Sync {
     }
 
     /// Brings what a user looks like to the disk; `None` for nothing.
-    fn portrait<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
+    fn avatar<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
         Box::pin(async { Ok(None) })
     }
 

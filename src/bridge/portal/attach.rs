@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Surroundings;
+use super::PortalContext;
 use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::ids::{EntryId, Leg};
-use crate::bridge::link::{Lies, Links, Origin, Share, Wish};
+use crate::bridge::link::{Links, Location, Origin, Share, ShareRequest};
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Link};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::{File, MediaId};
@@ -42,7 +42,7 @@ pub(super) async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delive
 /// Addresses for what IRC cannot show: files, and each small picture once. Without one it is only named there.
 pub(super) async fn for_irc(
     links: Option<&Links>,
-    around: &Surroundings,
+    around: &PortalContext,
     origin: Option<Leg>,
     mut delivery: Delivery,
 ) -> Delivery {
@@ -51,9 +51,12 @@ pub(super) async fn for_irc(
     match body {
         Body::Text(text) => {
             for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
-                let Some((id, lies)) = emoticon(around, origin, &delivery, shortcut, image) else { continue };
+                let Some((id, location)) = emoticon(around, origin, &delivery, shortcut, image) else {
+                    continue;
+                };
                 let name = shortcut.trim_matches(|c: char| !c.is_alphanumeric());
-                found.extend(link(links, &delivery, &id, name, lies).await.map(|a| (shortcut.clone(), a)));
+                found
+                    .extend(link(links, &delivery, &id, name, location).await.map(|a| (shortcut.clone(), a)));
             }
         }
         _ => found.extend(file_link(links, origin, &delivery).await),
@@ -65,21 +68,27 @@ pub(super) async fn for_irc(
 /// The address of an entry's file, and its name.
 async fn file_link(links: &Links, origin: Option<Leg>, delivery: &Delivery) -> Option<(String, String)> {
     let Content::Said { body } = &delivery.content else { return None };
-    let (name, lies) = match body {
+    let (name, location) = match body {
         Body::File(File { media, name, size }) => {
-            (name, Lies::Here { media: media.clone(), size: *size, from: None })
+            (name, Location::Local { media: media.clone(), size: *size, from: None })
         }
         Body::Attachment(attachment) => {
-            (&attachment.name, Lies::There(Origin { leg: origin?, attachment: attachment.clone() }))
+            (&attachment.name, Location::Remote(Origin { leg: origin?, attachment: attachment.clone() }))
         }
         _ => return None,
     };
-    let address = link(links, delivery, &delivery.id, name, lies).await?;
+    let address = link(links, delivery, &delivery.id, name, location).await?;
     Some((name.clone(), address))
 }
 
-async fn link(links: &Links, delivery: &Delivery, entry: &EntryId, name: &str, lies: Lies) -> Option<String> {
-    let wish = Wish { entry, said_with: &delivery.id, portal: &delivery.portal, name, lies };
+async fn link(
+    links: &Links,
+    delivery: &Delivery,
+    entry: &EntryId,
+    name: &str,
+    location: Location,
+) -> Option<String> {
+    let wish = ShareRequest { entry, said_with: &delivery.id, portal: &delivery.portal, name, location };
     match links.share(wish).await {
         Ok(Share::At(address)) => Some(address),
         Ok(Share::Said) => None,
@@ -96,25 +105,25 @@ async fn link(links: &Links, delivery: &Delivery, entry: &EntryId, name: &str, l
 
 /// What a small picture is called, and where it is; one that has not come yet may be there the next time.
 fn emoticon(
-    around: &Surroundings,
+    around: &PortalContext,
     origin: Option<Leg>,
     delivery: &Delivery,
     shortcut: &str,
     image: &Image,
-) -> Option<(EntryId, Lies)> {
-    let (called, lies) = match image {
+) -> Option<(EntryId, Location)> {
+    let (called, location) = match image {
         Image::Kept { digest } => {
             let kept = around.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
             let media = MediaId::new(String::from_utf8(kept).ok()?)?;
             let size = std::fs::metadata(around.media.path(&media)).ok()?.len();
-            (digest, Lies::Here { media, size, from: None })
+            (digest, Location::Local { media, size, from: None })
         }
         Image::Source { source } => {
             let attachment = Attachment { source: source.clone(), name: shortcut.to_owned(), caption: None };
-            (source, Lies::There(Origin { leg: origin?, attachment }))
+            (source, Location::Remote(Origin { leg: origin?, attachment }))
         }
     };
-    Some((EntryId::new(format!("emoticon {called} in {}", delivery.portal)), lies))
+    Some((EntryId::new(format!("emoticon {called} in {}", delivery.portal)), location))
 }
 
 /// Fetches an attachment from where it was sent, and gives it to the network.

@@ -117,7 +117,7 @@ impl World {
         let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
         let (undeliverable, failures) = mpsc::channel(64);
         let now = clock.clone();
-        let around = Surroundings {
+        let around = PortalContext {
             storage: storage.clone(),
             network: network.clone(),
             reports: Reports::start(&frontends, &cancel, &tasks),

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::Router;
 use super::finished::Finished;
-use super::logins::Standing;
+use super::logins::ConnectionStatus;
 use crate::bridge::BridgeError;
 use crate::bridge::body::{Body, Format, Style};
 use crate::bridge::clean;
@@ -184,9 +184,9 @@ impl Router {
     fn status(&self, user: &UserId) -> String {
         let own = self.logins.values().filter(|login| login.owner == *user);
         let line = |login: &Login| {
-            let standing = self.standings.get(&login.id).map(Standing::describe);
+            let status = self.statuses.get(&login.id).map(ConnectionStatus::describe);
             let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
-            format!("{}: {}", login.id, standing.or(stored).unwrap_or_else(|| "connecting".into()))
+            format!("{}: {}", login.id, status.or(stored).unwrap_or_else(|| "connecting".into()))
         };
         let mut lines: Vec<String> = own.map(line).collect();
         lines.sort();
@@ -291,7 +291,7 @@ impl Router {
 
     pub(super) fn connect(&mut self, id: &LoginId) {
         let Some(login) = self.logins.get(id) else { return };
-        self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
+        self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
         // Somebody waits for it.
         let credentials = Credentials { at_once: true, ..login.credentials() };
         self.setup.network.connect(id.clone(), credentials);

@@ -46,7 +46,7 @@ impl Router {
         answer: String,
     ) -> Result<(), BridgeError> {
         self.logins.remove(id);
-        self.standings.remove(id);
+        self.statuses.remove(id);
         let mut batch = Batch::default();
         Login::erase(id, &mut batch);
         self.setup.storage.commit(batch, Urgency::Now).await?;

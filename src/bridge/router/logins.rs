@@ -17,7 +17,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 /// What is known of a login's connection.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct ConnectionStatus {
     pub(super) state: ConnectionState,
     /// Since when it has not been connected.
     down_since: Option<Instant>,
@@ -26,7 +26,7 @@ pub(super) struct Standing {
     pub(super) tell_connected: bool,
 }
 
-impl Standing {
+impl ConnectionStatus {
     pub(super) fn new() -> Self {
         let state = ConnectionState::Connecting;
         Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
@@ -59,27 +59,27 @@ impl Router {
         state: ConnectionState,
     ) -> Result<(), BridgeError> {
         tracing::info!(login = %id, ?state, "connection state");
-        let standing = self.standings.entry(id.clone()).or_insert_with(Standing::new);
-        standing.state = state.clone();
+        let status = self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new);
+        status.state = state.clone();
         match state {
             ConnectionState::Connected => self.connected(id).await,
             ConnectionState::Connecting => {
-                standing.down_since.get_or_insert_with(Instant::now);
+                status.down_since.get_or_insert_with(Instant::now);
                 Ok(())
             }
             ConnectionState::Waiting { .. } => {
-                standing.down_since.get_or_insert_with(Instant::now);
-                self.check_standing(id).await
+                status.down_since.get_or_insert_with(Instant::now);
+                self.check_status(id).await
             }
             ConnectionState::SignedOut { reason } => self.signed_out(id, reason).await,
         }
     }
 
     async fn connected(&mut self, id: &LoginId) -> Result<(), BridgeError> {
-        let Some(standing) = self.standings.get_mut(id) else { return Ok(()) };
-        standing.down_since = None;
-        let again = std::mem::take(&mut standing.told_down);
-        let asked = std::mem::take(&mut standing.tell_connected);
+        let Some(status) = self.statuses.get_mut(id) else { return Ok(()) };
+        status.down_since = None;
+        let again = std::mem::take(&mut status.told_down);
+        let asked = std::mem::take(&mut status.tell_connected);
         let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
         let owner = login.owner.clone();
         let news = login.signed_out.take().is_some() || !login.confirmed;
@@ -115,11 +115,11 @@ impl Router {
     }
 
     /// Tells owners of interruptions that have become long.
-    pub(super) async fn check_standings(&mut self) -> Result<(), BridgeError> {
+    pub(super) async fn check_statuses(&mut self) -> Result<(), BridgeError> {
         let ids: Vec<LoginId> =
-            self.standings.iter().filter(|(_, s)| s.has_bad_news()).map(|(id, _)| id.clone()).collect();
+            self.statuses.iter().filter(|(_, s)| s.has_bad_news()).map(|(id, _)| id.clone()).collect();
         for id in ids {
-            self.check_standing(&id).await?;
+            self.check_status(&id).await?;
         }
         Ok(())
     }
@@ -147,14 +147,14 @@ impl Router {
         }
     }
 
-    async fn check_standing(&mut self, id: &LoginId) -> Result<(), BridgeError> {
-        let Some(standing) = self.standings.get_mut(id).filter(|s| s.has_bad_news()) else { return Ok(()) };
-        let ConnectionState::Waiting { reason } = &standing.state else { return Ok(()) };
+    async fn check_status(&mut self, id: &LoginId) -> Result<(), BridgeError> {
+        let Some(status) = self.statuses.get_mut(id).filter(|s| s.has_bad_news()) else { return Ok(()) };
+        let ConnectionState::Waiting { reason } = &status.state else { return Ok(()) };
         let text = format!(
             "{id} is not connected to MSN: {} It is tried again by itself, and messages wait until then.",
             sentence(reason)
         );
-        standing.told_down = true;
+        status.told_down = true;
         let Some(owner) = self.logins.get(id).map(|login| login.owner.clone()) else { return Ok(()) };
         self.tell(&owner, text).await
     }
@@ -196,7 +196,7 @@ impl Router {
         };
         self.logins.insert(id.clone(), login.clone());
         self.save_login(&id);
-        self.standings.entry(id.clone()).or_insert_with(Standing::new).tell_connected = true;
+        self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
         self.setup.network.connect(id, login.credentials());
     }
 }

@@ -29,7 +29,7 @@ impl Router {
                 let _one = one.lock().await;
                 for frontend in frontends.iter().filter(|frontend| frontend.leg() == Leg::Matrix) {
                     let shown = async {
-                        let portrait = frontend.portrait(&user).await.map_err(|error| error.to_string())?;
+                        let portrait = frontend.avatar(&user).await.map_err(|error| error.to_string())?;
                         network.request(&login, Request::Picture(portrait)).await
                     };
                     if let Err(reason) = shown.await {

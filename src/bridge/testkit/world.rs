@@ -29,7 +29,7 @@ pub(crate) const ANN: &str = "@ann:x";
 pub(crate) const BOB: &str = "bob@x";
 
 /// What a test waits for comes within this, on the virtual clock.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// Milliseconds that have passed in all lives.
 #[derive(Debug, Default)]
@@ -373,7 +373,7 @@ impl Life {
 
 /// Fails the test when something does not come within a day of the virtual clock.
 async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
+    match tokio::time::timeout(ARRIVAL_TIMEOUT, future).await {
         Ok(value) => value,
         Err(_) => panic!("waited a day for {what}"),
     }

@@ -6,13 +6,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::port::media::File;
-use crate::connector::carried::Aside;
 use crate::connector::emoticon::Offered;
-use crate::connector::face::Face;
 use crate::connector::names::{BoardName, Names};
 use crate::connector::offer::Offers;
+use crate::connector::own_picture::OwnPicture;
 use crate::connector::people::People;
-use crate::connector::{CallFailure, Shared, give};
+use crate::connector::suspended::SuspendedTransfers;
+use crate::connector::{CallFailure, Shared, outgoing};
 use crate::msn::command::ErrorCode;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Cookie, Email, HostPort, SessionId};
@@ -26,16 +26,16 @@ pub(in crate::connector) enum Message {
 }
 
 /// What a call is asked.
-pub(in crate::connector) enum CallAsk {
+pub(in crate::connector) enum CallCommand {
     Send {
         message: Message,
         reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
         /// Told when the acknowledgement should have come.
         overdue: oneshot::Sender<()>,
     },
-    Give {
+    SendFile {
         file: File,
-        reply: give::Reply,
+        reply: outgoing::Reply,
     },
     Invite {
         email: Email,
@@ -90,7 +90,7 @@ pub(in crate::connector) struct InFlight {
 /// Reaches a call.
 #[derive(Debug, Clone)]
 pub(in crate::connector) struct CallHandle {
-    pub(super) asks: mpsc::Sender<CallAsk>,
+    pub(super) asks: mpsc::Sender<CallCommand>,
 }
 
 impl CallHandle {
@@ -114,23 +114,23 @@ impl CallHandle {
     pub(in crate::connector) async fn send(&self, message: Message) -> Result<InFlight, CallFailure> {
         let (reply, answer) = oneshot::channel();
         let (tell_overdue, overdue) = oneshot::channel();
-        let ask = CallAsk::Send { message, reply, overdue: tell_overdue };
+        let ask = CallCommand::Send { message, reply, overdue: tell_overdue };
         self.asks.send(ask).await.map_err(|_| CallFailure::Lost)?;
         Ok(InFlight { answer, overdue })
     }
 
     /// Resolves when the other side has the file, or will not have it.
-    pub(in crate::connector) async fn give(&self, file: File) -> Result<(), CallFailure> {
+    pub(in crate::connector) async fn send_file(&self, file: File) -> Result<(), CallFailure> {
         let (reply, answer) = oneshot::channel();
         let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
-        self.asks.send(CallAsk::Give { file, reply }).await.map_err(closing)?;
+        self.asks.send(CallCommand::SendFile { file, reply }).await.map_err(closing)?;
         answer.await.unwrap_or(Err(CallFailure::Lost))
     }
 
     pub(in crate::connector) async fn invite(&self, email: Email) -> Result<(), String> {
         let lost = || "the conversation is over".to_owned();
         let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Invite { email, reply }).await.map_err(|_| lost())?;
+        self.asks.send(CallCommand::Invite { email, reply }).await.map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
 
@@ -138,27 +138,27 @@ impl CallHandle {
     pub(in crate::connector) async fn answer(&self, number: u32, accept: bool) -> Result<(), String> {
         let lost = || "that file is not offered any more".to_owned();
         let (reply, answer) = oneshot::channel();
-        self.asks.send(CallAsk::Answer { number, accept, reply }).await.map_err(|_| lost())?;
+        self.asks.send(CallCommand::Answer { number, accept, reply }).await.map_err(|_| lost())?;
         answer.await.map_err(|_| lost())?
     }
 
     /// Goes out of the call; what is under way is not waited for.
     pub(in crate::connector) fn leave(&self) {
-        let _ = self.asks.try_send(CallAsk::Leave); // a call that is that busy ends by itself
+        let _ = self.asks.try_send(CallCommand::Leave); // a call that is that busy ends by itself
     }
 
     /// Another call serves the conversation from now on.
     pub(in crate::connector) fn retire(&self) {
-        let _ = self.asks.try_send(CallAsk::Retire); // one that is that busy ends when it is idle
+        let _ = self.asks.try_send(CallCommand::Retire); // one that is that busy ends when it is idle
     }
 
     /// Has the call look for what broken ones have set aside.
     pub(in crate::connector) fn take_up(&self) {
-        let _ = self.asks.try_send(CallAsk::TakeUp); // one that is that busy does so when somebody joins
+        let _ = self.asks.try_send(CallCommand::TakeUp); // one that is that busy does so when somebody joins
     }
 
     pub(in crate::connector) fn typing(&self) {
-        let _ = self.asks.try_send(CallAsk::Typing); // worth nothing later
+        let _ = self.asks.try_send(CallCommand::Typing); // worth nothing later
     }
 }
 
@@ -174,7 +174,7 @@ pub(in crate::connector) enum Begin {
 }
 
 /// What a call tells its login.
-pub(in crate::connector) enum News {
+pub(in crate::connector) enum CallNotice {
     /// It serves another conversation now.
     Moved { to: ConversationId, call: CallHandle },
     /// It serves no conversation now; which one it is shows later.
@@ -186,7 +186,7 @@ pub(in crate::connector) enum News {
 }
 
 /// Everything a call needs to know of its login.
-pub(in crate::connector) struct Of {
+pub(in crate::connector) struct CallContext {
     pub(in crate::connector) shared: Shared,
     pub(in crate::connector) login: LoginId,
     pub(in crate::connector) email: Email,
@@ -194,7 +194,7 @@ pub(in crate::connector) struct Of {
     /// What is known of those whom it is about.
     pub(in crate::connector) people: People,
     /// What is shown of the owner now.
-    pub(in crate::connector) face: watch::Receiver<Option<Arc<Face>>>,
+    pub(in crate::connector) face: watch::Receiver<Option<Arc<OwnPicture>>>,
     /// One permit for each file that comes by a stream, in all calls of the login.
     pub(in crate::connector) streams: Arc<Semaphore>,
     /// One for each port on which a contact is waited for.
@@ -203,8 +203,8 @@ pub(in crate::connector) struct Of {
     /// What people are called.
     pub(in crate::connector) names: Names,
     /// What waits for another call.
-    pub(in crate::connector) aside: Aside,
-    pub(in crate::connector) news: mpsc::Sender<News>,
+    pub(in crate::connector) suspended: SuspendedTransfers,
+    pub(in crate::connector) news: mpsc::Sender<CallNotice>,
     /// The login's own: its calls end with it.
     pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,
 }
@@ -217,13 +217,13 @@ pub(super) fn never_offered(failure: &CallFailure) -> CallFailure {
     }
 }
 
-pub(super) fn refuse(ask: CallAsk, failure: &CallFailure) {
+pub(super) fn refuse(ask: CallCommand, failure: &CallFailure) {
     match ask {
-        CallAsk::Send { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
-        CallAsk::Give { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
-        CallAsk::Invite { reply, .. } | CallAsk::Answer { reply, .. } => {
+        CallCommand::Send { reply, .. } => drop(reply.send(Err(failure.clone().into()))),
+        CallCommand::SendFile { reply, .. } => drop(reply.send(Err(never_offered(failure)))),
+        CallCommand::Invite { reply, .. } | CallCommand::Answer { reply, .. } => {
             drop(reply.send(Err(failure.to_string())))
         }
-        CallAsk::TakeUp | CallAsk::Typing | CallAsk::Leave | CallAsk::Retire => {}
+        CallCommand::TakeUp | CallCommand::Typing | CallCommand::Leave | CallCommand::Retire => {}
     }
 }

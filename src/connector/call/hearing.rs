@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::handle::{never_offered, refuse};
-use super::{Call, CallAsk, time_of_day};
+use super::{Call, CallCommand, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::connector::pump::Pump;
 use crate::connector::{CallFailure, convert};
@@ -44,14 +44,14 @@ impl Call {
             }
             CallEvent::Joined { email, name, capabilities } => {
                 self.of.people.came_with(&email, capabilities);
-                self.happened(CallEvent::Joined { email: email.clone(), name, capabilities }).await;
+                self.handle_event(CallEvent::Joined { email: email.clone(), name, capabilities }).await;
                 self.take_up(pump).await;
                 self.look_at(pump, &email).await;
                 self.offer_waiting(pump).await;
             }
             event => {
                 let clip = clip_of(&event);
-                self.happened(event).await;
+                self.handle_event(event).await;
                 if let Some((email, data)) = clip {
                     self.clip_announced(pump, &email, &data).await;
                 }
@@ -105,18 +105,18 @@ impl Call {
     pub(super) async fn wind_up(
         &mut self,
         mut pump: Pump<SwitchboardSession>,
-        mailbox: &mut mpsc::Receiver<CallAsk>,
+        mailbox: &mut mpsc::Receiver<CallCommand>,
         broke: bool,
     ) {
         mailbox.close();
         self.offers_are_lost(None).await;
-        let aside = if broke { self.set_aside().await } else { None };
+        let suspended = if broke { self.set_aside().await } else { None };
         if !broke {
             self.hear_last_words(&mut pump).await;
         }
         pump.machine.abandon();
         while let Some(event) = crate::msn::session::Machine::poll_event(&mut pump.machine) {
-            self.happened(event).await;
+            self.handle_event(event).await;
         }
         self.close_direct().await;
         self.streams_are_lost().await;
@@ -130,7 +130,7 @@ impl Call {
             refuse(ask, &CallFailure::Lost);
         }
         pump.close().await;
-        if let Some(waiting) = aside {
+        if let Some(waiting) = suspended {
             self.hand_over(waiting).await;
             self.transfers_are_lost().await;
             self.say_progress().await;

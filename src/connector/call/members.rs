@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Call, News, time_of_day};
+use super::{Call, CallNotice, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::storage::StorageError;
@@ -64,7 +64,7 @@ impl Call {
         } else if self.invitations.is_empty() && group::is_part_of_another(shared, login, &people)? {
             self.grouping.undecided = true;
             // What our side says in the conversation with one of them is not for the others.
-            let detached = News::Detached(self.handle.clone());
+            let detached = CallNotice::Detached(self.handle.clone());
             let _ = self.of.news.send(detached).await; // the login may have ended
         } else {
             self.make_group().await?;
@@ -100,14 +100,14 @@ impl Call {
             return;
         };
         self.of.names.meet(email, name);
-        let _ = self.of.news.send(News::Named(news)).await; // the login may have ended
+        let _ = self.of.news.send(CallNotice::Named(news)).await; // the login may have ended
     }
 
     async fn become_group(&mut self, conversation: ConversationId) {
         tracing::info!(%conversation, members = self.members.len(), "the call is a group now");
         self.grouping = Grouping::default();
         self.conversation = conversation.clone();
-        let moved = News::Moved { to: conversation.clone(), call: self.handle.clone() };
+        let moved = CallNotice::Moved { to: conversation.clone(), call: self.handle.clone() };
         let _ = self.of.news.send(moved).await; // the login may have ended
         for email in self.members.clone() {
             let ghost = self.ghost(&email);
@@ -130,7 +130,7 @@ impl Call {
             && let Some(direct) = group::single(&self.members)
         {
             self.conversation = direct.clone();
-            let moved = News::Moved { to: direct, call: self.handle.clone() };
+            let moved = CallNotice::Moved { to: direct, call: self.handle.clone() };
             let _ = self.of.news.send(moved).await; // the login may have ended
         }
     }

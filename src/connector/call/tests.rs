@@ -16,10 +16,10 @@ use crate::msn::ids::{Cookie, SessionId};
 
 const BOB: &str = "bob@example.com";
 
-fn of(news: mpsc::Sender<News>) -> Of {
+fn of(news: mpsc::Sender<CallNotice>) -> CallContext {
     let shared = shared();
     let email = Email::parse("alice@example.com").unwrap();
-    Of {
+    CallContext {
         login: LoginId::new("alice@example.com"),
         dialect: Dialect::Msnp11,
         people: Directory::default().about(vec![Email::parse(BOB).unwrap()]),
@@ -28,7 +28,7 @@ fn of(news: mpsc::Sender<News>) -> Of {
         doors: Arc::new(Semaphore::new(1)),
         offers: Default::default(),
         names: Default::default(),
-        aside: Default::default(),
+        suspended: Default::default(),
         news,
         cancel: shared.cancel.clone(),
         shared,
@@ -45,7 +45,7 @@ struct Board {
     handle: CallHandle,
     begun: Instant,
     /// What the login is told.
-    news: mpsc::Receiver<News>,
+    news: mpsc::Receiver<CallNotice>,
 }
 
 impl Board {
@@ -54,7 +54,7 @@ impl Board {
         Self::open_for(of(news), heard).await
     }
 
-    async fn open_for(of: Of, news: mpsc::Receiver<News>) -> Self {
+    async fn open_for(of: CallContext, news: mpsc::Receiver<CallNotice>) -> Self {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (asks, mut mailbox) = mpsc::channel(MAILBOX);
         let handle = CallHandle { asks };
@@ -93,9 +93,9 @@ impl Board {
     async fn moved(&mut self) -> Option<ConversationId> {
         loop {
             match self.news.recv().await.expect("the call goes on") {
-                News::Moved { to, .. } => return Some(to),
-                News::Detached(_) => return None,
-                News::Named(_) | News::Broke(_) => {}
+                CallNotice::Moved { to, .. } => return Some(to),
+                CallNotice::Detached(_) => return None,
+                CallNotice::Named(_) | CallNotice::Broke(_) => {}
             }
         }
     }

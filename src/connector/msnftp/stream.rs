@@ -16,8 +16,8 @@ use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::port::media::File;
 use crate::bridge::sentence::sentence;
 use crate::connector::call::time_of_day;
-use crate::connector::give::Reply;
-use crate::connector::progress::Teller;
+use crate::connector::outgoing::Reply;
+use crate::connector::progress::ProgressReporter;
 use crate::connector::pump::{Pump, now};
 use crate::connector::transfer::bytes;
 use crate::connector::{CallFailure, Shared};
@@ -42,7 +42,9 @@ pub(super) struct Run {
 /// What is shown of a file that did not come.
 pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
     let (size, why) = (bytes(size), sentence(why));
-    format!("sent the file «{name}» ({size}), which did not arrive: {why} Ask them to send it again.")
+    format!(
+        "sent the file «{name}» ({size}), which did not arrive: {why} LoginCommand them to send it again."
+    )
 }
 
 const NOT_MET: &str = "their computer and this bridge could not connect to each other";
@@ -52,11 +54,11 @@ const STOPPED: &str = "the bridge was stopped";
 const TOO_SLOW: &str = "it came too slowly";
 /// Bytes a second below which nobody waits any longer, and what is granted besides.
 const SLOWEST: u64 = 1000;
-const GRANTED: Duration = Duration::from_secs(120);
+const MIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// When a file of this size must be through.
 fn slowest(size: u64) -> Instant {
-    Instant::now() + GRANTED + Duration::from_secs(size / SLOWEST)
+    Instant::now() + MIN_TIMEOUT + Duration::from_secs(size / SLOWEST)
 }
 
 impl Run {
@@ -74,7 +76,7 @@ impl Run {
         };
         let machine = FileReceiver::new(now(), self.own.clone(), secret, size);
         let mut pump = Pump::wide(machine, Box::new(stream));
-        let mut teller = Teller::receiving(&name, &self.ghost.name, size);
+        let mut teller = ProgressReporter::receiving(&name, &self.ghost.name, size);
         let until = slowest(size);
         let failure = loop {
             let event = tokio::select! {
@@ -129,7 +131,7 @@ impl Run {
     }
 
     /// Gives a file; says whether the two ever met.
-    pub(super) async fn give(
+    pub(super) async fn send_file(
         self,
         meeting: impl Future<Output = io::Result<TcpStream>>,
         secret: u32,
@@ -169,7 +171,7 @@ impl Run {
     ) -> Result<(), String> {
         let machine = FileSender::new(now(), self.with.clone(), secret, file.size);
         let mut pump = Pump::wide(machine, Box::new(stream));
-        let mut teller = Teller::sending(&file.name, &self.ghost.name, file.size);
+        let mut teller = ProgressReporter::sending(&file.name, &self.ghost.name, file.size);
         let until = slowest(file.size);
         let poured = 'pouring: loop {
             while pump.backlog() < MAX_WAITING {

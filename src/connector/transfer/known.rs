@@ -6,8 +6,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::bridge::port::media::Incoming;
-use crate::connector::arrival::Note;
-use crate::connector::progress::Teller;
+use crate::connector::interrupted::IncompleteFile;
+use crate::connector::progress::ProgressReporter;
 use crate::msn::ids::Email;
 use crate::msn::p2p::{Means, MsnObject, Packet, Peer, TransferId};
 
@@ -36,8 +36,8 @@ pub(in crate::connector) struct Arriving {
     pub(super) size: u64,
     pub(super) done: u64,
     /// Of a file that somebody sends.
-    pub(super) teller: Option<Teller>,
-    pub(super) note: Option<Note>,
+    pub(super) teller: Option<ProgressReporter>,
+    pub(super) note: Option<IncompleteFile>,
     /// What of it is on disk; `None` once the disk has failed.
     pub(super) file: Option<Box<dyn Incoming>>,
 }

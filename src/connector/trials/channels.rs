@@ -8,13 +8,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{Semaphore, watch};
 
 use super::*;
-use crate::connector::call::{Begin, Message, News, Of};
-use crate::connector::carried::Aside;
+use crate::connector::call::{Begin, CallContext, CallNotice, Message};
 use crate::connector::login::End;
 use crate::connector::names::{BoardName, Names};
 use crate::connector::offer::Offers;
 use crate::connector::people::Directory;
 use crate::connector::pump::{Pump, now};
+use crate::connector::suspended::SuspendedTransfers;
 use crate::msn::ids::{Cookie, SessionId, Ticket};
 use crate::msn::message::TextStyle;
 use crate::msn::session::{Machine, NotificationEvent, NotificationSession};
@@ -24,9 +24,9 @@ const MANY: usize = 200;
 /// Nothing here needs any time but that of whoever waits in vain.
 const AT_ONCE: Duration = Duration::from_millis(100);
 
-pub(in crate::connector) fn of(shared: &Shared, news: mpsc::Sender<News>) -> Of {
+pub(in crate::connector) fn of(shared: &Shared, news: mpsc::Sender<CallNotice>) -> CallContext {
     let directory = Directory::default();
-    Of {
+    CallContext {
         login: alice(),
         email: email("alice"),
         dialect: Dialect::Msnp11,
@@ -36,15 +36,15 @@ pub(in crate::connector) fn of(shared: &Shared, news: mpsc::Sender<News>) -> Of 
         doors: Arc::new(Semaphore::new(1)),
         offers: Offers::default(),
         names: Names::default(),
-        aside: Aside::default(),
+        suspended: SuspendedTransfers::default(),
         news,
         cancel: shared.cancel.clone(),
         shared: shared.clone(),
     }
 }
 
-fn named(n: usize) -> News {
-    News::Named(BoardName { email: email(&format!("c{n}")), name: format!("Name {n}"), is_first: true })
+fn named(n: usize) -> CallNotice {
+    CallNotice::Named(BoardName { email: email(&format!("c{n}")), name: format!("Name {n}"), is_first: true })
 }
 
 fn words(text: String) -> Message {
@@ -186,7 +186,7 @@ fn signed_in(task: &LoginTask, stream: DuplexStream) -> Pump<NotificationSession
 }
 
 /// What every kind of question is answered with, as soon as it is.
-fn questions(asks: &mpsc::Sender<Ask>) -> Vec<BoxFuture<'static, ()>> {
+fn questions(asks: &mpsc::Sender<LoginCommand>) -> Vec<BoxFuture<'static, ()>> {
     let answered = |receiver: oneshot::Receiver<_>| -> BoxFuture<'static, ()> {
         Box::pin(async move { drop::<Result<Vec<ContactLine>, String>>(receiver.await.expect("an answer")) })
     };
@@ -197,25 +197,25 @@ fn questions(asks: &mpsc::Sender<Ask>) -> Vec<BoxFuture<'static, ()>> {
                 0 => {
                     let (reply, answer) = oneshot::channel();
                     Box::pin(async move {
-                        asks.send(Ask::Contacts { reply }).await.unwrap();
+                        asks.send(LoginCommand::Contacts { reply }).await.unwrap();
                         answered(answer).await;
                     })
                 }
                 1 => Box::pin(async move {
                     let (reply, answer) = oneshot::channel();
                     let conversation = convert::direct(&email(&format!("d{n}")));
-                    asks.send(Ask::Call { conversation, worn: None, reply }).await.unwrap();
+                    asks.send(LoginCommand::Call { conversation, worn: None, reply }).await.unwrap();
                     drop(answer.await.expect("an answer"));
                 }),
                 2 => Box::pin(async move {
                     let (reply, answer) = oneshot::channel();
                     let request = Request::Typing { conversation: convert::direct(&email("bob")) };
-                    asks.send(Ask::Request { request, reply }).await.unwrap();
+                    asks.send(LoginCommand::Request { request, reply }).await.unwrap();
                     drop(answer.await.expect("an answer"));
                 }),
                 _ => Box::pin(async move {
                     let conversation = convert::direct(&email("bob"));
-                    asks.send(Ask::Watch { conversation }).await.unwrap();
+                    asks.send(LoginCommand::Watch { conversation }).await.unwrap();
                 }),
             };
             question
@@ -224,7 +224,7 @@ fn questions(asks: &mpsc::Sender<Ask>) -> Vec<BoxFuture<'static, ()>> {
 }
 
 /// As calls do that have something to tell.
-fn tellers(news: &mpsc::Sender<News>) -> BoxFuture<'static, Vec<bool>> {
+fn tellers(news: &mpsc::Sender<CallNotice>) -> BoxFuture<'static, Vec<bool>> {
     let tell = |n| {
         let news = news.clone();
         async move { news.send(named(n)).await.is_ok() }

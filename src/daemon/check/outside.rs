@@ -10,14 +10,14 @@ use crate::config::{Checked, MsnServer};
 use crate::connector::{Passport, TicketError, oim_answers, reach};
 use crate::irc::NetworkConfig;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the longest line of IRC, with its tags.
 const MAX_LINE: u64 = 8192 + 512;
 /// An IRC server that refuses says so at once.
 const REFUSAL: Duration = Duration::from_secs(2);
 
 async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
-    match tokio::time::timeout(PATIENCE, TcpStream::connect((host, port))).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, TcpStream::connect((host, port))).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no answer".into()),

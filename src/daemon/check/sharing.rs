@@ -10,7 +10,7 @@ use super::Finding;
 use crate::links::{GREETING, LinksConfig};
 use crate::web::{BodyError, read_body};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(config: &LinksConfig) -> Finding {
     // A port that is taken is taken by the running bridge: it answers for itself.
@@ -41,7 +41,8 @@ pub(super) async fn look(config: &LinksConfig) -> Finding {
 }
 
 async fn ask(url: &str) -> Result<String, String> {
-    let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(|error| error.to_string())?;
+    let client =
+        reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(|error| error.to_string())?;
     let answer = client.get(url).send().await.map_err(|error| error.to_string())?;
     let answer = answer.error_for_status().map_err(|error| error.to_string())?;
     match read_body(answer, GREETING.len()).await {

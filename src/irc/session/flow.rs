@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::handle::{Heard, Persona};
 use super::outbox::Outbox;
-use super::{End, Standing};
+use super::{ConnectionStatus, End};
 use crate::irc::pace::Pace;
 
 /// What was heard and waits for the core; full, the server waits.
@@ -75,8 +75,8 @@ impl Flow {
             && self.joined.len() + self.shut.len() >= persona.channels.len()
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        Standing::Joined { nick: self.nick.clone(), shut: self.shut.keys().cloned().collect() }
+    pub(super) fn status(&self) -> ConnectionStatus {
+        ConnectionStatus::Joined { nick: self.nick.clone(), shut: self.shut.keys().cloned().collect() }
     }
 
     /// Queues a command, in place of an older one of its kind.

@@ -20,7 +20,7 @@ pub(in crate::irc) struct Persona {
 
 /// How a connection stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::irc) enum Standing {
+pub(in crate::irc) enum ConnectionStatus {
     Connecting,
     /// In its channels, under this nick.
     Joined {
@@ -58,7 +58,7 @@ impl From<SayFailure> for DeliveryError {
 pub(super) type Outcome = Result<(), SayFailure>;
 
 /// What a connection is asked.
-pub(in crate::irc) enum Ask {
+pub(in crate::irc) enum SessionCommand {
     Say(Speech),
     Away(Option<String>),
 }
@@ -135,8 +135,8 @@ impl Said {
 /// Reaches a connection.
 #[derive(Debug, Clone)]
 pub(in crate::irc) struct SessionHandle {
-    pub(super) asks: mpsc::Sender<Ask>,
-    pub(in crate::irc) standing: watch::Receiver<Standing>,
+    pub(super) asks: mpsc::Sender<SessionCommand>,
+    pub(in crate::irc) status: watch::Receiver<ConnectionStatus>,
 }
 
 impl SessionHandle {
@@ -153,7 +153,7 @@ impl SessionHandle {
     ) -> Outcome {
         let gone = || SayFailure::Lost("the IRC connection has ended".into());
         let (speech, mut answer, mut progress) = Speech::new(lines);
-        self.asks.send(Ask::Say(speech)).await.map_err(|_| gone())?;
+        self.asks.send(SessionCommand::Say(speech)).await.map_err(|_| gone())?;
         let mut told = 0;
         let outcome = loop {
             tokio::select! {
@@ -174,23 +174,24 @@ impl SessionHandle {
 
     /// Says something that nobody waits for, if there is room for it. For those who must not wait for this connection.
     pub(in crate::irc) fn mention(&self, lines: Vec<Line>) {
-        if self.asks.try_send(Ask::Say(Speech::new(lines).0)).is_err() {
+        if self.asks.try_send(SessionCommand::Say(Speech::new(lines).0)).is_err() {
             tracing::debug!("a connection is busy, something was not mentioned");
         }
     }
 
     pub(in crate::irc) fn away(&self, text: Option<String>) {
-        let _ = self.asks.try_send(Ask::Away(text)); // the next change says it again
+        let _ = self.asks.try_send(SessionCommand::Away(text)); // the next change says it again
     }
 
     /// Waits for the connection to be in its channels, or to be refused.
-    pub(in crate::irc) async fn settled(&self, patience: Duration) -> Standing {
-        let mut standing = self.standing.clone();
-        let settled =
-            standing.wait_for(|now| matches!(now, Standing::Joined { .. } | Standing::Refused { .. }));
+    pub(in crate::irc) async fn settled(&self, patience: Duration) -> ConnectionStatus {
+        let mut status = self.status.clone();
+        let settled = status.wait_for(|now| {
+            matches!(now, ConnectionStatus::Joined { .. } | ConnectionStatus::Refused { .. })
+        });
         match tokio::time::timeout(patience, settled).await {
             Ok(Ok(now)) => now.clone(),
-            _ => self.standing.borrow().clone(),
+            _ => self.status.borrow().clone(),
         }
     }
 }

@@ -5,7 +5,7 @@ use irc::proto::CapSubCommand;
 use tokio::time::Instant;
 
 use super::flow::{Echo, Flow};
-use super::handle::{Ask, Heard, Line, Said, SayFailure, Speech};
+use super::handle::{Heard, Line, Said, SayFailure, SessionCommand, Speech};
 use super::{DEFAULT_LENGTH, End, Session};
 
 /// The capability by which a server confirms lines.
@@ -15,7 +15,11 @@ impl Session {
     /// A connection that ends before it was ever welcome was refused.
     pub(super) fn failed(&self, flow: &Flow, reason: &str) -> End {
         let reason = reason.to_owned();
-        if flow.nick.is_empty() && self.ears.is_none() { End::Refused(reason) } else { End::Lost(reason) }
+        if flow.nick.is_empty() && self.events_tx.is_none() {
+            End::Refused(reason)
+        } else {
+            End::Lost(reason)
+        }
     }
 
     pub(super) fn received(&mut self, flow: &mut Flow, message: Message) -> Option<End> {
@@ -39,7 +43,7 @@ impl Session {
             }
             Command::NICK(new) if from_us => {
                 flow.nick = new;
-                self.stand(flow.standing());
+                self.stand(flow.status());
             }
             Command::PONG(first, second) => {
                 flow.outbox.answered(second.as_ref().unwrap_or(&first), Instant::now());
@@ -47,11 +51,11 @@ impl Session {
             Command::ERROR(reason) => return Some(self.failed(flow, &reason)),
             Command::KICK(channel, who, reason) if who == flow.nick => {
                 flow.shut(&channel, &format!("kicked: {}", reason.unwrap_or_default()));
-                self.stand(flow.standing());
+                self.stand(flow.status());
             }
             Command::PART(channel, reason) if from_us => {
                 flow.shut(&channel, &format!("parted: {}", reason.unwrap_or_default()));
-                self.stand(flow.standing());
+                self.stand(flow.status());
             }
             Command::PRIVMSG(target, text) | Command::NOTICE(target, text) if from_us => {
                 flow.outbox.echoed(&target, &text);
@@ -117,24 +121,26 @@ impl Session {
     fn check_in(&self, flow: &mut Flow) {
         if flow.is_in(&self.persona) {
             tracing::info!(nick = flow.nick, shut_out_of = flow.shut_out_of(), "joined");
-            self.stand(flow.standing());
+            self.stand(flow.status());
             self.say_away(flow);
         }
     }
 
     fn hear(&self, flow: &mut Flow, prefix: Option<Prefix>, target: String, text: String) {
-        let Some(Prefix::Nickname(nick, user, host)) = prefix.filter(|_| self.ears.is_some()) else { return };
+        let Some(Prefix::Nickname(nick, user, host)) = prefix.filter(|_| self.events_tx.is_some()) else {
+            return;
+        };
         let source = format!("{nick}!{user}@{host}");
         flow.heard.push_back(Heard::Said(Said { nick, source, target, text }));
     }
 
-    pub(super) fn asked(&mut self, flow: &mut Flow, ask: Ask) {
+    pub(super) fn asked(&mut self, flow: &mut Flow, ask: SessionCommand) {
         match ask {
-            Ask::Away(text) => {
+            SessionCommand::Away(text) => {
                 self.away = text;
                 self.say_away(flow);
             }
-            Ask::Say(speech) => say(flow, speech),
+            SessionCommand::Say(speech) => say(flow, speech),
         }
     }
 

@@ -25,7 +25,7 @@ impl MatrixFrontend {
             let left = self.owner_left(event).await?;
             return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
         }
-        if let Some(user) = self.looks_different(event) {
+        if let Some(user) = self.avatar_changed(event) {
             return Ok(LocalEvent::Portrait { user });
         }
         let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
@@ -72,7 +72,7 @@ impl MatrixFrontend {
     }
 
     /// Whoever has another picture than when they were seen last: told once, not for each of their rooms.
-    fn looks_different(&self, event: &Event) -> Option<BridgeUser> {
+    fn avatar_changed(&self, event: &Event) -> Option<BridgeUser> {
         let joined = event.text("membership") == Some("join");
         let is_own = event.state_key.as_deref() == Some(event.sender.as_str());
         if !joined || !is_own || !self.may_use(&event.sender) {

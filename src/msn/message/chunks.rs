@@ -16,7 +16,7 @@ const MAX_PARTS: usize = 64;
 /// Most unfinished messages kept for one sender.
 const MAX_PENDING: usize = 4;
 /// How long the parts of a message may take.
-const PATIENCE: Duration = Duration::from_secs(90);
+const CHUNKS_TIMEOUT: Duration = Duration::from_secs(90);
 
 struct Partial {
     id: String,
@@ -34,7 +34,7 @@ pub struct Assembler {
 impl Assembler {
     /// Takes an envelope: gives it back if it is whole, or the whole message when this was its last missing part.
     pub fn accept(&mut self, now: Instant, envelope: Envelope) -> Option<Envelope> {
-        self.pending.retain(|partial| now.saturating_duration_since(partial.since) < PATIENCE);
+        self.pending.retain(|partial| now.saturating_duration_since(partial.since) < CHUNKS_TIMEOUT);
         let Some(id) = envelope.header("Message-ID").map(str::to_owned) else { return Some(envelope) };
         let number = |name| envelope.header(name).and_then(|n| n.parse::<usize>().ok());
         match (number("Chunks"), number("Chunk")) {

@@ -8,7 +8,7 @@ use crate::msn::ids::Email;
 use crate::msn::session::{Machine, SessionError};
 
 /// Somebody who waits for us to speak first is spoken to after this.
-const SILENCE: Duration = Duration::from_secs(5);
+const FIRST_WORD_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SenderEvent {
@@ -58,7 +58,7 @@ impl FileSender {
             output: VecDeque::new(),
             events: VecDeque::new(),
             deadline: now + STEP,
-            speak_at: now + SILENCE,
+            speak_at: now + FIRST_WORD_TIMEOUT,
         }
     }
 

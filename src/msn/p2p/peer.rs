@@ -30,9 +30,9 @@ pub use transport::{Door, Means};
 use transport::{Moving, Negotiation};
 
 /// How long somebody may think about an offer, and how long a sender may pause (§9.6).
-const PATIENCE: Duration = Duration::from_secs(300);
+const OFFER_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a peer may leave what we said unacknowledged; then nobody there understands it, or has it.
-const SILENCE: Duration = Duration::from_secs(30);
+const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most transfers with one peer at once.
 const MAX_TRANSFERS: usize = 32;
 /// Most messages of signalling that are put together at once, and bytes of one.
@@ -269,7 +269,7 @@ impl Peer {
         let sent = self.signal(&answer);
         let transfer = &mut self.transfers[at];
         let is_soon = transfer.gives || transfer.size == 0;
-        transfer.deadline = now + if is_soon { SILENCE } else { PATIENCE };
+        transfer.deadline = now + if is_soon { ACK_TIMEOUT } else { OFFER_TIMEOUT };
         transfer.stage = if transfer.gives { Stage::Answered(sent) } else { Stage::Receiving };
     }
 

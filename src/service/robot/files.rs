@@ -89,24 +89,24 @@ impl Robot {
         let exchange = self.exchange(conn, to);
         let transfer = exchange.peer.offer(Instant::now(), &file, names);
         exchange.giving.push((transfer, data));
-        self.go_on(conn).await
+        self.send_next(conn).await
     }
 
     pub(super) async fn packet(&mut self, conn: ConnId, from: &Email, packet: &Bytes) -> Option<()> {
         let packet = Packet::decode(packet).ok()?;
         self.exchange(conn, from).peer.handle(Instant::now(), &packet);
-        self.go_on(conn).await
+        self.send_next(conn).await
     }
 
     /// The switchboard has passed a packet on.
     pub(super) async fn confirmed(&mut self, conn: ConnId) -> Option<()> {
         let exchange = self.exchanges.get_mut(&conn)?;
         exchange.unconfirmed = exchange.unconfirmed.saturating_sub(1);
-        self.go_on(conn).await
+        self.send_next(conn).await
     }
 
     /// What happened is dealt with, and what is to be sent goes.
-    async fn go_on(&mut self, conn: ConnId) -> Option<()> {
+    async fn send_next(&mut self, conn: ConnId) -> Option<()> {
         while let Some(event) = self.exchanges.get_mut(&conn)?.peer.poll_event() {
             self.exchanged(conn, event).await?;
         }

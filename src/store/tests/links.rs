@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::open;
 use crate::bridge::ids::{ConversationId, EntryId, LoginId, PortalKey};
-use crate::bridge::link::{Lies, Links, Share, Surroundings, Terms, Wish, clear};
+use crate::bridge::link::{LinkContext, Links, Location, Share, ShareRequest, Terms, clear};
 use crate::bridge::port::media::{File, Media};
 use crate::bridge::port::storage::{Storage, Table};
 use crate::store::{MediaDirectory, SealingKey, Store};
@@ -30,7 +30,7 @@ fn disk() -> Disk {
     let media = Arc::new(MediaDirectory::open(&directory.path().join("media"), 100, 1000).unwrap());
     let clock = Arc::new(AtomicU64::new(HOUR));
     let (now, count) = (clock.clone(), AtomicU64::new(0));
-    let around = Surroundings {
+    let around = LinkContext {
         storage: store.clone(),
         media: media.clone(),
         clock: Arc::new(move || now.load(Ordering::Relaxed)),
@@ -51,8 +51,14 @@ impl Disk {
     /// Shares a file as the entry of this name, said with another.
     async fn share_with(&self, name: &str, file: &File, said_with: &str) -> Share {
         let (entry, said_with) = (EntryId::new(name), EntryId::new(said_with));
-        let lies = Lies::Here { media: file.media.clone(), size: file.size, from: None };
-        let wish = Wish { entry: &entry, said_with: &said_with, portal: &portal(), name: &file.name, lies };
+        let location = Location::Local { media: file.media.clone(), size: file.size, from: None };
+        let wish = ShareRequest {
+            entry: &entry,
+            said_with: &said_with,
+            portal: &portal(),
+            name: &file.name,
+            location,
+        };
         self.links.share(wish).await.unwrap()
     }
 

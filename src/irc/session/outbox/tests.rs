@@ -40,7 +40,7 @@ fn write(outbox: &mut Outbox) -> (Vec<String>, Vec<String>) {
 async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
     for length in [1, 9, 10, 11, 75, 76, 2_000] {
         let mut outbox = Outbox::new(Duration::from_secs(2));
-        let mut ears = say(&mut outbox, "#c", 0..length);
+        let mut events_tx = say(&mut outbox, "#c", 0..length);
         let mut all = Vec::new();
         while outbox.has_next() {
             let (texts, tokens) = write(&mut outbox);
@@ -51,11 +51,11 @@ async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
             assert!(!outbox.is_overdue(Instant::now()));
             all.extend(texts);
             outbox.answered(&tokens[0], Instant::now());
-            assert_eq!(*ears.confirmed.borrow(), all.len());
+            assert_eq!(*events_tx.confirmed.borrow(), all.len());
         }
         let expected: Vec<String> = (0..length).map(|n| format!("#c {n}")).collect();
         assert_eq!(all, expected);
-        assert_eq!(ears.outcome(), Some(Ok(())));
+        assert_eq!(events_tx.outcome(), Some(Ok(())));
         assert_eq!(outbox.deadline(), None);
     }
 }
@@ -63,7 +63,7 @@ async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn fault_10_a_server_that_stops_answering_leaves_the_confirmed_lines_confirmed() {
     let mut outbox = Outbox::new(Duration::from_secs(2));
-    let mut ears = say(&mut outbox, "#c", 0..35);
+    let mut events_tx = say(&mut outbox, "#c", 0..35);
     let (_, tokens) = write(&mut outbox);
     outbox.answered(&tokens[0], Instant::now());
     write(&mut outbox);
@@ -72,8 +72,8 @@ async fn fault_10_a_server_that_stops_answering_leaves_the_confirmed_lines_confi
     tokio::time::advance(Duration::from_secs(1)).await;
     assert!(outbox.is_overdue(Instant::now()));
     outbox.lost_all("gone");
-    assert_eq!(ears.outcome(), Some(Err(SayFailure::Lost("gone".into()))));
-    assert_eq!(*ears.confirmed.borrow(), 10);
+    assert_eq!(events_tx.outcome(), Some(Err(SayFailure::Lost("gone".into()))));
+    assert_eq!(*events_tx.confirmed.borrow(), 10);
 }
 
 #[test]
@@ -109,18 +109,18 @@ fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
 async fn fault_10_an_echo_confirms_its_line_and_a_line_that_is_not_shown_is_refused() {
     let mut outbox = Outbox::new(Duration::ZERO);
     outbox.echoes = true;
-    let mut ears = say(&mut outbox, "#c", 0..4);
+    let mut events_tx = say(&mut outbox, "#c", 0..4);
     let (_, tokens) = write(&mut outbox);
     outbox.echoed("#C", "#c 0");
     outbox.echoed("#c", "#c 2");
-    assert_eq!(*ears.confirmed.borrow(), 1, "line 1 is not known to have arrived");
+    assert_eq!(*events_tx.confirmed.borrow(), 1, "line 1 is not known to have arrived");
     outbox.echoed("#c", "without its colours");
-    assert_eq!(*ears.confirmed.borrow(), 3);
+    assert_eq!(*events_tx.confirmed.borrow(), 3);
     outbox.answered(&tokens[0], Instant::now());
-    assert_eq!(ears.outcome(), None, "a bouncer answers before its network does");
+    assert_eq!(events_tx.outcome(), None, "a bouncer answers before its network does");
     tokio::time::advance(ECHO).await;
     assert!(!outbox.is_overdue(Instant::now()));
-    assert!(matches!(ears.outcome(), Some(Err(SayFailure::Refused(_)))));
+    assert!(matches!(events_tx.outcome(), Some(Err(SayFailure::Refused(_)))));
     assert_eq!(outbox.deadline(), None);
 }
 
@@ -133,8 +133,8 @@ fn fault_10_a_channel_that_is_left_fails_its_speeches_and_no_others() {
     // In the middle of a batch.
     outbox.next(Instant::now());
     outbox.lost("#Gone", "kicked");
-    for ears in [&mut gone, &mut unwritten] {
-        assert_eq!(ears.outcome(), Some(Err(SayFailure::Lost("kicked".into()))));
+    for events_tx in [&mut gone, &mut unwritten] {
+        assert_eq!(events_tx.outcome(), Some(Err(SayFailure::Lost("kicked".into()))));
     }
     let (texts, tokens) = write(&mut outbox);
     assert_eq!(texts, ["#stays 0", "#stays 1"]);
@@ -175,8 +175,8 @@ proptest::proptest! {
             if let Some(token) = tokens.pop_front() { outbox.answered(&token, Instant::now()) }
         }
         proptest::prop_assert!(outbox.waiting.is_empty() && outbox.batches.is_empty());
-        for ears in &mut all {
-            proptest::prop_assert!(ears.outcome().is_some());
+        for events_tx in &mut all {
+            proptest::prop_assert!(events_tx.outcome().is_some());
         }
     }
 }

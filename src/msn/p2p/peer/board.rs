@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId};
+use super::{Kind, MAX_RESENT, OFFER_TIMEOUT, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId};
 
 /// What goes on over another switchboard must move within this: the other side may have given it up.
 const ANOTHER: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ impl Peer {
             self.events.push_back(PeerEvent::Failed { transfer, failure });
         }
         // Nobody can say anything until then: that is no silence.
-        self.transfers.iter_mut().for_each(|transfer| transfer.deadline = now + PATIENCE);
+        self.transfers.iter_mut().for_each(|transfer| transfer.deadline = now + OFFER_TIMEOUT);
         self.queue.clear();
         self.assemblies.clear();
         self.transfers.iter().any(|transfer| !transfer.stage.is_over())

@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{
-    Kind, MAX_RESENT, PATIENCE, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId,
-    ticket,
+    ACK_TIMEOUT, Kind, MAX_RESENT, OFFER_TIMEOUT, Peer, PeerEvent, Stage, Transfer, TransferFailure,
+    TransferId, ticket,
 };
 use crate::msn::p2p::object::MAX_UNSIZED_OBJECT;
 use crate::msn::p2p::packet::{Flags, Packet};
@@ -73,7 +73,7 @@ impl Peer {
         let id = packet.ack_id;
         let waits = |stage: &Stage| matches!(stage, Stage::Answered(n) | Stage::Preparing(n) if *n == id);
         if let Some(at) = self.transfers.iter().position(|t| waits(&t.stage)) {
-            self.transfers[at].deadline = now + SILENCE;
+            self.transfers[at].deadline = now + ACK_TIMEOUT;
             match self.transfers[at].stage {
                 Stage::Answered(_) => self.prepare(at),
                 _ => self.begin_data(at),
@@ -89,7 +89,7 @@ impl Peer {
         let inviting = Stage::Inviting { unheard: Some(id) };
         if let Some(transfer) = self.transfers.iter_mut().find(|t| t.stage == inviting) {
             transfer.stage = Stage::Inviting { unheard: None };
-            transfer.deadline = now + PATIENCE;
+            transfer.deadline = now + OFFER_TIMEOUT;
         }
     }
 
@@ -129,7 +129,7 @@ impl Peer {
             transfer.resumed = false;
             transfer.stage = Stage::Sending;
             transfer.end.acknowledged = false;
-            transfer.deadline = now + SILENCE;
+            transfer.deadline = now + ACK_TIMEOUT;
             return;
         }
         // They would have it sent for ever.
@@ -183,7 +183,7 @@ impl Peer {
         transfer.done += packet.content.len() as u64;
         transfer.resumed = false;
         transfer.stage = Stage::Receiving;
-        transfer.deadline = now + PATIENCE;
+        transfer.deadline = now + OFFER_TIMEOUT;
         let (id, whole) = (transfer.id, transfer.done == transfer.size);
         if !packet.content.is_empty() {
             self.events.push_back(PeerEvent::Data { transfer: id, bytes: packet.content.clone() });

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Kind, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure};
+use super::{ACK_TIMEOUT, Kind, Peer, PeerEvent, Stage, Transfer, TransferFailure};
 use crate::msn::p2p::packet::Flags;
 
 /// Some clients close a session before they acknowledge its data.
@@ -41,8 +41,8 @@ impl Transfer {
     /// have read for a while.
     pub(super) fn silence(&self, direct: bool) -> Duration {
         match direct {
-            true => SILENCE + Duration::from_secs(self.size.min(BUFFERED) / SLOWEST),
-            false => SILENCE,
+            true => ACK_TIMEOUT + Duration::from_secs(self.size.min(BUFFERED) / SLOWEST),
+            false => ACK_TIMEOUT,
         }
     }
 }
@@ -121,7 +121,7 @@ impl Peer {
         };
         let Some(at) = self.transfers.iter().position(is_it) else { return false };
         let transfer = &mut self.transfers[at];
-        transfer.deadline = now + SILENCE;
+        transfer.deadline = now + ACK_TIMEOUT;
         if transfer.kind == Kind::Object {
             // Nobody waits to hear of it.
             transfer.stage = Stage::Over { goodbye: None };
@@ -129,7 +129,7 @@ impl Peer {
             self.events.push_back(PeerEvent::Finished(id));
         } else {
             transfer.end.acknowledged = true;
-            transfer.deadline = now + if transfer.end.is_known { CLOSING } else { SILENCE };
+            transfer.deadline = now + if transfer.end.is_known { CLOSING } else { ACK_TIMEOUT };
             self.check_delivered(at);
         }
         true

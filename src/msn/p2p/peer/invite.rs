@@ -5,7 +5,8 @@ use std::time::Instant;
 use base64::Engine;
 
 use super::{
-    End, FILE, Kind, Names, OBJECT, Peer, PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId,
+    ACK_TIMEOUT, End, FILE, Kind, Names, OBJECT, Peer, PeerEvent, Stage, Transfer, TransferFailure,
+    TransferId,
 };
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::file::FileContext;
@@ -74,7 +75,7 @@ impl Peer {
             on_board: 0,
             end: End::default(),
             resumed: false,
-            deadline: now + SILENCE,
+            deadline: now + ACK_TIMEOUT,
         });
         match id {
             Some(id) => {

@@ -7,8 +7,8 @@ use base64::Engine;
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Assembly, End, FILE, GOODBYE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, Offered, PATIENCE, Peer,
-    PeerEvent, SILENCE, Stage, Transfer, TransferFailure, TransferId, ticket,
+    ACK_TIMEOUT, Assembly, End, FILE, GOODBYE, Kind, MAX_ASSEMBLIES, MAX_SIGNAL, OBJECT, OFFER_TIMEOUT,
+    Offered, Peer, PeerEvent, Stage, Transfer, TransferFailure, TransferId, ticket,
 };
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::file::{FileContext, LENIENT};
@@ -187,7 +187,7 @@ impl Peer {
             on_board: 0,
             end: End::default(),
             resumed: false,
-            deadline: now + PATIENCE,
+            deadline: now + OFFER_TIMEOUT,
         };
         let added = match asked {
             Some((kind, size, event)) => self.add(transfer(kind, size)).map(|_| event),
@@ -217,7 +217,7 @@ impl Peer {
         match code {
             200 => {
                 let is_soon = transfer.gives || transfer.kind == Kind::Object;
-                transfer.deadline = now + if is_soon { SILENCE } else { PATIENCE };
+                transfer.deadline = now + if is_soon { ACK_TIMEOUT } else { OFFER_TIMEOUT };
                 transfer.end.is_known =
                     answer.get("SessionID").and_then(read_number) == Some(transfer.session);
                 transfer.stage = if transfer.gives { Stage::Sending } else { Stage::Receiving };

@@ -350,12 +350,12 @@ fn a_peer_who_says_nothing_is_given_up() {
     let now = Instant::now();
     let id = alice.offer(now, &FileContext { name: "x".into(), size: 5, preview: None }, names(1));
     let at = alice.poll_timeout().unwrap();
-    assert_eq!(at, now + SILENCE);
+    assert_eq!(at, now + ACK_TIMEOUT);
     alice.handle_timeout(at);
     let failed = PeerEvent::Failed { transfer: id, failure: TransferFailure::TimedOut };
     assert_eq!(alice.poll_event(), Some(failed));
     assert!(alice.poll_timeout().is_some(), "their answer to the goodbye is waited for");
-    alice.handle_timeout(at + PATIENCE);
+    alice.handle_timeout(at + OFFER_TIMEOUT);
     assert_eq!(alice.poll_timeout(), None);
 }
 

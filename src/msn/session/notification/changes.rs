@@ -173,12 +173,12 @@ impl NotificationSession {
             return handle;
         }
         self.changes.waiting.push_back((handle, change));
-        self.go_on(now);
+        self.send_next(now);
         handle
     }
 
     /// Sends the next command, if nothing is awaited.
-    fn go_on(&mut self, now: Instant) {
+    fn send_next(&mut self, now: Instant) {
         loop {
             if self.changes.under_way.is_none() {
                 let Some((handle, change)) = self.changes.waiting.pop_front() else { return };
@@ -226,7 +226,7 @@ impl NotificationSession {
         if let Some(step) = step {
             self.apply(step, id);
         }
-        self.go_on(now);
+        self.send_next(now);
     }
 
     pub(super) fn step_failed(&mut self, now: Instant, code: ErrorCode) {
@@ -235,7 +235,7 @@ impl NotificationSession {
             Some(step) if step.is_so_already(code) => self.apply(step, None),
             _ => self.finish(Err(ChangeFailure::Refused(code))),
         }
-        self.go_on(now);
+        self.send_next(now);
     }
 
     pub(super) fn step_unanswered(&mut self, now: Instant) {
@@ -244,7 +244,7 @@ impl NotificationSession {
             Some(step) if step.may_go_unanswered() => self.apply(step, None),
             _ => self.finish(Err(ChangeFailure::NoAnswer)),
         }
-        self.go_on(now);
+        self.send_next(now);
     }
 
     /// Replies differ in their layout from server to server, so what was asked for is applied, not what is said (§3.3).

@@ -346,7 +346,7 @@ fn fault_21_an_empty_file_without_a_message_is_there_all_the_same() {
                 bob.handle(now, &packet);
             }
         } else {
-            bob.handle_timeout(now + SILENCE);
+            bob.handle_timeout(now + ACK_TIMEOUT);
         }
         assert!(matches!(bob.poll_event(), Some(PeerEvent::Finished(_))), "{says_goodbye}");
     }

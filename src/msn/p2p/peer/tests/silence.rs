@@ -10,14 +10,14 @@ const RESUME: Duration = Duration::from_secs(20);
 /// What a stage is called here, and how long it may last. A new stage has no place in this: it is to be walked, too.
 fn bound(stage: Stage) -> (&'static str, Duration) {
     match stage {
-        Stage::Asked => ("asked", PATIENCE),
-        Stage::Inviting { unheard: Some(_) } => ("inviting, unheard", SILENCE),
-        Stage::Inviting { unheard: None } => ("inviting", PATIENCE),
-        Stage::Answered(_) => ("answered", SILENCE),
-        Stage::Preparing(_) => ("preparing", SILENCE),
-        Stage::Sending => ("sending", SILENCE),
-        Stage::Sent => ("sent", SILENCE),
-        Stage::Receiving => ("receiving", PATIENCE),
+        Stage::Asked => ("asked", OFFER_TIMEOUT),
+        Stage::Inviting { unheard: Some(_) } => ("inviting, unheard", ACK_TIMEOUT),
+        Stage::Inviting { unheard: None } => ("inviting", OFFER_TIMEOUT),
+        Stage::Answered(_) => ("answered", ACK_TIMEOUT),
+        Stage::Preparing(_) => ("preparing", ACK_TIMEOUT),
+        Stage::Sending => ("sending", ACK_TIMEOUT),
+        Stage::Sent => ("sent", ACK_TIMEOUT),
+        Stage::Receiving => ("receiving", OFFER_TIMEOUT),
         Stage::Broken => ("broken", RESUME),
         Stage::Over { .. } => ("over", GOODBYE),
     }

@@ -30,7 +30,7 @@ pub(super) const OWN: &[u8] = b"own ";
 
 /// A picture that is announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Face {
+pub(super) struct OwnPicture {
     pub(super) object: MsnObject,
     pub(super) media: MediaId,
 }
@@ -44,11 +44,11 @@ fn describe(email: &Email, data: &[u8]) -> MsnObject {
 }
 
 /// What was shown last.
-pub(super) fn load(shared: &Shared, login: &LoginId, email: &Email) -> Option<Arc<Face>> {
+pub(super) fn load(shared: &Shared, login: &LoginId, email: &Email) -> Option<Arc<OwnPicture>> {
     let value = shared.storage.read(Table::Pictures, &row(login)).ok().flatten()?;
     let media = MediaId::new(String::from_utf8(value).ok()?)?;
     let data = std::fs::read(shared.media.path(&media)).ok()?;
-    Some(Arc::new(Face { object: describe(email, &data), media }))
+    Some(Arc::new(OwnPicture { object: describe(email, &data), media }))
 }
 
 /// Makes a picture of a file, or none of none; kept in the place of the one before.
@@ -57,7 +57,7 @@ pub(super) async fn make(
     login: &LoginId,
     email: &Email,
     file: Option<&File>,
-) -> Result<Option<Arc<Face>>, String> {
+) -> Result<Option<Arc<OwnPicture>>, String> {
     let failed = |error: StorageError| error.to_string();
     let old = load(shared, login, email);
     let face = match file {
@@ -70,7 +70,7 @@ pub(super) async fn make(
             }
             let mut part = shared.media.begin(data.len() as u64).await.map_err(failed)?;
             part.write(data.into()).await.map_err(failed)?;
-            Some(Arc::new(Face { object, media: part.finish().await.map_err(failed)? }))
+            Some(Arc::new(OwnPicture { object, media: part.finish().await.map_err(failed)? }))
         }
         None => None,
     };
@@ -87,7 +87,7 @@ pub(super) async fn make(
 }
 
 /// A small picture for a text, kept under its digest like those of contacts.
-pub(super) async fn emoticon(shared: &Shared, email: &Email, file: &File) -> Result<Arc<Face>, String> {
+pub(super) async fn emoticon(shared: &Shared, email: &Email, file: &File) -> Result<Arc<OwnPicture>, String> {
     let failed = |error: StorageError| error.to_string();
     let path = shared.media.path(&file.media);
     let small = pixels::work_soon(move || {
@@ -98,13 +98,13 @@ pub(super) async fn emoticon(shared: &Shared, email: &Email, file: &File) -> Res
     let object = MsnObject::new(email.as_str(), ObjectKind::Emoticon, "TFR2D.tmp", &data);
     let digest = picture::digest(&object);
     if let Some(media) = picture::kept(shared, &digest) {
-        return Ok(Arc::new(Face { object, media }));
+        return Ok(Arc::new(OwnPicture { object, media }));
     }
     let mut part = shared.media.begin(data.len() as u64).await.map_err(failed)?;
     part.write(data.into()).await.map_err(failed)?;
     let media = part.finish().await.map_err(failed)?;
     picture::keep(shared, &digest, &media).await.map_err(failed)?;
-    Ok(Arc::new(Face { object, media }))
+    Ok(Arc::new(OwnPicture { object, media }))
 }
 
 /// What stands beside an offered file, where it is a picture that is worth one (§9.9).

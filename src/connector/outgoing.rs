@@ -7,9 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt, BufReader, SeekFrom};
 use tokio::sync::oneshot;
 
 use super::call::Call;
-use super::progress::Teller;
+use super::progress::ProgressReporter;
 use super::pump::{Pump, now};
-use super::{CallFailure, face, group, picture};
+use super::{CallFailure, group, own_picture, picture};
 use crate::bridge::port::media::File;
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::Email;
@@ -31,7 +31,7 @@ pub(super) struct Waiting {
 }
 
 /// A file that is being given.
-pub(super) struct Giving {
+pub(super) struct OutgoingFile {
     to: Email,
     transfer: TransferId,
     disk: BufReader<Disk>,
@@ -39,7 +39,7 @@ pub(super) struct Giving {
     at: u64,
     /// Nobody waits for a picture to be taken.
     reply: Option<Reply>,
-    teller: Option<Teller>,
+    teller: Option<ProgressReporter>,
 }
 
 /// A fragment that the switchboard has not confirmed yet.
@@ -52,20 +52,20 @@ struct OnTheWire {
 
 /// What one call gives.
 #[derive(Default)]
-pub(super) struct Gifts {
+pub(super) struct OutgoingFiles {
     pub(super) waiting: Vec<Waiting>,
-    pub(super) under_way: Vec<Giving>,
+    pub(super) under_way: Vec<OutgoingFile>,
     on_the_wire: Vec<OnTheWire>,
 }
 
-impl Gifts {
+impl OutgoingFiles {
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
     }
 
     /// Files that somebody is being given.
-    pub(super) fn take(&mut self, to: &Email) -> Vec<Giving> {
-        self.under_way.extract_if(.., |giving| giving.to == *to).collect()
+    pub(super) fn take(&mut self, to: &Email) -> Vec<OutgoingFile> {
+        self.under_way.extract_if(.., |sending| sending.to == *to).collect()
     }
 
     /// The first bytes of each transfer that nobody has confirmed, and of which nothing more will be heard.
@@ -92,20 +92,20 @@ fn failure(failure: &TransferFailure) -> CallFailure {
 
 impl Call {
     /// A file is to be given to whoever is here, or comes.
-    pub(super) async fn give(&mut self, pump: &mut Pump<SwitchboardSession>, file: File, reply: Reply) {
+    pub(super) async fn send_file(&mut self, pump: &mut Pump<SwitchboardSession>, file: File, reply: Reply) {
         if group::is_group(&self.conversation) {
             let why = "files can be sent to one person only, in the conversation with them";
             let _ = reply.send(Err(CallFailure::File(why.into()))); // whoever asked may have gone
             return;
         }
-        self.gifts.waiting.push(Waiting { file, reply });
+        self.outgoing_files.waiting.push(Waiting { file, reply });
         self.offer_waiting(pump).await;
     }
 
     /// Somebody may have come whom the waiting files are for.
     pub(super) async fn offer_waiting(&mut self, pump: &mut Pump<SwitchboardSession>) {
         let Some(email) = self.members.first().cloned() else { return };
-        for Waiting { file, reply } in std::mem::take(&mut self.gifts.waiting) {
+        for Waiting { file, reply } in std::mem::take(&mut self.outgoing_files.waiting) {
             if self.takes_streams_only(&email) {
                 self.offer_stream(pump, &email, file, reply);
                 continue;
@@ -119,7 +119,7 @@ impl Call {
                     continue;
                 }
             };
-            let preview = face::preview(self.of.shared.media.path(&file.media)).await.map(Into::into);
+            let preview = own_picture::preview(self.of.shared.media.path(&file.media)).await.map(Into::into);
             let names = picture::names();
             let (own, means) = (self.of.email.clone(), self.means());
             let Some(peer) = self.transfers.peer(&own, &email, means) else {
@@ -130,11 +130,11 @@ impl Call {
             let transfer = peer.offer(now(), &context, names);
             tracing::info!(to = %email, bytes = file.size, "offering a file");
             let disk = BufReader::with_capacity(READ, disk);
-            let teller = Some(Teller::sending(&file.name, &self.ghost(&email).name, file.size));
+            let teller = Some(ProgressReporter::sending(&file.name, &self.ghost(&email).name, file.size));
             let (to, reply) = (email.clone(), Some(reply));
-            self.gifts.under_way.push(Giving { to, transfer, disk, at: 0, reply, teller });
+            self.outgoing_files.under_way.push(OutgoingFile { to, transfer, disk, at: 0, reply, teller });
         }
-        self.go_on(pump, &email).await;
+        self.flush(pump, &email).await;
     }
 
     /// Somebody asks for what our side has announced: nothing else is given.
@@ -147,19 +147,19 @@ impl Call {
             None => None,
         };
         let Some(disk) = disk else { return self.end_transfer(email, transfer) };
-        tracing::info!(to = %email, "giving a picture");
+        tracing::info!(to = %email, "sending a picture");
         let disk = BufReader::with_capacity(READ, disk);
         let (to, reply, teller) = (email.clone(), None, None);
-        self.gifts.under_way.push(Giving { to, transfer, disk, at: 0, reply, teller });
+        self.outgoing_files.under_way.push(OutgoingFile { to, transfer, disk, at: 0, reply, teller });
         if let Some(peer) = self.transfers.known(email) {
             peer.accept(now(), transfer);
         }
     }
 
     /// Sends what may be sent now.
-    pub(super) async fn feed(&mut self, pump: &mut Pump<SwitchboardSession>) {
+    pub(super) async fn pump_data(&mut self, pump: &mut Pump<SwitchboardSession>) {
         loop {
-            let by_board = match self.gifts.on_the_wire.len() < WINDOW {
+            let by_board = match self.outgoing_files.on_the_wire.len() < WINDOW {
                 true => self.transfers.wants_data(false),
                 false => None,
             };
@@ -168,11 +168,12 @@ impl Call {
                 by_board => by_board,
             };
             let Some((email, transfer, offset, length)) = wanted else { break };
-            let giving = self.gifts.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
-            let bytes = match giving {
-                Some(giving) => {
-                    let read = giving.read(offset, length).await;
-                    let progress = giving.teller.as_mut().and_then(|teller| teller.at(giving.at));
+            let sending =
+                self.outgoing_files.under_way.iter_mut().find(|g| g.to == email && g.transfer == transfer);
+            let bytes = match sending {
+                Some(sending) => {
+                    let read = sending.read(offset, length).await;
+                    let progress = sending.teller.as_mut().and_then(|teller| teller.at(sending.at));
                     read.map(|bytes| (bytes, progress))
                 }
                 None => Err(std::io::Error::other("nothing is given")),
@@ -201,10 +202,10 @@ impl Call {
             }
             let payload = Content::peer(&email, &packet.encode()).encode().into();
             let handle = pump.machine.send(now(), Acknowledge::Data, payload);
-            self.gifts.on_the_wire.push(OnTheWire { handle, to: email, transfer, offset });
+            self.outgoing_files.on_the_wire.push(OnTheWire { handle, to: email, transfer, offset });
         }
         for email in self.transfers.emails() {
-            self.settle(&email).await;
+            self.drain_events(&email).await;
         }
         // What was broken off here and where messages were confirmed is told at once.
         self.say_what_waits(pump);
@@ -212,7 +213,7 @@ impl Call {
 
     /// The switchboard has confirmed a message, or could not deliver it; true if it was one of a file.
     pub(super) fn confirmed(&mut self, handle: MessageHandle, delivered: bool) -> bool {
-        let on_the_wire = &mut self.gifts.on_the_wire;
+        let on_the_wire = &mut self.outgoing_files.on_the_wire;
         let Some(at) = on_the_wire.iter().position(|fragment| fragment.handle == handle) else {
             return false;
         };
@@ -227,10 +228,11 @@ impl Call {
 
     /// What became of a file that was given.
     pub(super) fn given(&mut self, email: &Email, transfer: TransferId, result: Result<(), CallFailure>) {
-        let found = self.gifts.under_way.iter().position(|g| g.to == *email && g.transfer == transfer);
+        let found =
+            self.outgoing_files.under_way.iter().position(|g| g.to == *email && g.transfer == transfer);
         if let Some(at) = found {
-            let Giving { reply, teller, .. } = self.gifts.under_way.swap_remove(at);
-            self.unsaid.extend(teller.as_ref().and_then(Teller::over));
+            let OutgoingFile { reply, teller, .. } = self.outgoing_files.under_way.swap_remove(at);
+            self.unsaid.extend(teller.as_ref().and_then(ProgressReporter::over));
             let _ = reply.map(|reply| reply.send(result)); // whoever asked may have gone
         }
     }
@@ -241,13 +243,13 @@ impl Call {
 
     /// Nobody comes for what waits.
     pub(super) fn nobody_to_give_to(&mut self, why: &CallFailure) {
-        for Waiting { reply, .. } in self.gifts.waiting.drain(..) {
+        for Waiting { reply, .. } in self.outgoing_files.waiting.drain(..) {
             let _ = reply.send(Err(why.clone())); // whoever asked may have gone
         }
     }
 }
 
-impl Giving {
+impl OutgoingFile {
     async fn read(&mut self, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
         if offset != self.at {
             self.disk.seek(SeekFrom::Start(offset)).await?;

@@ -28,12 +28,12 @@ struct Arrival {
 }
 
 /// Kept for as long as the file is coming; dropped, what became of it has been told, unless something broke.
-pub(super) struct Note {
+pub(super) struct IncompleteFile {
     storage: Arc<dyn Storage>,
     key: Vec<u8>,
 }
 
-impl Drop for Note {
+impl Drop for IncompleteFile {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -52,14 +52,14 @@ pub(super) fn note(
     sender: &Ghost,
     name: &str,
     size: u64,
-) -> Note {
+) -> IncompleteFile {
     let (login, conversation, sender) = (login.clone(), conversation.clone(), sender.clone());
     let arrival = Arrival { login, conversation, sender, name: name.to_owned(), size };
     let key = rand::random::<u128>().to_be_bytes().to_vec();
     let mut batch = Batch::default();
     batch.put(Table::Arrivals, key.clone(), serde_json::to_vec(&arrival).unwrap_or_default());
     drop(shared.storage.commit(batch, Urgency::Now)); // the file does not wait for it
-    Note { storage: shared.storage.clone(), key }
+    IncompleteFile { storage: shared.storage.clone(), key }
 }
 
 /// What an earlier run left in the middle.
@@ -89,7 +89,7 @@ impl Interrupted {
         for (key, arrival) in own {
             let Arrival { login, conversation, sender, name, size } = arrival;
             let text = format!(
-                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. Ask them to send it again.",
+                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. LoginCommand them to send it again.",
                 bytes(size)
             );
             let body = Body::Emote(RichText::plain(text));
@@ -100,7 +100,7 @@ impl Interrupted {
                 () = cancel.cancelled() => false,
             };
             if told {
-                drop(Note { storage: shared.storage.clone(), key });
+                drop(IncompleteFile { storage: shared.storage.clone(), key });
             }
         }
     }

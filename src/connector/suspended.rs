@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::call::{Call, News};
+use super::call::{Call, CallNotice};
 use super::direct::Direct;
-use super::give::Giving;
 use super::group;
+use super::outgoing::OutgoingFile;
 use super::pump::{Pump, now};
 use super::transfer::Arriving;
 use crate::bridge::ids::ConversationId;
@@ -21,17 +21,17 @@ use crate::msn::p2p::{Peer, TransferId};
 use crate::msn::session::SwitchboardSession;
 
 /// How long another call may take to come about: time to sign in anew, and to call.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What was under way with one contact.
-pub(super) struct Carried {
+pub(super) struct SuspendedTransfer {
     /// Told apart from what else was under way with them.
     number: u64,
     pub(super) conversation: ConversationId,
     pub(super) email: Email,
     pub(super) peer: Peer,
     pub(super) arriving: Vec<(TransferId, Arriving)>,
-    pub(super) giving: Vec<Giving>,
+    pub(super) sending: Vec<OutgoingFile>,
     /// From where on it is not known that they have it.
     pub(super) unconfirmed: Vec<(TransferId, u64)>,
     pub(super) direct: Option<Direct>,
@@ -47,20 +47,20 @@ pub(super) struct Waiting {
 
 /// What the calls of one login have set aside.
 #[derive(Clone, Default)]
-pub(super) struct Aside(Arc<Mutex<Vec<Carried>>>);
+pub(super) struct SuspendedTransfers(Arc<Mutex<Vec<SuspendedTransfer>>>);
 
-impl Aside {
-    fn known(&self) -> MutexGuard<'_, Vec<Carried>> {
+impl SuspendedTransfers {
+    fn known(&self) -> MutexGuard<'_, Vec<SuspendedTransfer>> {
         // Nothing that holds the lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The conversations in which something waits.
     pub(super) fn conversations(&self) -> Vec<ConversationId> {
-        self.known().iter().map(|carried| carried.conversation.clone()).collect()
+        self.known().iter().map(|transfer| transfer.conversation.clone()).collect()
     }
 
-    fn take(&self, which: impl Fn(&Carried) -> bool) -> Option<Carried> {
+    fn take(&self, which: impl Fn(&SuspendedTransfer) -> bool) -> Option<SuspendedTransfer> {
         let mut known = self.known();
         let at = known.iter().position(which)?;
         Some(known.swap_remove(at))
@@ -76,36 +76,36 @@ impl Call {
         let email = self.members.first()?.clone();
         let peer = self.transfers.known(&email)?;
         let goes_on = peer.outlive(now());
-        self.settle(&email).await;
+        self.drain_events(&email).await;
         if !goes_on {
             return None;
         }
         let peer = self.transfers.remove(&email)?;
         let direct = self.direct.take_if(|direct| direct.is_with(&email) && peer.is_direct());
-        let unconfirmed = self.gifts.unconfirmed(&email);
+        let unconfirmed = self.outgoing_files.unconfirmed(&email);
         let (waiting, taken) = oneshot::channel();
         let number = rand::random();
-        let carried = Carried {
+        let transfer = SuspendedTransfer {
             number,
             conversation: self.conversation.clone(),
             email: email.clone(),
             peer,
             arriving: self.transfers.take_files(&email),
-            giving: self.gifts.take(&email),
+            sending: self.outgoing_files.take(&email),
             unconfirmed,
             direct,
             waiting: Some(waiting),
         };
         tracing::info!(%email, "the switchboard broke under a file; looking for another");
-        self.of.aside.known().push(carried);
-        let _ = self.of.news.send(News::Broke(self.conversation.clone())).await; // the login may have ended
+        self.of.suspended.known().push(transfer);
+        let _ = self.of.news.send(CallNotice::Broke(self.conversation.clone())).await; // the login may have ended
         Some(Waiting { number, taken })
     }
 
     /// Waits until another call has taken up what was set aside, and takes it back if none does.
     pub(super) async fn hand_over(&mut self, waiting: Waiting) {
         let Waiting { number, taken } = waiting;
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + RESUME_TIMEOUT;
         let cancel = self.of.cancel.clone();
         tokio::select! {
             _ = taken => return,
@@ -113,15 +113,15 @@ impl Call {
             () = cancel.cancelled() => {}
         }
         // Taken up at the very last moment, it is gone from there.
-        if let Some(carried) = self.of.aside.take(|carried| carried.number == number) {
-            self.take_back(carried);
+        if let Some(transfer) = self.of.suspended.take(|transfer| transfer.number == number) {
+            self.take_back(transfer);
         }
     }
 
-    fn take_back(&mut self, carried: Carried) {
-        let Carried { email, peer, arriving, giving, direct, .. } = carried;
+    fn take_back(&mut self, transfer: SuspendedTransfer) {
+        let SuspendedTransfer { email, peer, arriving, sending, direct, .. } = transfer;
         self.transfers.put(&email, peer, arriving);
-        self.gifts.under_way.extend(giving);
+        self.outgoing_files.under_way.extend(sending);
         self.direct = direct;
     }
 
@@ -134,13 +134,13 @@ impl Call {
             return;
         }
         // A call of two that is about to be a group, or is one, is not the place for it.
-        let fits = |c: &Carried| c.email == email && c.conversation == self.conversation;
-        let Some(mut carried) = self.of.aside.take(fits) else { return };
+        let fits = |c: &SuspendedTransfer| c.email == email && c.conversation == self.conversation;
+        let Some(mut transfer) = self.of.suspended.take(fits) else { return };
         tracing::info!(%email, "a file goes on over another switchboard");
-        drop(carried.waiting.take());
-        carried.peer.resume(now(), &carried.unconfirmed);
+        drop(transfer.waiting.take());
+        transfer.peer.resume(now(), &transfer.unconfirmed);
         self.transfers.remove(&email);
-        self.take_back(carried);
-        self.go_on(pump, &email).await;
+        self.take_back(transfer);
+        self.flush(pump, &email).await;
     }
 }
