@@ -295,14 +295,16 @@ impl DeadLetter {
     pub(super) fn store(&self, batch: &mut Batch) {
         let mut key = self.entry.at.to_be_bytes().to_vec();
         key.extend_from_slice(self.entry.id.as_str().as_bytes());
+        // Each side that cannot take it has its own reason.
+        key.extend_from_slice(format!(" {}", self.leg).as_bytes());
         batch.put(Table::DeadLetters, key, encode(self));
     }
 }
 
-/// Removes the oldest dead letters beyond [`MAX_DEAD_LETTERS`].
+/// Removes the oldest dead letters where with one more there are too many.
 pub(super) fn trim_dead_letters(storage: &dyn Storage, batch: &mut Batch) -> Result<(), BridgeError> {
     let rows = storage.scan(Table::DeadLetters, &[], None, MAX_DEAD_LETTERS * 2)?;
-    let excess = rows.len().saturating_sub(MAX_DEAD_LETTERS);
+    let excess = (rows.len() + 1).saturating_sub(MAX_DEAD_LETTERS);
     rows.into_iter().take(excess).for_each(|(key, _)| batch.remove(Table::DeadLetters, key));
     Ok(())
 }

@@ -18,7 +18,6 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::BridgeError;
 use super::body::Body;
@@ -79,7 +78,6 @@ pub(super) struct PortalContext {
     pub(super) reports: Reports,
     /// The time of day, in milliseconds.
     pub(super) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    pub(super) cancel: CancellationToken,
     /// Told that the loop turns, for the watchdog.
     pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
     pub(super) media: Arc<dyn Media>,
@@ -130,9 +128,9 @@ impl Portal {
     }
 
     #[tracing::instrument(name = "portal", skip_all, fields(portal = %self.key))]
+    /// Until nobody can say anything here any more: whoever holds the other end has then handed in everything.
     pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>) {
         tracing::debug!(head = self.cursors.head, "the portal was opened");
-        let cancel = self.around.cancel.clone();
         loop {
             self.start_deliveries();
             let wake = self.legs.iter().filter_map(LegQueue::wake_at).min();
@@ -150,7 +148,6 @@ impl Portal {
                     self.tell_backlogs().await;
                     Ok(())
                 }
-                () = cancel.cancelled() => break,
             };
             (self.around.heartbeat)();
             if let Err(error) = result {
@@ -172,7 +169,8 @@ impl Portal {
         let until = Instant::now() + GRACE;
         while let Ok(Some(done)) = tokio::time::timeout_at(until, self.under_way.join_next()).await {
             if let Ok((leg, attempt, result)) = done {
-                let _ = self.finished(leg, attempt, result).await; // logged where it matters; the entry is kept
+                // Logged where it matters; the entry is kept. A disk that fails holds up no stop.
+                let _ = tokio::time::timeout_at(until, self.finished(leg, attempt, result)).await;
             }
         }
         self.under_way.abort_all();
@@ -373,8 +371,9 @@ impl Portal {
     }
 
     /// The leg is done with the entry. The network cannot be asked whether it had a message already, so that cursor is
-    /// on disk before the next one goes; the frontends can.
+    /// on disk before the next one goes; the frontends can. What the batch holds besides is in no other place.
     async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
+        let says_more = !batch.0.is_empty();
         self.cursors.strike(leg, attempt.sequence, &mut batch);
         self.leg_reached(leg, &attempt.entry);
         let file = match &attempt.entry.content {
@@ -382,10 +381,10 @@ impl Portal {
             _ => None,
         };
         let asked_twice = matches!(leg, Leg::Remote | Leg::Files);
-        let urgency = if asked_twice || file.is_some() { Urgency::Now } else { Urgency::Soon };
-        let synced = self.around.storage.commit(batch, urgency);
-        if urgency == Urgency::Now {
-            synced.await?;
+        if asked_twice || says_more || file.is_some() {
+            self.write_down(batch).await;
+        } else {
+            drop(self.around.storage.commit(batch, Urgency::Soon));
         }
         // Nothing speaks of it any more: its room is for others.
         let over = |file: &&File| {

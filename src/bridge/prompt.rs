@@ -40,9 +40,13 @@ impl Prompts {
         }
     }
 
-    /// A user is asked; to be committed before they are.
-    pub(super) fn ask(&mut self, user: &UserId, account: &str, batch: &mut Batch) {
+    /// What remembers that a user is asked; [`Prompts::asked`] follows once it is committed.
+    pub(super) fn ask(user: &UserId, account: &str, batch: &mut Batch) {
         batch.put(Table::Meta, key(user), account);
+    }
+
+    /// A user's next message is a password.
+    pub(super) fn asked(&mut self, user: &UserId, account: &str) {
         self.asked.insert(user.clone(), account.to_owned());
     }
 

@@ -27,7 +27,7 @@ use super::body::Body;
 use super::border;
 use super::clean;
 
-use super::event::{Author, LocalEvent, RemoteEvent, RemoteKind, Timestamp};
+use super::event::{Author, LocalEvent, RemoteEvent, Timestamp};
 use super::ghost_names::GhostNames;
 use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use super::inbox::Inbox;
@@ -216,7 +216,11 @@ struct Router {
     configured: HashSet<LoginId>,
     saves: Saves,
     portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
+    /// Those whose record is on its way to the disk: nothing was said there since.
+    new_portals: HashSet<PortalKey>,
     prompts: Prompts,
+    /// Who was asked about, and may not be known to the disk yet.
+    asked_about: HashSet<Vec<u8>>,
     /// The messages that were passwords, the last of them.
     passwords: std::collections::VecDeque<String>,
     signals: Vec<SignalSender>,
@@ -238,7 +242,6 @@ impl Router {
             undeliverable,
             reports: Reports::start(&setup.frontends, &setup.cancel, &setup.tasks),
             clock: setup.clock.clone(),
-            cancel: setup.cancel.clone(),
             heartbeat: setup.heartbeat.clone(),
             media: setup.media.clone(),
             links: setup.links.clone(),
@@ -257,7 +260,9 @@ impl Router {
             configured: HashSet::new(),
             saves: Saves::default(),
             portals: HashMap::new(),
+            new_portals: HashSet::new(),
             prompts: Prompts::load(&*setup.storage)?,
+            asked_about: HashSet::new(),
             passwords: std::collections::VecDeque::new(),
             signals,
             presences: Presences::new(setup.ghost_per_login),
@@ -340,7 +345,9 @@ impl Router {
     async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
         match input {
             Input::Remote(event) => self.remote(border::remote(event)).await,
-            Input::Kept { event, with, stored } => self.remote_kept(*event, with, stored).await,
+            Input::Kept { event, with, stored } => {
+                self.remote_kept(border::remote(*event), with, stored).await
+            }
             Input::Local(event) => self.local(border::local(event), Batch::default()).await,
             Input::Item { event, with } => self.local(border::local(event), with).await,
             Input::LegUp(leg) => {
@@ -377,6 +384,7 @@ impl Router {
             PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
             // On disk with the first entry at the latest: batches keep their order.
             drop(self.setup.storage.commit(batch, super::port::storage::Urgency::Soon));
+            self.new_portals.insert(key.clone());
             self.meet(key)?;
         }
         let portal = Portal::open(key.clone(), &legs, self.around.clone())?;
@@ -397,30 +405,7 @@ impl Router {
 
     /// Hands an entry to a portal, with changes that belong to it.
     async fn append(&mut self, key: &PortalKey, entry: Entry, with: Batch) -> Result<(), BridgeError> {
-        let portal = self.open(key)?;
-        portal
-            .send(PortalInput::Append { entry: Box::new(entry), with, stored: None })
-            .await
-            .map_err(|_| BridgeError::Stopped)
-    }
-
-    /// Brings in something said on the network that is kept there until it is on disk here.
-    async fn remote_kept(
-        &mut self,
-        event: RemoteEvent,
-        with: Batch,
-        stored: mpsc::Sender<()>,
-    ) -> Result<(), BridgeError> {
-        let RemoteKind::Message { conversation, sender, body, at } = event.kind else { return Ok(()) };
-        if !self.logins.contains_key(&event.login) {
-            return Ok(());
-        }
-        let key = PortalKey::new(event.login, conversation);
-        let mut entry = self.entry(&key, Author::Ghost(sender), Content::Said { body }, None);
-        entry.legs.retain(|leg| leg.is_frontend());
-        entry.at = at;
-        let input = PortalInput::Append { entry: Box::new(entry), with, stored: Some(stored) };
-        self.open(&key)?.send(input).await.map_err(|_| BridgeError::Stopped)
+        self.hand_in(key, entry, with, None).await
     }
 
     /// An entry for every leg but the one it came from.

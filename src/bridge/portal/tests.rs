@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::sync::CancellationToken;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -124,7 +125,6 @@ impl World {
             frontends,
             undeliverable,
             clock: Arc::new(move || now.load(Ordering::SeqCst)),
-            cancel,
             heartbeat: Arc::new(|| {}),
             media: Arc::new(NoFiles),
             links: None,

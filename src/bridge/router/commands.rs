@@ -124,8 +124,10 @@ impl Router {
                 } else {
                     "Your personal message is set."
                 };
-                self.request(given, id.clone(), Request::PersonalMessage(text.clone()), done.into());
-                self.change(&id, |login| login.personal_message = text).await.map(|()| None)
+                let request = Request::PersonalMessage(text.clone());
+                self.change(&id, |login| login.personal_message = text).await?;
+                self.request(given, id, request, done.into());
+                Ok(None)
             }
             Command::Font(change) => self.font(&id, change).await.map(Some),
             Command::Relay { on } => self.relay(given, &id, on).await.map(Some),
@@ -150,12 +152,14 @@ impl Router {
                 .to_owned(),
             false => format!("You are now «{word}»."),
         };
-        self.request(given, id.clone(), Request::Presence(word.clone()), done);
+        let request = Request::Presence(word.clone());
         self.change(&id, |login| {
             login.presence = word;
             login.follows = follows;
         })
-        .await
+        .await?;
+        self.request(given, id, request, done);
+        Ok(())
     }
 
     /// The login a command is for: the conversation's, the one named, or the only one.
@@ -213,8 +217,10 @@ impl Router {
             return Ok(format!("{id} is in use by somebody else here."));
         }
         let mut batch = Batch::default();
-        self.prompts.ask(&given.user, &account, &mut batch);
+        Prompts::ask(&given.user, &account, &mut batch);
+        // Not before: given again after a failure of the disk, this command would be taken for the password.
         self.setup.storage.commit(batch, Urgency::Now).await?;
+        self.prompts.asked(&given.user, &account);
         Ok(format!(
             "Now send the password of {id} as your next message. It will be removed from this room, but your homeserver may keep a copy for some days. «cancel» stops this."
         ))
@@ -250,8 +256,9 @@ impl Router {
         // Together: an answer that is read again, after a kill, is still known for what it is.
         self.logins.get(&id).into_iter().for_each(|login| login.store(&mut with));
         self.setup.storage.commit(with, Urgency::Now).await?;
-        self.prompts.answered(&given.user);
+        // Given again after a failure of the disk, it is still known for what it is.
         self.forget_mistyped(&given, &id).await?;
+        self.prompts.answered(&given.user);
         self.redact(&given, format!("Signing in as {id} …"), Some(id));
         Ok(())
     }

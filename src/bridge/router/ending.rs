@@ -45,11 +45,12 @@ impl Router {
         id: &LoginId,
         answer: String,
     ) -> Result<(), BridgeError> {
-        self.logins.remove(id);
-        self.statuses.remove(id);
         let mut batch = Batch::default();
         Login::erase(id, &mut batch);
+        // Until that is on disk it is a login: the command is given again when the disk works.
         self.setup.storage.commit(batch, Urgency::Now).await?;
+        self.logins.remove(id);
+        self.statuses.remove(id);
         let (network, id) = (self.setup.network.clone(), id.clone());
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         self.requests.spawn(async move {

@@ -1,5 +1,7 @@
 //! From the network and from the inboxes into the portals.
 
+use tokio::sync::mpsc;
+
 use super::Router;
 use super::offers::Offered;
 use crate::bridge::BridgeError;
@@ -8,11 +10,13 @@ use crate::bridge::event::{
     Author, GhostPresence, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
 };
 use crate::bridge::ids::{Leg, PortalKey};
-use crate::bridge::journal::Origin;
+use crate::bridge::journal::{Entry, Origin};
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Signal;
 use crate::bridge::port::network::Request;
 use crate::bridge::port::storage::{Batch, Urgency};
+use crate::bridge::portal::PortalInput;
+use crate::bridge::record::PortalRecord;
 use crate::bridge::sentence::sentence;
 
 impl Router {
@@ -109,6 +113,43 @@ impl Router {
         }
     }
 
+    /// Brings in something said on the network that is kept there until it is on disk here.
+    pub(super) async fn remote_kept(
+        &mut self,
+        event: RemoteEvent,
+        with: Batch,
+        stored: mpsc::Sender<()>,
+    ) -> Result<(), BridgeError> {
+        let RemoteKind::Message { conversation, sender, body, at } = event.kind else { return Ok(()) };
+        if !self.logins.contains_key(&event.login) {
+            return Ok(());
+        }
+        let key = PortalKey::new(event.login, conversation);
+        self.around.names.meet(&key.receiver, &sender)?;
+        let author = Author::Ghost(self.around.names.newest(&key.receiver, sender));
+        let mut entry = self.entry(&key, author, Content::Said { body }, None);
+        entry.legs.retain(|leg| leg.is_frontend());
+        entry.at = at;
+        self.hand_in(&key, entry, with, Some(stored)).await
+    }
+
+    /// Puts an entry into a portal's mailbox. `stored` is told when it is on disk.
+    pub(super) async fn hand_in(
+        &mut self,
+        key: &PortalKey,
+        entry: Entry,
+        mut with: Batch,
+        stored: Option<mpsc::Sender<()>>,
+    ) -> Result<(), BridgeError> {
+        let portal = self.open(key)?;
+        // A disk that failed just then has no record: a start would not find what waits here.
+        if self.new_portals.remove(key) && PortalRecord::load(&*self.setup.storage, key)?.is_none() {
+            PortalRecord { key: key.clone(), legs: self.legs(key), relays: false }.store(&mut with);
+        }
+        let input = PortalInput::Append { entry: Box::new(entry), with, stored };
+        portal.send(input).await.map_err(|_| BridgeError::Stopped)
+    }
+
     async fn said(
         &mut self,
         key: &PortalKey,
@@ -138,6 +179,7 @@ impl Router {
             }
             LocalEvent::Presence { user, availability, text } => {
                 self.owner_presence(&user, availability, &text);
+                drop(self.setup.storage.commit(with, Urgency::Soon));
                 Ok(())
             }
             LocalEvent::Portrait { user } => {

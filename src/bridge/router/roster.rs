@@ -34,7 +34,11 @@ impl Router {
         match &change {
             ContactChange::Accept { ghost }
             | ContactChange::Decline { ghost }
-            | ContactChange::Block { ghost } => after.remove(Table::Requests, request_row(&id, ghost)),
+            | ContactChange::Block { ghost } => {
+                let row = request_row(&id, ghost);
+                self.asked_about.remove(&row);
+                after.remove(Table::Requests, row);
+            }
             _ => {}
         }
         let network = self.setup.network.clone();
@@ -159,7 +163,7 @@ impl Router {
         ghost: &Ghost,
     ) -> Result<(), BridgeError> {
         let row = request_row(login, &ghost.id);
-        if self.setup.storage.read(Table::Requests, &row)?.is_some() {
+        if self.asked_about.contains(&row) || self.setup.storage.read(Table::Requests, &row)?.is_some() {
             return Ok(());
         }
         let Some(owner) = self.logins.get(login).map(|login| login.owner.clone()) else { return Ok(()) };
@@ -177,14 +181,17 @@ impl Router {
         let content = Content::Said { body: Body::Question { text, answers } };
         let entry = self.entry(&key, Author::Bridge, content, None);
         let mut with = Batch::default();
-        with.put(Table::Requests, row, []);
-        self.append(&key, entry, with).await
+        with.put(Table::Requests, row.clone(), []);
+        self.append(&key, entry, with).await?;
+        self.asked_about.insert(row);
+        Ok(())
     }
 
     /// They may ask again.
     pub(super) fn contact_request_gone(&mut self, login: &LoginId, ghost: &Ghost) {
-        let mut batch = Batch::default();
-        batch.remove(Table::Requests, request_row(login, &ghost.id));
+        let (mut batch, row) = (Batch::default(), request_row(login, &ghost.id));
+        self.asked_about.remove(&row);
+        batch.remove(Table::Requests, row);
         // Lost in a crash, the question is not asked a second time: the contact can still be added.
         drop(self.setup.storage.commit(batch, Urgency::Soon));
     }

@@ -1,10 +1,19 @@
-//! The rules of section 4 of the product's description, «nothing is lost», as tests on simulated parts and paused time.
+//! The rules of sections 2 and 4 of the product's description, how the networks meet and «nothing is lost»,
+//! as tests on simulated parts and paused time.
 
+mod asked;
 mod chaos;
+mod commands;
 mod crashes;
+mod disk;
 mod failures;
+mod files;
 mod hold;
 mod inbox;
 mod journal;
+mod names;
+mod order;
 mod people;
 mod relay;
+mod sign_in;
+mod standing;

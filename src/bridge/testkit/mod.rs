@@ -5,10 +5,15 @@
 //! it without a word is a crash.
 
 mod faults;
+mod frontend;
+mod life;
+mod media;
+mod network;
 mod side;
 mod storage;
 mod world;
 
 pub(super) use faults::Act;
+pub(super) use life::{Life, contact};
 pub(super) use storage::Disk;
-pub(super) use world::{ALICE, BOB, Life, World};
+pub(super) use world::{ALICE, ANN, BOB, World};

@@ -1,45 +1,40 @@
-//! The bridge between the simulated parts: its lives, one after the other, and what is said in them.
+//! What outlives the bridge: the simulated parts, and the lives of the bridge between them, one after the other.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::faults::Steps;
-use super::side::{Saying, Shown, SimFrontend, SimNetwork};
+use super::frontend::SimFrontend;
+use super::life::Life;
+use super::media::SimMedia;
+use super::network::SimNetwork;
+use super::side::Shown;
 use super::storage::SimStorage;
-use crate::bridge::body::{Body, RichText};
-use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
-use crate::bridge::inbox::{Inbox, Item};
+use crate::bridge::HoldLimits;
+use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Outcome, Permissions};
-use crate::bridge::port::media::{Incoming, Media, MediaId};
-use crate::bridge::port::storage::{Batch, StorageError};
-use crate::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
+use crate::bridge::port::storage::Batch;
 
 /// The one login, its owner and the contact most tests need.
 pub(crate) const ALICE: &str = "alice@x";
 pub(crate) const ANN: &str = "@ann:x";
 pub(crate) const BOB: &str = "bob@x";
 
-/// What a test waits for comes within this, on the virtual clock.
-const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
-
 /// Milliseconds that have passed in all lives.
 #[derive(Debug, Default)]
-struct Clock {
+pub(super) struct Clock {
     before: AtomicU64,
     born: Mutex<Option<Instant>>,
 }
 
 impl Clock {
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         let lived = self.born.lock().unwrap().map_or(0, |born| born.elapsed().as_millis());
         self.before.load(Ordering::SeqCst) + u64::try_from(lived).unwrap_or(0)
     }
@@ -54,32 +49,19 @@ impl Clock {
     }
 }
 
-/// No file comes in this.
-struct NoFiles;
+/// Everybody but those who are named may use the bot.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers(Mutex<HashSet<UserId>>);
 
-impl Media for NoFiles {
-    fn limit(&self) -> u64 {
-        0
-    }
-
-    fn lower_limit(&self, _bytes: u64) {}
-
-    fn begin(&self, _expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>> {
-        Box::pin(async { Err(StorageError("there is no room".into())) })
-    }
-
-    fn discard(&self, _media: &MediaId) {}
-
-    fn path(&self, media: &MediaId) -> std::path::PathBuf {
-        media.as_str().into()
+impl Strangers {
+    pub(crate) fn add(&self, user: &str) {
+        self.0.lock().unwrap().insert(UserId::new(user));
     }
 }
 
-struct Everybody;
-
-impl Permissions for Everybody {
-    fn may_use(&self, _user: &UserId) -> bool {
-        true
+impl Permissions for Strangers {
+    fn may_use(&self, user: &UserId) -> bool {
+        !self.0.lock().unwrap().contains(user)
     }
 }
 
@@ -90,10 +72,13 @@ pub(crate) struct World {
     pub(crate) matrix: Arc<SimFrontend>,
     pub(crate) irc: Arc<SimFrontend>,
     pub(crate) steps: Arc<Steps>,
+    pub(crate) media: Arc<SimMedia>,
+    pub(crate) strangers: Arc<Strangers>,
     pub(crate) hold: HoldLimits,
-    has_irc: bool,
-    clock: Arc<Clock>,
-    numbers: Arc<AtomicU64>,
+    pub(crate) ghost_per_login: bool,
+    pub(crate) has_irc: bool,
+    pub(super) clock: Arc<Clock>,
+    pub(super) numbers: Arc<AtomicU64>,
 }
 
 impl World {
@@ -101,23 +86,41 @@ impl World {
     pub(crate) fn new() -> Self {
         let steps = Arc::new(Steps::default());
         let disk = SimStorage::new(steps.clone());
-        let password = SecretString::from("pw".to_owned());
-        let mut login = Login::new(LoginId::new(ALICE), ALICE.into(), UserId::new(ANN), &password);
-        login.confirmed = true;
-        let mut batch = Batch::default();
-        login.store(&mut batch);
-        disk.holds(batch);
-        Self {
+        let world = Self {
             disk: Arc::new(disk),
             msn: Arc::new(SimNetwork::new(steps.clone())),
             matrix: Arc::new(SimFrontend::new(Leg::Matrix, true, steps.clone())),
             irc: Arc::new(SimFrontend::new(Leg::Irc, false, steps.clone())),
             steps,
+            media: Arc::default(),
+            strangers: Arc::default(),
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(7 * 24 * 3600) },
+            ghost_per_login: false,
             has_irc: false,
             clock: Arc::default(),
             numbers: Arc::default(),
-        }
+        };
+        world.knows(ALICE, ANN);
+        world
+    }
+
+    /// Milliseconds that have passed in all lives.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
+    /// A login that has got in before.
+    pub(crate) fn knows(&self, login: &str, owner: &str) {
+        let mut batch = Batch::default();
+        Self::login(login, owner).store(&mut batch);
+        self.disk.holds(batch);
+    }
+
+    pub(crate) fn login(login: &str, owner: &str) -> Login {
+        let password = SecretString::from("pw".to_owned());
+        let mut login = Login::new(LoginId::new(login), login.into(), UserId::new(owner), &password);
+        login.confirmed = true;
+        login
     }
 
     /// The same with an IRC channel, which cannot be asked.
@@ -185,9 +188,24 @@ impl World {
         texts(&self.msn.arrived().borrow(), &Self::portal(contact))
     }
 
+    /// The same of another login than Alice's.
+    pub(crate) fn portal_of(login: &str, contact: &str) -> PortalKey {
+        PortalKey::new(LoginId::new(login), ConversationId::new(contact))
+    }
+
     /// What the owner reads where they and the bridge are among themselves.
     pub(crate) fn told(&self) -> Vec<String> {
-        texts(&self.matrix.arrived().borrow(), &PortalKey::management(&UserId::new(ANN)))
+        self.told_to(ANN)
+    }
+
+    /// The same for another user.
+    pub(crate) fn told_to(&self, user: &str) -> Vec<String> {
+        self.shown_in(&PortalKey::management(&UserId::new(user)))
+    }
+
+    /// What a room shows.
+    pub(crate) fn shown_in(&self, portal: &PortalKey) -> Vec<String> {
+        texts(&self.matrix.arrived().borrow(), portal)
     }
 
     /// What the sender of something on Matrix was told of it.
@@ -200,181 +218,4 @@ impl World {
 
 fn texts(shown: &[Shown], portal: &PortalKey) -> Vec<String> {
     shown.iter().filter(|shown| shown.portal == *portal).map(|shown| shown.text.clone()).collect()
-}
-
-/// The bridge while it runs.
-pub(crate) struct Life {
-    pub(crate) bridge: BridgeHandle,
-    pub(crate) inbox: Arc<Inbox>,
-    /// Of the channel.
-    pub(crate) irc_inbox: Arc<Inbox>,
-    pub(crate) broken: CancellationToken,
-    cancel: CancellationToken,
-    tasks: TaskTracker,
-    clock: Arc<Clock>,
-    numbers: Arc<AtomicU64>,
-}
-
-impl Life {
-    fn start(world: &World) -> Self {
-        let (bridge, core) = Bridge::channel();
-        let inbox = Arc::new(Inbox::open(world.disk.clone(), Leg::Matrix).unwrap());
-        let irc_inbox = Arc::new(Inbox::open(world.disk.clone(), Leg::Irc).unwrap());
-        let (cancel, tasks, broken) =
-            (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
-        let (clock, numbers) = (world.clock.clone(), world.numbers.clone());
-        let (now, name) = (clock.clone(), numbers.clone());
-        let mut frontends: Vec<Arc<dyn crate::bridge::port::frontend::Frontend>> = vec![world.matrix.clone()];
-        let mut inboxes = vec![inbox.clone()];
-        if world.has_irc {
-            frontends.push(world.irc.clone());
-            inboxes.push(irc_inbox.clone());
-        }
-        core.start(Setup {
-            storage: world.disk.clone(),
-            network: world.msn.clone(),
-            frontends,
-            inboxes,
-            permissions: Arc::new(Everybody),
-            clock: Arc::new(move || now.now()),
-            ghost_per_login: false,
-            names: Arc::new(move || format!("n{}", name.fetch_add(1, Ordering::SeqCst))),
-            heartbeat: Arc::new(|| {}),
-            media: Arc::new(NoFiles),
-            links: None,
-            hold: world.hold,
-            cancel: cancel.clone(),
-            broken: broken.clone(),
-            tasks: tasks.clone(),
-        })
-        .unwrap();
-        Self { bridge, inbox, irc_inbox, broken, cancel, tasks, clock, numbers }
-    }
-
-    async fn stop(&self) {
-        self.cancel.cancel();
-        self.tasks.close();
-        within("the bridge stops", self.tasks.wait()).await;
-    }
-
-    /// Alice's session is there.
-    pub(crate) async fn sign_in(&self) {
-        self.remote(RemoteKind::State(ConnectionState::Connected)).await;
-    }
-
-    /// Something happens on the network.
-    pub(crate) async fn remote(&self, kind: RemoteKind) {
-        self.bridge.remote(RemoteEvent { login: LoginId::new(ALICE), kind }).await.unwrap();
-    }
-
-    fn message(&self, contact: &str, text: &str) -> RemoteKind {
-        RemoteKind::Message {
-            conversation: ConversationId::new(contact),
-            sender: Ghost { id: GhostId::new(contact), name: String::new() },
-            body: Body::Text(RichText::plain(text)),
-            at: self.clock.now(),
-        }
-    }
-
-    /// A contact says something.
-    pub(crate) async fn says(&self, contact: &str, text: &str) {
-        self.remote(self.message(contact, text)).await;
-    }
-
-    /// The same, and it is on disk when this returns.
-    pub(crate) async fn says_surely(&self, contact: &str, text: &str) {
-        let event = RemoteEvent { login: LoginId::new(ALICE), kind: self.message(contact, text) };
-        self.bridge.remote_kept(event, Batch::default()).await.unwrap();
-    }
-
-    /// Ann writes to a contact on Matrix; true when the homeserver hears that it was taken.
-    pub(crate) async fn writes(&self, contact: &str, reference: &str, text: &str) -> bool {
-        self.brings(&self.inbox, self.saying(contact, reference, text)).await
-    }
-
-    /// Somebody writes in the channel.
-    pub(crate) async fn writes_on_irc(&self, contact: &str, reference: &str, text: &str) -> bool {
-        self.brings(&self.irc_inbox, self.saying(contact, reference, text)).await
-    }
-
-    /// Ann gives the bot a command.
-    pub(crate) async fn commands(&self, reference: &str, text: &str) -> bool {
-        let key = PortalKey::management(&UserId::new(ANN));
-        let (login, conversation) = (key.receiver.to_string(), key.conversation.to_string());
-        let saying = self.saying("", reference, text);
-        self.brings(&self.inbox, Saying { login, conversation, is_command: true, ..saying }).await
-    }
-
-    /// Ann gives a command in the room with a contact.
-    pub(crate) async fn commands_in(&self, contact: &str, reference: &str, text: &str) -> bool {
-        let saying = self.saying(contact, reference, text);
-        self.brings(&self.inbox, Saying { is_command: true, ..saying }).await
-    }
-
-    fn saying(&self, contact: &str, reference: &str, text: &str) -> Saying {
-        Saying {
-            reference: reference.into(),
-            user: ANN.into(),
-            login: ALICE.into(),
-            conversation: contact.into(),
-            text: text.into(),
-            at: self.clock.now(),
-            is_command: false,
-        }
-    }
-
-    async fn brings(&self, inbox: &Inbox, saying: Saying) -> bool {
-        let transaction = format!("t{}", self.numbers.fetch_add(1, Ordering::SeqCst));
-        let item = Item { name: saying.reference.clone(), raw: serde_json::to_vec(&saying).unwrap() };
-        inbox.accept(&transaction, vec![item]).await.is_ok()
-    }
-
-    /// What held a leg may be over.
-    pub(crate) async fn leg_up(&self, leg: Leg) {
-        self.bridge.leg_up(leg).await.unwrap();
-    }
-
-    /// A contact, or everybody, can be reached again.
-    pub(crate) async fn reachable(&self, contact: Option<&str>) {
-        self.remote(RemoteKind::Reachable { conversation: contact.map(ConversationId::new) }).await;
-    }
-
-    /// Waits until one side has `count` things in all.
-    pub(crate) async fn until(&self, arrived: tokio::sync::watch::Receiver<Vec<Shown>>, count: usize) {
-        let mut arrived = arrived;
-        let all = arrived.wait_for(|all| all.len() >= count);
-        within(&format!("{count} things to arrive"), all).await.map(drop).unwrap();
-    }
-
-    /// Waits until what arrived at one side satisfies a condition.
-    pub(crate) async fn until_that(
-        &self,
-        what: &str,
-        arrived: tokio::sync::watch::Receiver<Vec<Shown>>,
-        is_so: impl Fn(&[Shown]) -> bool,
-    ) {
-        let mut arrived = arrived;
-        within(what, arrived.wait_for(|all| is_so(all))).await.map(drop).unwrap();
-    }
-
-    /// Waits until the sender of something on Matrix has heard the last of it.
-    pub(crate) async fn until_told(&self, world: &World, reference: &str, wanted: impl Fn(&Outcome) -> bool) {
-        let mut reports = world.matrix.reports();
-        let is_told =
-            |all: &Vec<(String, Outcome)>| all.iter().any(|(of, what)| of == reference && wanted(what));
-        within(&format!("a report of {reference}"), reports.wait_for(is_told)).await.map(drop).unwrap();
-    }
-
-    /// Lets a while go by.
-    pub(crate) async fn pass(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
-}
-
-/// Fails the test when something does not come within a day of the virtual clock.
-async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(ARRIVAL_TIMEOUT, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited a day for {what}"),
-    }
 }
