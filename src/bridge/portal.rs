@@ -120,7 +120,7 @@ struct Attempt {
 impl Portal {
     pub(super) fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
         let cursors = Cursors::load(&*around.storage, &key, legs)?;
-        let legs = legs.iter().copied().map(LegQueue::new).collect();
+        let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
         let hold = Hold::load(&*around.storage, &key)?;
         let mut portal = Self { key, around, cursors, legs, hold, under_way: JoinSet::new() };
         portal.count_waiting();

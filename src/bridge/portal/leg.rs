@@ -39,6 +39,8 @@ pub(super) struct LegQueue {
     delays: Retry,
     /// Whether an attempt that nobody saw the end of may have arrived: after a start, and after a failure.
     unconfirmed: bool,
+    /// The last entry there was at the start: up to it, an attempt of an earlier life may have arrived, each of them.
+    left_over: u64,
     reason: String,
     /// Those whom it is for cannot be reached: since when that is known, and when it is looked at again by itself.
     away_since: Option<Instant>,
@@ -55,12 +57,18 @@ impl LegQueue {
             retry_at: None,
             delays: backoff(),
             unconfirmed: true,
+            left_over: 0,
             reason: String::new(),
             away_since: None,
             probes: probes(),
             waiting: None,
             backlog: Backlog::default(),
         }
+    }
+
+    /// The same at a start, with entries of an earlier life up to this one.
+    pub(super) fn taken_up(leg: Leg, left_over: u64) -> Self {
+        Self { left_over, ..Self::new(leg) }
     }
 
     pub(super) fn is_ready(&self, now: Instant) -> bool {
@@ -75,7 +83,7 @@ impl LegQueue {
             let origin = entry.origin.clone().filter(|_| matches!(self.leg, Leg::Remote | Leg::Files));
             self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false });
         }
-        self.unconfirmed
+        self.unconfirmed || sequence <= self.left_over
     }
 
     /// Done with the entry, delivered or given up.

@@ -20,7 +20,10 @@ struct Said {
     local: HashMap<&'static str, Vec<String>>,
     /// What was under way when the bridge stopped, and is said again by whoever was not answered.
     open: Option<Open>,
+    /// What contacts said again, because they were not answered.
+    again: std::collections::HashSet<String>,
     number: usize,
+    channel_is_away: bool,
 }
 
 enum Open {
@@ -31,7 +34,7 @@ enum Open {
 impl Said {
     async fn step(&mut self, life: &Life, world: &World, chance: &mut StdRng) {
         if let Some(open) = self.open.take() {
-            return self.say(life, open).await;
+            return self.say_again(life, open).await;
         }
         self.number += 1;
         let contact = CONTACTS[chance.random_range(0..CONTACTS.len())];
@@ -40,7 +43,16 @@ impl Said {
             40..80 => self.say(life, Open::Local(contact, format!("m{}", self.number))).await,
             80..86 => life.pass(Duration::from_millis(chance.random_range(1..40_000))).await,
             86..90 => life.leg_up(Leg::Matrix).await,
-            90..94 => life.reachable(None).await,
+            90..92 => life.reachable(None).await,
+            92..94 => {
+                // The channel is away for a while, or is back.
+                let away = !self.channel_is_away;
+                self.channel_is_away = away;
+                world.irc.is_away_now(away);
+                if !away {
+                    life.leg_up(Leg::Irc).await;
+                }
+            }
             94..96 => {
                 world.disk.becomes(if chance.random() { Disk::Full } else { Disk::FailsAndKeeps });
                 life.pass(Duration::from_millis(chance.random_range(1..5_000))).await;
@@ -48,6 +60,13 @@ impl Said {
             }
             _ => life.says("noise@x", "x").await,
         }
+    }
+
+    async fn say_again(&mut self, life: &Life, open: Open) {
+        if let Open::Remote(_, text) = &open {
+            self.again.insert(text.clone());
+        }
+        self.say(life, open).await;
     }
 
     async fn say(&mut self, life: &Life, open: Open) {
@@ -86,6 +105,7 @@ fn faulty(world: &World, seed: u64) {
     world.msn.script.by_seed(seed);
     world.matrix.script.by_seed(seed ^ 1);
     world.irc.script.by_seed(seed ^ 2);
+    world.irc.is_away_now(false);
     world.matrix.reading.usually(Act::Take);
 }
 
@@ -102,6 +122,7 @@ fn run(seed: u64, lives: usize, steps: usize) {
     let world = World::relayed();
     let mut said = Said::default();
     for life in 0..lives {
+        said.channel_is_away = false;
         faulty(&world, seed + life as u64 * 8);
         if chance.random_range(0..3) > 0 {
             world.steps.stop_at(chance.random_range(1..steps * 12));
@@ -116,10 +137,11 @@ fn run(seed: u64, lives: usize, steps: usize) {
         world.disk.becomes(Disk::Works);
     }
     healed(&world);
+    world.irc.is_away_now(false);
     world.live(async |life| {
         life.sign_in().await;
         if let Some(open) = said.open.take() {
-            said.say(life, open).await;
+            said.say_again(life, open).await;
         }
         for contact in CONTACTS {
             life.says_surely(contact, "last").await;
@@ -143,18 +165,60 @@ fn run(seed: u64, lives: usize, steps: usize) {
 }
 
 fn judge(world: &World, said: &Said, lives: usize) {
+    let (mut to_msn, mut to_channel) = (0, 0);
     for contact in CONTACTS {
         let last = || std::iter::once("last".to_owned());
         let of = |all: &HashMap<&str, Vec<String>>| {
             all.get(contact).into_iter().flatten().cloned().chain(last()).collect::<Vec<_>>()
         };
-        let (shown, repeated) = firsts(&world.room(contact));
+        let (shown, _) = firsts(&world.room(contact));
         assert_eq!(shown, of(&said.remote), "the room with {contact}");
-        // A contact who was not answered says it again.
-        assert!(repeated <= lives, "{repeated} shown twice in the room with {contact}");
-        let (heard, _) = firsts(&world.heard(contact));
+        for text in repeats(&world.room(contact)) {
+            // A contact who was not answered says it again.
+            assert!(
+                said.again.contains(&text),
+                "{text} was said once and is twice in the room with {contact}"
+            );
+        }
+        let (heard, repeated) = firsts(&world.heard(contact));
         assert_eq!(heard, of(&said.local), "what {contact} heard");
+        to_msn += repeated;
+        to_channel += judge_channel(world, said, contact);
     }
+    // Neither can be asked: each fault in which something may have arrived repeats that one thing.
+    let may_repeat = |faults: usize| faults + lives;
+    let (msn, irc) = (world.msn.script.ambiguous(), world.irc.script.ambiguous());
+    assert!(to_msn <= may_repeat(msn), "{to_msn} heard twice, {msn} ends were not clear");
+    assert!(
+        // How far the channel is, is written down a moment later: a crash repeats what was said in that moment.
+        to_channel <= may_repeat(irc) + lives * 8 + said.again.len(),
+        "{to_channel} twice in the channel, {irc} ends were not clear"
+    );
+}
+
+/// Nothing is missing that was not counted, and what was said by one side comes in its order; gives how much was repeated.
+fn judge_channel(world: &World, said: &Said, contact: &str) -> usize {
+    let arrived = world.irc.arrived();
+    let all = arrived.borrow();
+    let own = all.iter().filter(|shown| shown.portal == World::portal(contact));
+    let missed: u64 = own.map(|shown| shown.missed).sum();
+    let (shown, repeated) = firsts(&world.channel(contact));
+    let mut missing = 0;
+    for side in [&said.remote, &said.local] {
+        let said: Vec<String> = side.get(contact).into_iter().flatten().cloned().collect();
+        let there: Vec<&String> = said.iter().filter(|text| shown.contains(text)).collect();
+        let in_order: Vec<&String> = shown.iter().filter(|text| said.contains(text)).collect();
+        assert_eq!(in_order, there, "the channel with {contact}");
+        missing += (said.len() - there.len()) as u64;
+    }
+    assert!(missing <= missed, "{missing} are not in the channel with {contact}, which was told of {missed}");
+    repeated
+}
+
+/// What is there more than once.
+fn repeats(texts: &[String]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    texts.iter().filter(|text| !seen.insert(*text)).cloned().collect()
 }
 
 #[test]

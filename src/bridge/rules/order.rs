@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::bridge::ids::Leg;
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, World};
+use crate::bridge::testkit::{Act, BOB, Disk, World};
 
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("{prefix}{n}")).collect()
@@ -108,6 +108,29 @@ fn a_room_that_can_be_asked_shows_nothing_twice_after_a_crash() {
         }
         life.until(world.matrix.arrived(), 5).await;
     });
+    world.live(async |life| {
+        life.sign_in().await;
+        life.says(BOB, "b6").await;
+        life.until(world.matrix.arrived(), 6).await;
+    });
+    assert_eq!(world.room(BOB), numbered("b", 6));
+}
+
+#[test]
+fn a_room_that_can_be_asked_is_asked_about_everything_that_was_left_over() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.matrix.script.next([Act::leg_down()]);
+        for text in numbered("b", 5) {
+            life.says_surely(BOB, &text).await;
+        }
+        // That the room has them is written down of none.
+        world.disk.becomes(Disk::Full);
+        life.leg_up(Leg::Matrix).await;
+        life.until(world.matrix.arrived(), 5).await;
+    });
+    world.disk.becomes(Disk::Works);
     world.live(async |life| {
         life.sign_in().await;
         life.says(BOB, "b6").await;

@@ -57,11 +57,13 @@ struct Acts {
     next: VecDeque<Act>,
     usual: Act,
     chance: Option<StdRng>,
+    /// Acts in which something may have arrived although the bridge does not know.
+    ambiguous: usize,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self(Mutex::new(Acts { next: VecDeque::new(), usual: Act::Take, chance: None }))
+        Self(Mutex::new(Acts { next: VecDeque::new(), usual: Act::Take, chance: None, ambiguous: 0 }))
     }
 }
 
@@ -82,7 +84,20 @@ impl Script {
         self.0.lock().unwrap().chance = Some(StdRng::seed_from_u64(seed));
     }
 
+    /// How often something may have arrived although the bridge does not know.
+    pub(crate) fn ambiguous(&self) -> usize {
+        self.0.lock().unwrap().ambiguous
+    }
+
     pub(crate) fn act(&self) -> Act {
+        let act = self.choose();
+        if matches!(act, Act::TakeAndRefuse(_) | Act::Hang { arrives: true }) {
+            self.0.lock().unwrap().ambiguous += 1;
+        }
+        act
+    }
+
+    fn choose(&self) -> Act {
         let mut acts = self.0.lock().unwrap();
         if let Some(act) = acts.next.pop_front() {
             return act;

@@ -93,9 +93,14 @@ impl SimFrontend {
 
     /// Nothing can be shown there, or something can again. What is said meanwhile may be passed over.
     pub(crate) fn goes_away(&self, away: bool) {
-        self.away.send_replace(away);
+        self.is_away_now(away);
         let down = Act::Refuse(DeliveryError::LegDown { reason: "it is away".into() });
         self.script.usually(if away { down } else { Act::Take });
+    }
+
+    /// What is said meanwhile may be passed over.
+    pub(crate) fn is_away_now(&self, away: bool) {
+        self.away.send_replace(away);
     }
 
     /// Files that were brought from there, by their own names, each time.
