@@ -43,6 +43,7 @@ mod refusals;
 mod secrets;
 mod servers;
 mod sign_in;
+mod sizes;
 mod slow_readers;
 mod spaces;
 mod transcripts;
