@@ -19,7 +19,7 @@ const QUEUE: usize = 65_536;
 /// How long a batch that is not urgent waits for company.
 const COMPANY: Duration = Duration::from_millis(200);
 /// Syncs are at least this far apart when they follow one another: what comes in between shares the next one.
-const SPACING: Duration = Duration::from_millis(4);
+pub(super) const SPACING: Duration = Duration::from_millis(4);
 /// How often a store to which nothing is written is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 /// Pauses between attempts to open a store that failed.

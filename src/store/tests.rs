@@ -2,6 +2,7 @@ mod exports;
 mod faults;
 mod links;
 
+use super::sync::SPACING;
 use super::*;
 use crate::bridge::port::storage::Write;
 
@@ -52,12 +53,15 @@ async fn scans_are_ordered_bounded_and_stay_in_their_table() {
 async fn a_thousand_commits_at_once_take_few_syncs() {
     let (directory, key) = (tempfile::tempdir().unwrap(), SealingKey::generate());
     let store = open(directory.path(), &key);
-    let before = store.syncs();
+    let (before, began) = (store.syncs(), std::time::Instant::now());
     let commits = (0..1000).map(|n| store.commit(put(Table::Journal, &n.to_string(), b"v"), Urgency::Now));
     for done in futures_util::future::join_all(commits.collect::<Vec<_>>()).await {
         done.unwrap();
     }
-    assert!(store.syncs() - before < 100, "{} syncs", store.syncs() - before);
+    // However slow the machine is: one for all that came while the disk took its time.
+    let (syncs, most) =
+        (u128::from(store.syncs() - before), began.elapsed().as_millis() / SPACING.as_millis() + 2);
+    assert!(syncs <= most && syncs < 1000, "{syncs} syncs, in a time for {most}");
 }
 
 #[tokio::test]

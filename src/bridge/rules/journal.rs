@@ -89,6 +89,7 @@ fn a_leg_that_is_down_holds_only_itself() {
             life.says(BOB, &format!("b{n}")).await;
         }
         life.until(world.matrix.arrived(), 5).await;
+        assert!(world.now() < 10_000, "{} ms", world.now());
         assert_eq!(world.channel(BOB), [""; 0]);
         world.irc.script.usually(Act::Take);
         life.leg_up(Leg::Irc).await;
