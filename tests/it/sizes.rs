@@ -16,7 +16,7 @@ const MAX_FILES: usize = 4;
 const LONG_FILES: [(&str, usize); 11] = [
     ("bridge/portal.rs", 424),
     ("bridge/router.rs", 484),
-    ("bridge/router/commands.rs", 486),
+    ("bridge/router/commands.rs", 493),
     ("config.rs", 408),
     ("config/checked.rs", 405),
     ("connector/msnftp.rs", 410),
@@ -37,7 +37,7 @@ const LONG_FUNCTIONS: [(&str, &str, usize); 4] = [
 
 /// Types that are to be split: their methods and files today.
 const LARGE_TYPES: [(&str, usize, usize); 7] = [
-    ("bridge::Router", 71, 10),
+    ("bridge::Router", 72, 10),
     ("connector::Call", 110, 13),
     ("connector::LoginTask", 42, 7),
     ("matrix::MatrixFrontend", 128, 16),
