@@ -89,7 +89,7 @@ impl Interrupted {
         for (key, arrival) in own {
             let Arrival { login, conversation, sender, name, size } = arrival;
             let text = format!(
-                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. LoginCommand them to send it again.",
+                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. Ask them to send it again.",
                 bytes(size)
             );
             let body = Body::Emote(RichText::plain(text));

@@ -238,7 +238,7 @@ impl Call {
     pub(super) async fn offers_are_lost(&mut self, of: Option<&Email>) {
         for Waiting { email, name, .. } in self.take_asked(|w| of.is_none_or(|gone| *gone == w.email)) {
             let text = format!(
-                "offered the file «{name}», but the conversation was closed before it was taken. LoginCommand them to send it again."
+                "offered the file «{name}», but the conversation was closed before it was taken. Ask them to send it again."
             );
             self.show(&email, &text).await;
         }

@@ -288,7 +288,7 @@ impl Call {
             TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
         };
         let text = format!(
-            "sent the file «{}» ({}), which did not arrive: {} LoginCommand them to send it again.",
+            "sent the file «{}» ({}), which did not arrive: {} Ask them to send it again.",
             arriving.name,
             bytes(arriving.size),
             sentence(why)

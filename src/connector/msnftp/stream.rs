@@ -42,9 +42,7 @@ pub(super) struct Run {
 /// What is shown of a file that did not come.
 pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
     let (size, why) = (bytes(size), sentence(why));
-    format!(
-        "sent the file «{name}» ({size}), which did not arrive: {why} LoginCommand them to send it again."
-    )
+    format!("sent the file «{name}» ({size}), which did not arrive: {why} Ask them to send it again.")
 }
 
 const NOT_MET: &str = "their computer and this bridge could not connect to each other";
@@ -228,5 +226,18 @@ impl Run {
         if self.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, a file was not taken");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_did_not_come_is_told_of_in_words_that_say_what_to_do() {
+        let text = lost("a.txt", 20_000, NOT_MET);
+        let expected = "sent the file «a.txt» (19.5 kB), which did not arrive: their computer and this bridge could not \
+                        connect to each other. Ask them to send it again.";
+        assert_eq!(text, expected);
     }
 }
