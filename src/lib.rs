@@ -18,7 +18,7 @@
 //!
 //! `tests/it/layering.rs` fails on any other import.
 //!
-//! **From MSN to Matrix.** `connector::pump` reads bytes into a machine of `msn::session`; its event becomes a
+//! **From MSN to Matrix.** `connector::net::pump` reads bytes into a machine of `msn::session`; its event becomes a
 //! `RemoteEvent`; `bridge::router` hands it to the portal's task, which writes it to the journal, syncs, and only then
 //! lets each leg carry it: `matrix` sends it as the ghost; the leg's cursor moves on.
 //!
@@ -29,11 +29,12 @@
 //! **Who waits for whom.** A loop that reads a socket waits for the core and for the disk, and for nothing else; the core
 //! waits for portals and for the disk; a portal waits for the disk. What takes an answer of a network is a task of its own.
 //!
-//! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::transfer` writes them to the disk
-//! and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its own: it is
-//! fetched from its frontend when its turn comes, and `connector::give` offers it. A large file waits in `connector::offer`
-//! until its owner has answered the core's question; a transfer whose switchboard breaks waits in `connector::carried` for
-//! the next. Where a file cannot be shown, `bridge::link` gives it an address, and [`links`] serves what is behind that.
+//! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::file::incoming` writes them to
+//! the disk and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its
+//! own: it is fetched from its frontend when its turn comes, and `connector::file::outgoing` offers it. A large file
+//! waits in `connector::file::offers` until its owner has answered the core's question; a transfer whose switchboard
+//! breaks waits in `connector::file::suspended` for the next. Where a file cannot be shown, `bridge::link` gives it an
+//! address, and [`links`] serves what is behind that.
 
 pub mod bridge;
 pub mod config;

@@ -1,8 +1,11 @@
 //! What the MSN side must be told: any server works by this alone.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::address::DirectConfig;
 use crate::bridge::ids::LoginId;
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
@@ -77,4 +80,17 @@ pub struct MsnConfig {
     pub ffmpeg: Option<String>,
     /// Connections for files, besides the server's.
     pub direct: DirectConfig,
+}
+
+/// What may be done about connections besides the server's.
+#[derive(Debug, Clone)]
+pub struct DirectConfig {
+    /// Whether contacts are connected to.
+    pub dial: bool,
+    /// Networks that may be dialled besides public addresses.
+    pub allow: Vec<IpNet>,
+    /// The addresses under which contacts reach this machine; empty where they cannot.
+    pub announce: Vec<IpAddr>,
+    /// Where it is listened, for as long as somebody is expected. 0 is any port.
+    pub ports: RangeInclusive<u16>,
 }

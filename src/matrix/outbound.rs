@@ -192,7 +192,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(100_000))]
 
-        // With the other half of the way, in `connector::convert`, this is the identity from MSN to Matrix and back.
+        // With the other half of the way, in `connector::translate::convert`, this is the identity from MSN to Matrix and back.
         #[test]
         fn a_format_rides_in_the_event_and_comes_back(format in any_format()) {
             let body = Body::Text(RichText::formatted("x", format.clone()));

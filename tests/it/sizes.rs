@@ -19,8 +19,8 @@ const LONG_FILES: [(&str, usize); 11] = [
     ("bridge/router/commands.rs", 493),
     ("config.rs", 408),
     ("config/checked.rs", 405),
-    ("connector/msnftp.rs", 410),
-    ("connector/session.rs", 509),
+    ("connector/file/msnftp.rs", 406),
+    ("connector/login/session.rs", 480),
     ("irc/network.rs", 417),
     ("msn/command/mod.rs", 471),
     ("msn/session/notification/changes.rs", 478),
@@ -38,7 +38,7 @@ const LONG_FUNCTIONS: [(&str, &str, usize); 4] = [
 /// Types that are to be split: their methods and files today.
 const LARGE_TYPES: [(&str, usize, usize); 7] = [
     ("bridge::Router", 72, 10),
-    ("connector::Call", 110, 13),
+    ("connector::Call", 109, 13),
     ("connector::LoginTask", 42, 7),
     ("matrix::MatrixFrontend", 128, 16),
     ("msn::NotificationSession", 56, 4),

@@ -5,11 +5,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::handle::{never_offered, refuse};
-use super::{Call, CallCommand, time_of_day};
+use crate::connector::call::Call;
+use crate::connector::clock::time_of_day;
+use crate::connector::error::CallFailure;
+use crate::connector::handle::{CallCommand, never_offered, refuse};
+use crate::connector::net::pump::Pump;
+use crate::connector::translate::convert;
+
 use crate::bridge::event::RemoteKind;
-use crate::connector::pump::Pump;
-use crate::connector::{CallFailure, convert};
 use crate::msn::ids::Email;
 use crate::msn::message::Content;
 use crate::msn::p2p;

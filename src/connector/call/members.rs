@@ -2,11 +2,13 @@
 
 use tokio::time::Instant;
 
-use super::{Call, CallNotice, time_of_day};
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::storage::StorageError;
-use crate::connector::group;
+use crate::connector::call::Call;
+use crate::connector::clock::time_of_day;
+use crate::connector::handle::CallNotice;
+use crate::connector::translate::group;
 use crate::msn::ids::Email;
 
 /// How a call came to be a group.

@@ -2,10 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use super::{Call, Confirmation, Message, Sending, Undelivered};
-use crate::connector::CallFailure;
-use crate::connector::emoticon::Offered;
-use crate::connector::pump::{Pump, now};
+use crate::connector::call::{Call, Sending};
+use crate::connector::clock::now;
+use crate::connector::error::CallFailure;
+use crate::connector::handle::{Confirmation, Message, Offered, Undelivered};
+use crate::connector::net::pump::Pump;
+
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{Content, separate_parts, text_payloads};

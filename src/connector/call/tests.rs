@@ -6,18 +6,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::*;
 use crate::bridge::ids::LoginId;
-use crate::connector::group;
-use crate::connector::people::Directory;
-use crate::connector::tests::shared;
+use crate::connector::call::*;
+use crate::connector::context::people::Directory;
+use crate::connector::handle::CallNotice;
+use crate::connector::tests::alone;
+use crate::connector::translate::group;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Cookie, SessionId};
 
 const BOB: &str = "bob@example.com";
 
 fn of(news: mpsc::Sender<CallNotice>) -> CallContext {
-    let shared = shared();
+    let shared = alone();
     let email = Email::parse("alice@example.com").unwrap();
     CallContext {
         login: LoginId::new("alice@example.com"),

@@ -1,0 +1,174 @@
+//! What a call knows of the people in it: asked for when it is needed, since a contact may change while the call lasts.
+//!
+//! Knows programs and pictures, as the notification session last heard of them and as they came into the call. Names are in
+//! `names`. Refuses to know what is done about any of it.
+
+use std::collections::HashMap;
+
+use tokio::sync::watch;
+
+use crate::connector::object::picture;
+use crate::msn::command::Status;
+use crate::msn::ids::{Capabilities, Email};
+use crate::msn::p2p::MsnObject;
+use crate::msn::session::Contact;
+
+/// One contact who was seen, so far as calls ask. There is one for each contact of each login: it is small.
+#[derive(Debug)]
+struct Known {
+    capabilities: Capabilities,
+    picture: Option<Box<MsnObject>>,
+}
+
+/// The contacts of a login: written by its session, read by its calls.
+pub(in crate::connector) struct Directory(watch::Sender<HashMap<String, Known>>);
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self(watch::Sender::new(HashMap::new()))
+    }
+}
+
+impl Directory {
+    /// Presence tells of a contact.
+    pub(in crate::connector) fn note(&self, contact: &Contact) {
+        self.0.send_modify(|known| note(known, contact));
+    }
+
+    /// What a call asks that is about these people.
+    pub(in crate::connector) fn about(&self, called: Vec<Email>) -> People {
+        People { contacts: self.0.subscribe(), called, came_with: Vec::new() }
+    }
+}
+
+fn note(known: &mut HashMap<String, Known>, contact: &Contact) {
+    let key = contact.email.to_key();
+    if contact.status == Status::Offline {
+        // Whoever goes offline, or hides, has the program that they had.
+        return;
+    }
+    let picture = picture::announced(contact).map(Box::new);
+    known.insert(key, Known { capabilities: contact.capabilities, picture });
+}
+
+/// The people of one call.
+pub(in crate::connector) struct People {
+    contacts: watch::Receiver<HashMap<String, Known>>,
+    /// Whom the call was begun for.
+    called: Vec<Email>,
+    /// What newer switchboards say of those who come.
+    came_with: Vec<(Email, Capabilities)>,
+}
+
+impl People {
+    fn known<T>(&self, email: &Email, ask: impl FnOnce(&Known) -> Option<T>) -> Option<T> {
+        self.contacts.borrow().get(&email.to_key()).and_then(ask)
+    }
+
+    /// Somebody came into the call with this program.
+    pub(in crate::connector) fn came_with(&mut self, email: &Email, capabilities: Option<Capabilities>) {
+        let Some(capabilities) = capabilities else { return };
+        self.came_with.retain(|(known, _)| known != email);
+        self.came_with.push((email.clone(), capabilities));
+    }
+
+    /// What somebody's program can do, where that is known.
+    pub(in crate::connector) fn capabilities(&self, email: &Email) -> Option<Capabilities> {
+        let here =
+            self.came_with.iter().find(|(known, _)| known == email).map(|(_, capabilities)| *capabilities);
+        here.or_else(|| self.known(email, |known| Some(known.capabilities)))
+    }
+
+    /// Whether everybody who was called, and everybody who is here, has this.
+    pub(in crate::connector) fn all_have(&self, here: &[Email], capability: u32) -> bool {
+        let has = |email: &Email| self.capabilities(email).is_some_and(|c| c.has(capability));
+        let mut everybody = self.called.iter().chain(here).peekable();
+        everybody.peek().is_some() && everybody.all(has)
+    }
+
+    /// The picture that a contact announces now.
+    pub(in crate::connector) fn picture(&self, email: &Email) -> Option<MsnObject> {
+        self.known(email, |known| known.picture.as_deref().cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::msn::command::ListMask;
+    use crate::msn::message::PersonalMessage;
+    use crate::msn::p2p::ObjectKind;
+    use crate::msn::wire::UrlText;
+
+    const PEER_TO_PEER: u32 = 0x4000_0000;
+    const PARTS: u32 = Capabilities::MULTI_PACKET;
+
+    fn email(name: &str) -> Email {
+        Email::parse(&format!("{name}@example.com")).unwrap()
+    }
+
+    fn contact(name: &str, status: Status, capabilities: u32) -> Contact {
+        Contact {
+            email: email(name),
+            name: name.to_uppercase(),
+            id: None,
+            lists: ListMask::default(),
+            groups: Vec::new(),
+            properties: std::collections::BTreeMap::new(),
+            status,
+            capabilities: Capabilities(capabilities),
+            object: None,
+            personal: PersonalMessage::default(),
+        }
+    }
+
+    /// A ring 55 ms before the presence of who rings.
+    #[test]
+    fn fault_25_what_is_announced_behind_the_ring_counts() {
+        let directory = Directory::default();
+        let people = directory.about(vec![email("bob")]);
+        assert_eq!(people.capabilities(&email("bob")), None);
+        directory.note(&contact("bob", Status::Online, 0));
+        assert_eq!(people.capabilities(&email("bob")).map(Capabilities::msnc), Some(0));
+        // They sign in with another program while the call lasts.
+        directory.note(&contact("bob", Status::Offline, PARTS));
+        assert_eq!(
+            people.capabilities(&email("bob")),
+            Some(Capabilities(0)),
+            "hidden, with the same program"
+        );
+        directory.note(&contact("bob", Status::Away, PEER_TO_PEER));
+        assert_eq!(people.capabilities(&email("bob")), Some(Capabilities(PEER_TO_PEER)));
+    }
+
+    #[test]
+    fn fault_25_pictures_are_those_of_now() {
+        let directory = Directory::default();
+        let people = directory.about(vec![email("bob")]);
+        directory.note(&contact("bob", Status::Online, 0));
+        assert_eq!(people.picture(&email("bob")), None);
+        let picture = MsnObject::new("bob@example.com", ObjectKind::DisplayPicture, "x", b"abc");
+        let object = Some(UrlText::encode(picture.as_xml()));
+        directory.note(&Contact { object, ..contact("bob", Status::Online, 0) });
+        assert_eq!(people.picture(&email("bob")).map(|object| object.digest), Some(picture.digest));
+        assert_eq!(people.picture(&email("carol")), None);
+    }
+
+    #[test]
+    fn fault_25_parts_are_sent_where_everybody_puts_them_together_now() {
+        let directory = Directory::default();
+        let mut people = directory.about(vec![email("bob")]);
+        assert!(!people.all_have(&[], PARTS));
+        directory.note(&contact("bob", Status::Online, PARTS));
+        assert!(people.all_have(&[], PARTS));
+        assert!(!people.all_have(&[email("carol")], PARTS));
+        people.came_with(&email("carol"), Some(Capabilities(PARTS)));
+        assert!(people.all_have(&[email("bob"), email("carol")], PARTS));
+        directory.note(&contact("bob", Status::Online, 0));
+        assert!(!people.all_have(&[email("carol")], PARTS));
+        // What came with them into the call is what takes part in it.
+        people.came_with(&email("bob"), Some(Capabilities(PARTS)));
+        assert!(people.all_have(&[email("carol")], PARTS));
+        assert!(!Directory::default().about(Vec::new()).all_have(&[], PARTS), "nobody is not everybody");
+    }
+}

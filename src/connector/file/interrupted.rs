@@ -1,0 +1,112 @@
+//! Files that are coming, remembered on the disk: a bridge that is killed in the middle of one tells of it after its next
+//! start. One that is stopped tells at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{ConversationId, LoginId};
+use crate::bridge::port::storage::{Batch, Storage, StorageError, Table, Urgency};
+use crate::connector::clock::time_of_day;
+use crate::connector::context::Shared;
+use crate::connector::size::bytes;
+
+/// Most that are told of after a start.
+const MAX_TOLD: usize = 1000;
+
+/// One file that is coming.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Arrival {
+    login: LoginId,
+    conversation: ConversationId,
+    sender: Ghost,
+    name: String,
+    size: u64,
+}
+
+/// Kept for as long as the file is coming; dropped, what became of it has been told, unless something broke.
+pub(in crate::connector) struct IncompleteFile {
+    storage: Arc<dyn Storage>,
+    key: Vec<u8>,
+}
+
+impl Drop for IncompleteFile {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let mut batch = Batch::default();
+        batch.remove(Table::Arrivals, self.key.clone());
+        drop(self.storage.commit(batch, Urgency::Soon)); // it would be told of twice
+    }
+}
+
+/// Remembers that a file is coming.
+pub(in crate::connector) fn note(
+    shared: &Shared,
+    login: &LoginId,
+    conversation: &ConversationId,
+    sender: &Ghost,
+    name: &str,
+    size: u64,
+) -> IncompleteFile {
+    let (login, conversation, sender) = (login.clone(), conversation.clone(), sender.clone());
+    let arrival = Arrival { login, conversation, sender, name: name.to_owned(), size };
+    let key = rand::random::<u128>().to_be_bytes().to_vec();
+    let mut batch = Batch::default();
+    batch.put(Table::Arrivals, key.clone(), serde_json::to_vec(&arrival).unwrap_or_default());
+    drop(shared.storage.commit(batch, Urgency::Now)); // the file does not wait for it
+    IncompleteFile { storage: shared.storage.clone(), key }
+}
+
+/// What an earlier run left in the middle.
+#[derive(Clone, Default)]
+pub(in crate::connector) struct Interrupted(Arc<Mutex<Vec<Left>>>);
+
+/// A row's key, and what it says.
+type Left = (Vec<u8>, Arrival);
+
+impl Interrupted {
+    pub(in crate::connector) fn load(storage: &Arc<dyn Storage>) -> Result<Self, StorageError> {
+        let rows = storage.scan(Table::Arrivals, &[], None, MAX_TOLD)?;
+        let left = rows.into_iter().filter_map(|(key, value)| {
+            let read = serde_json::from_slice(&value);
+            let arrival = read.inspect_err(|error| tracing::warn!(%error, "a note of a file cannot be read"));
+            Some((key, arrival.ok()?))
+        });
+        Ok(Self(Arc::new(Mutex::new(left.collect()))))
+    }
+
+    /// Tells of those of one login, once.
+    pub(in crate::connector) async fn tell(
+        &self,
+        shared: &Shared,
+        login: &LoginId,
+        cancel: &CancellationToken,
+    ) {
+        let own: Vec<Left> = {
+            let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            left.extract_if(.., |(_, arrival)| arrival.login == *login).collect()
+        };
+        for (key, arrival) in own {
+            let Arrival { login, conversation, sender, name, size } = arrival;
+            let text = format!(
+                "was sending the file «{name}» ({}) when the bridge broke off, and it did not arrive. Ask them to send it again.",
+                bytes(size)
+            );
+            let body = Body::Emote(RichText::plain(text));
+            let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
+            // The core may be waiting for this login to end: then the next start tells.
+            let told = tokio::select! {
+                told = shared.bridge.remote(RemoteEvent { login, kind }) => told.is_ok(),
+                () = cancel.cancelled() => false,
+            };
+            if told {
+                drop(IncompleteFile { storage: shared.storage.clone(), key });
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The tasks of the connector between a core that has no room and servers that go on talking: what fills up, and what goes
+//! on once there is room again. Time stands still unless everybody waits for it.
+
+pub(in crate::connector) mod channels;
+mod groups;
+mod mute;
+mod offline;
+mod ringing;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use secrecy::SecretString;
+use tokio::io::DuplexStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bridge::body::Body;
+use crate::bridge::event::{RemoteEvent, RemoteKind};
+use crate::bridge::ids::LoginId;
+use crate::bridge::login::Credentials;
+use crate::bridge::port::network::{ContactLine, Request};
+use crate::bridge::tests::{Memory, NoFiles};
+use crate::bridge::{Bridge, BridgeHandle};
+use crate::connector::call;
+use crate::connector::config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
+use crate::connector::context::Shared;
+use crate::connector::error::{CallFailure, ConnectError, TicketError};
+use crate::connector::file::interrupted::Interrupted;
+use crate::connector::login::pace::{DEFAULT_RATE, SignInPace};
+use crate::connector::login::task::{LoginCommand, LoginContext, LoginTask};
+use crate::connector::net::dial::Dialler;
+use crate::connector::net::passport::Passport;
+use crate::connector::network::MAILBOX;
+use crate::connector::translate::{convert, group};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::Email;
+use crate::msn::ids::HostPort;
+
+pub(in crate::connector) fn config() -> MsnConfig {
+    MsnConfig {
+        server: HostPort { host: "msn.invalid".into(), port: 1863 },
+        nexus: "https://msn.invalid/".into(),
+        allow_insecure_login: false,
+        dialects: vec![Dialect::Msnp11],
+        client: "MSNMSGR".into(),
+        client_version: "7.0.0813".into(),
+        locale: "0x0409".into(),
+        transport: Transport::Direct,
+        proxy: None,
+        gateway: None,
+        product: None,
+        groups: Vec::new(),
+        offline: OfflinePolicy::Hold,
+        oim: OimConfig::default(),
+        ask_above: u64::MAX,
+        ffmpeg: None,
+        direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
+    }
+}
+
+/// What all tasks share, with servers that are these streams.
+pub(in crate::connector) fn shared(
+    bridge: BridgeHandle,
+    config: MsnConfig,
+    servers: impl IntoIterator<Item = DuplexStream>,
+) -> Shared {
+    Shared {
+        passport: Passport::new(&config).unwrap(),
+        config: Arc::new(config),
+        dialler: Arc::new(Dialler::prepared(servers)),
+        bridge,
+        storage: Arc::new(Memory::default()),
+        media: Arc::new(NoFiles),
+        tasks: TaskTracker::new(),
+        cancel: CancellationToken::new(),
+    }
+}
+
+/// What all tasks share, with a core that has stopped: what it is told is lost.
+pub(in crate::connector) fn alone() -> Shared {
+    shared(Bridge::channel().0, config(), [])
+}
+
+/// A login among these.
+fn login(shared: &Shared) -> LoginContext {
+    let pace = Arc::new(SignInPace::new(DEFAULT_RATE));
+    LoginContext { shared: shared.clone(), pace, interrupted: Interrupted::default() }
+}
+
+pub(in crate::connector) fn alice() -> LoginId {
+    LoginId::new("alice@example.com")
+}
+
+pub(in crate::connector) fn email(name: &str) -> Email {
+    Email::parse(&format!("{name}@example.com")).unwrap()
+}
+
+fn credentials() -> Credentials {
+    Credentials {
+        account: alice().as_str().to_owned(),
+        password: SecretString::from("pw".to_owned()),
+        presence: "online".into(),
+        personal_message: String::new(),
+        at_once: true,
+    }
+}
+
+/// Brings things in until the core has room for nothing more.
+fn fill(bridge: &BridgeHandle) {
+    let event = || RemoteEvent { login: alice(), kind: RemoteKind::Notice { text: "filler".into() } };
+    // The scheduler's own bound is no full channel.
+    while tokio::task::unconstrained(bridge.remote(event())).now_or_never().is_some() {}
+}
+
+/// The next thing that is brought in, those apart that filled the core.
+pub(in crate::connector) async fn next(core: &mut Bridge) -> RemoteKind {
+    loop {
+        match core.next_remote().await.expect("somebody brings things in").kind {
+            RemoteKind::Notice { text } if text == "filler" => {}
+            kind => return kind,
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Between the protocol's words and the core's.
+
+use crate::bridge::body::{Body, Format, RichText, Style};
+use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
+use crate::bridge::ids::{ConversationId, GhostId};
+use crate::bridge::port::delivery::{Content, Delivery};
+use crate::connector::context::names::is_address;
+use crate::connector::handle::Message;
+use crate::msn::command::{ListKind, Status};
+use crate::msn::ids::{Email, GroupId};
+use crate::msn::message::{Content as MsnContent, CurrentMedia, PersonalMessage, TextStyle, without_codes};
+use crate::msn::session::{Contact, Roster};
+
+pub(in crate::connector) fn ghost_id(email: &Email) -> GhostId {
+    GhostId::new(email.to_key())
+}
+
+/// Somebody; an account in place of a name is none.
+pub(in crate::connector) fn ghost(email: &Email, name: &str) -> Ghost {
+    let name = if is_address(email, name) { String::new() } else { without_codes(name) };
+    Ghost { id: ghost_id(email), name }
+}
+
+/// Somebody of whom only the account is known.
+pub(in crate::connector) fn account(email: &Email) -> Ghost {
+    ghost(email, "")
+}
+
+/// The groups of somebody's contacts.
+pub(in crate::connector) fn groups(roster: &Roster) -> Vec<ContactGroup> {
+    let inside = |id: &GroupId| {
+        let members = roster.contacts().filter(|c| c.lists.has(ListKind::Forward) && c.groups.contains(id));
+        members.map(|contact| direct(&contact.email)).collect()
+    };
+    let group = |(id, name): (&GroupId, &String)| ContactGroup {
+        id: id.0.clone(),
+        name: without_codes(name),
+        conversations: inside(id),
+    };
+    roster.groups().iter().map(group).collect()
+}
+
+/// The conversation with one person.
+pub(in crate::connector) fn direct(email: &Email) -> ConversationId {
+    ConversationId::new(email.to_key())
+}
+
+pub(in crate::connector) fn style_to_format(style: &TextStyle) -> Format {
+    Format {
+        font: style.font.clone(),
+        style: Style {
+            bold: style.bold,
+            italic: style.italic,
+            underline: style.underline,
+            strike: style.strike,
+            // Black is what everybody has who chose nothing: the reader's own colour.
+            color: (style.color != 0).then_some(style.color),
+        },
+        charset: style.charset,
+        pitch_family: style.pitch_family,
+        right_to_left: style.right_to_left,
+    }
+}
+
+pub(in crate::connector) fn format_to_style(format: &Format) -> TextStyle {
+    TextStyle {
+        font: format.font.clone(),
+        bold: format.style.bold,
+        italic: format.style.italic,
+        underline: format.style.underline,
+        strike: format.style.strike,
+        color: format.style.color.unwrap_or(0),
+        charset: format.charset,
+        pitch_family: format.pitch_family,
+        right_to_left: format.right_to_left,
+    }
+}
+
+/// What an entry is on MSN; `None` for what has no place there.
+pub(in crate::connector) fn message(delivery: &Delivery) -> Option<Message> {
+    let Content::Said { body } = &delivery.content else { return None };
+    let prefix = match &delivery.author {
+        Author::Relayed { name } => format!("<{name}> "),
+        _ => String::new(),
+    };
+    match body {
+        Body::Text(text) => Some(plain(format!("{prefix}{}", text.text()), style_of(text))),
+        Body::Emote(text) => {
+            let text = format!("* {prefix}{}", text.text());
+            Some(plain(text, TextStyle::default()))
+        }
+        Body::Nudge => Some(Message::Nudge),
+        Body::Attachment(attachment) => {
+            let caption = attachment.caption.as_ref()?;
+            Some(plain(format!("{prefix}{}", caption.text()), style_of(caption)))
+        }
+        Body::File(_) | Body::Notice { .. } | Body::LiveNotice { .. } | Body::Question { .. } => None,
+    }
+}
+
+fn plain(text: String, style: TextStyle) -> Message {
+    Message::Text { text, style, emoticons: Vec::new() }
+}
+
+/// MSN formats whole messages only: what the whole text looks like, in the font it came with.
+fn style_of(text: &RichText) -> TextStyle {
+    let mut style = text.format.as_ref().map(format_to_style).unwrap_or_default();
+    if let Some(uniform) = text.uniform_style().filter(|uniform| !uniform.is_plain()) {
+        style.bold |= uniform.bold;
+        style.italic |= uniform.italic;
+        style.underline |= uniform.underline;
+        style.strike |= uniform.strike;
+        style.color = uniform.color.unwrap_or(style.color);
+    }
+    style
+}
+
+/// What a message from MSN says; `None` for what asks to be neither shown nor answered.
+pub(in crate::connector) fn body(content: MsnContent) -> Option<Body> {
+    let emote = |text: &str| (!text.trim().is_empty()).then(|| Body::Emote(RichText::plain(text)));
+    match content {
+        // Some clients send these, and nobody could read them.
+        MsnContent::Text { text, .. } if text.trim().is_empty() => None,
+        MsnContent::Text { text, style, shown_as } => {
+            let words = match style {
+                Some(style) => RichText::formatted(text, style_to_format(&style)),
+                None => RichText::plain(text),
+            };
+            let shown_as = shown_as.map(|name| without_codes(&name));
+            Some(Body::Text(RichText { shown_as, ..words }))
+        }
+        MsnContent::Nudge => Some(Body::Nudge),
+        MsnContent::Datacast { id: 4, data } => emote(&data),
+        MsnContent::Datacast { id: 2, .. } => emote("sent a wink"),
+        MsnContent::Datacast { id: 3, .. } => emote("sent a voice clip"),
+        MsnContent::Ink(_) => emote("sent a handwritten message in a form that cannot be shown here"),
+        MsnContent::Datacast { .. }
+        | MsnContent::Typing { .. }
+        | MsnContent::Emoticons(_)
+        | MsnContent::Invitation(_)
+        | MsnContent::Peer { .. }
+        | MsnContent::Other { .. } => None,
+    }
+}
+
+pub(in crate::connector) fn status_words(status: Status) -> &'static str {
+    match status {
+        Status::Online => "online",
+        Status::Busy => "busy",
+        Status::Idle => "idle",
+        Status::BeRightBack => "be right back",
+        Status::Away => "away",
+        Status::OnThePhone => "on the phone",
+        Status::OutToLunch => "out to lunch",
+        Status::Hidden | Status::Offline => "offline",
+    }
+}
+
+/// The words of the `presence` command.
+pub(in crate::connector) fn parse_status(word: &str) -> Option<Status> {
+    Some(match word {
+        "online" | "available" => Status::Online,
+        "busy" => Status::Busy,
+        "idle" => Status::Idle,
+        "brb" => Status::BeRightBack,
+        "away" => Status::Away,
+        "phone" => Status::OnThePhone,
+        "lunch" => Status::OutToLunch,
+        "hidden" | "invisible" | "offline" => Status::Hidden,
+        _ => return None,
+    })
+}
+
+/// A personal message as it is typed: words, and behind a note what is being listened to.
+pub(in crate::connector) fn personal(text: &str) -> PersonalMessage {
+    let Some((words, song)) = text.split_once('♫') else {
+        return PersonalMessage { text: text.to_owned(), media: None };
+    };
+    let song = song.trim();
+    let (format, arguments) = match song.split_once(" - ") {
+        Some((title, artist)) => ("{0} - {1}", vec![title.trim().to_owned(), artist.trim().to_owned()]),
+        None => ("{0}", vec![song.to_owned()]),
+    };
+    let media = (!song.is_empty()).then(|| CurrentMedia {
+        application: String::new(),
+        kind: "Music".into(),
+        format: format.into(),
+        arguments,
+    });
+    PersonalMessage { text: words.trim().to_owned(), media }
+}
+
+pub(in crate::connector) fn presence(contact: &Contact) -> GhostPresence {
+    let availability = match contact.status {
+        Status::Online => Availability::Online,
+        Status::Hidden | Status::Offline => Availability::Offline,
+        _ => Availability::Away,
+    };
+    let status = match contact.status {
+        Status::Online | Status::Hidden | Status::Offline => "",
+        other => status_words(other),
+    };
+    let personal = without_codes(&contact.personal.line());
+    let text = [status, personal.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" – ");
+    let ghost = match availability {
+        Availability::Offline => ghost(&contact.email, &contact.name),
+        // Whoever is there is called what they say, also when they say their account.
+        _ => Ghost { id: ghost_id(&contact.email), name: without_codes(&contact.name) },
+    };
+    GhostPresence { ghost, availability, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::body::Run;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn any_style()(font in "\\PC{0,31}", flags in any::<[bool; 5]>(), color in 0u32..0x100_0000, charset in any::<u32>(), pitch_family in any::<u8>()) -> TextStyle {
+            let [bold, italic, underline, strike, right_to_left] = flags;
+            TextStyle { font, bold, italic, underline, strike, color, charset, pitch_family, right_to_left }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        // With the other half of the way, in `matrix::outbound`, this is the identity from MSN to Matrix and back.
+        #[test]
+        fn a_style_survives_the_way_through_the_core(style in any_style()) {
+            let text = RichText::formatted("x", style_to_format(&style));
+            prop_assert_eq!(&format_to_style(&style_to_format(&style)), &style);
+            prop_assert_eq!(style_of(&text), style);
+        }
+    }
+
+    #[test]
+    fn fault_22_a_text_of_nothing_is_nothing_to_show() {
+        let text = |text: &str| {
+            body(MsnContent::Text { text: text.into(), style: Some(TextStyle::default()), shown_as: None })
+        };
+        for nothing in ["", " ", "\r\n", "\n\n", "\t ", "\u{a0}"] {
+            assert_eq!(text(nothing), None, "{nothing:?}");
+            assert_eq!(body(MsnContent::Datacast { id: 4, data: nothing.into() }), None, "{nothing:?}");
+        }
+        assert!(matches!(text(" ."), Some(Body::Text(_))));
+    }
+
+    #[test]
+    fn a_song_behind_a_note_is_what_is_playing() {
+        let read = personal("at sea ♫ Yesterday - The Beatles");
+        assert_eq!(read.text, "at sea");
+        assert_eq!(read.media.as_ref().unwrap().line(), "Yesterday - The Beatles");
+        assert_eq!(read.line(), "at sea ♫ Yesterday - The Beatles");
+        assert_eq!(personal("♫ Hum").line(), "♫ Hum");
+        assert_eq!(personal("♫"), PersonalMessage::default());
+        assert_eq!(personal("plain").media, None);
+    }
+
+    #[test]
+    fn html_that_is_bold_all_over_is_bold_on_msn_and_a_bold_word_is_not() {
+        let run = |text: &str, bold| Run { text: text.into(), style: Style { bold, ..Style::default() } };
+        let all = RichText {
+            runs: vec![run("one", true), run(" ", false), run("two", true)],
+            ..RichText::default()
+        };
+        assert!(style_of(&all).bold);
+        let some = RichText { runs: vec![run("one", true), run(" two", false)], ..RichText::default() };
+        assert!(!style_of(&some).bold);
+    }
+}
