@@ -58,7 +58,7 @@ impl Transfers {
         self.files.is_empty()
     }
 
-    /// When [`Call::transfers_are_late`](super::super::call::Call::transfers_are_late) has something to do.
+    /// When a peer has something to do because of the time.
     pub(in crate::connector) fn deadline(&self) -> Option<Instant> {
         self.peers.iter().filter_map(|(_, peer)| peer.poll_timeout()).min()
     }
