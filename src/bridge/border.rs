@@ -136,8 +136,9 @@ mod tests {
     use super::*;
     use crate::bridge::body::{Emoticon, Format, Image};
     use crate::bridge::event::{Availability, ContactGroup, GhostPresence, Progress};
-    use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
+    use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey, UserId};
     use crate::bridge::port::media::MediaId;
+    use crate::bridge::testkit::MATRIX;
 
     /// A control, an override, a byte order mark and a NUL among what stays.
     const DIRTY: &str = "\u{202E}B\u{2}o\u{FEFF}b\0";
@@ -220,7 +221,7 @@ mod tests {
     fn fault_14_every_text_of_a_frontend_is_clean_behind_the_border() {
         let portal = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
         let user = UserId::new("ann");
-        let (leg, reference) = (Leg::Matrix, "r".to_owned());
+        let (leg, reference) = (MATRIX, "r".to_owned());
         let authors = [
             Author::Ghost(dirty_ghost()),
             Author::Owner { name: dirty() },

@@ -98,40 +98,100 @@ impl fmt::Display for PortalKey {
     }
 }
 
-/// One destination of what is said: the sides of the bridge.
+/// The name of a frontend: 1 to 15 small letters. Its adapter chooses the name, and keys of the store hold it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FrontendId {
+    letters: [u8; Self::MAX],
+    length: u8,
+}
+
+impl FrontendId {
+    const MAX: usize = 15;
+
+    /// `None` for what could not stand in a key. In a `const`, that is found when the program is built.
+    pub const fn new(name: &str) -> Option<Self> {
+        let name = name.as_bytes();
+        if name.is_empty() || name.len() > Self::MAX {
+            return None;
+        }
+        let mut letters = [0; Self::MAX];
+        let mut at = 0;
+        while at < name.len() {
+            if !name[at].is_ascii_lowercase() {
+                return None;
+            }
+            letters[at] = name[at];
+            at += 1;
+        }
+        Some(Self { letters, length: at as u8 })
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Only small letters were let in.
+        std::str::from_utf8(&self.letters[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for FrontendId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One destination of an entry: a side of the bridge. Stored as its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(into = "String", try_from = "String")]
 pub enum Leg {
-    Matrix,
-    Irc,
+    /// A side on which people are shown to other people.
+    Frontend(FrontendId),
     Remote,
     /// The network again, for files: they take long, and what is said does not wait behind them.
     Files,
 }
 
 impl Leg {
-    pub const ALL: [Self; 4] = [Self::Matrix, Self::Irc, Self::Remote, Self::Files];
+    /// The legs that lead to the network.
+    pub const NETWORK: [Self; 2] = [Self::Remote, Self::Files];
 
-    /// Whether people are shown there, and not the network itself.
-    pub fn is_frontend(self) -> bool {
-        matches!(self, Self::Matrix | Self::Irc)
-    }
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Matrix => "Matrix",
-            Self::Irc => "IRC",
-            Self::Remote | Self::Files => "MSN",
+    /// The leg of the frontend with this name.
+    ///
+    /// # Panics
+    /// A name that is no [`FrontendId`], or one of the network's legs. Meant for a `const`, where the build fails then.
+    pub const fn frontend(name: &'static str) -> Self {
+        match (FrontendId::new(name), name.as_bytes()) {
+            (None, _) | (_, b"remote" | b"files") => panic!("this cannot name a frontend"),
+            (Some(id), _) => Self::Frontend(id),
         }
     }
 
-    pub fn as_str(self) -> &'static str {
+    /// Whether people are shown there, and not the network itself.
+    pub fn is_frontend(self) -> bool {
+        matches!(self, Self::Frontend(_))
+    }
+
+    pub fn as_str(&self) -> &str {
         match self {
-            Self::Matrix => "matrix",
-            Self::Irc => "irc",
+            Self::Frontend(id) => id.as_str(),
             Self::Remote => "remote",
             Self::Files => "files",
+        }
+    }
+}
+
+impl From<Leg> for String {
+    fn from(leg: Leg) -> Self {
+        leg.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Leg {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "remote" => Ok(Self::Remote),
+            "files" => Ok(Self::Files),
+            name => FrontendId::new(name).map(Self::Frontend).ok_or("no name of a side"),
         }
     }
 }
@@ -139,5 +199,26 @@ impl Leg {
 impl fmt::Display for Leg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leg_is_stored_as_its_name() {
+        for (leg, stored) in [
+            (Leg::frontend("matrix"), "\"matrix\""),
+            (Leg::frontend("x"), "\"x\""),
+            (Leg::Remote, "\"remote\""),
+            (Leg::Files, "\"files\""),
+        ] {
+            assert_eq!(serde_json::to_string(&leg).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<Leg>(stored).unwrap(), leg);
+        }
+        for wrong in ["\"\"", "\"Matrix\"", "\"a b\"", "\"sixteenletterslo\"", "1"] {
+            assert!(serde_json::from_str::<Leg>(wrong).is_err(), "{wrong}");
+        }
     }
 }

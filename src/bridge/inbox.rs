@@ -28,6 +28,7 @@ pub struct Item {
 pub struct Inbox {
     storage: Arc<dyn Storage>,
     leg: Leg,
+    number: u8,
     state: Mutex<State>,
     arrived: Notify,
     again: Notify,
@@ -42,8 +43,8 @@ struct State {
 }
 
 impl State {
-    fn load(storage: &dyn Storage, leg: Leg) -> Result<Self, BridgeError> {
-        let kind = leg as u8 * 2;
+    fn load(storage: &dyn Storage, leg: Leg, number: u8) -> Result<Self, BridgeError> {
+        let kind = number * 2;
         let mut next = 0;
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -122,9 +123,13 @@ fn digest(parts: &[&str]) -> [u8; 32] {
 }
 
 impl Inbox {
-    pub fn open(storage: Arc<dyn Storage>, leg: Leg) -> Result<Self, BridgeError> {
-        let state = Mutex::new(State::load(&*storage, leg)?);
-        Ok(Self { storage, leg, state, arrived: Notify::new(), again: Notify::new() })
+    /// `number`, below 128, names the memory of this inbox in the store: never changed, and different for each inbox.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn open(storage: Arc<dyn Storage>, leg: Leg, number: u8) -> Result<Self, BridgeError> {
+        let state = Mutex::new(State::load(&*storage, leg, number)?);
+        Ok(Self { storage, leg, number, state, arrived: Notify::new(), again: Notify::new() })
     }
 
     /// Takes a transaction. When this returns, everything in it that was not seen before is on disk.
@@ -133,7 +138,7 @@ impl Inbox {
         let whole = digest(&[&[transaction], &names[..]].concat());
         let mut state = self.state.lock().await;
         if state.is_stale {
-            *state = State::load(&*self.storage, self.leg)?;
+            *state = State::load(&*self.storage, self.leg, self.number)?;
             self.arrived.notify_one();
         }
         if state.transactions.known.contains(&whole) {

@@ -44,6 +44,9 @@ pub struct DeadLetter {
     pub entry: Entry,
 }
 
+/// Cursors read of one portal; more sides than that were never configured.
+const MAX_LEGS: usize = 256;
+
 /// Most dead letters kept; the oldest go.
 pub const MAX_DEAD_LETTERS: usize = 1_000;
 
@@ -107,11 +110,10 @@ impl Cursors {
         for &leg in legs {
             known.push((leg, stored(leg)?));
         }
-        let mut newest = 0;
-        for leg in Leg::ALL {
-            newest = newest.max(stored(leg)?.map_or(0, |(done, _)| done));
-        }
         let prefix = portal.to_key();
+        // Also of sides that are not configured any more.
+        let cursors = storage.scan(Table::Cursors, &prefix, None, MAX_LEGS)?;
+        let newest = cursors.iter().map(|(_, value)| sequence_of(value)).max().unwrap_or(0);
         let first = storage.scan(Table::Journal, &prefix, None, 1)?.first().map(|(key, _)| sequence_of(key));
         let mut head = newest;
         let mut after = Some(entry_key(portal, newest));

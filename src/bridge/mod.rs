@@ -27,6 +27,7 @@ mod router;
 #[cfg(test)]
 mod rules;
 pub mod sentence;
+mod sides;
 #[cfg(test)]
 mod testkit;
 #[cfg(test)]

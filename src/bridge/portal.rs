@@ -31,6 +31,7 @@ use super::port::media::{File, Media};
 use super::port::network::{Audience, Network};
 use super::port::storage::{Batch, Storage, Urgency, disk_retry, until_it_works};
 use super::report::Reports;
+use super::sides::Sides;
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
@@ -84,6 +85,7 @@ pub(super) struct PortalContext {
     pub(super) links: Option<Arc<Links>>,
     pub(super) hold: HoldLimits,
     pub(super) names: GhostNames,
+    pub(super) sides: Sides,
 }
 
 impl PortalContext {
@@ -121,7 +123,7 @@ impl Portal {
     pub(super) fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
         let cursors = Cursors::load(&*around.storage, &key, legs)?;
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
-        let hold = Hold::load(&*around.storage, &key)?;
+        let hold = Hold::load(&*around.storage, &key, around.sides.in_conversation("cancel"))?;
         let mut portal = Self { key, around, cursors, legs, hold, under_way: JoinSet::new() };
         portal.count_waiting();
         Ok(portal)
@@ -287,7 +289,12 @@ impl Portal {
         let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
         // What waited long is still said by somebody who is called as they are called now.
         let (names, login) = (&self.around.names, &self.key.receiver);
-        let (title, is_group) = if leg == Leg::Matrix { self.around.title(&self.key) } else { (None, false) };
+        let traits = self.around.sides.traits(leg).copied();
+        let (title, is_group) = if traits.is_some_and(|traits| traits.shows_titles) {
+            self.around.title(&self.key)
+        } else {
+            (None, false)
+        };
         let delivery = Delivery {
             portal: self.key.clone(),
             id: attempt.entry.id.clone(),
@@ -309,9 +316,9 @@ impl Portal {
         self.under_way.spawn(async move {
             let delivered = async {
                 match frontend {
-                    Some(frontend) if leg == Leg::Irc => {
+                    Some(frontend) if traits.is_some_and(|traits| !traits.carries_files) => {
                         let delivery =
-                            attach::for_irc(around.links.as_deref(), &around, origin, delivery).await;
+                            attach::with_links(around.links.as_deref(), &around, origin, delivery).await;
                         frontend.deliver(delivery).await.map(|()| Delivered::default())
                     }
                     Some(frontend) => frontend.deliver(delivery).await.map(|()| Delivered::default()),

@@ -45,6 +45,7 @@ use super::prompt::Prompts;
 use super::record::PortalRecord;
 use super::report::Reports;
 use super::sentence::sentence;
+use super::sides::Sides;
 use finished::Finished;
 use logins::ConnectionStatus;
 use reader::Reader;
@@ -187,10 +188,11 @@ impl Bridge {
         let (inboxes, frontends, cancel) =
             (setup.inboxes.clone(), setup.frontends.clone(), setup.cancel.clone());
         let broken = setup.broken.clone();
+        let network = setup.network.traits().name;
         let router = Router::load(setup)?;
         for inbox in inboxes {
             let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
-            let reader = Reader::new(inbox, frontend, self.sender.clone());
+            let reader = Reader::new(inbox, frontend, network, self.sender.clone());
             tasks.spawn(vital(reader.run(cancel.clone()), broken.clone()));
         }
         tasks.spawn(vital(router.run(self.events), broken));
@@ -247,6 +249,7 @@ impl Router {
             links: setup.links.clone(),
             hold: setup.hold,
             names: GhostNames::new(setup.storage.clone(), setup.ghost_per_login),
+            sides: Sides::new(&*setup.network, &setup.frontends),
         };
         let mut logins = Login::load_all(&*setup.storage)?;
         // Their owners have not been seen yet.
@@ -398,7 +401,7 @@ impl Router {
         let serving = self.setup.frontends.iter().filter(|frontend| frontend.serves(key));
         let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
         if key.management_user().is_none() {
-            legs.extend([Leg::Remote, Leg::Files]);
+            legs.extend(Leg::NETWORK);
         }
         legs
     }
@@ -461,7 +464,7 @@ impl Router {
         let text = format!(
             "A message in the conversation with {} could not be shown on {}: {} It was set aside; later messages are not affected.",
             failure.portal.conversation,
-            failure.leg,
+            self.around.sides.name(&failure.leg),
             sentence(&failure.reason)
         );
         self.tell(&owner, text).await

@@ -1,5 +1,6 @@
 //! The core on a store in memory, which fails when told to: a fault that a real disk cannot be made to show here.
 
+use crate::bridge::testkit::{IRC, MATRIX};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::body::Body;
 use super::event::Author;
-use super::ids::{ConversationId, EntryId, Leg, LoginId, PortalKey};
+use super::ids::{ConversationId, EntryId, LoginId, PortalKey};
 use super::inbox::{Inbox, Item};
 use super::journal::{Absence, Cursors, Entry};
 use super::port::delivery::Content;
@@ -89,7 +90,7 @@ fn item(name: &str) -> Item {
 }
 
 fn inbox(storage: &Arc<Memory>) -> Inbox {
-    Inbox::open(storage.clone(), Leg::Matrix).unwrap()
+    Inbox::open(storage.clone(), MATRIX, 0).unwrap()
 }
 
 #[tokio::test]
@@ -148,11 +149,11 @@ async fn the_memory_of_what_was_seen_is_bounded() {
 /// A journal in which IRC was away for what is a `~`, and could be reached for what is a `.`.
 async fn journal(storage: &Arc<Memory>, said: &str) -> Cursors {
     let portal = PortalKey::new(LoginId::new("alice"), ConversationId::new("bob"));
-    let mut cursors = Cursors::load(&**storage, &portal, &[Leg::Matrix, Leg::Irc]).unwrap();
+    let mut cursors = Cursors::load(&**storage, &portal, &[MATRIX, IRC]).unwrap();
     for (at, letter) in (1..).zip(said.chars()) {
-        let legs = if letter == 'm' { vec![Leg::Matrix] } else { vec![Leg::Matrix, Leg::Irc] };
+        let legs = if letter == 'm' { vec![MATRIX] } else { vec![MATRIX, IRC] };
         let body = Body::Notice { text: at.to_string(), about: None };
-        let away = if letter == '~' { vec![Leg::Irc] } else { Vec::new() };
+        let away = if letter == '~' { vec![IRC] } else { Vec::new() };
         let (author, content) = (Author::Bridge, Content::Said { body });
         let entry = Entry { id: EntryId::new(at.to_string()), author, content, at, origin: None, legs, away };
         let mut batch = Batch::default();
@@ -166,7 +167,7 @@ async fn journal(storage: &Arc<Memory>, said: &str) -> Cursors {
 async fn fault_10_an_absence_ends_with_what_was_said_when_the_leg_was_back() {
     let storage = Arc::new(Memory::default());
     let cursors = journal(&storage, "~~m~.~~~~").await;
-    let absence = |sequence, enough| cursors.absence(&*storage, Leg::Irc, sequence, enough).unwrap();
+    let absence = |sequence, enough| cursors.absence(&*storage, IRC, sequence, enough).unwrap();
     assert_eq!(absence(1, 100), Absence { behind: 2, over_at: Some(5) }, "another leg's entry is none of it");
     assert_eq!(absence(4, 100), Absence { behind: 0, over_at: Some(5) });
     assert_eq!(absence(6, 100), Absence { behind: 3, over_at: None });
@@ -178,19 +179,19 @@ async fn fault_10_how_many_were_passed_over_is_known_after_a_restart_until_it_is
     let storage = Arc::new(Memory::default());
     let mut cursors = journal(&storage, "~~~.").await;
     let mut batch = Batch::default();
-    (1..=2).for_each(|sequence| cursors.pass_over(Leg::Irc, sequence, &mut batch));
-    cursors.strike(Leg::Matrix, 4, &mut batch);
+    (1..=2).for_each(|sequence| cursors.pass_over(IRC, sequence, &mut batch));
+    cursors.strike(MATRIX, 4, &mut batch);
     storage.commit(batch, Urgency::Now).await.unwrap();
     let mut again = journal(&storage, "").await;
     assert_eq!(again, cursors);
-    assert_eq!((again.missed(Leg::Irc), again.missed(Leg::Matrix), again.done(Leg::Irc)), (2, 0, 2));
+    assert_eq!((again.missed(IRC), again.missed(MATRIX), again.done(IRC)), (2, 0, 2));
     // Given up is not told: only what is delivered carries the number.
     let mut batch = Batch::default();
-    again.strike(Leg::Irc, 3, &mut batch);
-    assert_eq!(again.missed(Leg::Irc), 2);
-    again.delivered(Leg::Irc);
-    again.strike(Leg::Irc, 4, &mut batch);
+    again.strike(IRC, 3, &mut batch);
+    assert_eq!(again.missed(IRC), 2);
+    again.delivered(IRC);
+    again.strike(IRC, 4, &mut batch);
     storage.commit(batch, Urgency::Now).await.unwrap();
     let told = journal(&storage, "").await;
-    assert_eq!((told.missed(Leg::Irc), told.done(Leg::Irc)), (0, 4));
+    assert_eq!((told.missed(IRC), told.done(IRC)), (0, 4));
 }

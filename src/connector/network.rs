@@ -22,7 +22,7 @@ use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
 use crate::bridge::port::media::{File, Media};
-use crate::bridge::port::network::{Audience, ContactLine, Network, Request};
+use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
 use crate::bridge::port::storage::Storage;
 use crate::bridge::sentence::sentence;
 use crate::connector::config::MsnConfig;
@@ -214,6 +214,15 @@ impl MsnConnector {
 }
 
 impl Network for MsnConnector {
+    fn traits(&self) -> NetworkTraits {
+        NetworkTraits {
+            name: "MSN",
+            command_prefix: "!msn",
+            account: "e-mail",
+            presences: "online, busy, idle, brb, away, phone, lunch or hidden",
+        }
+    }
+
     fn login_id(&self, account: &str) -> Result<LoginId, String> {
         let email = Email::parse(account.trim()).ok().filter(Email::is_address);
         let email = email.ok_or_else(|| format!("«{account}» is not an e-mail address."))?;

@@ -13,7 +13,7 @@ use super::disk::Disk;
 use super::notify::Status;
 use super::sharing::Sharing;
 use super::watch::Heartbeat;
-use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::link::{self, Links};
 use crate::bridge::login::Login;
@@ -29,6 +29,8 @@ use crate::matrix::{Appservice, Homeserver, MatrixFrontend, organize_spaces, sho
 use crate::retry::Retry;
 use crate::store::{MediaDirectory, SealingKey, Store, is_store, sweep_media};
 
+/// Names the Matrix inbox in the store.
+const MATRIX_INBOX: u8 = 0;
 /// Typing notices on their way to logins; more are dropped.
 const TYPING: usize = 64;
 
@@ -121,7 +123,7 @@ pub(super) async fn start(
 
     let shared = links.as_ref().map(|sharing| sharing.links.clone());
     let matrix = matrix(checked, storage.clone(), media.clone(), shared.clone(), key).await?;
-    let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix)?);
+    let inbox = Arc::new(Inbox::open(storage.clone(), crate::matrix::LEG, MATRIX_INBOX)?);
 
     let (bridge, core_task) = Bridge::channel();
     let msn = MsnConnector::new(

@@ -14,7 +14,7 @@ use super::notify::Status;
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
-use crate::bridge::ids::{EntryId, Leg, PortalKey};
+use crate::bridge::ids::{EntryId, PortalKey};
 use crate::bridge::port::delivery::{Content, Delivery};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::network::Network;
@@ -77,7 +77,7 @@ impl Disk {
         );
         self.matrix.announce(&random_name(), &text).await;
         for portal in &self.relays {
-            for frontend in self.frontends.iter().filter(|frontend| frontend.leg() == Leg::Irc) {
+            for frontend in self.frontends.iter().filter(|frontend| frontend.leg() == crate::irc::LEG) {
                 tell(&**frontend, portal.clone(), &text).await;
             }
         }

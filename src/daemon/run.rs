@@ -9,7 +9,6 @@ use super::args::ServiceOptions;
 use super::build::{Running, start};
 use super::watch::Heartbeat;
 use super::{notify, signals, transfer};
-use crate::bridge::ids::Leg;
 use crate::config::{Checked, Config, MsnServer};
 use crate::retry::Retry;
 use crate::service::{AccountLine, HttpsConfig, Rules, Service, ServiceConfig, parse_accounts};
@@ -97,7 +96,7 @@ fn keep_pinging(running: &Running, registration: String) {
                 Ok(_) if !up => {
                     up = true;
                     tracing::info!("the homeserver is reachable, both ways");
-                    let _ = bridge.leg_up(Leg::Matrix).await; // the core may be stopping
+                    let _ = bridge.leg_up(crate::matrix::LEG).await; // the core may be stopping
                     status.homeserver("connected to the homeserver", true);
                     retry.reset();
                 }

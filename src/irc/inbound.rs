@@ -4,14 +4,14 @@ use super::mirc;
 use super::session::Said;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalMessage, Timestamp};
-use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::ids::PortalKey;
 
 /// What somebody said in a channel, for one of its conversations. `number` makes it unique.
 pub(super) fn message(heard: &Said, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
     let body = body(&heard.text)?;
     Some(LocalMessage {
         portal,
-        leg: Leg::Irc,
+        leg: super::LEG,
         author: Author::Relayed { name: heard.nick.clone() },
         // A notice about it goes to the nick in front.
         reference: reference(heard, number),

@@ -31,10 +31,13 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
-use crate::bridge::port::frontend::{Cost, Frontend, Outcome, Signal};
+use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
 use network::{Network, Own, PuppetPolicy};
 use spoken::Spoken;
+
+/// This side in the core.
+pub const LEG: Leg = Leg::frontend("irc");
 
 /// The IRC frontend.
 pub struct IrcFrontend {
@@ -84,7 +87,18 @@ impl IrcFrontend {
 
 impl Frontend for IrcFrontend {
     fn leg(&self) -> Leg {
-        Leg::Irc
+        LEG
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        FrontendTraits {
+            name: "IRC",
+            carries_files: false,
+            shows_titles: false,
+            hosts_rooms: false,
+            shows_users: false,
+            redaction_note: "",
+        }
     }
 
     fn serves(&self, portal: &PortalKey) -> bool {

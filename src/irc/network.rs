@@ -17,7 +17,7 @@ use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
 use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
@@ -380,7 +380,7 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
     Some(LocalEvent::Command(LocalCommand {
         user,
         text: text.into(),
-        leg: Leg::Irc,
+        leg: super::LEG,
         portal,
         reference,
         replaces: None,

@@ -17,7 +17,7 @@ use super::outbound::{ECHO_KEY, FORMAT_KEY, ID_KEY, format_from_json};
 use super::{MatrixError, MatrixFrontend, html};
 use crate::bridge::body::{Attachment, Body, RichText, Run, Style};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::record::PortalRecord;
 
@@ -100,7 +100,7 @@ impl MatrixFrontend {
         LocalEvent::Command(LocalCommand {
             user: BridgeUser::new(event.sender.as_str()),
             text: text.into(),
-            leg: Leg::Matrix,
+            leg: super::LEG,
             portal,
             reference: event.event_id.to_string(),
             replaces: event.edits().map(|(edited, _)| edited.to_owned()),
@@ -131,7 +131,7 @@ impl MatrixFrontend {
             None => {
                 return Ok(LocalEvent::Refused {
                     portal,
-                    leg: Leg::Matrix,
+                    leg: super::LEG,
                     reference: event.event_id.to_string(),
                     reason: "nobody is signed in to MSN for this conversation any more; use «login» in the room you \
                              share with the bridge"
@@ -168,7 +168,7 @@ impl MatrixFrontend {
             }
             Some(_) => Ok(LocalEvent::Refused {
                 portal,
-                leg: Leg::Matrix,
+                leg: super::LEG,
                 reference: event.event_id.to_string(),
                 reason: "this kind of message cannot be sent to MSN".into(),
             }),
@@ -183,7 +183,7 @@ impl MatrixFrontend {
         if size > limit {
             return LocalEvent::Refused {
                 portal,
-                leg: Leg::Matrix,
+                leg: super::LEG,
                 reference: event.event_id.to_string(),
                 reason: format!("files of more than {} kB are not carried here", limit / 1024),
             };
@@ -211,7 +211,7 @@ impl MatrixFrontend {
     fn message_of(&self, event: &Event, portal: PortalKey, body: Body) -> LocalMessage {
         LocalMessage {
             portal,
-            leg: Leg::Matrix,
+            leg: super::LEG,
             author: Author::Owner { name: event.sender.localpart().to_owned() },
             reference: event.event_id.to_string(),
             body,

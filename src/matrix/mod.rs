@@ -44,9 +44,12 @@ use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::link::Links;
 use crate::bridge::port::delivery::{Delivery, DeliveryError};
-use crate::bridge::port::frontend::{Frontend, Outcome, Permissions, Signal};
+use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use crate::bridge::port::media::{File, Media};
 use crate::bridge::port::storage::Storage;
+
+/// This side in the core.
+pub const LEG: Leg = Leg::frontend("matrix");
 
 /// The Matrix frontend.
 pub struct MatrixFrontend {
@@ -176,7 +179,18 @@ fn unescape(text: &str) -> String {
 
 impl Frontend for MatrixFrontend {
     fn leg(&self) -> Leg {
-        Leg::Matrix
+        LEG
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        FrontendTraits {
+            name: "Matrix",
+            carries_files: true,
+            shows_titles: true,
+            hosts_rooms: true,
+            shows_users: true,
+            redaction_note: "your homeserver may keep a copy for some days",
+        }
     }
 
     fn serves(&self, _portal: &PortalKey) -> bool {

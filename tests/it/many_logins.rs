@@ -9,7 +9,7 @@ use msnbridge::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind, 
 use msnbridge::bridge::ids::{ConversationId, GhostId, LoginId, UserId};
 use msnbridge::bridge::login::{Credentials, Login};
 use msnbridge::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
-use msnbridge::bridge::port::network::{ContactLine, Network, Request};
+use msnbridge::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 use msnbridge::store::MediaDirectory;
@@ -61,6 +61,15 @@ struct Instantly {
 }
 
 impl Network for Instantly {
+    fn traits(&self) -> NetworkTraits {
+        NetworkTraits {
+            name: "MSN",
+            command_prefix: "!msn",
+            account: "e-mail",
+            presences: "online, busy, idle, brb, away, phone, lunch or hidden",
+        }
+    }
+
     fn login_id(&self, account: &str) -> Result<LoginId, String> {
         Ok(LoginId::new(account))
     }

@@ -13,7 +13,7 @@ use msnbridge::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use msnbridge::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use msnbridge::bridge::login::Login;
 use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError};
-use msnbridge::bridge::port::frontend::{Frontend, Outcome, Permissions, Signal};
+use msnbridge::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 use msnbridge::connector::{DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, Transport};
@@ -90,6 +90,9 @@ impl Board {
     }
 }
 
+/// A third side beside those that the program has.
+const PLAIN: Leg = Leg::frontend("plain");
+
 struct PlainFrontend {
     board: Arc<Board>,
 }
@@ -121,7 +124,18 @@ fn words(content: &Content) -> String {
 
 impl Frontend for PlainFrontend {
     fn leg(&self) -> Leg {
-        Leg::Matrix
+        PLAIN
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        FrontendTraits {
+            name: "plain",
+            carries_files: true,
+            shows_titles: false,
+            hosts_rooms: true,
+            shows_users: false,
+            redaction_note: "",
+        }
     }
 
     fn serves(&self, _portal: &PortalKey) -> bool {
@@ -281,7 +295,7 @@ impl PlainBridge {
         let reference = format!("said-{}", self.said.fetch_add(1, Ordering::Relaxed));
         let message = LocalMessage {
             portal: Self::portal(conversation),
-            leg: Leg::Matrix,
+            leg: PLAIN,
             author: Author::Owner { name: "ann".into() },
             reference: reference.clone(),
             body,
@@ -299,7 +313,7 @@ impl PlainBridge {
         let command = LocalCommand {
             user,
             text: text.to_owned().into(),
-            leg: Leg::Matrix,
+            leg: PLAIN,
             portal,
             reference,
             replaces: None,

@@ -72,9 +72,28 @@ pub struct Cost {
     pub time: Duration,
 }
 
-/// A side on which people are shown to other people: Matrix, IRC.
+/// What a frontend states about itself, the same for as long as it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontendTraits {
+    /// For people: "Matrix".
+    pub name: &'static str,
+    /// Whether files and small pictures are shown there. Of others the address is said, if files are shared.
+    pub carries_files: bool,
+    /// Whether conversations have titles there.
+    pub shows_titles: bool,
+    /// Whether users and the bridge have rooms of their own there: users sign in there and find new conversations there.
+    pub hosts_rooms: bool,
+    /// Whether users look like something there: their logins show that.
+    pub shows_users: bool,
+    /// True of a message that was removed there, as an end of a sentence.
+    pub redaction_note: &'static str,
+}
+
+/// A side on which people are shown to other people.
 pub trait Frontend: Send + Sync {
     fn leg(&self) -> Leg;
+
+    fn traits(&self) -> FrontendTraits;
 
     /// Whether this side takes part in `portal`.
     fn serves(&self, portal: &PortalKey) -> bool;

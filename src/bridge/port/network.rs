@@ -136,8 +136,23 @@ pub struct Audience {
     pub is_group: bool,
 }
 
+/// What the network states about itself, the same for as long as it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkTraits {
+    /// For people: "MSN".
+    pub name: &'static str,
+    /// Written before a command in a conversation: "!msn".
+    pub command_prefix: &'static str,
+    /// The form of an account, for people: "e-mail".
+    pub account: &'static str,
+    /// The presences that an owner can choose, for people; [`Request::Presence`] takes each.
+    pub presences: &'static str,
+}
+
 /// The remote network.
 pub trait Network: Send + Sync {
+    fn traits(&self) -> NetworkTraits;
+
     /// Checks what a person typed as an account, and gives the login it would be.
     fn login_id(&self, account: &str) -> Result<LoginId, String>;
 

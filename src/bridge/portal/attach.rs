@@ -39,8 +39,9 @@ pub(super) async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delive
     delivery
 }
 
-/// Addresses for what IRC cannot show: files, and each small picture once. Without one it is only named there.
-pub(super) async fn for_irc(
+/// Addresses for a side that shows no files: one for a file, and one for each small picture. Without one the file is only
+/// named there.
+pub(super) async fn with_links(
     links: Option<&Links>,
     around: &PortalContext,
     origin: Option<Leg>,

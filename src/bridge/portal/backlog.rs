@@ -90,14 +90,14 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::ids::Leg;
+    use crate::bridge::testkit::MATRIX;
 
     const LINE: Cost = Cost { lines: 1, time: Duration::from_secs(2) };
 
     #[tokio::test(start_paused = true)]
     async fn fault_10_a_paste_is_told_of_once_and_as_a_whole() {
         let mut backlog = Backlog::default();
-        let origin = Origin { leg: Leg::Matrix, reference: "$1".into() };
+        let origin = Origin { leg: MATRIX, reference: "$1".into() };
         for _ in 0..14 {
             backlog.add(LINE, Some(&origin), Instant::now());
         }

@@ -42,15 +42,21 @@ struct Record {
 pub(super) struct Hold {
     row: Vec<u8>,
     record: Option<Record>,
+    /// The command that takes back what waits, as it is written here.
+    cancel: String,
     /// How much waits now; counted by the portal.
     pub(super) waiting: usize,
 }
 
 impl Hold {
-    pub(super) fn load(storage: &dyn Storage, portal: &PortalKey) -> Result<Self, BridgeError> {
+    pub(super) fn load(
+        storage: &dyn Storage,
+        portal: &PortalKey,
+        cancel: String,
+    ) -> Result<Self, BridgeError> {
         let row = portal.to_key();
         let record = storage.read(Table::Holds, &row)?.map(|value| decode("hold", &value)).transpose()?;
-        Ok(Self { row, record, waiting: 0 })
+        Ok(Self { row, record, cancel, waiting: 0 })
     }
 
     /// Whether something waits for somebody, as far as was said.
@@ -97,7 +103,7 @@ impl Hold {
         if !is_over && record.said == self.waiting && new.is_empty() {
             return Vec::new();
         }
-        let text = if is_over { over(record) } else { waits(&record.reason, self.waiting) };
+        let text = if is_over { over(record) } else { waits(&record.reason, self.waiting, &self.cancel) };
         let legs = record.places.iter().map(|leg| (*leg, false)).chain(new.iter().map(|leg| (*leg, true)));
         let said = legs.filter(|(_, is_first)| !(is_over && *is_first)).map(|(leg, is_first)| Entry {
             id: EntryId::new(format!("{}-{sequence}-{leg}", record.id)),
@@ -135,15 +141,15 @@ fn capitalised(reason: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn waits(reason: &str, count: usize) -> String {
+fn waits(reason: &str, count: usize, cancel: &str) -> String {
     let reason = sentence(&capitalised(reason));
     match count {
         1 => format!(
-            "{reason} Your message waits and goes out as soon as that changes; «!msn cancel» takes it back."
+            "{reason} Your message waits and goes out as soon as that changes; «{cancel}» takes it back."
         ),
         count => {
             format!(
-                "{reason} {count} messages wait and go out as soon as that changes; «!msn cancel» takes them back."
+                "{reason} {count} messages wait and go out as soon as that changes; «{cancel}» takes them back."
             )
         }
     }
@@ -161,15 +167,16 @@ fn over(record: &Record) -> String {
 mod tests {
     use super::*;
     use crate::bridge::ids::{ConversationId, LoginId};
+    use crate::bridge::testkit::{IRC, MATRIX};
 
     fn hold() -> Hold {
         let portal = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
-        Hold { row: portal.to_key(), record: None, waiting: 0 }
+        Hold { row: portal.to_key(), record: None, cancel: "!net cancel".into(), waiting: 0 }
     }
 
     fn said(hold: &mut Hold, waiting: usize, sequence: u64) -> Vec<(String, bool, bool)> {
         hold.waiting = waiting;
-        let notices = hold.notices(&[Leg::Matrix], sequence, 0, &mut Batch::default());
+        let notices = hold.notices(&[MATRIX], sequence, 0, &mut Batch::default());
         let of = |entry: Entry| match entry.content {
             Content::Said { body: Body::LiveNotice { text, is_first, is_last, .. } } => {
                 (text, is_first, is_last)
@@ -203,10 +210,10 @@ mod tests {
         let mut hold = hold();
         hold.begin(&EntryId::new("e"), "away");
         hold.waiting = 1;
-        assert_eq!(hold.notices(&[Leg::Irc], 1, 0, &mut Batch::default()).len(), 1);
+        assert_eq!(hold.notices(&[IRC], 1, 0, &mut Batch::default()).len(), 1);
         hold.waiting = 2;
-        let both = hold.notices(&[Leg::Irc, Leg::Matrix], 2, 0, &mut Batch::default());
-        assert_eq!(both.iter().map(|entry| entry.legs[0]).collect::<Vec<_>>(), [Leg::Irc, Leg::Matrix]);
+        let both = hold.notices(&[IRC, MATRIX], 2, 0, &mut Batch::default());
+        assert_eq!(both.iter().map(|entry| entry.legs[0]).collect::<Vec<_>>(), [IRC, MATRIX]);
         let ids: std::collections::HashSet<_> = both.iter().map(|entry| entry.id.as_str()).collect();
         assert_eq!(ids.len(), 2);
     }
@@ -218,28 +225,28 @@ mod tests {
         let say = |hold: &mut Hold, waiting: usize| {
             hold.waiting = waiting;
             let mut batch = Batch::default();
-            let said = hold.notices(&[Leg::Irc], 1, 0, &mut batch);
+            let said = hold.notices(&[IRC], 1, 0, &mut batch);
             drop(storage.commit(batch, crate::bridge::port::storage::Urgency::Now));
             said.len()
         };
-        let mut hold = Hold::load(&storage, &portal).unwrap();
+        let mut hold = Hold::load(&storage, &portal, "!net cancel".into()).unwrap();
         assert!(hold.begin(&EntryId::new("first"), "away"));
         assert_eq!(say(&mut hold, 2), 1);
         hold.sent();
         // The next one is refused: it is the same absence, and what is said of it changes what was said.
         assert!(!hold.begin(&EntryId::new("second"), "away still"));
         hold.waiting = 1;
-        let changed = hold.notices(&[Leg::Irc], 2, 0, &mut Batch::default());
+        let changed = hold.notices(&[IRC], 2, 0, &mut Batch::default());
         let Content::Said { body: Body::LiveNotice { id, is_first, .. } } = &changed[0].content else {
             panic!("{changed:?}")
         };
         assert_eq!((id.as_str(), *is_first), ("first-held", false));
         // After a restart too.
-        let mut hold = Hold::load(&storage, &portal).unwrap();
+        let mut hold = Hold::load(&storage, &portal, "!net cancel".into()).unwrap();
         assert!(hold.is_active() && !hold.begin(&EntryId::new("third"), "away"));
         assert_eq!(say(&mut hold, 2), 0, "said already");
         hold.sent();
         assert_eq!(say(&mut hold, 0), 1, "the end");
-        assert!(!Hold::load(&storage, &portal).unwrap().is_active());
+        assert!(!Hold::load(&storage, &portal, "!net cancel".into()).unwrap().is_active());
     }
 }

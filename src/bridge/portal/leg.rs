@@ -188,6 +188,7 @@ mod tests {
     use crate::bridge::event::Author;
     use crate::bridge::ids::EntryId;
     use crate::bridge::port::delivery::Content;
+    use crate::bridge::testkit::{IRC, MATRIX};
 
     fn entry(origin: Option<Leg>) -> Entry {
         let origin = origin.map(|leg| Origin { leg, reference: "$1".into() });
@@ -198,7 +199,7 @@ mod tests {
             content,
             at: 0,
             origin,
-            legs: vec![Leg::Irc],
+            legs: vec![IRC],
             away: Vec::new(),
         }
     }
@@ -206,7 +207,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_wakes_a_leg_that_has_nothing_to_try() {
         for end in [LegQueue::succeeded, LegQueue::pass_over, LegQueue::rest] {
-            let mut queue = LegQueue::new(Leg::Irc);
+            let mut queue = LegQueue::new(IRC);
             queue.begin(1, &entry(None));
             queue.retry(None, "away");
             assert!(queue.wake_at().is_some());
@@ -215,7 +216,7 @@ mod tests {
         }
         // An attempt that ends after everything was given up leaves nothing to try either.
         let mut queue = LegQueue::new(Leg::Remote);
-        queue.begin(1, &entry(Some(Leg::Matrix)));
+        queue.begin(1, &entry(Some(MATRIX)));
         queue.hold("signed out");
         queue.rest();
         assert_eq!(queue.wake_at(), None);
@@ -224,7 +225,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_file_is_overdue_only_while_it_does_not_move() {
         let mut queue = LegQueue::new(Leg::Files);
-        queue.begin(1, &entry(Some(Leg::Matrix)));
+        queue.begin(1, &entry(Some(MATRIX)));
         tokio::time::advance(PENDING_AFTER * 3).await;
         assert_eq!(queue.take_overdue(Instant::now()), None, "it takes its time");
         queue.retry(None, "no room");
@@ -232,7 +233,7 @@ mod tests {
         assert_eq!((origin.reference.as_str(), reason.as_str()), ("$1", "no room"));
         assert_eq!(queue.take_overdue(Instant::now()), None, "once");
         let mut queue = LegQueue::new(Leg::Remote);
-        queue.begin(1, &entry(Some(Leg::Matrix)));
+        queue.begin(1, &entry(Some(MATRIX)));
         assert_eq!(queue.take_overdue(Instant::now()), None);
         tokio::time::advance(PENDING_AFTER).await;
         assert!(queue.take_overdue(Instant::now()).is_some(), "words do not");

@@ -70,9 +70,8 @@ impl Portal {
     pub(super) fn failure_notice(&self, leg: Leg, entry: &Entry, reason: &str) -> Option<Entry> {
         let origin = entry.origin.as_ref()?;
         let side = match leg {
-            Leg::Remote | Leg::Files => "",
-            Leg::Matrix => " on Matrix",
-            Leg::Irc => " on IRC",
+            Leg::Remote | Leg::Files => String::new(),
+            Leg::Frontend(_) => format!(" on {}", self.around.sides.name(&leg)),
         };
         let what = if leg == Leg::Files { "file" } else { "message" };
         let body = Body::Notice {

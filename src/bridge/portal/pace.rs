@@ -90,7 +90,7 @@ impl Portal {
             "{} lines are still to be said on {}, which takes only so many at a time: the last one in about {}. \
              Nothing is left out.",
             cost.lines,
-            leg.name(),
+            self.around.sides.name(&leg),
             about_how_long(cost.time)
         );
         let body = Body::Notice { text, about: about.map(|origin| origin.reference) };

@@ -1,5 +1,6 @@
 //! A portal whose people stay away: what waits, for how long, and what is said of it.
 
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
@@ -14,8 +15,8 @@ use crate::bridge::event::{Author, LocalEvent};
 use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId};
 use crate::bridge::journal::Origin;
 use crate::bridge::login::Credentials;
-use crate::bridge::port::frontend::Signal;
-use crate::bridge::port::network::{ContactLine, Request};
+use crate::bridge::port::frontend::{FrontendTraits, Signal};
+use crate::bridge::port::network::{ContactLine, NetworkTraits, Request};
 use crate::bridge::port::storage::Table;
 use crate::bridge::tests::{Memory, NoFiles};
 
@@ -25,6 +26,10 @@ const DAY: u64 = 24 * 3600 * 1000;
 struct Fails(Mutex<Option<DeliveryError>>);
 
 impl Network for Fails {
+    fn traits(&self) -> NetworkTraits {
+        NETWORK_TRAITS
+    }
+
     fn login_id(&self, account: &str) -> Result<LoginId, String> {
         Ok(LoginId::new(account))
     }
@@ -62,7 +67,11 @@ struct Shows(UnboundedSender<String>);
 
 impl Frontend for Shows {
     fn leg(&self) -> Leg {
-        Leg::Matrix
+        MATRIX
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        MATRIX_TRAITS
     }
 
     fn serves(&self, _portal: &PortalKey) -> bool {
@@ -122,6 +131,7 @@ impl World {
             storage: storage.clone(),
             network: network.clone(),
             reports: Reports::start(&frontends, &cancel, &tasks),
+            sides: Sides::new(&*network, &frontends),
             frontends,
             undeliverable,
             clock: Arc::new(move || now.load(Ordering::SeqCst)),
@@ -132,7 +142,7 @@ impl World {
             names: GhostNames::new(storage.clone(), false),
         };
         let key = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
-        let portal = Portal::open(key, &[Leg::Matrix, Leg::Remote], around).unwrap();
+        let portal = Portal::open(key, &[MATRIX, Leg::Remote], around).unwrap();
         let (mailbox, inputs) = mpsc::channel(MAILBOX);
         tokio::spawn(portal.run(inputs));
         Self { mailbox, network, storage, clock, told, _failures: failures }
@@ -144,7 +154,7 @@ impl World {
             author: Author::Owner { name: "Ann".into() },
             content: Content::Said { body: Body::Text(RichText::plain(name.to_owned())) },
             at: self.clock.load(Ordering::SeqCst),
-            origin: Some(Origin { leg: Leg::Matrix, reference: name.into() }),
+            origin: Some(Origin { leg: MATRIX, reference: name.into() }),
             legs: vec![Leg::Remote],
             away: Vec::new(),
         };

@@ -10,11 +10,8 @@ use crate::bridge::journal::Entry;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Batch;
 
-/// The legs that lead to the network.
-const NETWORK: [Leg; 2] = [Leg::Remote, Leg::Files];
-
 fn is_for_network(entry: &Entry) -> bool {
-    entry.legs.iter().any(|leg| NETWORK.contains(leg))
+    entry.legs.iter().any(|leg| Leg::NETWORK.contains(leg))
 }
 
 impl Portal {
@@ -26,7 +23,7 @@ impl Portal {
     }
 
     fn waiting(&self) -> Vec<(u64, Entry)> {
-        self.cursors.waiting(&*self.around.storage, &NETWORK).unwrap_or_else(|error| {
+        self.cursors.waiting(&*self.around.storage, &Leg::NETWORK).unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
             Vec::new()
         })
@@ -79,7 +76,7 @@ impl Portal {
 
     /// One that may have waited was sent.
     pub(super) async fn was_sent(&mut self, leg: Leg) {
-        if self.hold.is_active() && NETWORK.contains(&leg) {
+        if self.hold.is_active() && Leg::NETWORK.contains(&leg) {
             self.hold.sent();
             self.waits_no_more().await;
         }
@@ -87,7 +84,7 @@ impl Portal {
 
     /// One that may have waited is not sent any more; its sender was told so.
     pub(super) async fn was_given_up(&mut self, leg: Leg) {
-        if self.hold.is_active() && NETWORK.contains(&leg) {
+        if self.hold.is_active() && Leg::NETWORK.contains(&leg) {
             self.waits_no_more().await;
         }
     }
@@ -104,7 +101,7 @@ impl Portal {
         if !self.hold.is_active() || !is_for_network(entry) {
             return None;
         }
-        self.legs.iter_mut().filter(|queue| NETWORK.contains(&queue.leg)).for_each(LegQueue::look_again);
+        self.legs.iter_mut().filter(|queue| Leg::NETWORK.contains(&queue.leg)).for_each(LegQueue::look_again);
         if self.hold.waiting < self.around.hold.max_messages {
             self.hold.waiting += 1;
             self.report(entry, Outcome::Held { reason: self.hold.reason().to_owned() });
@@ -112,7 +109,7 @@ impl Portal {
         }
         let reason =
             format!("{}, and {} messages wait for them already", self.hold.reason(), self.hold.waiting);
-        entry.legs.retain(|leg| !NETWORK.contains(leg));
+        entry.legs.retain(|leg| !Leg::NETWORK.contains(leg));
         self.report(entry, Outcome::Failed { reason: reason.clone() });
         self.failure_notice(Leg::Remote, entry, &reason)
     }
@@ -126,7 +123,7 @@ impl Portal {
             if in_flight.contains(&sequence) {
                 continue;
             }
-            entry.legs.retain(|leg| !NETWORK.contains(leg));
+            entry.legs.retain(|leg| !Leg::NETWORK.contains(leg));
             self.cursors.rewrite(sequence, &entry, &mut batch);
             taken.push(entry);
         }
@@ -137,7 +134,7 @@ impl Portal {
         for entry in &taken {
             self.report(entry, Outcome::Failed { reason: "it was taken back".into() });
         }
-        for queue in self.legs.iter_mut().filter(|queue| NETWORK.contains(&queue.leg)) {
+        for queue in self.legs.iter_mut().filter(|queue| Leg::NETWORK.contains(&queue.leg)) {
             queue.release();
         }
         self.count_waiting();

@@ -12,7 +12,7 @@ use crate::bridge::body::{Body, Format, Style};
 use crate::bridge::clean;
 use crate::bridge::command::{Command, FontChange, Invocation, help};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
-use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::network::{ContactLine, Request};
 use crate::bridge::port::storage::{Batch, Urgency};
@@ -206,7 +206,7 @@ impl Router {
     }
 
     async fn begin_login(&mut self, given: &LocalCommand, account: String) -> Result<String, BridgeError> {
-        if given.portal.management_user().is_none() || given.leg != Leg::Matrix {
+        if given.portal.management_user().is_none() || Some(given.leg) != self.around.sides.host() {
             return Ok("Give this command in the room on Matrix that you share with the bridge alone.".into());
         }
         let id = match self.setup.network.login_id(&account) {
@@ -265,7 +265,7 @@ impl Router {
 
     /// Removes a password from the room, says `text` and that, and signs in then; asks the homeserver, so not in this task.
     fn redact(&mut self, given: &LocalCommand, text: String, connect: Option<LoginId>) {
-        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
+        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == given.leg).cloned();
         let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
         let (place, replaced) = (given.place.clone(), given.replaces.clone());
         self.passwords.extend([Some(&reference), replaced.as_ref()].into_iter().flatten().cloned());

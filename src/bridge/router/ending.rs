@@ -72,10 +72,10 @@ impl Router {
 
     /// What still waits was to be said by an owner who is gone.
     pub(super) async fn give_up_waiting(&self, id: &LoginId) {
-        let reason = "the account was signed out of MSN".to_owned();
+        let reason = format!("the account was signed out of {}", self.around.sides.network.name);
         for (_, portal) in self.portals.iter().filter(|(key, _)| key.receiver == *id) {
             let give_up = |leg| PortalInput::GiveUp { leg, reason: reason.clone() };
-            for leg in [Leg::Remote, Leg::Files] {
+            for leg in Leg::NETWORK {
                 let _ = portal.send(give_up(leg)).await; // a portal that stopped has nothing under way
             }
         }
@@ -126,21 +126,23 @@ impl Router {
         Prompts::forget(user, &mut with);
         self.setup.storage.commit(with, Urgency::Now).await?;
         self.prompts.answered(user);
-        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == Leg::Matrix).cloned();
+        let host = self.around.sides.host();
+        let frontend = self.setup.frontends.iter().find(|frontend| Some(frontend.leg()) == host).cloned();
         let user = user.clone();
+        let Some(leg) = host else { return Ok(()) };
         self.requests.spawn(async move {
             let removed = match (frontend, said) {
                 (Some(frontend), Some(said)) => Some(frontend.redact(&place, &said).await),
                 _ => None,
             };
-            overheard_answer(&user, removed)
+            overheard_answer(&user, leg, removed)
         });
         Ok(())
     }
 }
 
 /// What a user is told whose password was not waited for any longer. `removed` says what became of what they said.
-fn overheard_answer(user: &UserId, removed: Option<bool>) -> Finished {
+fn overheard_answer(user: &UserId, leg: Leg, removed: Option<bool>) -> Finished {
     let more = match removed {
         None => "",
         Some(true) => " What you said there was removed; if it was the password, change it.",
@@ -155,7 +157,7 @@ fn overheard_answer(user: &UserId, removed: Option<bool>) -> Finished {
     let portal = PortalKey::management(user);
     Finished {
         portal,
-        leg: Leg::Matrix,
+        leg,
         reference: String::new(),
         answer,
         with: Batch::default(),

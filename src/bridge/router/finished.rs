@@ -26,7 +26,8 @@ impl Router {
     pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
         let Finished { portal, leg, reference, answer, with, opens, ended, connect } = finished;
         if let Some((opened, text)) = opens {
-            self.say(&opened, Leg::Matrix, text, None, Batch::default()).await?;
+            let place = self.around.sides.host().unwrap_or(leg);
+            self.say(&opened, place, text, None, Batch::default()).await?;
         }
         if let Some(login) = ended {
             self.give_up_waiting(&login).await;

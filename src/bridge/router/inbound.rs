@@ -224,10 +224,11 @@ impl Router {
     ) -> Result<(), BridgeError> {
         let LocalMessage { portal, leg, author, reference, body, at } = message;
         if !self.logins.contains_key(&portal.receiver) {
-            let text =
-                "Your message was not delivered: nobody is signed in to MSN for this conversation any more. \
-                        Use the command «login» in the room you share with the bridge."
-                    .to_owned();
+            let text = format!(
+                "Your message was not delivered: nobody is signed in to {} for this conversation any more. \
+                 Use the command «login» in the room you share with the bridge.",
+                self.around.sides.network.name
+            );
             return self.say(&portal, leg, text, Some(reference), with).await;
         }
         let body = self.dress(&portal, &author, body);

@@ -91,12 +91,13 @@ impl Router {
         let receiver = id.clone();
         self.release(Leg::Remote, |key| key.receiver == receiver).await?;
         self.release(Leg::Files, |key| key.receiver == receiver).await?;
+        let network = self.around.sides.network.name;
         match (asked, again) {
             (true, _) => {
-                self.tell(&owner, format!("Signed in to MSN as {id}. Say «contacts» to see who is there."))
-                    .await
+                let text = format!("Signed in to {network} as {id}. Say «contacts» to see who is there.");
+                self.tell(&owner, text).await
             }
-            (false, true) => self.tell(&owner, format!("{id} is connected to MSN again.")).await,
+            (false, true) => self.tell(&owner, format!("{id} is connected to {network} again.")).await,
             (false, false) => Ok(()),
         }
     }
@@ -107,8 +108,9 @@ impl Router {
         login.signed_out = Some(reason.clone());
         self.save_login(id);
         tracing::info!(login = %id, "stays signed out until somebody asks");
+        let network = self.around.sides.network.name;
         let text = format!(
-            "{id} is signed out of MSN: {} Messages to MSN wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
+            "{id} is signed out of {network}: {} Messages to {network} wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
             sentence(&reason)
         );
         self.tell(&owner, text).await
@@ -127,15 +129,19 @@ impl Router {
     /// The disk had failed: sessions are made anew, and what was held up goes.
     pub(super) async fn recovered(&mut self) -> Result<(), BridgeError> {
         self.connect_all();
-        for leg in Leg::ALL {
+        let legs: Vec<Leg> = self.around.sides.legs().collect();
+        for leg in legs {
             self.release(leg, |_| true).await?;
         }
         let mut owners: Vec<UserId> = self.logins.values().map(|login| login.owner.clone()).collect();
         owners.sort();
         owners.dedup();
-        let text = "The bridge's disk works again: what waited is on its way, and MSN is being connected.";
+        let text = format!(
+            "The bridge's disk works again: what waited is on its way, and {} is being connected.",
+            self.around.sides.network.name
+        );
         for owner in owners {
-            self.tell(&owner, text).await?;
+            self.tell(&owner, text.clone()).await?;
         }
         Ok(())
     }
@@ -151,7 +157,8 @@ impl Router {
         let Some(status) = self.statuses.get_mut(id).filter(|s| s.has_bad_news()) else { return Ok(()) };
         let ConnectionState::Waiting { reason } = &status.state else { return Ok(()) };
         let text = format!(
-            "{id} is not connected to MSN: {} It is tried again by itself, and messages wait until then.",
+            "{id} is not connected to {}: {} It is tried again by itself, and messages wait until then.",
+            self.around.sides.network.name,
             sentence(reason)
         );
         status.told_down = true;

@@ -26,10 +26,13 @@ impl Router {
         offered: &Offered,
     ) -> Result<(), BridgeError> {
         let Offered { sender, number, what, minutes } = offered;
+        let sides = &self.around.sides;
         let text = format!(
-            "{} offers {what}. Say «!msn file accept {number}» to take it or «!msn file decline {number}», or react with 👍 or 👎. \
+            "{} offers {what}. Say «{}» to take it or «{}», or react with 👍 or 👎. \
              Unanswered, it is declined after {minutes} minutes.",
-            sender.name
+            sender.name,
+            sides.in_conversation(&format!("file accept {number}")),
+            sides.in_conversation(&format!("file decline {number}")),
         );
         let answer = |sign: &str, word: &str| Answer {
             sign: sign.to_owned(),
@@ -51,7 +54,10 @@ impl Router {
         number: Option<u32>,
     ) -> Result<(), String> {
         if given.portal.management_user().is_some() && number.is_none() {
-            return Err("Use this in a conversation: !msn file accept, or !msn file decline.".into());
+            let sides = &self.around.sides;
+            let (accept, decline) =
+                (sides.in_conversation("file accept"), sides.in_conversation("file decline"));
+            return Err(format!("Use this in a conversation: {accept}, or {decline}."));
         }
         let done = if accept { "The file is coming." } else { "The file was declined." };
         let conversation = given.portal.conversation.clone();

@@ -2,7 +2,7 @@
 
 use super::Router;
 use crate::bridge::event::Availability;
-use crate::bridge::ids::{Leg, LoginId, UserId};
+use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::port::network::Request;
 use crate::bridge::port::storage::{Batch, Urgency};
@@ -27,7 +27,7 @@ impl Router {
             self.setup.tasks.spawn(async move {
                 // Whoever comes last sees what is there last.
                 let _one = one.lock().await;
-                for frontend in frontends.iter().filter(|frontend| frontend.leg() == Leg::Matrix) {
+                for frontend in frontends.iter().filter(|frontend| frontend.traits().shows_users) {
                     let shown = async {
                         let portrait = frontend.avatar(&user).await.map_err(|error| error.to_string())?;
                         network.request(&login, Request::Picture(portrait)).await

@@ -55,6 +55,8 @@ struct Stopped;
 pub(super) struct Reader {
     inbox: Arc<Inbox>,
     frontend: Arc<dyn Frontend>,
+    /// What the network is called, for people.
+    network: &'static str,
     events: mpsc::Sender<Input>,
     /// Everything up to here has a lane or is done with.
     cursor: Option<Vec<u8>>,
@@ -69,9 +71,25 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(inbox: Arc<Inbox>, frontend: Arc<dyn Frontend>, events: mpsc::Sender<Input>) -> Self {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        frontend: Arc<dyn Frontend>,
+        network: &'static str,
+        events: mpsc::Sender<Input>,
+    ) -> Self {
         let (lanes, working, told) = (HashMap::new(), JoinSet::new(), HashSet::new());
-        Self { inbox, frontend, events, cursor: None, lanes, working, told, is_behind: true, pause: None }
+        Self {
+            inbox,
+            frontend,
+            network,
+            events,
+            cursor: None,
+            lanes,
+            working,
+            told,
+            is_behind: true,
+            pause: None,
+        }
     }
 
     /// Reads until stopped. Each item leaves the inbox together with what it became, so what was not acted on is read
@@ -179,7 +197,11 @@ impl Reader {
             Ok(event) => event,
             Err(DeliveryError::Permanent { reason }) => {
                 tracing::warn!(%lane, %reason, "an item of the inbox cannot be understood");
-                let text = format!("Something that you did on Matrix could not be carried to MSN: {reason}.");
+                let side = self.frontend.traits().name;
+                let text = format!(
+                    "Something that you did on {side} could not be carried to {}: {reason}.",
+                    self.network
+                );
                 owner.map_or(LocalEvent::Ignored, |user| LocalEvent::Told { user, text })
             }
             Err(DeliveryError::Transient { reason, after }) => {
@@ -252,9 +274,10 @@ impl Reader {
         let Some(user) = owner.filter(|owner| long && !self.told.contains(owner)) else { return Ok(()) };
         self.told.insert(user.clone());
         let text = format!(
-            "Something that you wrote on Matrix has been waiting for more than a minute, because the bridge cannot find \
+            "Something that you wrote on {} has been waiting for more than a minute, because the bridge cannot find \
              out all about it: {reason}. It is kept and tried again by itself; what was said behind it in the same \
-             conversation waits too, other conversations go on."
+             conversation waits too, other conversations go on.",
+            self.frontend.traits().name
         );
         self.send(Input::Local(LocalEvent::Told { user, text })).await
     }

@@ -64,6 +64,7 @@ impl Router {
     fn change_of(&self, command: &RosterCommand) -> Result<(ContactChange, String), String> {
         use ContactChange as Change;
         use RosterCommand as Said;
+        let network = self.around.sides.network.name;
         let ghost = |contact: &str| self.setup.network.direct_conversation(contact).map(|(ghost, _)| ghost);
         Ok(match command.clone() {
             Said::Add { contact, group, .. } => {
@@ -141,10 +142,12 @@ impl Router {
             }
             Said::Ask { on } => {
                 let done = match on {
-                    true => "Your MSN clients ask before somebody who adds you may see you.",
-                    false => "Your MSN clients let everybody who adds you see you, without asking.",
+                    true => format!("Your {network} clients ask before somebody who adds you may see you."),
+                    false => {
+                        format!("Your {network} clients let everybody who adds you see you, without asking.")
+                    }
                 };
-                (Change::Ask { on }, done.to_owned())
+                (Change::Ask { on }, done)
             }
             Said::Phone { kind, number } => {
                 let done = match &number {
@@ -169,8 +172,8 @@ impl Router {
         let Some(owner) = self.logins.get(login).map(|login| login.owner.clone()) else { return Ok(()) };
         let who = &ghost.id;
         let text = format!(
-            "{} <{who}> has added {login} on MSN and asks to see you. Answer with «accept {who}», «decline {who}» or «block {who}».",
-            ghost.name
+            "{} <{who}> has added {login} on {} and asks to see you. Answer with «accept {who}», «decline {who}» or «block {who}».",
+            ghost.name, self.around.sides.network.name
         );
         let answer = |sign: &str, word: &str| Answer {
             sign: sign.to_owned(),

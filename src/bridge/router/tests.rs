@@ -1,6 +1,7 @@
 //! The core between adapters that have all stopped answering: imitated are a homeserver that takes nothing, and sessions
 //! that tell of a thousand contacts before they end.
 
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,9 +18,9 @@ use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::inbox::Item;
 use crate::bridge::login::Credentials;
 use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
-use crate::bridge::port::frontend::{Outcome, Signal};
+use crate::bridge::port::frontend::{FrontendTraits, Outcome, Signal};
 use crate::bridge::port::media::MediaId;
-use crate::bridge::port::network::{ContactLine, Request};
+use crate::bridge::port::network::{ContactLine, NetworkTraits, Request};
 use crate::bridge::tests::{Memory, NoFiles};
 
 /// More than any channel of the core holds.
@@ -30,7 +31,11 @@ struct Deaf;
 
 impl Frontend for Deaf {
     fn leg(&self) -> Leg {
-        Leg::Matrix
+        MATRIX
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        MATRIX_TRAITS
     }
 
     fn serves(&self, _portal: &PortalKey) -> bool {
@@ -69,6 +74,10 @@ impl Frontend for Deaf {
 struct Talkative(BridgeHandle);
 
 impl Network for Talkative {
+    fn traits(&self) -> NetworkTraits {
+        NETWORK_TRAITS
+    }
+
     fn login_id(&self, account: &str) -> Result<LoginId, String> {
         Ok(LoginId::new(account))
     }
@@ -132,7 +141,7 @@ struct World {
 impl World {
     fn start() -> Self {
         let storage = Arc::new(Memory::default());
-        let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix).unwrap());
+        let inbox = Arc::new(Inbox::open(storage.clone(), MATRIX, 0).unwrap());
         let (bridge, core) = Bridge::channel();
         let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
         let names = AtomicU64::new(0);
@@ -176,7 +185,7 @@ impl World {
     async fn hears(&self, portal: PortalKey, n: usize) {
         let message = LocalMessage {
             portal,
-            leg: Leg::Matrix,
+            leg: MATRIX,
             author: Author::Owner { name: ann().to_string() },
             reference: format!("$m{n}"),
             body: Body::Text(RichText::plain(n.to_string())),
@@ -189,7 +198,7 @@ impl World {
         let event = LocalEvent::Command(LocalCommand {
             user: ann(),
             text: text.into(),
-            leg: Leg::Matrix,
+            leg: MATRIX,
             portal: PortalKey::management(&ann()),
             reference: "$1".into(),
             replaces: None,

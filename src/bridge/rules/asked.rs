@@ -6,13 +6,13 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{
     Availability, ContactGroup, GhostPresence, LocalEvent, Picture, Progress, RemoteKind,
 };
-use crate::bridge::ids::{ConversationId, EntryId, Leg, LoginId, UserId};
+use crate::bridge::ids::{ConversationId, EntryId, LoginId, UserId};
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Signal;
 use crate::bridge::port::media::MediaId;
 use crate::bridge::port::network::Request;
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{ALICE, ANN, Act, BOB, Life, World, contact};
+use crate::bridge::testkit::{ALICE, ANN, Act, BOB, Life, MATRIX, World, contact};
 
 const EVE: &str = "@eve:x";
 
@@ -216,12 +216,8 @@ fn what_a_frontend_refused_is_told_where_it_was_said() {
     world.live(async |life| {
         life.sign_in().await;
         let reason = "polls cannot be carried".to_owned();
-        let refused = LocalEvent::Refused {
-            portal: World::portal(BOB),
-            leg: Leg::Matrix,
-            reference: "$1".into(),
-            reason,
-        };
+        let refused =
+            LocalEvent::Refused { portal: World::portal(BOB), leg: MATRIX, reference: "$1".into(), reason };
         life.happens(&world, "$1", refused).await;
         life.until(world.matrix.arrived(), 1).await;
     });

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::bridge::ids::Leg;
-use crate::bridge::testkit::{Act, Disk, Life, World};
+use crate::bridge::testkit::{Act, Disk, IRC, Life, MATRIX, World};
 
 const CONTACTS: [&str; 3] = ["bob@x", "carol@x", "dave@x"];
 
@@ -42,7 +42,7 @@ impl Said {
             0..40 => self.say(life, Open::Remote(contact, format!("b{}", self.number))).await,
             40..80 => self.say(life, Open::Local(contact, format!("m{}", self.number))).await,
             80..86 => life.pass(Duration::from_millis(chance.random_range(1..40_000))).await,
-            86..90 => life.leg_up(Leg::Matrix).await,
+            86..90 => life.leg_up(MATRIX).await,
             90..92 => life.reachable(None).await,
             92..94 => {
                 // The channel is away for a while, or is back.
@@ -50,7 +50,7 @@ impl Said {
                 self.channel_is_away = away;
                 world.irc.is_away_now(away);
                 if !away {
-                    life.leg_up(Leg::Irc).await;
+                    life.leg_up(IRC).await;
                 }
             }
             94..96 => {
@@ -147,7 +147,7 @@ fn run(seed: u64, lives: usize, steps: usize) {
             life.says_surely(contact, "last").await;
             assert!(life.writes(contact, &format!("last {contact}"), "last").await);
         }
-        for leg in [Leg::Matrix, Leg::Irc, Leg::Remote] {
+        for leg in [MATRIX, IRC, Leg::Remote] {
             life.leg_up(leg).await;
         }
         let done = |side: &World| {

@@ -10,7 +10,7 @@ use crate::bridge::journal::{DeadLetter, MAX_DEAD_LETTERS};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::{Batch, Table};
 use crate::bridge::record::decode;
-use crate::bridge::testkit::{ALICE, Act, BOB, Disk, World, contact};
+use crate::bridge::testkit::{ALICE, Act, BOB, Disk, MATRIX, World, contact};
 
 fn dead_letters(world: &World) -> Vec<DeadLetter> {
     let rows = world.disk.rows(Table::DeadLetters);
@@ -168,7 +168,7 @@ fn what_two_sides_cannot_take_is_set_aside_for_each() {
     });
     let mut legs: Vec<Leg> = dead_letters(&world).iter().map(|letter| letter.leg).collect();
     legs.sort();
-    assert_eq!(legs, [Leg::Matrix, Leg::Remote]);
+    assert_eq!(legs, [MATRIX, Leg::Remote]);
     let mut told = world.channel(BOB);
     told.sort();
     assert_eq!(

@@ -1,9 +1,8 @@
 //! Journal first: what is acknowledged is on disk, what is on disk is shown, each leg in its own order.
 
-use crate::bridge::ids::Leg;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, Disk, World};
+use crate::bridge::testkit::{Act, BOB, Disk, IRC, World};
 
 #[test]
 fn what_a_contact_says_is_shown_in_the_room_in_order() {
@@ -92,7 +91,7 @@ fn a_leg_that_is_down_holds_only_itself() {
         assert!(world.now() < 10_000, "{} ms", world.now());
         assert_eq!(world.channel(BOB), [""; 0]);
         world.irc.script.usually(Act::Take);
-        life.leg_up(Leg::Irc).await;
+        life.leg_up(IRC).await;
         life.until(world.irc.arrived(), 5).await;
     });
     assert_eq!(world.channel(BOB), ["b1", "b2", "b3", "b4", "b5"]);

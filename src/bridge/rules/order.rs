@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bridge::ids::Leg;
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, Disk, World};
+use crate::bridge::testkit::{Act, BOB, Disk, MATRIX, World};
 
 fn numbered(prefix: &str, count: usize) -> Vec<String> {
     (1..=count).map(|n| format!("{prefix}{n}")).collect()
@@ -127,7 +126,7 @@ fn a_room_that_can_be_asked_is_asked_about_everything_that_was_left_over() {
         }
         // That the room has them is written down of none.
         world.disk.becomes(Disk::Full);
-        life.leg_up(Leg::Matrix).await;
+        life.leg_up(MATRIX).await;
         life.until(world.matrix.arrived(), 5).await;
     });
     world.disk.becomes(Disk::Works);
@@ -267,7 +266,7 @@ fn a_leg_that_is_down_is_tried_again_by_itself() {
         life.pass(Duration::from_secs(29)).await;
         assert_eq!(world.room(BOB), [""; 0]);
         life.until(world.matrix.arrived(), 1).await;
-        life.leg_up(Leg::Matrix).await;
+        life.leg_up(MATRIX).await;
     });
     assert_eq!(world.room(BOB), ["b1"]);
 }

@@ -1,9 +1,7 @@
 //! A side that takes only so much: what was said while it was away is bounded, and how much was passed over is told.
 
+use crate::bridge::testkit::{BOB, IRC, World};
 use std::time::Duration;
-
-use crate::bridge::ids::Leg;
-use crate::bridge::testkit::{BOB, World};
 
 #[test]
 fn of_what_was_said_while_the_channel_was_away_the_last_hundred_are_shown_and_the_rest_is_counted() {
@@ -16,7 +14,7 @@ fn of_what_was_said_while_the_channel_was_away_the_last_hundred_are_shown_and_th
         }
         life.until(world.matrix.arrived(), 130).await;
         world.irc.goes_away(false);
-        life.leg_up(Leg::Irc).await;
+        life.leg_up(IRC).await;
         life.until(world.irc.arrived(), 100).await;
     });
     let shown = world.irc.arrived().borrow().clone();
@@ -50,7 +48,7 @@ fn what_is_older_than_ten_minutes_when_the_channel_is_back_is_passed_over() {
         life.says(BOB, "new").await;
         life.until(world.matrix.arrived(), 2).await;
         world.irc.goes_away(false);
-        life.leg_up(Leg::Irc).await;
+        life.leg_up(IRC).await;
         life.until(world.irc.arrived(), 1).await;
     });
     assert_eq!(world.channel(BOB), ["new"]);
@@ -71,7 +69,7 @@ fn how_many_were_passed_over_is_told_after_a_crash_too() {
     world.live(async |life| {
         life.sign_in().await;
         world.irc.goes_away(false);
-        life.leg_up(Leg::Irc).await;
+        life.leg_up(IRC).await;
         life.until(world.irc.arrived(), 100).await;
     });
     let shown = world.irc.arrived().borrow().clone();

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use super::faults::{Act, Script, Steps};
 use super::side::{Arrivals, Shown, act};
+use super::{IRC_TRAITS, MATRIX, MATRIX_TRAITS};
 use crate::bridge::body::{Attachment, Body, RichText};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::port::delivery::{Delivery, DeliveryError};
-use crate::bridge::port::frontend::{Cost, Frontend, Outcome, Signal};
+use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::media::{File, MediaId};
 
 /// Something said on a frontend, as its inbox holds it.
@@ -118,8 +119,12 @@ impl Frontend for SimFrontend {
         self.leg
     }
 
+    fn traits(&self) -> FrontendTraits {
+        if self.leg == MATRIX { MATRIX_TRAITS } else { IRC_TRAITS }
+    }
+
     fn serves(&self, portal: &PortalKey) -> bool {
-        self.leg == Leg::Matrix || portal.management_user().is_none()
+        self.leg == MATRIX || portal.management_user().is_none()
     }
 
     fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {

@@ -1,5 +1,6 @@
 //! One life of the bridge, and what is said in it.
 
+use super::{IRC, MATRIX};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,8 +46,8 @@ pub(crate) struct Life {
 impl Life {
     pub(super) fn start(world: &World) -> Self {
         let (bridge, core) = Bridge::channel();
-        let inbox = Arc::new(Inbox::open(world.disk.clone(), Leg::Matrix).unwrap());
-        let irc_inbox = Arc::new(Inbox::open(world.disk.clone(), Leg::Irc).unwrap());
+        let inbox = Arc::new(Inbox::open(world.disk.clone(), MATRIX, 0).unwrap());
+        let irc_inbox = Arc::new(Inbox::open(world.disk.clone(), IRC, 1).unwrap());
         let (cancel, tasks, broken) =
             (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let (clock, numbers) = (world.clock.clone(), world.numbers.clone());
@@ -186,7 +187,7 @@ impl Life {
     pub(crate) fn local(&self, contact: &str, reference: &str, body: Body) -> LocalMessage {
         LocalMessage {
             portal: World::portal(contact),
-            leg: Leg::Matrix,
+            leg: MATRIX,
             author: Author::Owner { name: ANN.into() },
             reference: reference.into(),
             body,

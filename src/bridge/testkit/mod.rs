@@ -13,7 +13,39 @@ mod side;
 mod storage;
 mod world;
 
+use super::ids::Leg;
+use super::port::frontend::FrontendTraits;
+use super::port::network::NetworkTraits;
 pub(super) use faults::Act;
 pub(super) use life::{Life, contact};
 pub(super) use storage::Disk;
 pub(super) use world::{ALICE, ANN, BOB, World};
+
+/// A side with rooms, and one with channels.
+pub(super) const MATRIX: Leg = Leg::frontend("matrix");
+pub(super) const IRC: Leg = Leg::frontend("irc");
+
+pub(super) const MATRIX_TRAITS: FrontendTraits = FrontendTraits {
+    name: "Matrix",
+    carries_files: true,
+    shows_titles: true,
+    hosts_rooms: true,
+    shows_users: true,
+    redaction_note: "your homeserver may keep a copy for some days",
+};
+
+pub(super) const IRC_TRAITS: FrontendTraits = FrontendTraits {
+    name: "IRC",
+    carries_files: false,
+    shows_titles: false,
+    hosts_rooms: false,
+    shows_users: false,
+    redaction_note: "",
+};
+
+pub(super) const NETWORK_TRAITS: NetworkTraits = NetworkTraits {
+    name: "MSN",
+    command_prefix: "!msn",
+    account: "e-mail",
+    presences: "online, busy, idle, brb, away, phone, lunch or hidden",
+};

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::NETWORK_TRAITS;
 use super::faults::{Act, Script, Steps};
 use super::side::{Arrivals, Shown, act};
 use crate::bridge::body::Body;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
-use crate::bridge::port::network::{Audience, ContactLine, Network, Request};
+use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
 
 /// The simulated network. It cannot be asked whether something arrived.
 pub(crate) struct SimNetwork {
@@ -74,6 +75,10 @@ impl SimNetwork {
 }
 
 impl Network for SimNetwork {
+    fn traits(&self) -> NetworkTraits {
+        NETWORK_TRAITS
+    }
+
     fn login_id(&self, account: &str) -> Result<LoginId, String> {
         if account.contains('@') { Ok(LoginId::new(account)) } else { Err("That is no address.".into()) }
     }

@@ -1,5 +1,6 @@
 //! What outlives the bridge: the simulated parts, and the lives of the bridge between them, one after the other.
 
+use super::{IRC, MATRIX};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use super::network::SimNetwork;
 use super::side::Shown;
 use super::storage::SimStorage;
 use crate::bridge::HoldLimits;
-use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Outcome, Permissions};
 use crate::bridge::port::storage::Batch;
@@ -89,8 +90,8 @@ impl World {
         let world = Self {
             disk: Arc::new(disk),
             msn: Arc::new(SimNetwork::new(steps.clone())),
-            matrix: Arc::new(SimFrontend::new(Leg::Matrix, true, steps.clone())),
-            irc: Arc::new(SimFrontend::new(Leg::Irc, false, steps.clone())),
+            matrix: Arc::new(SimFrontend::new(MATRIX, true, steps.clone())),
+            irc: Arc::new(SimFrontend::new(IRC, false, steps.clone())),
             steps,
             media: Arc::default(),
             strangers: Arc::default(),

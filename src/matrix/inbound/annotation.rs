@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Event;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::LocalEvent;
-use crate::bridge::ids::{EntryId, Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{EntryId, PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::MatrixFrontend;
 use crate::matrix::outbound::ANSWERS_KEY;
@@ -51,7 +51,7 @@ impl MatrixFrontend {
         };
         let Some(redacted) = redacted.map(str::to_owned) else { return Ok(LocalEvent::Ignored) };
         let shown = self.links.as_ref().and_then(|links| links.entry_shown_as(&redacted));
-        let entry = shown.unwrap_or_else(|| EntryId::brought(Leg::Matrix, &redacted));
+        let entry = shown.unwrap_or_else(|| EntryId::brought(crate::matrix::LEG, &redacted));
         let said = match self.own_portal(event)? {
             Some(_) => self.fetch(&event.room_id, &redacted).await?,
             None => None,

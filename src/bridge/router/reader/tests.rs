@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS};
 use futures_util::future::BoxFuture;
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::bridge::event::{Author, LocalMessage};
 use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey};
 use crate::bridge::inbox::Item;
 use crate::bridge::port::delivery::Delivery;
-use crate::bridge::port::frontend::{Outcome, Signal};
+use crate::bridge::port::frontend::{FrontendTraits, Outcome, Signal};
 use crate::bridge::tests::Memory;
 
 /// A frontend whose items are `room number`, and which cannot read those of some rooms.
@@ -23,7 +24,11 @@ struct Rooms {
 
 impl Frontend for Rooms {
     fn leg(&self) -> Leg {
-        Leg::Matrix
+        MATRIX
+    }
+
+    fn traits(&self) -> FrontendTraits {
+        MATRIX_TRAITS
     }
 
     fn serves(&self, _portal: &PortalKey) -> bool {
@@ -67,7 +72,7 @@ impl Frontend for Rooms {
             let portal = PortalKey::new(LoginId::new("l"), ConversationId::new(room));
             Ok(LocalEvent::Message(LocalMessage {
                 portal,
-                leg: Leg::Matrix,
+                leg: MATRIX,
                 author: Author::Bridge,
                 reference: text.clone(),
                 body: Body::Text(RichText::plain(text)),
@@ -97,10 +102,10 @@ impl Set {
     }
 
     fn start_on(storage: Arc<Memory>, rooms: Arc<Rooms>) -> Self {
-        let inbox = Arc::new(Inbox::open(storage.clone(), Leg::Matrix).unwrap());
+        let inbox = Arc::new(Inbox::open(storage.clone(), MATRIX, 0).unwrap());
         let (sender, events) = mpsc::channel(16);
         let cancel = CancellationToken::new();
-        tokio::spawn(Reader::new(inbox.clone(), rooms.clone(), sender).run(cancel.clone()));
+        tokio::spawn(Reader::new(inbox.clone(), rooms.clone(), "MSN", sender).run(cancel.clone()));
         Self { rooms, storage, inbox, events, cancel, told: Vec::new() }
     }
 
