@@ -7,7 +7,7 @@
 pub mod body;
 mod border;
 mod clean;
-pub mod command;
+mod command;
 mod error;
 pub mod event;
 mod ghost_names;
@@ -21,6 +21,7 @@ pub mod port;
 mod portal;
 mod presence;
 mod prompt;
+mod receipt;
 pub mod record;
 mod report;
 mod router;
@@ -32,6 +33,7 @@ mod sides;
 mod testkit;
 #[cfg(test)]
 pub(crate) mod tests;
+mod writer;
 
 pub use error::BridgeError;
 pub use portal::HoldLimits;

@@ -5,6 +5,7 @@
 
 mod attach;
 mod backlog;
+mod context;
 mod hold;
 mod leg;
 mod outcome;
@@ -15,23 +16,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::BridgeError;
 use super::body::Body;
-use super::ghost_names::GhostNames;
 use super::ids::{Leg, PortalKey};
 use super::journal::{Cursors, Entry, Next};
-use super::link::{self, Links};
+use super::link;
 use super::port::delivery::{Content, Delivered, Delivery, DeliveryError};
-use super::port::frontend::{Frontend, Outcome};
-use super::port::media::{File, Media};
-use super::port::network::{Audience, Network};
-use super::port::storage::{Batch, Storage, Urgency, disk_retry, until_it_works};
-use super::report::Reports;
-use super::sides::Sides;
+use super::port::frontend::Outcome;
+use super::port::media::File;
+use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
+pub(super) use context::{PortalContext, PortalInput, Releases, Undeliverable};
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
@@ -40,68 +38,10 @@ use leg::LegQueue;
 pub(super) const MAILBOX: usize = 256;
 /// A sender who still waits after this is told that it takes longer: before the 30 s that they are promised.
 const PENDING_AFTER: Duration = Duration::from_secs(25);
+/// A portal in which nothing has happened for so long is put away.
+const QUIET: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// What a portal's task is told.
-#[derive(Debug)]
-pub(super) enum PortalInput {
-    /// Something said, and changes that belong to it: both happen, or neither.
-    Append {
-        entry: Box<Entry>,
-        with: Batch,
-        /// Told when it is on disk.
-        stored: Option<mpsc::Sender<()>>,
-    },
-    /// What held this leg may be over.
-    LegUp(Leg),
-    /// Nothing that waits for this leg will ever be delivered.
-    GiveUp { leg: Leg, reason: String },
-    /// What waits for the network is not to be sent any more. Answered with how much that was.
-    TakeBack { reply: oneshot::Sender<usize> },
-}
-
-/// What a portal's task tells the router.
-#[derive(Debug)]
-pub(super) struct Undeliverable {
-    pub(super) portal: PortalKey,
-    pub(super) leg: Leg,
-    pub(super) reason: String,
-}
-
-/// What every portal's task uses.
-#[derive(Clone)]
-pub(super) struct PortalContext {
-    pub(super) storage: Arc<dyn Storage>,
-    pub(super) network: Arc<dyn Network>,
-    pub(super) frontends: Vec<Arc<dyn Frontend>>,
-    pub(super) undeliverable: mpsc::Sender<Undeliverable>,
-    pub(super) reports: Reports,
-    /// The time of day, in milliseconds.
-    pub(super) clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Told that the loop turns, for the watchdog.
-    pub(super) heartbeat: Arc<dyn Fn() + Send + Sync>,
-    pub(super) media: Arc<dyn Media>,
-    pub(super) links: Option<Arc<Links>>,
-    pub(super) hold: HoldLimits,
-    pub(super) names: GhostNames,
-    pub(super) sides: Sides,
-}
-
-impl PortalContext {
-    /// What a conversation is called, by the people in it, and whether it is a group.
-    pub(super) fn title(&self, portal: &PortalKey) -> (Option<String>, bool) {
-        if portal.management_user().is_some() {
-            return (None, false);
-        }
-        let Audience { people, is_group } = self.network.audience(portal);
-        let is_last = is_group && people.len() == 1;
-        let title = self.names.title(&portal.receiver, people);
-        // A group is not called like the conversation with the one who is left in it.
-        let title = title.map(|title| if is_last { format!("{title} (group)") } else { title });
-        (title, is_group)
-    }
-}
 
 pub(super) struct Portal {
     key: PortalKey,
@@ -119,8 +59,28 @@ struct Attempt {
     entry: Box<Entry>,
 }
 
+/// Loads a portal and lets it live until nobody holds the other end of `mailbox`. A disk that cannot be read is waited for.
+#[tracing::instrument(name = "portal", skip_all, fields(portal = %key))]
+pub(super) async fn run(
+    key: PortalKey,
+    legs: Vec<Leg>,
+    context: PortalContext,
+    mailbox: mpsc::Receiver<PortalInput>,
+    releases: Arc<Releases>,
+) {
+    let mut retry = disk_retry();
+    let portal = loop {
+        match Portal::open(key.clone(), &legs, context.clone()) {
+            Ok(portal) => break portal,
+            Err(error) => tracing::error!(%error, "the portal cannot be read, trying again"),
+        }
+        until_it_works(&*context.storage, &*context.heartbeat, &mut retry).await;
+    };
+    portal.run(mailbox, &releases).await;
+}
+
 impl Portal {
-    pub(super) fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
+    fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
         let cursors = Cursors::load(&*around.storage, &key, legs)?;
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
         let hold = Hold::load(&*around.storage, &key, around.sides.in_conversation("cancel"))?;
@@ -129,25 +89,40 @@ impl Portal {
         Ok(portal)
     }
 
-    #[tracing::instrument(name = "portal", skip_all, fields(portal = %self.key))]
     /// Until nobody can say anything here any more: whoever holds the other end has then handed in everything.
-    pub(super) async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>) {
+    async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>, releases: &Releases) {
         tracing::debug!(head = self.cursors.head, "the portal was opened");
+        let mut quiet_at = None;
         loop {
             self.start_deliveries();
             let wake = self.legs.iter().filter_map(LegQueue::wake_at).min();
+            quiet_at = self.is_at_rest(wake).then(|| quiet_at.unwrap_or_else(|| Instant::now() + QUIET));
             let result = tokio::select! {
                 input = mailbox.recv() => match input {
-                    Some(input) => { self.take(input, &mut mailbox).await; Ok(()) }
+                    Some(input) => {
+                        quiet_at = None;
+                        self.take(input, &mut mailbox).await;
+                        Ok(())
+                    }
                     None => break,
                 },
                 Some(done) = self.under_way.join_next() => match done {
                     Ok((leg, attempt, result)) => self.finished(leg, attempt, result).await,
                     Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
                 },
+                leg = releases.next() => {
+                    self.leg_mut(leg).into_iter().for_each(LegQueue::release);
+                    Ok(())
+                }
                 () = sleep_until(wake) => {
                     self.report_pending();
                     self.tell_backlogs().await;
+                    Ok(())
+                }
+                () = sleep_until(quiet_at) => {
+                    // Not taken now, it is said again after the same time.
+                    let _ = self.around.quiet.try_send(self.key.clone());
+                    quiet_at = None;
                     Ok(())
                 }
             };
@@ -160,6 +135,12 @@ impl Portal {
             }
         }
         self.stop(&mut mailbox).await;
+    }
+
+    /// Whether every leg has everything, and nobody is waited for.
+    fn is_at_rest(&self, wake: Option<Instant>) -> bool {
+        let is_done = |queue: &LegQueue| self.cursors.done(queue.leg) == self.cursors.head;
+        wake.is_none() && self.under_way.is_empty() && !self.hold.is_active() && self.legs.iter().all(is_done)
     }
 
     /// What is in the mailbox is written down, what is under way may end; nothing new begins.
@@ -198,7 +179,6 @@ impl Portal {
                     appended += 1;
                     tracing::debug!(sequence, entry = %entry.id, "journaling");
                 }
-                PortalInput::LegUp(leg) => self.leg_mut(leg).into_iter().for_each(LegQueue::release),
                 PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
                 PortalInput::TakeBack { reply } => taken_back.push(reply),
             }
@@ -289,12 +269,9 @@ impl Portal {
         let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
         // What waited long is still said by somebody who is called as they are called now.
         let (names, login) = (&self.around.names, &self.key.receiver);
-        let traits = self.around.sides.traits(leg).copied();
-        let (title, is_group) = if traits.is_some_and(|traits| traits.shows_titles) {
-            self.around.title(&self.key)
-        } else {
-            (None, false)
-        };
+        let traits = self.around.sides.traits(leg);
+        let has_title = traits.is_some_and(|traits| traits.shows_titles);
+        let (title, is_group) = if has_title { self.around.title(&self.key) } else { (None, false) };
         let delivery = Delivery {
             portal: self.key.clone(),
             id: attempt.entry.id.clone(),
@@ -309,39 +286,15 @@ impl Portal {
             is_group,
             missed: self.cursors.missed(leg),
         };
-        let around = self.around.clone();
-        let frontend = self.frontend(leg);
         let origin = attempt.entry.origin.as_ref().map(|origin| origin.leg);
-        let source = origin.and_then(|leg| self.frontend(leg));
+        let delivered = attach::deliver(self.around.clone(), leg, origin, delivery);
         self.under_way.spawn(async move {
-            let delivered = async {
-                match frontend {
-                    Some(frontend) if traits.is_some_and(|traits| !traits.carries_files) => {
-                        let delivery =
-                            attach::with_links(around.links.as_deref(), &around, origin, delivery).await;
-                        frontend.deliver(delivery).await.map(|()| Delivered::default())
-                    }
-                    Some(frontend) => frontend.deliver(delivery).await.map(|()| Delivered::default()),
-                    None if leg == Leg::Remote => {
-                        around.network.deliver(attach::with_emoticons(source, delivery).await).await
-                    }
-                    None if leg == Leg::Files => {
-                        let links = around.links.as_deref();
-                        attach::deliver_file(links, origin, source, &*around.network, delivery).await
-                    }
-                    None => Err(DeliveryError::permanent("this side is not configured any more")),
-                }
-            };
             // A mistake of ours in one delivery must not stop the leg for good.
             let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;
             let result =
                 caught.unwrap_or_else(|_| Err(DeliveryError::transient("an internal error, see the log")));
             (leg, attempt, result)
         });
-    }
-
-    fn frontend(&self, leg: Leg) -> Option<Arc<dyn Frontend>> {
-        self.around.frontends.iter().find(|frontend| frontend.leg() == leg).cloned()
     }
 
     async fn finished(

@@ -1,475 +1,283 @@
 //! The router: one task that knows every login and portal, and hands what happens to the right one.
+//!
+//! Knows where things go. Refuses to wait: neither the disk nor the network nor a portal holds up its loop. An input that
+//! finds no room, or a disk that fails, stays at the head and is tried again; until then no other is taken.
 
 mod commands;
-mod ending;
+mod context;
 mod finished;
+mod handle;
 mod inbound;
+mod local;
 mod logins;
-mod names;
-mod offers;
-mod presence;
+mod portals;
+mod profiles;
+mod questions;
 mod reader;
-mod roster;
-mod saves;
+mod requests;
+mod setback;
 mod signals;
+mod status;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::Instant;
 
 use super::BridgeError;
-use super::body::Body;
 use super::border;
-use super::clean;
-
-use super::event::{Author, LocalEvent, RemoteEvent, Timestamp};
 use super::ghost_names::GhostNames;
-use super::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
-use super::inbox::Inbox;
-use super::journal::{Entry, Origin};
-use super::link::Links;
-use super::login::Login;
-use super::port::delivery::Content;
-use super::port::frontend::{Frontend, Permissions};
-use super::port::media::Media;
-use super::port::network::Network;
-use super::port::storage::{Batch, Storage, Table, disk_retry, until_it_works};
-use super::portal::{HoldLimits, MAILBOX, Portal, PortalContext, PortalInput, Undeliverable};
-use super::presence::Presences;
-use super::prompt::Prompts;
-use super::record::PortalRecord;
+use super::ids::PortalKey;
+use super::port::storage::{Batch, disk_retry};
+use super::portal::{PortalContext, Undeliverable};
 use super::report::Reports;
 use super::sentence::sentence;
 use super::sides::Sides;
+use super::writer::{Disk, Writer};
+use crate::retry::Retry;
+use commands::CommandService;
+use context::RouterContext;
 use finished::Finished;
-use logins::ConnectionStatus;
-use reader::Reader;
-use saves::Saves;
-use signals::SignalSender;
+pub(in crate::bridge) use handle::Input;
+pub use handle::{Bridge, BridgeHandle, Setup};
+use logins::LoginRegistry;
+use portals::PortalTable;
+use profiles::OwnerProfiles;
+use setback::Setback;
+use signals::SignalHub;
 
-/// Remote events waiting; full, the sessions that bring them wait, and so do their sockets.
-const EVENTS: usize = 1024;
+/// Failures, and portals that are quiet, on their way to the router.
+const NOTES: usize = 64;
+/// How long a stop waits for what has no room, or a disk that fails.
+const GRACE: Duration = Duration::from_secs(5);
 
-/// What the core is put together from.
-pub struct Setup {
-    pub storage: Arc<dyn Storage>,
-    pub network: Arc<dyn Network>,
-    pub frontends: Vec<Arc<dyn Frontend>>,
-    pub inboxes: Vec<Arc<Inbox>>,
-    pub permissions: Arc<dyn Permissions>,
-    /// The time of day.
-    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    /// Whether each login has ghosts of its own.
-    pub ghost_per_login: bool,
-    /// Random text that names entries which have no name of their own.
-    pub names: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Called when a loop turns, for the watchdog.
-    pub heartbeat: Arc<dyn Fn() + Send + Sync>,
-    pub media: Arc<dyn Media>,
-    /// Where files are shared, if anywhere.
-    pub links: Option<Arc<Links>>,
-    /// How much waits for somebody who is away, and how long.
-    pub hold: HoldLimits,
-    pub cancel: CancellationToken,
-    /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
-    pub broken: CancellationToken,
-    pub tasks: TaskTracker,
-}
-
-/// Brings events into the core.
+/// Something the router is to act on.
 #[derive(Clone)]
-pub struct BridgeHandle {
-    events: mpsc::Sender<Input>,
+enum Work {
+    Input(Box<Input>),
+    Finished(Box<Finished>),
+    Failure(Undeliverable),
 }
 
-/// What the router is told.
-#[derive(Debug, Clone)]
-pub(super) enum Input {
-    Remote(RemoteEvent),
-    /// Something said that the network keeps until it is written down here, and what is true then.
-    Kept {
-        event: Box<RemoteEvent>,
-        with: Batch,
-        stored: mpsc::Sender<()>,
-    },
-    /// Something from a frontend that has no inbox.
-    Local(LocalEvent),
-    /// Something from an inbox, and what takes it out of there.
-    Item {
-        event: LocalEvent,
-        with: Batch,
-    },
-    LegUp(Leg),
-    /// The disk had failed, and works again.
-    Recovered,
-    /// A login from the configuration.
-    Configured(Box<Login>),
-    /// A portal from the configuration.
-    Open(PortalKey),
-}
-
-impl BridgeHandle {
-    /// Waits while the core is busy.
-    pub async fn remote(&self, event: RemoteEvent) -> Result<(), BridgeError> {
-        self.send(Input::Remote(event)).await
-    }
-
-    /// Something said that the network keeps until it is written down here. Resolves when that is on disk, together with
-    /// `with`.
-    ///
-    /// # Errors
-    /// It was not written down: the core has stopped, or knows no such login any more.
-    pub async fn remote_kept(&self, event: RemoteEvent, with: Batch) -> Result<(), BridgeError> {
-        let (stored, mut on_disk) = mpsc::channel(1);
-        self.send(Input::Kept { event: Box::new(event), with, stored }).await?;
-        on_disk.recv().await.ok_or(BridgeError::Stopped)
-    }
-
-    /// Something said where nobody waits for it to be written down. Waits while the core is busy.
-    pub async fn local(&self, event: LocalEvent) -> Result<(), BridgeError> {
-        self.send(Input::Local(event)).await
-    }
-
-    /// What held this leg may be over, in every portal.
-    pub async fn leg_up(&self, leg: Leg) -> Result<(), BridgeError> {
-        self.send(Input::LegUp(leg)).await
-    }
-
-    /// The disk had failed and works again: whoever left comes back.
-    pub async fn recovered(&self) -> Result<(), BridgeError> {
-        self.send(Input::Recovered).await
-    }
-
-    /// A login that the configuration asks for.
-    pub async fn configure_login(&self, login: Login) -> Result<(), BridgeError> {
-        self.send(Input::Configured(Box::new(login))).await
-    }
-
-    /// A portal that should exist whether or not anybody has said anything.
-    pub async fn open(&self, portal: PortalKey) -> Result<(), BridgeError> {
-        self.send(Input::Open(portal)).await
-    }
-
-    async fn send(&self, input: Input) -> Result<(), BridgeError> {
-        self.events.send(input).await.map_err(|_| BridgeError::Stopped)
-    }
-}
-
-/// The channel between those who bring events and the router, made before either.
-pub struct Bridge {
-    sender: mpsc::Sender<Input>,
-    events: mpsc::Receiver<Input>,
-}
-
-impl Bridge {
-    pub fn channel() -> (BridgeHandle, Self) {
-        let (sender, events) = mpsc::channel(EVENTS);
-        (BridgeHandle { events: sender.clone() }, Self { sender, events })
-    }
-
-    /// What was brought in, in place of the router.
-    #[cfg(test)]
-    pub(crate) async fn next_remote(&mut self) -> Option<RemoteEvent> {
-        loop {
-            if let Input::Remote(event) = self.events.recv().await? {
-                return Some(event);
-            }
-        }
-    }
-
-    /// Loads what is stored, takes up what was interrupted, and starts the task.
-    pub fn start(self, setup: Setup) -> Result<(), BridgeError> {
-        let tasks = setup.tasks.clone();
-        let (inboxes, frontends, cancel) =
-            (setup.inboxes.clone(), setup.frontends.clone(), setup.cancel.clone());
-        let broken = setup.broken.clone();
-        let network = setup.network.traits().name;
-        let router = Router::load(setup)?;
-        for inbox in inboxes {
-            let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
-            let reader = Reader::new(inbox, frontend, network, self.sender.clone());
-            tasks.spawn(vital(reader.run(cancel.clone()), broken.clone()));
-        }
-        tasks.spawn(vital(router.run(self.events), broken));
-        Ok(())
-    }
-}
-
-/// Without this task the bridge would only seem to work.
-async fn vital(task: impl Future<Output = ()>, broken: CancellationToken) {
-    if std::panic::AssertUnwindSafe(task).catch_unwind().await.is_err() {
-        tracing::error!("a task that the bridge cannot do without broke off");
-        broken.cancel();
-    }
+/// Work that cannot be done now, and when it is tried again.
+struct Stalled {
+    work: Work,
+    until: BoxFuture<'static, ()>,
 }
 
 struct Router {
-    setup: Setup,
-    around: PortalContext,
+    context: RouterContext,
+    commands: CommandService,
     failures: mpsc::Receiver<Undeliverable>,
-    logins: HashMap<LoginId, Login>,
-    statuses: HashMap<LoginId, ConnectionStatus>,
-    /// Logins that the configuration names.
-    configured: HashSet<LoginId>,
-    saves: Saves,
-    portals: HashMap<PortalKey, mpsc::Sender<PortalInput>>,
-    /// Those whose record is on its way to the disk: nothing was said there since.
-    new_portals: HashSet<PortalKey>,
-    prompts: Prompts,
-    /// Who was asked about, and may not be known to the disk yet.
-    asked_about: HashSet<Vec<u8>>,
-    /// The messages that were passwords, the last of them.
-    passwords: std::collections::VecDeque<String>,
-    signals: Vec<SignalSender>,
-    presences: Presences,
-    /// What owners say of themselves, as far as it was passed on.
-    status_texts: HashMap<LoginId, String>,
-    requests: JoinSet<Finished>,
-    /// One change of a login's picture at a time.
-    portraits: HashMap<LoginId, Arc<tokio::sync::Mutex<()>>>,
+    /// Portals in which nothing has happened for long.
+    quiet: mpsc::Receiver<PortalKey>,
+    stalled: Option<Stalled>,
+    /// Pauses between attempts on a disk that fails.
+    disk: Retry,
 }
 
 impl Router {
     fn load(setup: Setup) -> Result<Self, BridgeError> {
-        let (undeliverable, failures) = mpsc::channel(64);
-        let around = PortalContext {
+        let (undeliverable, failures) = mpsc::channel(NOTES);
+        let (quiet_portals, quiet) = mpsc::channel(NOTES);
+        let sides = Sides::new(&*setup.network, &setup.frontends);
+        let names = GhostNames::new(setup.storage.clone(), setup.ghost_per_login);
+        let (cancel, tasks) = (&setup.cancel, &setup.tasks);
+        let portal = PortalContext {
             storage: setup.storage.clone(),
             network: setup.network.clone(),
             frontends: setup.frontends.clone(),
             undeliverable,
-            reports: Reports::start(&setup.frontends, &setup.cancel, &setup.tasks),
+            quiet: quiet_portals,
+            reports: Reports::start(&setup.frontends, cancel, tasks),
             clock: setup.clock.clone(),
             heartbeat: setup.heartbeat.clone(),
             media: setup.media.clone(),
             links: setup.links.clone(),
             hold: setup.hold,
-            names: GhostNames::new(setup.storage.clone(), setup.ghost_per_login),
-            sides: Sides::new(&*setup.network, &setup.frontends),
+            names: names.clone(),
+            sides: sides.clone(),
         };
-        let mut logins = Login::load_all(&*setup.storage)?;
-        // Their owners have not been seen yet.
-        logins.iter_mut().filter(|login| login.follows).for_each(|login| login.presence = "away".into());
-        let signals = signals::start(&setup.frontends, &setup.cancel, &setup.tasks);
-        let mut router = Self {
-            around,
-            failures,
-            logins: logins.into_iter().map(|login| (login.id.clone(), login)).collect(),
-            statuses: HashMap::new(),
-            configured: HashSet::new(),
-            saves: Saves::default(),
-            portals: HashMap::new(),
-            new_portals: HashSet::new(),
-            prompts: Prompts::load(&*setup.storage)?,
-            asked_about: HashSet::new(),
-            passwords: std::collections::VecDeque::new(),
-            signals,
-            presences: Presences::new(setup.ghost_per_login),
-            status_texts: HashMap::new(),
-            requests: JoinSet::new(),
-            portraits: HashMap::new(),
+        let disk = Disk { storage: setup.storage.clone(), heartbeat: setup.heartbeat.clone() };
+        let profiles = OwnerProfiles::new(
+            setup.network.clone(),
+            &setup.frontends,
+            setup.storage.clone(),
+            setup.tasks.clone(),
+        );
+        let commands = CommandService::load(&*setup.storage)?;
+        let mut context = RouterContext {
+            sides,
+            names,
+            portals: PortalTable::new(portal, setup.tasks.clone(), setup.names.clone()),
+            logins: LoginRegistry::load(&*setup.storage)?,
+            signals: SignalHub::start(&setup.frontends, setup.ghost_per_login, cancel, tasks),
+            profiles,
+            writer: Writer::start(disk, cancel.clone(), tasks),
             setup,
         };
-        for record in PortalRecord::load_all(&*router.setup.storage)? {
-            router.meet(&record.key)?;
-            let waiting = router.setup.storage.scan(Table::Journal, &record.key.to_key(), None, 1)?;
-            if !waiting.is_empty() {
-                router.open(&record.key)?;
-            }
-        }
-        router.connect_all();
-        Ok(router)
+        context.portals.load()?;
+        context.connect_all();
+        Ok(Self { context, commands, failures, quiet, stalled: None, disk: disk_retry() })
     }
 
     async fn run(mut self, mut events: mpsc::Receiver<Input>) {
-        let cancel = self.setup.cancel.clone();
-        let mut pulse = tokio::time::interval(std::time::Duration::from_secs(1));
+        let cancel = self.context.setup.cancel.clone();
+        let mut pulse = tokio::time::interval(Duration::from_secs(1));
         loop {
-            let result = tokio::select! {
-                event = events.recv() => match event {
-                    Some(input) => self.take_surely(input).await,
+            let is_free = self.stalled.is_none();
+            tokio::select! {
+                input = events.recv(), if is_free => match input {
+                    Some(input) => self.act(Work::Input(Box::new(input))),
                     None => break,
                 },
-                Some(failure) = self.failures.recv() => self.tell_of_failure(&failure).await,
-                Some(done) = self.requests.join_next() => match done {
-                    Ok(finished) => self.command_finished(finished).await,
-                    Err(error) => { tracing::error!(%error, "a command broke off"); Ok(()) }
-                },
-                Some(id) = self.saves.failed() => {
-                    self.save_again(&id).await;
-                    Ok(())
+                Some(finished) = self.commands.finished(), if is_free => {
+                    self.act(Work::Finished(Box::new(finished)));
                 }
-                _ = pulse.tick() => self.check_statuses().await,
+                Some(finished) = self.context.writer.written(), if is_free => {
+                    self.act(Work::Finished(Box::new(finished)));
+                }
+                Some(failure) = self.failures.recv(), if is_free => self.act(Work::Failure(failure)),
+                Some(portal) = self.quiet.recv() => self.context.portals.put_away(&portal),
+                () = resumed(&mut self.stalled) => self.try_again(),
+                _ = pulse.tick() => self.look_at_logins(),
                 () = cancel.cancelled() => break,
-            };
-            (self.setup.heartbeat)();
-            if let Err(error) = result {
-                tracing::error!(%error, "the bridge could not act on an event");
             }
+            (self.context.setup.heartbeat)();
         }
-        // Events that were brought already are written down before the portals stop listening.
+        self.stop(events).await;
+    }
+
+    /// Events that were brought already are written down before the portals stop listening, and what was being written
+    /// ends.
+    async fn stop(mut self, mut events: mpsc::Receiver<Input>) {
         events.close();
+        let until = Instant::now() + GRACE;
+        self.unstall(until).await;
         while let Some(input) = events.recv().await {
-            if let Err(error) = self.take_surely(input).await {
-                tracing::error!(%error, "an event was lost while stopping");
+            self.act(Work::Input(Box::new(input)));
+            self.unstall(until).await;
+        }
+        self.context.writer.close();
+        while let Ok(Some(finished)) = tokio::time::timeout_at(until, self.context.writer.written()).await {
+            self.act(Work::Finished(Box::new(finished)));
+            self.unstall(until).await;
+        }
+    }
+
+    /// Work that found no room before a stop gets some time.
+    async fn unstall(&mut self, until: Instant) {
+        while self.stalled.is_some() {
+            if tokio::time::timeout_at(until, resumed(&mut self.stalled)).await.is_err() {
+                tracing::error!("an event was lost while stopping");
+                self.stalled = None;
+                return;
             }
-        }
-        while let Some(id) = self.saves.failed().await {
-            tracing::error!(login = %id, "how a login stands could not be written down while stopping");
+            self.try_again();
         }
     }
 
-    /// Acts on an input, however long the disk takes: what it says is in no other place. Nothing more is taken meanwhile.
-    async fn take_surely(&mut self, input: Input) -> Result<(), BridgeError> {
-        let mut retry = disk_retry();
-        loop {
-            match self.take(input.clone()).await {
-                Err(BridgeError::Storage(error)) => {
-                    tracing::error!(%error, "the bridge could not act on an event, trying again");
-                    let setup = &self.setup;
-                    until_it_works(&*setup.storage, &*setup.heartbeat, &mut retry).await;
-                }
-                result => return result,
+    fn try_again(&mut self) {
+        if let Some(Stalled { work, .. }) = self.stalled.take() {
+            self.act(work);
+        }
+    }
+
+    /// Acts on something, now or as soon as that can be: what it says is in no other place.
+    fn act(&mut self, work: Work) {
+        let until: BoxFuture<'static, ()> = match self.take(work.clone()) {
+            Ok(()) => return self.disk.reset(),
+            Err(Setback::Full(until)) => until,
+            Err(Setback::Failed(BridgeError::Storage(error))) => {
+                tracing::error!(%error, "the bridge could not act on an event, trying again");
+                let (storage, pause) = (self.context.setup.storage.clone(), self.disk.next_pause());
+                Box::pin(async move {
+                    tokio::time::sleep(pause).await;
+                    storage.works().await;
+                })
             }
+            Err(Setback::Failed(error)) => {
+                return tracing::error!(%error, "the bridge could not act on an event");
+            }
+        };
+        self.stalled = Some(Stalled { work, until });
+    }
+
+    fn take(&mut self, work: Work) -> Result<(), Setback> {
+        match work {
+            Work::Input(input) => self.input(*input),
+            Work::Finished(finished) => self.commands.follow(&mut self.context, *finished),
+            Work::Failure(failure) => self.tell_of_failure(&failure),
         }
     }
 
-    /// How a login stands is written down once the disk works.
-    async fn save_again(&mut self, id: &LoginId) {
-        let (setup, mut retry) = (&self.setup, disk_retry());
-        until_it_works(&*setup.storage, &*setup.heartbeat, &mut retry).await;
-        self.save_login(id);
-    }
-
-    async fn take(&mut self, input: Input) -> Result<(), BridgeError> {
+    fn input(&mut self, input: Input) -> Result<(), Setback> {
         match input {
-            Input::Remote(event) => self.remote(border::remote(event)).await,
-            Input::Kept { event, with, stored } => {
-                self.remote_kept(border::remote(*event), with, stored).await
-            }
-            Input::Local(event) => self.local(border::local(event), Batch::default()).await,
-            Input::Item { event, with } => self.local(border::local(event), with).await,
+            Input::Remote(event) => self.remote(border::remote(event)),
+            Input::Kept { event, with, stored } => self.remote_kept(border::remote(*event), with, stored),
+            Input::Local { event, receipt } => self.local(border::local(event), receipt),
             Input::LegUp(leg) => {
-                self.setup.inboxes.iter().filter(|inbox| inbox.leg() == leg).for_each(|inbox| inbox.retry());
-                self.release(leg, |_| true).await
-            }
-            Input::Recovered => self.recovered().await,
-            Input::Configured(login) => {
-                self.configured(*login);
+                let inboxes = &self.context.setup.inboxes;
+                inboxes.iter().filter(|inbox| inbox.leg() == leg).for_each(|inbox| inbox.retry());
+                self.context.portals.release(leg, |_| true);
                 Ok(())
             }
-            Input::Open(portal) => self.open(&portal).map(drop),
+            Input::Recovered => self.recovered(),
+            Input::Configured(login) => {
+                self.context.ask_room_to_write()?;
+                let Some(login) = self.context.logins.configure(*login) else { return Ok(()) };
+                let (id, credentials) = (login.id.clone(), login.credentials());
+                inbound::save(&mut self.context, &id);
+                self.context.setup.network.connect(id, credentials);
+                Ok(())
+            }
+            Input::Open(portal) => Ok(self.context.portals.open(&portal)?),
         }
     }
 
-    /// Tells portals that a leg may be up again.
-    async fn release(&mut self, leg: Leg, which: impl Fn(&PortalKey) -> bool) -> Result<(), BridgeError> {
-        for (_, portal) in self.portals.iter().filter(|(key, _)| which(key)) {
-            let _ = portal.send(PortalInput::LegUp(leg)).await; // a portal that stopped needs no release
+    /// The disk had failed: sessions are made anew, and what was held up goes.
+    fn recovered(&mut self) -> Result<(), Setback> {
+        let owners = self.context.logins.owners();
+        for owner in &owners {
+            self.context.ask_room_to_tell(owner)?;
         }
-        Ok(())
-    }
-
-    /// The portal's task, started if it does not run.
-    fn open(&mut self, key: &PortalKey) -> Result<mpsc::Sender<PortalInput>, BridgeError> {
-        if let Some(portal) = self.portals.get(key).filter(|portal| !portal.is_closed()) {
-            return Ok(portal.clone());
+        self.context.connect_all();
+        for leg in self.context.sides.legs() {
+            self.context.portals.release(leg, |_| true);
         }
-        let legs = self.legs(key);
-        let known = PortalRecord::load(&*self.setup.storage, key)?;
-        if known.as_ref().is_none_or(|known| known.legs != legs) {
-            let mut batch = Batch::default();
-            let relays = known.is_some_and(|known| known.relays);
-            PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
-            // On disk with the first entry at the latest: batches keep their order.
-            drop(self.setup.storage.commit(batch, super::port::storage::Urgency::Soon));
-            self.new_portals.insert(key.clone());
-            self.meet(key)?;
+        let text = format!(
+            "The bridge's disk works again: what waited is on its way, and {} is being connected.",
+            self.context.network_name()
+        );
+        owners.iter().try_for_each(|owner| self.context.tell(owner, &text))
+    }
+
+    /// Owners hear of interruptions that have become long, if they can be told now.
+    fn look_at_logins(&mut self) {
+        if let Err(Setback::Failed(error)) = inbound::tell_bad_news(&mut self.context) {
+            tracing::error!(%error, "an owner could not be told of an interruption");
         }
-        let portal = Portal::open(key.clone(), &legs, self.around.clone())?;
-        let (sender, mailbox) = mpsc::channel(MAILBOX);
-        self.setup.tasks.spawn(portal.run(mailbox));
-        self.portals.insert(key.clone(), sender.clone());
-        Ok(sender)
     }
 
-    fn legs(&self, key: &PortalKey) -> Vec<Leg> {
-        let serving = self.setup.frontends.iter().filter(|frontend| frontend.serves(key));
-        let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
-        if key.management_user().is_none() {
-            legs.extend(Leg::NETWORK);
-        }
-        legs
-    }
-
-    /// Hands an entry to a portal, with changes that belong to it.
-    async fn append(&mut self, key: &PortalKey, entry: Entry, with: Batch) -> Result<(), BridgeError> {
-        self.hand_in(key, entry, with, None).await
-    }
-
-    /// An entry for every leg but the one it came from.
-    fn entry(&self, key: &PortalKey, author: Author, content: Content, origin: Option<Origin>) -> Entry {
-        let came_from = origin.as_ref().map(|origin| origin.leg);
-        let id = match &origin {
-            // The same on every reading, should this be interrupted.
-            Some(origin) => EntryId::brought(origin.leg, &origin.reference),
-            None => EntryId::new((self.setup.names)()),
-        };
-        let has_file = matches!(&content, Content::Said { body: Body::Attachment(_) });
-        let is_for = |leg: &Leg| Some(*leg) != came_from && (*leg != Leg::Files || has_file);
-        let legs = self.legs(key).into_iter().filter(is_for).collect();
-        Entry { id, author, content, at: (self.setup.clock)(), origin, legs, away: Vec::new() }
-    }
-
-    /// Says something as the bridge, on one side of a portal.
-    async fn say(
-        &mut self,
-        key: &PortalKey,
-        leg: Leg,
-        text: String,
-        about: Option<String>,
-        with: Batch,
-    ) -> Result<(), BridgeError> {
-        let content = Content::Said { body: Body::Notice { text: clean::words(&text), about } };
-        let entry = Entry { legs: vec![leg], ..self.entry(key, Author::Bridge, content, None) };
-        self.append(key, entry, with).await
-    }
-
-    /// Tells a user something, where they and the bridge are among themselves.
-    async fn tell(&mut self, user: &UserId, text: impl Into<String>) -> Result<(), BridgeError> {
-        self.tell_with(user, text, Batch::default()).await
-    }
-
-    /// The same, with changes that belong to it.
-    async fn tell_with(
-        &mut self,
-        user: &UserId,
-        text: impl Into<String>,
-        with: Batch,
-    ) -> Result<(), BridgeError> {
-        let key = PortalKey::management(user);
-        let content = Content::Said { body: Body::notice(clean::words(&text.into())) };
-        let entry = self.entry(&key, Author::Bridge, content, None);
-        self.append(&key, entry, with).await
-    }
-
-    async fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), BridgeError> {
-        let Some(owner) = self.logins.get(&failure.portal.receiver).map(|login| login.owner.clone()) else {
-            return Ok(());
-        };
+    fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), Setback> {
+        let Some(owner) = self.context.logins.owner(&failure.portal.receiver) else { return Ok(()) };
         let text = format!(
             "A message in the conversation with {} could not be shown on {}: {} It was set aside; later messages are not affected.",
             failure.portal.conversation,
-            self.around.sides.name(&failure.leg),
+            self.context.sides.name(&failure.leg),
             sentence(&failure.reason)
         );
-        self.tell(&owner, text).await
+        self.context.portals.tell(&owner, &text, Batch::default())
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Resolves when stalled work can be tried again; never without such work.
+async fn resumed(stalled: &mut Option<Stalled>) {
+    match stalled {
+        Some(stalled) => stalled.until.as_mut().await,
+        None => std::future::pending().await,
+    }
+}

@@ -14,6 +14,12 @@ pub fn clause(text: &str) -> &str {
     text.trim().trim_end_matches(['.', ' ', '\r', '\n', '\t'])
 }
 
+/// `text` with a capital: reasons begin in the middle of a sentence.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

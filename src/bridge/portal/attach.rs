@@ -19,8 +19,33 @@ use crate::bridge::port::storage::Table;
 /// How long words wait for the small pictures in them, and for how many.
 const EMOTICON_TIME: Duration = Duration::from_secs(4);
 const MAX_EMOTICONS: usize = 5;
+
+/// Carries one entry to one leg, with what goes with it there.
+pub(super) async fn deliver(
+    around: PortalContext,
+    leg: Leg,
+    origin: Option<Leg>,
+    delivery: Delivery,
+) -> Result<Delivered, DeliveryError> {
+    let source = origin.and_then(|leg| around.frontend(leg));
+    match (leg, around.frontend(leg)) {
+        (Leg::Remote, _) => around.network.deliver(with_emoticons(source, delivery).await).await,
+        (Leg::Files, _) => {
+            deliver_file(around.links.as_deref(), origin, source, &*around.network, delivery).await
+        }
+        (Leg::Frontend(_), Some(frontend)) => {
+            let delivery = match frontend.traits().carries_files {
+                true => delivery,
+                false => with_links(around.links.as_deref(), &around, origin, delivery).await,
+            };
+            frontend.deliver(delivery).await.map(|()| Delivered::default())
+        }
+        (Leg::Frontend(_), None) => Err(DeliveryError::permanent("this side is not configured any more")),
+    }
+}
+
 /// Brings the small pictures of a text to the disk: as many, and as fast, as nobody minds waiting for.
-pub(super) async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Delivery) -> Delivery {
+async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Delivery) -> Delivery {
     let Content::Said { body: Body::Text(text) } = &delivery.content else { return delivery };
     let Some(frontend) = source.filter(|_| !text.emoticons.is_empty()) else { return delivery };
     let until = Instant::now() + EMOTICON_TIME;
@@ -41,7 +66,7 @@ pub(super) async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delive
 
 /// Addresses for a side that shows no files: one for a file, and one for each small picture. Without one the file is only
 /// named there.
-pub(super) async fn with_links(
+async fn with_links(
     links: Option<&Links>,
     around: &PortalContext,
     origin: Option<Leg>,
@@ -128,7 +153,7 @@ fn emoticon(
 }
 
 /// Fetches an attachment from where it was sent, and gives it to the network.
-pub(super) async fn deliver_file(
+async fn deliver_file(
     links: Option<&Links>,
     origin: Option<Leg>,
     source: Option<Arc<dyn Frontend>>,

@@ -15,7 +15,7 @@ use crate::bridge::journal::Entry;
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::storage::{Batch, Storage, Table};
 use crate::bridge::record::{decode, encode};
-use crate::bridge::sentence::sentence;
+use crate::bridge::sentence::{capitalised, sentence};
 
 /// How much waits in one conversation, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,12 +133,6 @@ impl Hold {
         }
         said
     }
-}
-
-/// With a capital: reasons begin in the middle of a sentence.
-fn capitalised(reason: &str) -> String {
-    let mut letters = reason.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn waits(reason: &str, count: usize, cancel: &str) -> String {

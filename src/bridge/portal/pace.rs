@@ -20,7 +20,9 @@ impl Portal {
         let now = Instant::now();
         for index in 0..self.legs.len() {
             let leg = self.legs[index].leg;
-            let Some(frontend) = self.frontend(leg).filter(|_| entry.legs.contains(&leg)) else { continue };
+            let Some(frontend) = self.around.frontend(leg).filter(|_| entry.legs.contains(&leg)) else {
+                continue;
+            };
             if frontend.is_away(&self.key) {
                 entry.away.push(leg);
                 self.legs[index].backlog.failed();
@@ -31,7 +33,7 @@ impl Portal {
     }
 
     fn cost(&self, leg: Leg, entry: &Entry) -> Cost {
-        match (&entry.content, self.frontend(leg)) {
+        match (&entry.content, self.around.frontend(leg)) {
             (Content::Said { body }, Some(frontend)) => frontend.cost(&self.key, body),
             _ => Cost::default(),
         }

@@ -12,12 +12,16 @@ use tokio_util::task::TaskTracker;
 use super::*;
 use crate::bridge::body::RichText;
 use crate::bridge::event::{Author, LocalEvent};
+use crate::bridge::ghost_names::GhostNames;
 use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId};
 use crate::bridge::journal::Origin;
 use crate::bridge::login::Credentials;
+use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::frontend::{FrontendTraits, Signal};
-use crate::bridge::port::network::{ContactLine, NetworkTraits, Request};
-use crate::bridge::port::storage::Table;
+use crate::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
+use crate::bridge::port::storage::{Storage, Table};
+use crate::bridge::report::Reports;
+use crate::bridge::sides::Sides;
 use crate::bridge::tests::{Memory, NoFiles};
 
 const DAY: u64 = 24 * 3600 * 1000;
@@ -107,6 +111,7 @@ impl Frontend for Shows {
 
 struct World {
     mailbox: mpsc::Sender<PortalInput>,
+    releases: Arc<Releases>,
     network: Arc<Fails>,
     storage: Arc<Memory>,
     clock: Arc<AtomicU64>,
@@ -134,6 +139,7 @@ impl World {
             sides: Sides::new(&*network, &frontends),
             frontends,
             undeliverable,
+            quiet: mpsc::channel(1).0,
             clock: Arc::new(move || now.load(Ordering::SeqCst)),
             heartbeat: Arc::new(|| {}),
             media: Arc::new(NoFiles),
@@ -142,10 +148,10 @@ impl World {
             names: GhostNames::new(storage.clone(), false),
         };
         let key = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
-        let portal = Portal::open(key, &[MATRIX, Leg::Remote], around).unwrap();
         let (mailbox, inputs) = mpsc::channel(MAILBOX);
-        tokio::spawn(portal.run(inputs));
-        Self { mailbox, network, storage, clock, told, _failures: failures }
+        let releases = Arc::new(Releases::default());
+        tokio::spawn(run(key, vec![MATRIX, Leg::Remote], around, inputs, releases.clone()));
+        Self { mailbox, releases, network, storage, clock, told, _failures: failures }
     }
 
     async fn say(&self, name: &str) {
@@ -162,8 +168,8 @@ impl World {
         self.mailbox.send(input).await.unwrap();
     }
 
-    async fn release(&self) {
-        self.mailbox.send(PortalInput::LegUp(Leg::Remote)).await.unwrap();
+    fn release(&self) {
+        self.releases.add(Leg::Remote);
     }
 
     /// Waits until this is said; gives all that was said until then.
@@ -195,14 +201,14 @@ async fn fault_08_words_that_waited_for_too_long_are_told_of_and_set_aside() {
     assert_eq!(world.set_aside(), 0);
     // Eight days after the first of them they are still away: it goes, and the other stays.
     world.clock.fetch_add(2 * DAY, Ordering::SeqCst);
-    world.release().await;
+    world.release();
     let told = world.told("Your message waits").await.concat();
     assert!(told.contains("not delivered: they are not online, and that for more than 7 days."), "{told}");
     assert!(told.contains("$old: Failed"), "{told}");
     assert_eq!(world.set_aside(), 1);
     // And then the other.
     world.clock.fetch_add(7 * DAY, Ordering::SeqCst);
-    world.release().await;
+    world.release();
     let told = world.told("Nothing waits here any more.").await;
     assert!(!told.iter().any(|text| text.contains("was sent")), "{told:?}");
     assert_eq!(world.set_aside(), 2);
@@ -215,7 +221,7 @@ async fn fault_08_words_that_waited_and_are_refused_then_wait_no_longer() {
     world.told("Your message waits").await;
     let refused = DeliveryError::permanent("it is too long");
     *world.network.0.lock().unwrap() = Some(refused);
-    world.release().await;
+    world.release();
     let told = world.told("Nothing waits here any more.").await;
     assert!(told.iter().any(|text| text.contains("not delivered")), "{told:?}");
     // The next one goes as if nobody had been away.

@@ -1,493 +1,363 @@
-//! Commands carried out: answers go where the command came from.
+//! The command service: passwords, commands and their answers.
+//!
+//! Knows who is to say a password, and what the network was asked for. Refuses to wait for anything: changes go to the
+//! writer, requests run beside, and the answer is said when they have ended.
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use tokio::task::JoinSet;
 
-use super::Router;
-use super::finished::Finished;
-use super::logins::ConnectionStatus;
+use super::context::{ReplyTo, RouterContext};
+use super::finished::{self, Answered, Finished, Redaction};
+use super::questions::Questions;
+use super::requests;
+use super::setback::Setback;
 use crate::bridge::BridgeError;
-use crate::bridge::body::{Body, Format, Style};
 use crate::bridge::clean;
-use crate::bridge::command::{Command, FontChange, Invocation, help};
+use crate::bridge::command::{self, CommandContext, Effect, NetworkRequest};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
-use crate::bridge::ids::{LoginId, PortalKey, UserId};
-use crate::bridge::login::{Credentials, Login};
-use crate::bridge::port::network::{ContactLine, Request};
-use crate::bridge::port::storage::{Batch, Urgency};
+use crate::bridge::ids::{LoginId, UserId};
+use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::prompt::Prompts;
-use crate::bridge::record::PortalRecord;
-use crate::bridge::sentence::{clause, sentence};
+use crate::bridge::receipt::InboxReceipt;
+use crate::bridge::sentence::{capitalised, sentence};
 
-/// What is said to a name of which nothing can be seen.
-const NAMELESS: &str = "A name needs at least one character that can be seen.";
-
-/// How long the homeserver may take to remove a password before the sign-in goes on without.
+/// How long a side may take to remove a password before the sign-in goes on without.
 const REDACTION: Duration = Duration::from_secs(60);
-
-/// Messages that were passwords, remembered for whoever edits one.
+/// Messages that were passwords, remembered for a user who edits one.
 const MAX_PASSWORDS: usize = 256;
+/// Commands that wait for the network at a time; more are refused with a word.
+const MAX_REQUESTS: usize = 512;
 
-impl Router {
-    /// Carries out a command. `with` removes it from the inbox, together with the answer.
-    pub(super) async fn command(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
+pub(super) struct CommandService {
+    prompts: Prompts,
+    /// The messages that were passwords, the last of them.
+    passwords: std::collections::VecDeque<String>,
+    pub(super) questions: Questions,
+    requests: JoinSet<Finished>,
+}
+
+impl CommandService {
+    pub(super) fn load(storage: &dyn Storage) -> Result<Self, BridgeError> {
+        let (prompts, questions) = (Prompts::load(storage)?, Questions::default());
+        Ok(Self { prompts, passwords: Default::default(), questions, requests: JoinSet::new() })
+    }
+
+    /// What follows the next request that has ended.
+    pub(super) async fn finished(&mut self) -> Option<Finished> {
+        match self.requests.join_next().await? {
+            Ok(finished) => Some(finished),
+            Err(error) => {
+                tracing::error!(%error, "a command broke off");
+                Some(Finished::Nothing)
+            }
+        }
+    }
+
+    /// Carries out a command. The receipt takes it out of the inbox, together with the answer where that is known.
+    pub(super) fn command(
+        &mut self,
+        context: &mut RouterContext,
+        given: LocalCommand,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        context.ask_room_to_write()?;
+        context.portals.ask_room(&given.portal)?;
         if given.typed
             && given.portal.management_user().is_some()
             && let Some(account) = self.prompts.account(&given.user).map(str::to_owned)
         {
             if given.text.trim() != "cancel" {
-                return self.password(given, account, with).await;
+                return self.password(context, &given, account, receipt);
             }
-            self.forget_prompt(&given.user).await?;
+            self.prompts.answered(&given.user);
+            let mut batch = receipt.into_batch();
+            Prompts::forget(&given.user, &mut batch);
+            return context.reply(&(&given).into(), "Nothing waits for a password now.", batch);
         }
         if given.replaces.as_ref().is_some_and(|edited| self.passwords.contains(edited)) {
             let text =
                 "What you changed was your password, and the change is not taken; «login» asks for it again.";
-            drop(self.setup.storage.commit(with, Urgency::Soon));
-            self.redact(&given, text.into(), None);
+            context.settle(receipt);
+            let redaction = self.redaction(&given, text.into(), None);
+            self.redact(context, redaction);
             return Ok(());
         }
         // Only now: a password is what was typed.
         let text = clean::words(&given.text);
-        let answer = match text.parse::<Invocation>() {
-            Ok(Invocation { command: Command::Nudge, .. }) => return self.nudge(given, with).await,
-            Ok(invocation) => self.carry_out(&given, invocation).await?,
-            Err(explanation) => Some(explanation),
+        let setup = &context.setup;
+        let seen = CommandContext::new(&given, context.logins.all(), &*setup.network, &context.sides);
+        let effect = command::run(seen, &text);
+        self.carry_out(context, given, effect, receipt)
+    }
+
+    /// Carries out what a command came to.
+    fn carry_out(
+        &mut self,
+        context: &mut RouterContext,
+        given: LocalCommand,
+        effect: Effect,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        let reply = ReplyTo::from(&given);
+        match effect {
+            Effect::Answer(text) => context.reply(&reply, &text, receipt.into_batch()),
+            Effect::Status => {
+                let lines = context.logins.describe(&given.user);
+                let text = match lines.is_empty() {
+                    true => format!("You are not signed in to {}.", context.network_name()),
+                    false => lines.join("\n"),
+                };
+                context.reply(&reply, &text, receipt.into_batch())
+            }
+            Effect::SignIn { account } => self.ask_for_password(context, &given, &account, receipt),
+            Effect::SignOut { login } => {
+                let answer = format!(
+                    "{login} is signed out and its password forgotten. Its rooms stay; they work again after «login {login}»."
+                );
+                requests::forget_login(context, &reply, &login, answer, receipt.into_batch());
+                Ok(())
+            }
+            Effect::Connect { login } => {
+                context.connect(&login);
+                context.reply(&reply, &format!("Connecting {login} …"), receipt.into_batch())
+            }
+            Effect::TakeBack => self.take_back(context, reply, receipt),
+            Effect::Relay { on } => requests::relay(context, &given, on, receipt),
+            Effect::Say(body) => {
+                let author = Author::Owner { name: given.user.to_string() };
+                let LocalCommand { portal, leg, reference, .. } = given;
+                let at = (context.setup.clock)();
+                let message = LocalMessage { portal, leg, author, reference, body, at };
+                super::local::message(context, message, receipt)
+            }
+            Effect::Change { login, change, then } => {
+                let mut batch = context.logins.change(&login, |login| change(login));
+                receipt.spend(&mut batch);
+                if let Effect::Answer(text) = &*then {
+                    return context.reply(&reply, text, batch);
+                }
+                // On disk before the network hears of it, and its owner.
+                context.writer.write(batch, Finished::Effect { given: Box::new(given), effect: *then });
+                Ok(())
+            }
+            asked => self.ask(context, reply, asked, receipt),
+        }
+    }
+
+    /// Asks the network for something; the answer is said when it has come, and the command is done with now.
+    fn ask(
+        &mut self,
+        context: &mut RouterContext,
+        reply: ReplyTo,
+        effect: Effect,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        if self.requests.len() >= MAX_REQUESTS {
+            let text = "Too many commands wait for an answer. Try again in a minute.";
+            return context.reply(&reply, text, receipt.into_batch());
+        }
+        context.settle(receipt);
+        let request = match effect {
+            Effect::Request(request) => self.request(context, reply, request),
+            Effect::ListContacts { login } => requests::list_contacts(context, reply, login),
+            Effect::OpenChat { login, ghost, conversation } => {
+                requests::open_chat(context, reply, login, requests::PortalTarget { ghost, conversation })
+            }
+            _ => return Ok(()),
         };
-        match answer {
-            Some(answer) => self.say(&given.portal, given.leg, answer, Some(given.reference), with).await,
-            // The answer comes when the network has spoken; the command is done with.
-            None => {
-                drop(self.setup.storage.commit(with, Urgency::Soon));
+        self.requests.spawn(request);
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        context: &RouterContext,
+        reply: ReplyTo,
+        request: NetworkRequest,
+    ) -> BoxFuture<'static, Finished> {
+        let NetworkRequest { login, request, done, opens, answers } = request;
+        let with = answers.map(|ghost| self.questions.answered(&login, &ghost)).unwrap_or_default();
+        let network = context.setup.network.clone();
+        Box::pin(async move {
+            Finished::Answer(match network.request(&login, request).await {
+                Ok(()) => Answered { with, opens, ..Answered::new(reply, done) },
+                Err(reason) => Answered {
+                    opens,
+                    ..Answered::new(reply, format!("That did not work: {}", sentence(&reason)))
+                },
+            })
+        })
+    }
+
+    /// Carries on where something outside the router has ended.
+    pub(super) fn follow(&mut self, context: &mut RouterContext, finished: Finished) -> Result<(), Setback> {
+        match finished {
+            Finished::Nothing => Ok(()),
+            Finished::Answer(answered) => finished::answer(context, &answered),
+            Finished::Effect { given, effect } => {
+                context.portals.ask_room(&given.portal)?;
+                self.carry_out(context, *given, effect, InboxReceipt::none())
+            }
+            Finished::Redact(redaction) => {
+                self.redact(context, redaction);
+                Ok(())
+            }
+            Finished::Forgotten { reply, login, answer } => {
+                let network = context.setup.network.clone();
+                self.requests.spawn(async move {
+                    network.disconnect(&login).await;
+                    Finished::Answer(Answered { ended: Some(login), ..Answered::new(reply, answer) })
+                });
+                Ok(())
+            }
+            Finished::Overheard { user, leg, place, said } => {
+                let frontend = context.frontend(leg);
+                self.requests.spawn(async move {
+                    let removed = match (frontend, said) {
+                        (Some(frontend), Some(said)) => Some(frontend.redact(&place, &said).await),
+                        _ => None,
+                    };
+                    requests::overheard_answer(&user, leg, removed)
+                });
                 Ok(())
             }
         }
     }
 
-    async fn carry_out(
+    fn ask_for_password(
         &mut self,
+        context: &mut RouterContext,
         given: &LocalCommand,
-        invocation: Invocation,
-    ) -> Result<Option<String>, BridgeError> {
-        let Invocation { command, login } = invocation;
-        Ok(match command {
-            Command::Help => Some(help()),
-            Command::Cancel if given.portal.management_user().is_none() => self.take_back(given).await?,
-            Command::Cancel => Some("Nothing waits for a password now.".into()),
-            Command::Status => Some(self.status(&given.user)),
-            Command::Login { account } => Some(self.begin_login(given, account).await?),
-            command => match self.chosen(given, login.as_deref()) {
-                Ok(id) => self.for_login(given, command, id).await?,
-                Err(explanation) => Some(explanation),
-            },
-        })
+        account: &str,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        let id = context.setup.network.login_id(account).unwrap_or_else(|_| LoginId::new(account));
+        let note = context.sides.traits(given.leg).map_or("", |traits| traits.redaction_note);
+        let mut batch = receipt.into_batch();
+        Prompts::ask(&given.user, account, &mut batch);
+        self.prompts.asked(&given.user, account);
+        let text = format!(
+            "Now send the password of {id} as your next message. It will be removed from this room, but {note}. «cancel» stops this."
+        );
+        context.reply(&given.into(), &text, batch)
     }
 
-    async fn for_login(
+    fn password(
         &mut self,
+        context: &mut RouterContext,
         given: &LocalCommand,
-        command: Command,
-        id: LoginId,
-    ) -> Result<Option<String>, BridgeError> {
-        match command {
-            Command::Logout => self.logout(given, &id).await.map(|()| None),
-            Command::Reconnect => self.reconnect(&id).await.map(Some),
-            Command::Contacts => {
-                self.list_contacts(given, id);
-                Ok(None)
-            }
-            Command::Chat { contact } => Ok(self.chat(given, &id, &contact).err()),
-            Command::Drop { contact } => Ok(self.drop_member(given, &id, &contact).err()),
-            Command::Invite { contact } => Ok(self.invite(given, &id, &contact).err()),
-            Command::File { accept, number } => Ok(self.answer_file(given, id, accept, number).err()),
-            Command::Presence { state } => self.presence(given, id, state).await.map(|()| None),
-            Command::Name { name } if clean::line(&name).is_empty() => Ok(Some(NAMELESS.into())),
-            Command::Name { name } => {
-                let name = clean::line(&name);
-                let done = format!("You are called «{name}» now.");
-                self.request(given, id, Request::OwnName(name), done);
-                Ok(None)
-            }
-            Command::Page { contact, text } => match self.setup.network.direct_conversation(&contact) {
-                Ok((ghost, _)) => {
-                    let done = format!("A page to {ghost} is on its way.");
-                    self.request(given, id, Request::Page { ghost, text }, done);
-                    Ok(None)
-                }
-                Err(explanation) => Ok(Some(explanation)),
-            },
-            Command::Roster(command) => Ok(self.roster_command(given, id, command).err()),
-            Command::PersonalMessage { text } => {
-                let done = if text.is_empty() {
-                    "Your personal message is empty now."
-                } else {
-                    "Your personal message is set."
-                };
-                let request = Request::PersonalMessage(text.clone());
-                self.change(&id, |login| login.personal_message = text).await?;
-                self.request(given, id, request, done.into());
-                Ok(None)
-            }
-            Command::Font(change) => self.font(&id, change).await.map(Some),
-            Command::Relay { on } => self.relay(given, &id, on).await.map(Some),
-            // Carried out before a login was chosen.
-            Command::Help | Command::Cancel | Command::Status | Command::Login { .. } | Command::Nudge => {
-                Ok(None)
-            }
-        }
-    }
-
-    async fn presence(
-        &mut self,
-        given: &LocalCommand,
-        id: LoginId,
-        state: String,
-    ) -> Result<(), BridgeError> {
-        let follows = state == "follow";
-        // Whoever says so is there.
-        let word = if follows { "online".to_owned() } else { state };
-        let done = match follows {
-            true => "MSN sees what your own client shows now: online, idle, and away while it is closed."
-                .to_owned(),
-            false => format!("You are now «{word}»."),
-        };
-        let request = Request::Presence(word.clone());
-        self.change(&id, |login| {
-            login.presence = word;
-            login.follows = follows;
-        })
-        .await?;
-        self.request(given, id, request, done);
-        Ok(())
-    }
-
-    /// The login a command is for: the conversation's, the one named, or the only one.
-    fn chosen(&self, given: &LocalCommand, named: Option<&str>) -> Result<LoginId, String> {
-        let mut own: Vec<&Login> = self.logins.values().filter(|login| login.owner == given.user).collect();
-        own.sort_by(|a, b| a.id.cmp(&b.id));
-        if let Some(named) = named {
-            let found = own.iter().find(|login| login.id.as_str().eq_ignore_ascii_case(named));
-            return found
-                .map(|l| l.id.clone())
-                .ok_or_else(|| format!("You have no login {named}. Say «status» for yours."));
-        }
-        if let Some(login) = own.iter().find(|login| login.id == given.portal.receiver) {
-            return Ok(login.id.clone());
-        }
-        match own.as_slice() {
-            [] => Err("You are not signed in to MSN. Say «login» and your e-mail address.".into()),
-            [only] => Ok(only.id.clone()),
-            several => {
-                let names: Vec<&str> = several.iter().map(|login| login.id.as_str()).collect();
-                Err(format!("Say for which account: add --login=… ({}).", names.join(", ")))
-            }
-        }
-    }
-
-    fn status(&self, user: &UserId) -> String {
-        let own = self.logins.values().filter(|login| login.owner == *user);
-        let line = |login: &Login| {
-            let status = self.statuses.get(&login.id).map(ConnectionStatus::describe);
-            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
-            format!("{}: {}", login.id, status.or(stored).unwrap_or_else(|| "connecting".into()))
-        };
-        let mut lines: Vec<String> = own.map(line).collect();
-        lines.sort();
-        if lines.is_empty() { "You are not signed in to MSN.".into() } else { lines.join("\n") }
-    }
-
-    async fn forget_prompt(&mut self, user: &UserId) -> Result<(), BridgeError> {
-        let mut batch = Batch::default();
-        Prompts::forget(user, &mut batch);
-        self.setup.storage.commit(batch, Urgency::Now).await?;
-        self.prompts.answered(user);
-        Ok(())
-    }
-
-    async fn begin_login(&mut self, given: &LocalCommand, account: String) -> Result<String, BridgeError> {
-        if given.portal.management_user().is_none() || Some(given.leg) != self.around.sides.host() {
-            return Ok("Give this command in the room on Matrix that you share with the bridge alone.".into());
-        }
-        let id = match self.setup.network.login_id(&account) {
-            Ok(id) => id,
-            Err(explanation) => return Ok(explanation),
-        };
-        if self.logins.get(&id).is_some_and(|login| login.owner != given.user && login.confirmed) {
-            return Ok(format!("{id} is in use by somebody else here."));
-        }
-        let mut batch = Batch::default();
-        Prompts::ask(&given.user, &account, &mut batch);
-        // Not before: given again after a failure of the disk, this command would be taken for the password.
-        self.setup.storage.commit(batch, Urgency::Now).await?;
-        self.prompts.asked(&given.user, &account);
-        Ok(format!(
-            "Now send the password of {id} as your next message. It will be removed from this room, but your homeserver may keep a copy for some days. «cancel» stops this."
-        ))
-    }
-
-    async fn password(
-        &mut self,
-        given: LocalCommand,
         account: String,
-        mut with: Batch,
-    ) -> Result<(), BridgeError> {
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
         let password = SecretString::from(given.text.trim().to_owned());
-        Prompts::forget(&given.user, &mut with);
-        let Ok(id) = self.setup.network.login_id(&account) else { return Ok(()) };
-        match self.logins.get_mut(&id) {
-            // Somebody else may have signed in as this account since it was named.
-            Some(login) if login.owner != given.user && login.confirmed => {
-                self.setup.storage.commit(with, Urgency::Now).await?;
-                self.prompts.answered(&given.user);
-                self.redact(&given, format!("{id} is in use by somebody else here."), None);
+        let mut batch = receipt.into_batch();
+        Prompts::forget(&given.user, &mut batch);
+        self.prompts.answered(&given.user);
+        let id = match context.setup.network.login_id(&account) {
+            Ok(id) => id,
+            // It was one when it was asked for.
+            Err(explanation) => {
+                let redaction = self.redaction(given, explanation, None);
+                context.writer.write(batch, Finished::Redact(redaction));
                 return Ok(());
             }
-            Some(login) if login.owner == given.user => {
-                login.set_password(&password);
-                login.signed_out = None;
-            }
-            // Nobody has it, or somebody who never got in: naming an account is no claim to it.
-            _ => {
-                let login = Login::new(id.clone(), account, given.user.clone(), &password);
-                self.logins.insert(id.clone(), login);
-            }
+        };
+        if context.logins.is_taken(&id, &given.user) {
+            // Another user may have signed in as this account since it was named.
+            let redaction = self.redaction(given, format!("{id} is in use by somebody else here."), None);
+            context.writer.write(batch, Finished::Redact(redaction));
+            return Ok(());
         }
+        context.logins.password_given(&id, account, &given.user, &password);
         // Together: an answer that is read again, after a kill, is still known for what it is.
-        self.logins.get(&id).into_iter().for_each(|login| login.store(&mut with));
-        self.setup.storage.commit(with, Urgency::Now).await?;
-        // Given again after a failure of the disk, it is still known for what it is.
-        self.forget_mistyped(&given, &id).await?;
-        self.prompts.answered(&given.user);
-        self.redact(&given, format!("Signing in as {id} …"), Some(id));
+        context.logins.get(&id).into_iter().for_each(|login| login.store(&mut batch));
+        let redaction = self.redaction(given, format!("Signing in as {id} …"), Some(id.clone()));
+        context.writer.write(batch, Finished::Redact(redaction));
+        for slip in context.logins.slips(&given.user, &id) {
+            let answer = format!("{slip} never signed in, and is forgotten.");
+            requests::forget_login(context, &given.into(), &slip, answer, Batch::default());
+        }
         Ok(())
     }
 
-    /// Removes a password from the room, says `text` and that, and signs in then; asks the homeserver, so not in this task.
-    fn redact(&mut self, given: &LocalCommand, text: String, connect: Option<LoginId>) {
-        let frontend = self.setup.frontends.iter().find(|frontend| frontend.leg() == given.leg).cloned();
-        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        let (place, replaced) = (given.place.clone(), given.replaces.clone());
-        self.passwords.extend([Some(&reference), replaced.as_ref()].into_iter().flatten().cloned());
+    /// What removes a password from the place where it was said.
+    fn redaction(&mut self, given: &LocalCommand, text: String, connect: Option<LoginId>) -> Redaction {
+        let references: Vec<String> = given.replaces.iter().chain([&given.reference]).cloned().collect();
+        self.passwords.extend(references.iter().cloned());
         while self.passwords.len() > MAX_PASSWORDS {
             self.passwords.pop_front();
         }
+        Redaction { reply: given.into(), place: given.place.clone(), references, text, connect }
+    }
+
+    /// Removes a password, says so, and signs in then.
+    fn redact(&mut self, context: &RouterContext, redaction: Redaction) {
+        let Redaction { reply, place, references, text, connect } = redaction;
+        let frontend = context.frontend(reply.leg);
+        let note = context.sides.traits(reply.leg).map_or("", |traits| traits.redaction_note);
         self.requests.spawn(async move {
-            let removed = match frontend {
-                Some(frontend) => {
-                    let redacted = async {
-                        let was = match &replaced {
-                            Some(replaced) => frontend.redact(&place, replaced).await,
-                            None => true,
-                        };
-                        frontend.redact(&place, &reference).await && was
-                    };
-                    tokio::time::timeout(REDACTION, redacted).await.unwrap_or(false)
+            let removed = async {
+                let Some(frontend) = frontend else { return false };
+                let mut removed = true;
+                for reference in &references {
+                    removed &= frontend.redact(&place, reference).await;
                 }
-                None => false,
+                removed
             };
-            let note = if removed {
-                "Your password was removed from this room; your homeserver may keep a copy for some days."
-            } else {
-                "Your password could not be removed from this room: please remove that message yourself. Your homeserver may keep a copy for some days."
+            let note = match tokio::time::timeout(REDACTION, removed).await.unwrap_or(false) {
+                true => format!("Your password was removed from this room; {note}."),
+                false => format!(
+                    "Your password could not be removed from this room: please remove that message yourself. {}.",
+                    capitalised(note)
+                ),
             };
-            let answer = format!("{text} {note}");
-            Finished { portal, leg, reference, answer, with: Batch::default(), opens: None, ended: None, connect }
+            Finished::Answer(Answered { connect, ..Answered::new(reply, format!("{text} {note}")) })
         });
     }
 
-    pub(super) fn connect(&mut self, id: &LoginId) {
-        let Some(login) = self.logins.get(id) else { return };
-        self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
-        // Somebody waits for it.
-        let credentials = Credentials { at_once: true, ..login.credentials() };
-        self.setup.network.connect(id.clone(), credentials);
-    }
-
-    async fn reconnect(&mut self, id: &LoginId) -> Result<String, BridgeError> {
-        self.change(id, |login| login.signed_out = None).await?;
-        self.connect(id);
-        Ok(format!("Connecting {id} …"))
-    }
-
-    async fn change(&mut self, id: &LoginId, apply: impl FnOnce(&mut Login)) -> Result<(), BridgeError> {
-        if let Some(login) = self.logins.get_mut(id) {
-            apply(login);
-            self.store_login(id).await?;
-        }
-        Ok(())
-    }
-
-    async fn font(&mut self, id: &LoginId, change: FontChange) -> Result<String, BridgeError> {
-        match change {
-            FontChange::Show => Ok(match self.logins.get(id).and_then(|login| login.format.as_ref()) {
-                None => "Your messages have no font of their own.".into(),
-                Some(format) => {
-                    let color = format.style.color.map(|c| format!(", #{c:06x}")).unwrap_or_default();
-                    format!("Your messages are written in «{}»{color}.", format.font)
-                }
-            }),
-            FontChange::Reset => {
-                self.change(id, |login| login.format = None).await?;
-                Ok("Your messages have no font of their own now.".into())
-            }
-            FontChange::Set { name, color, bold, italic } => {
-                let style = Style { bold, italic, color, ..Style::default() };
-                let format = Format { font: name, style, ..Format::default() };
-                self.change(id, |login| login.format = Some(format)).await?;
-                Ok("Your messages will look like that on MSN.".into())
-            }
-        }
-    }
-
-    /// Opens a conversation, with what is known of whom it is with.
-    pub(super) fn chat(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
-        let (ghost, conversation) = self.setup.network.direct_conversation(contact)?;
-        let key = PortalKey::new(id.clone(), conversation);
-        let (network, login) = (self.setup.network.clone(), id.clone());
-        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        tracing::info!(portal = %key, user = %given.user, "conversation opened");
+    /// What waits in a conversation is not sent any more.
+    fn take_back(
+        &mut self,
+        context: &mut RouterContext,
+        reply: ReplyTo,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        let count = context.portals.take_back(&reply.portal)?;
+        context.settle(receipt);
         self.requests.spawn(async move {
-            let known = network.about(&login, &ghost).await;
-            let text =
-                format!("This is your conversation with {ghost}. What you write here goes to them. {known}");
-            let answer = format!(
-                "You will find the conversation with {ghost} among your rooms or invitations. {known}"
-            );
-            let opens = Some((key, text.trim_end().to_owned()));
-            let answer = answer.trim_end().to_owned();
-            Finished {
-                portal,
-                leg,
-                reference,
-                answer,
-                with: Batch::default(),
-                opens,
-                ended: None,
-                connect: None,
-            }
+            let text = match count.await {
+                Ok(0) => "Nothing waits in this conversation.".to_owned(),
+                Ok(1) => "The message that waited was taken back.".to_owned(),
+                Ok(count) => format!("The {count} messages that waited were taken back."),
+                Err(_) => "The bridge is stopping, and nothing was taken back.".to_owned(),
+            };
+            Finished::Answer(Answered::new(reply, text))
         });
         Ok(())
     }
 
-    /// Decides who else is heard in a conversation. Only its owner can: others' commands in its room are not read.
-    async fn relay(&mut self, given: &LocalCommand, id: &LoginId, on: bool) -> Result<String, BridgeError> {
-        if given.portal.management_user().is_some() || given.portal.receiver != *id {
-            return Ok("Use this in a conversation: !msn relay on.".into());
-        }
-        self.open(&given.portal)?;
-        let Some(mut record) = PortalRecord::load(&*self.setup.storage, &given.portal)? else {
-            return Ok("This conversation is not known yet. Say something first.".into());
+    /// Somebody else can read where a password was asked for, and it is not waited for any more. What was `said` there
+    /// since may be it.
+    pub(super) fn overheard(
+        &mut self,
+        context: &mut RouterContext,
+        user: UserId,
+        place: String,
+        said: Option<String>,
+        receipt: InboxReceipt,
+    ) -> Result<(), Setback> {
+        let Some(leg) = context.sides.host().filter(|_| self.prompts.account(&user).is_some()) else {
+            context.settle(receipt);
+            return Ok(());
         };
-        record.relays = on;
-        let mut batch = Batch::default();
-        record.store(&mut batch);
-        self.setup.storage.commit(batch, Urgency::Now).await?;
-        Ok(match on {
-            true => {
-                "Everybody in this room is heard on MSN now, as «<name> text», through your account.".into()
-            }
-            false => "Only you are heard on MSN now.".into(),
-        })
-    }
-
-    fn invite(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
-        if given.portal.management_user().is_some() {
-            return Err("Use this in a conversation: !msn invite <e-mail>.".into());
-        }
-        let (ghost, _) = self.setup.network.direct_conversation(contact)?;
-        let conversation = given.portal.conversation.clone();
-        let done = format!("{ghost} is being called.");
-        self.request(given, id.clone(), Request::Invite { conversation, ghost }, done);
+        context.ask_room_to_write()?;
+        let mut batch = receipt.into_batch();
+        Prompts::forget(&user, &mut batch);
+        self.prompts.answered(&user);
+        context.writer.write(batch, Finished::Overheard { user, leg, place, said });
         Ok(())
     }
-
-    fn drop_member(&mut self, given: &LocalCommand, id: &LoginId, contact: &str) -> Result<(), String> {
-        if given.portal.management_user().is_some() {
-            return Err("Use this in a group: !msn drop <e-mail>.".into());
-        }
-        let (ghost, _) = self.setup.network.direct_conversation(contact)?;
-        let conversation = given.portal.conversation.clone();
-        let done = format!("{ghost} is out of this group: your next words do not call them.");
-        self.request(given, id.clone(), Request::Drop { conversation, ghost }, done);
-        Ok(())
-    }
-
-    /// Asks the network for something; the answer is said when it has come.
-    pub(super) fn request(&mut self, given: &LocalCommand, id: LoginId, request: Request, done: String) {
-        let network = self.setup.network.clone();
-        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        self.requests.spawn(async move {
-            let answer = match network.request(&id, request).await {
-                Ok(()) => done,
-                Err(reason) => format!("That did not work: {}", sentence(&reason)),
-            };
-            Finished {
-                portal,
-                leg,
-                reference,
-                answer,
-                with: Batch::default(),
-                opens: None,
-                ended: None,
-                connect: None,
-            }
-        });
-    }
-
-    fn list_contacts(&mut self, given: &LocalCommand, id: LoginId) {
-        let network = self.setup.network.clone();
-        let (portal, leg, reference) = (given.portal.clone(), given.leg, given.reference.clone());
-        self.requests.spawn(async move {
-            let answer = match network.contacts(&id).await {
-                Ok(lines) if lines.is_empty() => format!("{id} has no contacts."),
-                Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
-                Err(reason) => format!("The contacts of {id} are not known: {}", sentence(&reason)),
-            };
-            Finished {
-                portal,
-                leg,
-                reference,
-                answer,
-                with: Batch::default(),
-                opens: None,
-                ended: None,
-                connect: None,
-            }
-        });
-    }
-
-    /// A nudge is a message like any other.
-    async fn nudge(&mut self, given: LocalCommand, with: Batch) -> Result<(), BridgeError> {
-        if given.portal.management_user().is_some() {
-            let text = "Use this in a conversation: !msn nudge.".to_owned();
-            return self.say(&given.portal, given.leg, text, Some(given.reference), with).await;
-        }
-        let message = LocalMessage {
-            portal: given.portal,
-            leg: given.leg,
-            author: Author::Owner { name: given.user.to_string() },
-            reference: given.reference,
-            body: Body::Nudge,
-            at: (self.setup.clock)(),
-        };
-        self.local_message(message, with).await
-    }
-}
-
-/// One contact, for its owner.
-fn contact_line(contact: &ContactLine) -> String {
-    let ContactLine { ghost, name, presence, groups, blocked, phones } = contact;
-    let name = Some(clean::name(name)).filter(|name| !name.is_empty()).unwrap_or_else(|| ghost.to_string());
-    let mut line = format!("{name} <{ghost}>: {presence}");
-    if !groups.is_empty() {
-        line.push_str(&format!(" [{}]", groups.join(", ")));
-    }
-    if *blocked {
-        line.push_str(" (blocked)");
-    }
-    if !phones.is_empty() {
-        line.push_str(&format!(" ({})", phones.join(", ")));
-    }
-    line
 }

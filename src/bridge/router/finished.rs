@@ -1,40 +1,91 @@
-//! The end of a command that asked something of the network: its answer, and what is true from then on.
+//! What follows in the router once something outside it has ended: a change is on disk, a request to the network was
+//! answered, a message was removed.
 
-use super::Router;
-use crate::bridge::BridgeError;
-use crate::bridge::ids::{Leg, LoginId, PortalKey};
+use super::context::{ReplyTo, RouterContext};
+use super::setback::Setback;
+use crate::bridge::command::Effect;
+use crate::bridge::event::LocalCommand;
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::port::storage::Batch;
 
-/// A command whose request to the network came to an end.
-pub(super) struct Finished {
-    pub(super) portal: PortalKey,
-    pub(super) leg: Leg,
-    /// What it answers; empty for nothing in particular.
-    pub(super) reference: String,
-    pub(super) answer: String,
+/// What follows.
+#[derive(Clone)]
+pub(super) enum Finished {
+    Nothing,
+    Answer(Answered),
+    /// The change that came first is on disk.
+    Effect {
+        given: Box<LocalCommand>,
+        effect: Effect,
+    },
+    /// A message that was a password is to go.
+    Redact(Redaction),
+    /// A login was forgotten: its session ends, and then that is said.
+    Forgotten {
+        reply: ReplyTo,
+        login: LoginId,
+        answer: String,
+    },
+    /// Somebody else could read where a password was waited for, and it is not waited for any more.
+    Overheard {
+        user: UserId,
+        leg: Leg,
+        place: String,
+        said: Option<String>,
+    },
+}
+
+/// A command that came to its end.
+#[derive(Clone)]
+pub(super) struct Answered {
+    pub(super) reply: ReplyTo,
+    pub(super) text: String,
     /// What is true now that it has ended.
     pub(super) with: Batch,
     /// A conversation that is opened by it, and what is said there first.
     pub(super) opens: Option<(PortalKey, String)>,
     /// A login that was ended: nobody else may come to say what waits for it.
     pub(super) ended: Option<LoginId>,
-    /// Who signs in once the answer is said, so that what becomes of it is said after that.
+    /// A login that signs in once the answer is said, so that what becomes of it is said after that.
     pub(super) connect: Option<LoginId>,
 }
 
-impl Router {
-    pub(super) async fn command_finished(&mut self, finished: Finished) -> Result<(), BridgeError> {
-        let Finished { portal, leg, reference, answer, with, opens, ended, connect } = finished;
-        if let Some((opened, text)) = opens {
-            let place = self.around.sides.host().unwrap_or(leg);
-            self.say(&opened, place, text, None, Batch::default()).await?;
-        }
-        if let Some(login) = ended {
-            self.give_up_waiting(&login).await;
-        }
-        let about = Some(reference).filter(|reference| !reference.is_empty());
-        self.say(&portal, leg, answer, about, with).await?;
-        connect.iter().for_each(|id| self.connect(id));
-        Ok(())
+/// A message that is to be removed where it was said.
+#[derive(Clone)]
+pub(super) struct Redaction {
+    pub(super) reply: ReplyTo,
+    pub(super) place: String,
+    /// The message, behind those that it replaced.
+    pub(super) references: Vec<String>,
+    /// What is said when that was tried.
+    pub(super) text: String,
+    /// A login that signs in then.
+    pub(super) connect: Option<LoginId>,
+}
+
+impl Answered {
+    pub(super) fn new(reply: ReplyTo, text: impl Into<String>) -> Self {
+        let (text, with) = (text.into(), Batch::default());
+        Self { reply, text, with, opens: None, ended: None, connect: None }
     }
+}
+
+/// Says what a command came to.
+pub(super) fn answer(context: &mut RouterContext, answered: &Answered) -> Result<(), Setback> {
+    let Answered { reply, text, with, opens, ended, connect } = answered;
+    let conversations = opens.iter().map(|(opened, _)| opened).chain([&reply.portal]);
+    for portal in conversations {
+        context.portals.ask_room(portal)?;
+    }
+    if let Some(login) = ended {
+        let reason = format!("the account was signed out of {}", context.network_name());
+        context.portals.give_up(login, &reason)?;
+    }
+    if let Some((opened, text)) = opens {
+        let place = context.sides.host().unwrap_or(reply.leg);
+        context.portals.say(opened, place, text, None, Batch::default())?;
+    }
+    context.reply(reply, text, with.clone())?;
+    connect.iter().for_each(|id| context.connect(id));
+    Ok(())
 }

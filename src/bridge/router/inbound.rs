@@ -1,260 +1,217 @@
-//! From the network and from the inboxes into the portals.
+//! From the network into the portals, to the frontends and to the owners of logins.
 
 use tokio::sync::mpsc;
 
 use super::Router;
-use super::offers::Offered;
-use crate::bridge::BridgeError;
-use crate::bridge::body::Body;
-use crate::bridge::event::{
-    Author, GhostPresence, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
-};
-use crate::bridge::ids::{Leg, PortalKey};
-use crate::bridge::journal::{Entry, Origin};
+use super::context::RouterContext;
+use super::questions::{self, Offered};
+use super::setback::Setback;
+use super::status::Reached;
+use crate::bridge::event::{Author, ConnectionState, Ghost, GhostPresence, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{LoginId, PortalKey};
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Signal;
-use crate::bridge::port::network::Request;
-use crate::bridge::port::storage::{Batch, Urgency};
-use crate::bridge::portal::PortalInput;
-use crate::bridge::record::PortalRecord;
+use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 
 impl Router {
-    pub(super) async fn remote(&mut self, event: RemoteEvent) -> Result<(), BridgeError> {
+    pub(super) fn remote(&mut self, event: RemoteEvent) -> Result<(), Setback> {
         let RemoteEvent { login, kind } = event;
         if let RemoteKind::PresenceLost(ghost) = &kind {
             // Also of a login that is no more: its contacts must not stay as they were shown last.
-            let shown = self.presences.lose(&login, &self.around.names.newest(&login, ghost.clone()));
-            shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
+            let ghost = self.context.names.newest(&login, ghost.clone());
+            self.context.signals.presence_lost(&login, &ghost);
             return Ok(());
         }
-        if !self.logins.contains_key(&login) {
+        if !self.context.logins.contains(&login) {
             return Ok(());
         }
-        let key = |conversation| PortalKey::new(login.clone(), conversation);
         match kind {
-            RemoteKind::Message { conversation, sender, body, at } => {
-                self.said(&key(conversation), Author::Ghost(sender), Content::Said { body }, at).await
-            }
-            RemoteKind::Joined { conversation, ghost, at } => {
-                let author = Author::Ghost(ghost.clone());
-                self.said(&key(conversation), author, Content::Joined { ghost }, at).await
-            }
-            RemoteKind::Left { conversation, ghost, at } => {
-                let author = Author::Ghost(ghost.clone());
-                self.said(&key(conversation), author, Content::Left { ghost }, at).await
-            }
-            RemoteKind::Typing { conversation, sender } => {
-                let author = Author::Ghost(self.around.names.newest(&login, sender));
-                let signal = Signal::Typing { portal: key(conversation), author };
-                super::signals::send(&self.signals, &signal);
-                Ok(())
-            }
-            RemoteKind::Named(ghosts) => ghosts.into_iter().try_for_each(|ghost| self.named(&login, &ghost)),
-            RemoteKind::Met(ghost) => {
-                self.around.names.meet(&login, &ghost)?;
-                self.named(&login, &ghost)
-            }
-            RemoteKind::Presence(presence) => {
-                self.named(&login, &presence.ghost)?;
-                let ghost = self.around.names.newest(&login, presence.ghost);
-                let presence = GhostPresence { ghost, ..presence };
-                let shown = self.presences.update(&login, presence);
-                shown.iter().for_each(|signal| super::signals::send(&self.signals, signal));
-                Ok(())
-            }
-            RemoteKind::OwnMessage { conversation, body, at } => {
-                let author = Author::Owner { name: login.to_string() };
-                self.said(&key(conversation), author, Content::Said { body }, at).await
-            }
-            RemoteKind::PresenceLost(_) => Ok(()),
+            kind @ (RemoteKind::Message { .. }
+            | RemoteKind::OwnMessage { .. }
+            | RemoteKind::Joined { .. }
+            | RemoteKind::Left { .. }) => said(&mut self.context, &login, kind),
+            RemoteKind::State(state) => state_changed(&mut self.context, &login, state),
+            RemoteKind::Notice { text } => match self.context.logins.owner(&login) {
+                Some(owner) => self.context.tell(&owner, &text),
+                None => Ok(()),
+            },
             RemoteKind::ContactRequest(ghost) => {
-                let ghost = self.around.names.newest(&login, ghost);
-                self.contact_request(&login, &ghost).await
+                let ghost = self.context.names.newest(&login, ghost);
+                self.commands.questions.contact_request(&mut self.context, &login, &ghost)
             }
             RemoteKind::ContactRequestGone(ghost) => {
-                self.contact_request_gone(&login, &ghost);
-                Ok(())
-            }
-            RemoteKind::Picture { ghost, picture } => {
-                let ghost = self.around.names.newest(&login, ghost);
-                let signal = Signal::Picture { login: login.clone(), ghost, picture };
-                super::signals::send(&self.signals, &signal);
-                Ok(())
-            }
-            RemoteKind::Progress { conversation, progress } => {
-                let signal = Signal::Progress { portal: key(conversation), progress };
-                super::signals::send(&self.signals, &signal);
+                self.commands.questions.contact_request_gone(&self.context, &login, &ghost.id);
                 Ok(())
             }
             RemoteKind::FileOffered { conversation, sender, number, what, minutes } => {
-                let sender = self.around.names.newest(&login, sender);
+                let sender = self.context.names.newest(&login, sender);
                 let offered = Offered { sender, number, what, minutes };
-                self.file_offered(&key(conversation), &offered).await
-            }
-            RemoteKind::Groups(groups) => {
-                let signal = Signal::Groups { login: login.clone(), groups };
-                super::signals::send(&self.signals, &signal);
-                Ok(())
+                questions::file_offered(&mut self.context, &PortalKey::new(login, conversation), &offered)
             }
             RemoteKind::Reachable { conversation } => {
-                let receiver = login.clone();
-                let concerns = |key: &PortalKey| {
-                    key.receiver == receiver && conversation.as_ref().is_none_or(|c| *c == key.conversation)
-                };
-                self.release(Leg::Remote, concerns).await?;
-                self.release(Leg::Files, concerns).await
+                self.context.release_network(|key| {
+                    key.receiver == login && conversation.as_ref().is_none_or(|c| *c == key.conversation)
+                });
+                Ok(())
             }
-            RemoteKind::State(state) => self.state_changed(&login, state).await,
-            RemoteKind::Notice { text } => match self.logins.get(&login).map(|l| l.owner.clone()) {
-                Some(owner) => self.tell(&owner, text).await,
-                None => Ok(()),
-            },
+            kind => signal(&mut self.context, login, kind),
         }
     }
 
     /// Brings in something said on the network that is kept there until it is on disk here.
-    pub(super) async fn remote_kept(
+    pub(super) fn remote_kept(
         &mut self,
         event: RemoteEvent,
         with: Batch,
         stored: mpsc::Sender<()>,
-    ) -> Result<(), BridgeError> {
+    ) -> Result<(), Setback> {
         let RemoteKind::Message { conversation, sender, body, at } = event.kind else { return Ok(()) };
-        if !self.logins.contains_key(&event.login) {
+        let context = &mut self.context;
+        if !context.logins.contains(&event.login) {
             return Ok(());
         }
         let key = PortalKey::new(event.login, conversation);
-        self.around.names.meet(&key.receiver, &sender)?;
-        let author = Author::Ghost(self.around.names.newest(&key.receiver, sender));
-        let mut entry = self.entry(&key, author, Content::Said { body }, None);
+        context.names.meet(&key.receiver, &sender)?;
+        let author = Author::Ghost(context.names.newest(&key.receiver, sender));
+        let mut entry = context.portals.entry(&key, author, Content::Said { body }, None);
         entry.legs.retain(|leg| leg.is_frontend());
         entry.at = at;
-        self.hand_in(&key, entry, with, Some(stored)).await
+        context.portals.append(&key, entry, with, Some(stored))
     }
+}
 
-    /// Puts an entry into a portal's mailbox. `stored` is told when it is on disk.
-    pub(super) async fn hand_in(
-        &mut self,
-        key: &PortalKey,
-        entry: Entry,
-        mut with: Batch,
-        stored: Option<mpsc::Sender<()>>,
-    ) -> Result<(), BridgeError> {
-        let portal = self.open(key)?;
-        // A disk that failed just then has no record: a start would not find what waits here.
-        if self.new_portals.remove(key) && PortalRecord::load(&*self.setup.storage, key)?.is_none() {
-            PortalRecord { key: key.clone(), legs: self.legs(key), relays: false }.store(&mut with);
+/// Something that belongs in a conversation's journal.
+fn said(context: &mut RouterContext, login: &LoginId, kind: RemoteKind) -> Result<(), Setback> {
+    let (conversation, author, content, at) = match kind {
+        RemoteKind::Message { conversation, sender, body, at } => {
+            (conversation, Author::Ghost(sender), Content::Said { body }, at)
         }
-        let input = PortalInput::Append { entry: Box::new(entry), with, stored };
-        portal.send(input).await.map_err(|_| BridgeError::Stopped)
-    }
-
-    async fn said(
-        &mut self,
-        key: &PortalKey,
-        author: Author,
-        content: Content,
-        at: u64,
-    ) -> Result<(), BridgeError> {
-        if let Author::Ghost(ghost) = &author {
-            self.around.names.meet(&key.receiver, ghost)?;
+        RemoteKind::OwnMessage { conversation, body, at } => {
+            (conversation, Author::Owner { name: login.to_string() }, Content::Said { body }, at)
         }
-        let names = &self.around.names;
-        let (author, content) = (names.author(&key.receiver, author), names.content(&key.receiver, content));
-        let mut entry = self.entry(key, author, content, None);
-        entry.legs.retain(|leg| leg.is_frontend());
-        entry.at = at;
-        self.append(key, entry, Batch::default()).await
-    }
-
-    /// `with` is what must happen together with what the event becomes.
-    pub(super) async fn local(&mut self, event: LocalEvent, with: Batch) -> Result<(), BridgeError> {
-        match event {
-            LocalEvent::Message(message) => self.local_message(message, with).await,
-            LocalEvent::Command(command) => self.local_command(command, with).await,
-            LocalEvent::Refused { portal, leg, reference, reason } => {
-                let text = format!("Your message was not delivered: {}", sentence(&reason));
-                self.say(&portal, leg, text, Some(reference), with).await
-            }
-            LocalEvent::Presence { user, availability, text } => {
-                self.owner_presence(&user, availability, &text);
-                drop(self.setup.storage.commit(with, Urgency::Soon));
-                Ok(())
-            }
-            LocalEvent::Portrait { user } => {
-                self.show_owner(&user, None);
-                drop(self.setup.storage.commit(with, Urgency::Soon));
-                Ok(())
-            }
-            LocalEvent::Removed { portal, entry, said } => {
-                if let Some(links) = &self.setup.links {
-                    links.revoke(&portal, &entry)?;
-                }
-                match said {
-                    Some(message) => self.local_message(message, with).await,
-                    None => {
-                        drop(self.setup.storage.commit(with, Urgency::Soon));
-                        Ok(())
-                    }
-                }
-            }
-            LocalEvent::OwnerLeft { portal } => {
-                let (network, login) = (self.setup.network.clone(), portal.receiver);
-                self.setup.tasks.spawn(async move {
-                    let request = Request::Leave { conversation: portal.conversation };
-                    let _ = network.request(&login, request).await; // there may be no call to leave
-                });
-                drop(self.setup.storage.commit(with, Urgency::Soon));
-                Ok(())
-            }
-            LocalEvent::Told { user, text } => self.tell_with(&user, text, with).await,
-            LocalEvent::Overheard { user, place, said } => self.overheard(&user, place, said, with).await,
-            LocalEvent::Ignored => {
-                drop(self.setup.storage.commit(with, Urgency::Soon));
-                Ok(())
-            }
+        RemoteKind::Joined { conversation, ghost, at } => {
+            (conversation, Author::Ghost(ghost.clone()), Content::Joined { ghost }, at)
         }
-    }
-
-    pub(super) async fn local_message(
-        &mut self,
-        message: LocalMessage,
-        with: Batch,
-    ) -> Result<(), BridgeError> {
-        let LocalMessage { portal, leg, author, reference, body, at } = message;
-        if !self.logins.contains_key(&portal.receiver) {
-            let text = format!(
-                "Your message was not delivered: nobody is signed in to {} for this conversation any more. \
-                 Use the command «login» in the room you share with the bridge.",
-                self.around.sides.network.name
-            );
-            return self.say(&portal, leg, text, Some(reference), with).await;
+        RemoteKind::Left { conversation, ghost, at } => {
+            (conversation, Author::Ghost(ghost.clone()), Content::Left { ghost }, at)
         }
-        let body = self.dress(&portal, &author, body);
-        let origin = Some(Origin { leg, reference });
-        let mut entry = self.entry(&portal, author, Content::Said { body }, origin);
-        entry.at = at;
-        self.append(&portal, entry, with).await
+        _ => return Ok(()),
+    };
+    if let Author::Ghost(ghost) = &author {
+        context.names.meet(login, ghost)?;
     }
+    let (author, content) = (context.names.author(login, author), context.names.content(login, content));
+    let key = PortalKey::new(login.clone(), conversation);
+    let mut entry = context.portals.entry(&key, author, content, None);
+    entry.legs.retain(|leg| leg.is_frontend());
+    entry.at = at;
+    context.portals.append(&key, entry, Batch::default(), None)
+}
 
-    /// Plain words of a login's owner take the font and colour that they chose.
-    fn dress(&self, portal: &PortalKey, author: &Author, body: Body) -> Body {
-        let chosen = self.logins.get(&portal.receiver).and_then(|login| login.format.clone());
-        match (body, chosen, author) {
-            (Body::Text(mut text), Some(format), Author::Owner { .. }) if text.format.is_none() => {
-                text.format = Some(format);
-                Body::Text(text)
+/// What is only worth something now.
+fn signal(context: &mut RouterContext, login: LoginId, kind: RemoteKind) -> Result<(), Setback> {
+    let newest = |ghost: Ghost| context.names.newest(&login, ghost);
+    let signal = match kind {
+        RemoteKind::Typing { conversation, sender } => {
+            let author = Author::Ghost(newest(sender));
+            Signal::Typing { portal: PortalKey::new(login, conversation), author }
+        }
+        RemoteKind::Picture { ghost, picture } => {
+            let ghost = newest(ghost);
+            Signal::Picture { login, ghost, picture }
+        }
+        RemoteKind::Progress { conversation, progress } => {
+            Signal::Progress { portal: PortalKey::new(login, conversation), progress }
+        }
+        RemoteKind::Groups(groups) => Signal::Groups { login, groups },
+        RemoteKind::Named(ghosts) => {
+            for ghost in &ghosts {
+                context.named(&login, ghost)?;
             }
-            (body, ..) => body,
-        }
-    }
-
-    async fn local_command(&mut self, command: LocalCommand, with: Batch) -> Result<(), BridgeError> {
-        if !self.setup.permissions.may_use(&command.user) {
-            drop(self.setup.storage.commit(with, Urgency::Soon));
             return Ok(());
         }
-        self.command(command, with).await
+        RemoteKind::Met(ghost) => {
+            context.names.meet(&login, &ghost)?;
+            return Ok(context.named(&login, &ghost)?);
+        }
+        RemoteKind::Presence(presence) => {
+            context.named(&login, &presence.ghost)?;
+            let ghost = context.names.newest(&login, presence.ghost);
+            context.signals.presence(&login, GhostPresence { ghost, ..presence });
+            return Ok(());
+        }
+        _ => return Ok(()),
+    };
+    context.signals.show(&signal);
+    Ok(())
+}
+
+fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionState) -> Result<(), Setback> {
+    if let Some(owner) = context.logins.owner(id) {
+        context.ask_room_to_tell(&owner)?;
     }
+    context.ask_room_to_write()?;
+    tracing::info!(login = %id, ?state, "connection state");
+    context.logins.set_state(id, state.clone());
+    match state {
+        ConnectionState::Connected => connected(context, id),
+        ConnectionState::Connecting => Ok(()),
+        ConnectionState::Waiting { .. } => tell_bad_news(context),
+        ConnectionState::SignedOut { reason } => signed_out(context, id, &reason),
+    }
+}
+
+fn connected(context: &mut RouterContext, id: &LoginId) -> Result<(), Setback> {
+    let Some((reached, is_news)) = context.logins.connected(id) else { return Ok(()) };
+    if is_news {
+        save(context, id);
+    }
+    let Some(login) = context.logins.get(id) else { return Ok(()) };
+    context.profiles.show_picture(login);
+    let owner = login.owner.clone();
+    context.release_network(|key| key.receiver == *id);
+    let network = context.network_name();
+    match reached {
+        Reached::AsAsked => {
+            let text = format!("Signed in to {network} as {id}. Say «contacts» to see who is there.");
+            context.tell(&owner, &text)
+        }
+        Reached::Again => context.tell(&owner, &format!("{id} is connected to {network} again.")),
+        Reached::Quietly => Ok(()),
+    }
+}
+
+fn signed_out(context: &mut RouterContext, id: &LoginId, reason: &str) -> Result<(), Setback> {
+    let Some(owner) = context.logins.owner(id) else { return Ok(()) };
+    let batch = context.logins.change(id, |login| login.signed_out = Some(reason.to_owned()));
+    context.writer.write(batch, super::finished::Finished::Nothing);
+    tracing::info!(login = %id, "stays signed out until somebody asks");
+    let network = context.network_name();
+    let text = format!(
+        "{id} is signed out of {network}: {} Messages to {network} wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
+        sentence(reason)
+    );
+    context.tell(&owner, &text)
+}
+
+/// Has a login written down as it is now.
+pub(super) fn save(context: &mut RouterContext, id: &LoginId) {
+    let batch = context.logins.change(id, |_| {});
+    context.writer.write(batch, super::finished::Finished::Nothing);
+}
+
+/// Tells owners of interruptions that have become long.
+pub(super) fn tell_bad_news(context: &mut RouterContext) -> Result<(), Setback> {
+    for (id, reason) in context.logins.bad_news() {
+        let Some(owner) = context.logins.owner(&id) else { continue };
+        let text = format!(
+            "{id} is not connected to {}: {} It is tried again by itself, and messages wait until then.",
+            context.network_name(),
+            sentence(&reason)
+        );
+        context.tell(&owner, &text)?;
+        context.logins.told_down(&id);
+    }
+    Ok(())
 }

@@ -1,209 +1,189 @@
-//! How each login stands, and what its owner is told about it.
+//! The logins there are: whose they are, how they stand, and what of them is stored.
+//!
+//! Knows the rules of a login's life: from a password to an account that got in, signed out, forgotten. Refuses to speak
+//! to anybody: the router tells owners and the network.
 
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use tokio::time::Instant;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::Router;
+use super::status::{ConnectionStatus, Reached};
 use crate::bridge::BridgeError;
 use crate::bridge::event::ConnectionState;
-use crate::bridge::ids::{Leg, LoginId, UserId};
-use crate::bridge::login::Login;
-use crate::bridge::port::storage::{Batch, Urgency};
-use crate::bridge::sentence::{clause, sentence};
+use crate::bridge::ids::{LoginId, UserId};
+use crate::bridge::login::{Credentials, Login};
+use crate::bridge::port::storage::{Batch, Storage};
+use crate::bridge::sentence::clause;
 
-/// An interruption shorter than this is nobody's business.
-const QUIET: Duration = Duration::from_secs(60);
-
-/// What is known of a login's connection.
-#[derive(Debug)]
-pub(super) struct ConnectionStatus {
-    pub(super) state: ConnectionState,
-    /// Since when it has not been connected.
-    down_since: Option<Instant>,
-    told_down: bool,
-    /// Somebody asked for this sign-in and waits to hear of it.
-    pub(super) tell_connected: bool,
+pub(super) struct LoginRegistry {
+    logins: HashMap<LoginId, Login>,
+    statuses: HashMap<LoginId, ConnectionStatus>,
+    /// Logins that the configuration names.
+    configured: HashSet<LoginId>,
 }
 
-impl ConnectionStatus {
-    pub(super) fn new() -> Self {
-        let state = ConnectionState::Connecting;
-        Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
+impl LoginRegistry {
+    pub(super) fn load(storage: &dyn Storage) -> Result<Self, BridgeError> {
+        let mut logins = Login::load_all(storage)?;
+        // Their owners have not been seen yet.
+        logins.iter_mut().filter(|login| login.follows).for_each(|login| login.presence = "away".into());
+        let logins = logins.into_iter().map(|login| (login.id.clone(), login)).collect();
+        Ok(Self { logins, statuses: HashMap::new(), configured: HashSet::new() })
     }
 
-    /// Whether its owner is to hear now that it waits: after a while, and at once who asked for this sign-in.
-    fn has_bad_news(&self) -> bool {
-        let waits = matches!(self.state, ConnectionState::Waiting { .. });
-        let long = self.down_since.is_some_and(|since| since.elapsed() >= QUIET);
-        waits && !self.told_down && (long || self.tell_connected)
+    pub(super) fn all(&self) -> &HashMap<LoginId, Login> {
+        &self.logins
     }
 
-    /// For `status`.
-    pub(super) fn describe(&self) -> String {
-        match &self.state {
-            ConnectionState::Connecting => "connecting".into(),
-            ConnectionState::Connected => "connected".into(),
-            ConnectionState::Waiting { reason } => {
-                format!("not connected, trying again: {}", clause(reason))
-            }
-            ConnectionState::SignedOut { reason } => format!("signed out: {}", clause(reason)),
-        }
-    }
-}
-
-impl Router {
-    pub(super) async fn state_changed(
-        &mut self,
-        id: &LoginId,
-        state: ConnectionState,
-    ) -> Result<(), BridgeError> {
-        tracing::info!(login = %id, ?state, "connection state");
-        let status = self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new);
-        status.state = state.clone();
-        match state {
-            ConnectionState::Connected => self.connected(id).await,
-            ConnectionState::Connecting => {
-                status.down_since.get_or_insert_with(Instant::now);
-                Ok(())
-            }
-            ConnectionState::Waiting { .. } => {
-                status.down_since.get_or_insert_with(Instant::now);
-                self.check_status(id).await
-            }
-            ConnectionState::SignedOut { reason } => self.signed_out(id, reason).await,
-        }
+    pub(super) fn get(&self, id: &LoginId) -> Option<&Login> {
+        self.logins.get(id)
     }
 
-    async fn connected(&mut self, id: &LoginId) -> Result<(), BridgeError> {
-        let Some(status) = self.statuses.get_mut(id) else { return Ok(()) };
-        status.down_since = None;
-        let again = std::mem::take(&mut status.told_down);
-        let asked = std::mem::take(&mut status.tell_connected);
-        let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
-        let owner = login.owner.clone();
-        let news = login.signed_out.take().is_some() || !login.confirmed;
-        login.confirmed = true;
-        if news {
-            self.save_login(id);
-        }
-        self.show_owner(&owner, Some(id));
-        let receiver = id.clone();
-        self.release(Leg::Remote, |key| key.receiver == receiver).await?;
-        self.release(Leg::Files, |key| key.receiver == receiver).await?;
-        let network = self.around.sides.network.name;
-        match (asked, again) {
-            (true, _) => {
-                let text = format!("Signed in to {network} as {id}. Say «contacts» to see who is there.");
-                self.tell(&owner, text).await
-            }
-            (false, true) => self.tell(&owner, format!("{id} is connected to {network} again.")).await,
-            (false, false) => Ok(()),
-        }
+    pub(super) fn contains(&self, id: &LoginId) -> bool {
+        self.logins.contains_key(id)
     }
 
-    async fn signed_out(&mut self, id: &LoginId, reason: String) -> Result<(), BridgeError> {
-        let Some(login) = self.logins.get_mut(id) else { return Ok(()) };
-        let owner = login.owner.clone();
-        login.signed_out = Some(reason.clone());
-        self.save_login(id);
-        tracing::info!(login = %id, "stays signed out until somebody asks");
-        let network = self.around.sides.network.name;
-        let text = format!(
-            "{id} is signed out of {network}: {} Messages to {network} wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
-            sentence(&reason)
-        );
-        self.tell(&owner, text).await
+    pub(super) fn owner(&self, id: &LoginId) -> Option<UserId> {
+        self.logins.get(id).map(|login| login.owner.clone())
     }
 
-    /// Tells owners of interruptions that have become long.
-    pub(super) async fn check_statuses(&mut self) -> Result<(), BridgeError> {
-        let ids: Vec<LoginId> =
-            self.statuses.iter().filter(|(_, s)| s.has_bad_news()).map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            self.check_status(&id).await?;
-        }
-        Ok(())
-    }
-
-    /// The disk had failed: sessions are made anew, and what was held up goes.
-    pub(super) async fn recovered(&mut self) -> Result<(), BridgeError> {
-        self.connect_all();
-        let legs: Vec<Leg> = self.around.sides.legs().collect();
-        for leg in legs {
-            self.release(leg, |_| true).await?;
-        }
+    /// All owners, each once, in order.
+    pub(super) fn owners(&self) -> Vec<UserId> {
         let mut owners: Vec<UserId> = self.logins.values().map(|login| login.owner.clone()).collect();
         owners.sort();
         owners.dedup();
-        let text = format!(
-            "The bridge's disk works again: what waited is on its way, and {} is being connected.",
-            self.around.sides.network.name
-        );
-        for owner in owners {
-            self.tell(&owner, text.clone()).await?;
-        }
-        Ok(())
+        owners
     }
 
-    /// One session for each login whose owner has not left it signed out.
-    pub(super) fn connect_all(&self) {
-        for login in self.logins.values().filter(|login| login.signed_out.is_none()) {
-            self.setup.network.connect(login.id.clone(), login.credentials());
-        }
+    pub(super) fn of_owner_mut(&mut self, owner: &UserId) -> impl Iterator<Item = &mut Login> {
+        self.logins.values_mut().filter(move |login| login.owner == *owner)
     }
 
-    async fn check_status(&mut self, id: &LoginId) -> Result<(), BridgeError> {
-        let Some(status) = self.statuses.get_mut(id).filter(|s| s.has_bad_news()) else { return Ok(()) };
-        let ConnectionState::Waiting { reason } = &status.state else { return Ok(()) };
-        let text = format!(
-            "{id} is not connected to {}: {} It is tried again by itself, and messages wait until then.",
-            self.around.sides.network.name,
-            sentence(reason)
-        );
-        status.told_down = true;
-        let Some(owner) = self.logins.get(id).map(|login| login.owner.clone()) else { return Ok(()) };
-        self.tell(&owner, text).await
+    /// Logins whose owners have not left them signed out.
+    pub(super) fn to_connect(&self) -> impl Iterator<Item = &Login> {
+        self.logins.values().filter(|login| login.signed_out.is_none())
     }
 
-    /// Has a login written down, and waits for nothing.
-    pub(super) fn save_login(&mut self, id: &LoginId) {
-        if let Some(login) = self.logins.get(id) {
-            self.saves.save(&*self.setup.storage, login);
-        }
-    }
-
-    /// The same for what a person has just done: it is on disk before they are told.
-    pub(super) async fn store_login(&mut self, id: &LoginId) -> Result<(), BridgeError> {
-        let Some(login) = self.logins.get(id) else { return Ok(()) };
+    /// Changes a login, and gives what stores it.
+    pub(super) fn change(&mut self, id: &LoginId, change: impl FnOnce(&mut Login)) -> Batch {
         let mut batch = Batch::default();
-        login.store(&mut batch);
-        Ok(self.setup.storage.commit(batch, Urgency::Now).await?)
+        if let Some(login) = self.logins.get_mut(id) {
+            change(login);
+            login.store(&mut batch);
+        }
+        batch
     }
 
-    /// A login from the configuration: taken up unless it is known with the same password.
-    pub(super) fn configured(&mut self, configured: Login) {
+    /// The account is somebody else's, who has got in with it.
+    pub(super) fn is_taken(&self, id: &LoginId, user: &UserId) -> bool {
+        self.logins.get(id).is_some_and(|login| login.owner != *user && login.confirmed)
+    }
+
+    /// A user has given the password of an account that is not taken.
+    pub(super) fn password_given(
+        &mut self,
+        id: &LoginId,
+        account: String,
+        user: &UserId,
+        password: &SecretString,
+    ) {
+        match self.logins.get_mut(id) {
+            Some(login) if login.owner == *user => {
+                login.set_password(password);
+                login.signed_out = None;
+            }
+            // Nobody has it, or somebody who never got in: naming an account is no claim to it.
+            _ => {
+                let login = Login::new(id.clone(), account, user.clone(), password);
+                self.logins.insert(id.clone(), login);
+            }
+        }
+    }
+
+    /// Logins of a user that never got in, but for this one and those of the configuration: a slip of the pen is no second
+    /// account, of which every command would have to be told.
+    pub(super) fn slips(&self, user: &UserId, made: &LoginId) -> Vec<LoginId> {
+        let is_slip = |login: &&Login| {
+            let never_in = !login.confirmed && !self.configured.contains(&login.id);
+            login.owner == *user && login.id != *made && never_in
+        };
+        let mut slips: Vec<LoginId> = self.logins.values().filter(is_slip).map(|l| l.id.clone()).collect();
+        slips.sort();
+        slips
+    }
+
+    pub(super) fn forget(&mut self, id: &LoginId) {
+        self.logins.remove(id);
+        self.statuses.remove(id);
+    }
+
+    /// Somebody waits for this sign-in: its credentials.
+    pub(super) fn awaited(&mut self, id: &LoginId) -> Option<Credentials> {
+        let login = self.logins.get(id)?;
+        self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
+        Some(Credentials { at_once: true, ..login.credentials() })
+    }
+
+    /// A login from the configuration: taken up unless it is known with the same password. Gives what is to be connected.
+    pub(super) fn configure(&mut self, configured: Login) -> Option<&Login> {
         let id = configured.id.clone();
         self.configured.insert(id.clone());
-        let known = self.logins.get_mut(&id);
-        let login = match known {
+        match self.logins.get_mut(&id) {
             Some(known) => {
                 let password = configured.credentials().password;
-                let same = secrecy::ExposeSecret::expose_secret(&known.credentials().password)
-                    == secrecy::ExposeSecret::expose_secret(&password);
+                let same = known.credentials().password.expose_secret() == password.expose_secret();
                 if same && known.owner == configured.owner {
-                    return;
+                    return None;
                 }
                 known.set_password(&password);
                 known.owner = configured.owner;
                 known.signed_out = None;
-                known.clone()
             }
-            None => configured,
-        };
-        self.logins.insert(id.clone(), login.clone());
-        self.save_login(&id);
+            None => drop(self.logins.insert(id.clone(), configured)),
+        }
         self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
-        self.setup.network.connect(id, login.credentials());
+        self.logins.get(&id)
+    }
+
+    /// How a login's connection stands now.
+    pub(super) fn set_state(&mut self, id: &LoginId, state: ConnectionState) {
+        let status = self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new);
+        if matches!(state, ConnectionState::Connecting | ConnectionState::Waiting { .. }) {
+            status.is_down();
+        }
+        status.state = state;
+    }
+
+    /// A login has got in: what its owner hears, and whether that is to be stored.
+    pub(super) fn connected(&mut self, id: &LoginId) -> Option<(Reached, bool)> {
+        let reached = self.statuses.get_mut(id)?.is_connected();
+        let login = self.logins.get_mut(id)?;
+        let is_news = login.signed_out.take().is_some() || !login.confirmed;
+        login.confirmed = true;
+        Some((reached, is_news))
+    }
+
+    /// Interruptions that have become long: of whom, and why.
+    pub(super) fn bad_news(&self) -> Vec<(LoginId, String)> {
+        let waiting = self.statuses.iter().filter_map(|(id, s)| Some((id.clone(), s.bad_news()?.to_owned())));
+        waiting.collect()
+    }
+
+    /// The owner has heard of an interruption.
+    pub(super) fn told_down(&mut self, id: &LoginId) {
+        self.statuses.get_mut(id).into_iter().for_each(|status| status.told_down = true);
+    }
+
+    /// How each login of a user stands, a line each.
+    pub(super) fn describe(&self, user: &UserId) -> Vec<String> {
+        let own = self.logins.values().filter(|login| login.owner == *user);
+        let line = |login: &Login| {
+            let status = self.statuses.get(&login.id).map(ConnectionStatus::describe);
+            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
+            format!("{}: {}", login.id, status.or(stored).unwrap_or_else(|| "connecting".into()))
+        };
+        let mut lines: Vec<String> = own.map(line).collect();
+        lines.sort();
+        lines
     }
 }

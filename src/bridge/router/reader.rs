@@ -25,7 +25,8 @@ use crate::bridge::ids::UserId;
 use crate::bridge::inbox::Inbox;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::frontend::Frontend;
-use crate::bridge::port::storage::{Batch, Row, Table};
+use crate::bridge::port::storage::Row;
+use crate::bridge::receipt::InboxReceipt;
 use lane::Lane;
 
 /// Items read at once.
@@ -211,9 +212,8 @@ impl Reader {
                 return self.hold(&lane, owner, &reason, None).await;
             }
         };
-        let mut with = Batch::default();
-        with.remove(Table::Inbox, key.clone());
-        self.send(Input::Item { event, with }).await?;
+        let receipt = InboxReceipt::new(key.clone());
+        self.send(Input::Local { event, receipt }).await?;
         self.advance(&lane, &key);
         Ok(())
     }
@@ -279,7 +279,8 @@ impl Reader {
              conversation waits too, other conversations go on.",
             self.frontend.traits().name
         );
-        self.send(Input::Local(LocalEvent::Told { user, text })).await
+        self.send(Input::Local { event: LocalEvent::Told { user, text }, receipt: InboxReceipt::none() })
+            .await
     }
 }
 

@@ -1,7 +1,6 @@
 //! The core between adapters that have all stopped answering: imitated are a homeserver that takes nothing, and sessions
 //! that tell of a thousand contacts before they end.
 
-use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,18 +8,25 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use super::*;
-use crate::bridge::body::RichText;
+use crate::bridge::HoldLimits;
+use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{
-    Availability, Ghost, GhostPresence, LocalCommand, LocalMessage, Picture, RemoteKind,
+    Author, Availability, Ghost, GhostPresence, LocalCommand, LocalEvent, LocalMessage, Picture, RemoteEvent,
+    RemoteKind,
 };
-use crate::bridge::ids::{ConversationId, GhostId};
-use crate::bridge::inbox::Item;
-use crate::bridge::login::Credentials;
+use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, UserId};
+use crate::bridge::inbox::{Inbox, Item};
+use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
-use crate::bridge::port::frontend::{FrontendTraits, Outcome, Signal};
+use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use crate::bridge::port::media::MediaId;
-use crate::bridge::port::network::{ContactLine, NetworkTraits, Request};
+use crate::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
+use crate::bridge::port::storage::{Storage, Table};
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
 use crate::bridge::tests::{Memory, NoFiles};
 
 /// More than any channel of the core holds.

@@ -58,6 +58,7 @@ impl Life {
             frontends.push(world.irc.clone());
             inboxes.push(irc_inbox.clone());
         }
+        frontends.extend(world.others.iter().cloned());
         core.start(Setup {
             storage: world.disk.clone(),
             network: world.msn.clone(),
@@ -77,6 +78,11 @@ impl Life {
         })
         .unwrap();
         Self { bridge, inbox, irc_inbox, broken, cancel, tasks, clock, numbers }
+    }
+
+    /// Tasks of the bridge that run now.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
     }
 
     pub(super) async fn stop(&self) {

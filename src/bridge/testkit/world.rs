@@ -19,7 +19,7 @@ use super::storage::SimStorage;
 use crate::bridge::HoldLimits;
 use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
-use crate::bridge::port::frontend::{Outcome, Permissions};
+use crate::bridge::port::frontend::{Frontend, Outcome, Permissions};
 use crate::bridge::port::storage::Batch;
 
 /// The one login, its owner and the contact most tests need.
@@ -78,6 +78,8 @@ pub(crate) struct World {
     pub(crate) hold: HoldLimits,
     pub(crate) ghost_per_login: bool,
     pub(crate) has_irc: bool,
+    /// Sides besides those two.
+    pub(crate) others: Vec<Arc<dyn Frontend>>,
     pub(super) clock: Arc<Clock>,
     pub(super) numbers: Arc<AtomicU64>,
 }
@@ -98,6 +100,7 @@ impl World {
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(7 * 24 * 3600) },
             ghost_per_login: false,
             has_irc: false,
+            others: Vec::new(),
             clock: Arc::default(),
             numbers: Arc::default(),
         };

@@ -10,6 +10,7 @@ use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey};
 use crate::bridge::inbox::Item;
 use crate::bridge::port::delivery::Delivery;
 use crate::bridge::port::frontend::{FrontendTraits, Outcome, Signal};
+use crate::bridge::port::storage::{Storage as _, Urgency};
 use crate::bridge::tests::Memory;
 
 /// A frontend whose items are `room number`, and which cannot read those of some rooms.
@@ -129,21 +130,14 @@ impl Set {
         loop {
             let input = tokio::time::timeout(Duration::from_secs(86_400), self.events.recv()).await;
             match input.expect("something in a day").expect("the reader runs") {
-                Input::Item { event, with } => {
-                    crate::bridge::port::storage::Storage::commit(
-                        &*self.storage,
-                        with,
-                        crate::bridge::port::storage::Urgency::Now,
-                    )
-                    .await
-                    .unwrap();
+                Input::Local { event, receipt } => {
+                    self.storage.commit(receipt.into_batch(), Urgency::Now).await.unwrap();
                     match event {
                         LocalEvent::Message(message) => return message.reference,
                         LocalEvent::Told { user, text } => self.told.push((user, text)),
                         other => panic!("{other:?}"),
                     }
                 }
-                Input::Local(LocalEvent::Told { user, text }) => self.told.push((user, text)),
                 other => panic!("{other:?}"),
             }
         }

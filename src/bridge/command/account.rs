@@ -1,0 +1,67 @@
+//! Commands about a user's logins.
+
+use super::{CommandContext, CommandSpec, Effect, Refusal, help, nothing, one};
+
+pub(super) const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        name: "login",
+        arguments: "<account>",
+        does: "signs in to {network}; the next message is the password",
+        run: login,
+    },
+    CommandSpec { name: "logout", arguments: "", does: "signs out and forgets the password", run: logout },
+    CommandSpec { name: "reconnect", arguments: "", does: "connects again, now", run: reconnect },
+    CommandSpec {
+        name: "cancel",
+        arguments: "",
+        does: "forgets a login that waits for its password; in a conversation: takes back what waits there",
+        run: cancel,
+    },
+    CommandSpec {
+        name: "status",
+        arguments: "",
+        does: "shows how each of your connections is",
+        run: |_, words| nothing(words).map(|()| Effect::Status),
+    },
+    CommandSpec {
+        name: "help",
+        arguments: "",
+        does: "shows this list",
+        run: |context, _| Ok(Effect::Answer(help::help(context.sides))),
+    },
+];
+
+fn login(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    let account = one(words)?.to_owned();
+    let host = context.sides.host();
+    if !context.is_in_management() || Some(context.given.leg) != host {
+        let side = host.as_ref().map_or("a side with rooms", |leg| context.sides.name(leg));
+        let text = format!("Give this command in the room on {side} that you share with the bridge alone.");
+        return Err(text.into());
+    }
+    let id = context.network.login_id(&account)?;
+    if context.logins.get(&id).is_some_and(|login| login.owner != context.given.user && login.confirmed) {
+        return Err(format!("{id} is in use by somebody else here.").into());
+    }
+    Ok(Effect::SignIn { account })
+}
+
+fn logout(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    nothing(words)?;
+    Ok(Effect::SignOut { login: context.login_id()? })
+}
+
+fn reconnect(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    nothing(words)?;
+    let login = context.login_id()?;
+    let connect = Effect::Connect { login: login.clone() };
+    Ok(Effect::change(login, connect, |login| login.signed_out = None))
+}
+
+fn cancel(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    nothing(words)?;
+    Ok(match context.is_in_management() {
+        true => Effect::Answer("Nothing waits for a password now.".into()),
+        false => Effect::TakeBack,
+    })
+}

@@ -1,0 +1,187 @@
+//! The bot's commands: each is one place with its name, its arguments, its help and its effect.
+//!
+//! Knows the words of a command, the logins of the user who gave it, and what the network takes for an account. Refuses
+//! to wait: a command comes to an [`Effect`], which the router carries out. Source: section 2 of the product's description.
+
+mod account;
+mod contacts;
+mod conversation;
+mod effect;
+mod help;
+mod profile;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::HashMap;
+
+pub(super) use effect::{Effect, NetworkRequest};
+
+use super::event::LocalCommand;
+use super::ids::{ConversationId, GhostId, LoginId};
+use super::login::Login;
+use super::port::network::Network;
+use super::sides::Sides;
+
+/// One command.
+struct CommandSpec {
+    name: &'static str,
+    /// For people; `<account>` stands for the form of the network's accounts.
+    arguments: &'static str,
+    /// For people; `{network}` stands for its name, `{presences}` for what an owner can choose.
+    does: &'static str,
+    run: fn(&CommandContext<'_>, &[&str]) -> Result<Effect, Refusal>,
+}
+
+/// Commands under a heading each.
+const TOPICS: [(&str, &[CommandSpec]); 4] = [
+    ("Your accounts", account::COMMANDS),
+    ("Conversations", conversation::COMMANDS),
+    ("Contacts", contacts::COMMANDS),
+    ("What others see of you", profile::COMMANDS),
+];
+
+/// Why a command comes to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Refusal {
+    /// The words are not those of its form.
+    Usage,
+    /// For the user.
+    Because(String),
+}
+
+impl From<String> for Refusal {
+    fn from(explanation: String) -> Self {
+        Self::Because(explanation)
+    }
+}
+
+/// What every command can see.
+pub(super) struct CommandContext<'a> {
+    pub(super) given: &'a LocalCommand,
+    pub(super) logins: &'a HashMap<LoginId, Login>,
+    pub(super) network: &'a dyn Network,
+    pub(super) sides: &'a Sides,
+    /// The account named with `--login=`.
+    named: Option<String>,
+}
+
+/// What `text` comes to, as a command of its user; an explanation where that is nothing.
+pub(super) fn run(mut context: CommandContext<'_>, text: &str) -> Effect {
+    let mut rest = words::split(text);
+    rest.retain(|word| match word.strip_prefix("--login=") {
+        Some(named) => {
+            context.named = Some(named.to_owned());
+            false
+        }
+        None => true,
+    });
+    let Some((name, rest)) = rest.split_first() else {
+        return Effect::Answer("Say «help» for a list of commands.".into());
+    };
+    let Some(command) = find(&name.to_ascii_lowercase()) else {
+        // The word is not repeated: it may be a password that came too late.
+        let text = "I do not know that command. Say «help» for a list. If it was a password, please remove your \
+                    message and begin again with «login».";
+        return Effect::Answer(text.into());
+    };
+    let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (command.run)(&context, &rest) {
+        Ok(effect) => effect,
+        Err(Refusal::Usage) => Effect::Answer(help::usage(command, context.sides)),
+        Err(Refusal::Because(explanation)) => Effect::Answer(explanation),
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static CommandSpec> {
+    TOPICS.iter().flat_map(|(_, commands)| commands.iter())
+}
+
+fn find(name: &str) -> Option<&'static CommandSpec> {
+    all().find(|command| command.name == name)
+}
+
+impl<'a> CommandContext<'a> {
+    pub(super) fn new(
+        given: &'a LocalCommand,
+        logins: &'a HashMap<LoginId, Login>,
+        network: &'a dyn Network,
+        sides: &'a Sides,
+    ) -> Self {
+        Self { given, logins, network, sides, named: None }
+    }
+
+    /// Whether the command was given where the user and the bridge are among themselves.
+    fn is_in_management(&self) -> bool {
+        self.given.portal.management_user().is_some()
+    }
+
+    /// The login the command is for: the one named, the conversation's, or the only one.
+    fn login(&self) -> Result<&'a Login, Refusal> {
+        let mut own: Vec<&Login> =
+            self.logins.values().filter(|login| login.owner == self.given.user).collect();
+        own.sort_by(|a, b| a.id.cmp(&b.id));
+        if let Some(named) = &self.named {
+            let found = own.into_iter().find(|login| login.id.as_str().eq_ignore_ascii_case(named));
+            return found.ok_or_else(|| format!("You have no login {named}. Say «status» for yours.").into());
+        }
+        if let Some(login) = own.iter().find(|login| login.id == self.given.portal.receiver) {
+            return Ok(login);
+        }
+        match own.as_slice() {
+            [] => {
+                let network = &self.sides.network;
+                let text = format!(
+                    "You are not signed in to {}. Say «login» and your {} address.",
+                    network.name, network.account
+                );
+                Err(text.into())
+            }
+            [only] => Ok(only),
+            several => {
+                let names: Vec<&str> = several.iter().map(|login| login.id.as_str()).collect();
+                Err(format!("Say for which account: add --login=… ({}).", names.join(", ")).into())
+            }
+        }
+    }
+
+    fn login_id(&self) -> Result<LoginId, Refusal> {
+        self.login().map(|login| login.id.clone())
+    }
+
+    /// A contact as it was typed, and the conversation with it.
+    fn contact(&self, typed: &str) -> Result<(GhostId, ConversationId), Refusal> {
+        Ok(self.network.direct_conversation(typed)?)
+    }
+
+    /// A text in which the network's own words stand.
+    fn fill(&self, text: &str) -> String {
+        help::fill(text, self.sides)
+    }
+}
+
+/// `on` or `off`.
+fn switch(words: &[&str]) -> Result<bool, Refusal> {
+    match words {
+        ["on"] => Ok(true),
+        ["off"] => Ok(false),
+        _ => Err(Refusal::Usage),
+    }
+}
+
+/// The only word.
+fn one<'a>(words: &[&'a str]) -> Result<&'a str, Refusal> {
+    match words {
+        [only] => Ok(only),
+        _ => Err(Refusal::Usage),
+    }
+}
+
+/// All words, with a blank between them; at least one.
+fn line(words: &[&str]) -> Result<String, Refusal> {
+    if words.is_empty() { Err(Refusal::Usage) } else { Ok(words.join(" ")) }
+}
+
+fn nothing(words: &[&str]) -> Result<(), Refusal> {
+    if words.is_empty() { Ok(()) } else { Err(Refusal::Usage) }
+}

@@ -1,0 +1,151 @@
+//! Commands alone: what their words come to.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::bridge::body::Body;
+use crate::bridge::ids::{ConversationId, PortalKey, UserId};
+use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::network::{ContactChange, Request};
+use crate::bridge::testkit::{ALICE, ANN, MATRIX, World};
+
+/// What Ann's words come to, in the room that she shares with the bridge or in her conversation with Bob.
+fn effect(text: &str, in_conversation: bool) -> Effect {
+    let world = World::new();
+    let frontends: Vec<Arc<dyn Frontend>> = vec![world.matrix.clone()];
+    let sides = Sides::new(&*world.msn, &frontends);
+    let (id, ann) = (LoginId::new(ALICE), UserId::new(ANN));
+    let login = Login::new(id.clone(), ALICE.into(), ann.clone(), &SecretString::from("pw".to_owned()));
+    let conversation = PortalKey::new(id.clone(), ConversationId::new("bob@x"));
+    let given = LocalCommand {
+        user: ann.clone(),
+        text: Zeroizing::new(text.to_owned()),
+        leg: MATRIX,
+        portal: if in_conversation { conversation } else { PortalKey::management(&ann) },
+        reference: "$1".into(),
+        replaces: None,
+        place: "!room".into(),
+        typed: true,
+    };
+    let logins = HashMap::from([(id, login)]);
+    run(CommandContext::new(&given, &logins, &*world.msn, &sides), text)
+}
+
+fn answer(text: &str) -> String {
+    match effect(text, false) {
+        Effect::Answer(answer) => answer,
+        _ => panic!("{text} is carried out"),
+    }
+}
+
+fn request(text: &str) -> Request {
+    match effect(text, true) {
+        Effect::Request(asked) => asked.request,
+        Effect::Answer(answer) => panic!("{text}: {answer}"),
+        _ => panic!("{text} asks the network for nothing"),
+    }
+}
+
+fn change(text: &str) -> ContactChange {
+    match request(text) {
+        Request::Contacts(change) => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn login_after(text: &str) -> Login {
+    let Effect::Change { change, .. } = effect(text, false) else { panic!("{text} changes nothing") };
+    let password = SecretString::from("pw".to_owned());
+    let mut login = Login::new(LoginId::new(ALICE), ALICE.into(), UserId::new(ANN), &password);
+    change(&mut login);
+    login
+}
+
+#[test]
+fn commands_are_read_and_mistakes_are_explained() {
+    assert!(matches!(effect("LOGIN a@b.c", false), Effect::SignIn { account } if account == "a@b.c"));
+    assert!(
+        matches!(effect("chat bob@b.c --login=alice@x", false), Effect::OpenChat { login, .. } if login.as_str() == ALICE)
+    );
+    assert_eq!(login_after("psm gone  fishing").personal_message, "gone fishing");
+    let format = login_after("font Comic Sans MS #ff0000 bold").format.unwrap();
+    assert_eq!(
+        (format.font.as_str(), format.style.color, format.style.bold),
+        ("Comic Sans MS", Some(0xFF_0000), true)
+    );
+    let here = ConversationId::new("bob@x");
+    assert_eq!(
+        request("file accept #123456"),
+        Request::AnswerFile { conversation: here.clone(), number: Some(123_456), accept: true }
+    );
+    assert_eq!(
+        request("file decline"),
+        Request::AnswerFile { conversation: here, number: None, accept: false }
+    );
+    assert!(matches!(effect("nudge", true), Effect::Say(Body::Nudge)));
+    assert!(matches!(effect("cancel", true), Effect::TakeBack));
+    for (wrong, says) in [
+        ("file accept it", "file accept|decline"),
+        ("chat", "chat <e-mail>"),
+        ("font #ff", "font [name]"),
+        ("dance", "«help»"),
+        ("", "«help»"),
+        ("nudge", "Use this in a conversation: !msn nudge."),
+        ("invite bob@b.c", "Use this in a conversation: !msn invite <e-mail>."),
+        ("drop bob@b.c", "Use this in a group: !msn drop <e-mail>."),
+        ("file accept", "!msn file accept, or !msn file decline"),
+        ("relay on", "Use this in a conversation: !msn relay on."),
+        ("chat bob@b.c --login=eve@x", "You have no login eve@x."),
+    ] {
+        assert!(answer(wrong).contains(says), "{wrong}: {}", answer(wrong));
+    }
+}
+
+#[test]
+fn roster_commands_take_names_with_blanks() {
+    let bob = || GhostId::new("bob@b.c");
+    assert_eq!(
+        change("add bob@b.c Old friends"),
+        ContactChange::Add { ghost: bob(), group: Some("Old friends".into()) }
+    );
+    assert_eq!(
+        change("group rename \"Old friends\" Pals"),
+        ContactChange::RenameGroup { from: "Old friends".into(), to: "Pals".into() }
+    );
+    assert_eq!(
+        change("rename bob@b.c Bob the builder"),
+        ContactChange::Rename { ghost: bob(), name: "Bob the builder".into() }
+    );
+    assert_eq!(change("phone mobile"), ContactChange::Phone { kind: "mobile".into(), number: None });
+    for wrong in ["phone fax 1", "group", "group dance", "strangers maybe", "rename bob@b.c"] {
+        assert!(answer(wrong).contains("Use it like this"), "{wrong}");
+    }
+}
+
+#[test]
+fn an_invited_contact_is_added_and_the_conversation_opened() {
+    let Effect::Request(asked) = effect("add bob@x --chat", false) else { panic!("it is carried out") };
+    assert_eq!(
+        asked.request,
+        Request::Contacts(ContactChange::Add { ghost: GhostId::new("bob@x"), group: None })
+    );
+    assert_eq!(asked.opens.map(|(portal, _)| portal.conversation), Some(ConversationId::new("bob@x")));
+}
+
+#[test]
+fn help_names_every_command_and_each_is_understood() {
+    let help = answer("help");
+    for command in all() {
+        assert!(help.contains(&format!("  {}", command.name)));
+        let forms = ["", "x@y", "accept", "on", "x@y z", "create x", "home 1"];
+        let is_understood = |form: &&str| {
+            let text = format!("{} {form}", command.name);
+            !matches!(effect(&text, true), Effect::Answer(answer) if answer.starts_with("Use it"))
+        };
+        assert!(forms.iter().any(is_understood), "{}", command.name);
+    }
+    assert!(!help.contains('{') && !help.contains("<account>"), "{help}");
+}

@@ -1,0 +1,99 @@
+//! From the frontends into the portals, and to the command service.
+
+use super::Router;
+use super::context::RouterContext;
+use super::setback::Setback;
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, LocalEvent, LocalMessage};
+use crate::bridge::ids::PortalKey;
+use crate::bridge::journal::Origin;
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::network::Request;
+use crate::bridge::receipt::InboxReceipt;
+use crate::bridge::sentence::sentence;
+
+impl Router {
+    /// The receipt is spent together with what the event becomes.
+    pub(super) fn local(&mut self, event: LocalEvent, receipt: InboxReceipt) -> Result<(), Setback> {
+        let context = &mut self.context;
+        match event {
+            LocalEvent::Message(said) => return message(context, said, receipt),
+            LocalEvent::Command(command) if context.setup.permissions.may_use(&command.user) => {
+                return self.commands.command(context, command, receipt);
+            }
+            LocalEvent::Refused { portal, leg, reference, reason } => {
+                let text = format!("Your message was not delivered: {}", sentence(&reason));
+                return context.portals.say(&portal, leg, &text, Some(reference), receipt.into_batch());
+            }
+            LocalEvent::Told { user, text } => {
+                return context.portals.tell(&user, &text, receipt.into_batch());
+            }
+            LocalEvent::Overheard { user, place, said } => {
+                return self.commands.overheard(context, user, place, said, receipt);
+            }
+            LocalEvent::Removed { portal, entry, said } => {
+                if let Some(links) = &context.setup.links {
+                    links.revoke(&portal, &entry)?;
+                }
+                if let Some(said) = said {
+                    return message(context, said, receipt);
+                }
+            }
+            LocalEvent::Presence { user, availability, text } => {
+                context.profiles.presence(&mut context.logins, &user, availability, &text);
+            }
+            LocalEvent::Portrait { user } => {
+                for login in context.logins.of_owner_mut(&user) {
+                    context.profiles.show_picture(login);
+                }
+            }
+            LocalEvent::OwnerLeft { portal } => leave(context, portal),
+            LocalEvent::Command(_) | LocalEvent::Ignored => {}
+        }
+        context.settle(receipt);
+        Ok(())
+    }
+}
+
+/// Something said on a frontend.
+pub(super) fn message(
+    context: &mut RouterContext,
+    message: LocalMessage,
+    receipt: InboxReceipt,
+) -> Result<(), Setback> {
+    let LocalMessage { portal, leg, author, reference, body, at } = message;
+    if !context.logins.contains(&portal.receiver) {
+        let text = format!(
+            "Your message was not delivered: nobody is signed in to {} for this conversation any more. \
+             Use the command «login» in the room you share with the bridge.",
+            context.network_name()
+        );
+        return context.portals.say(&portal, leg, &text, Some(reference), receipt.into_batch());
+    }
+    let body = dress(context, &portal, &author, body);
+    let origin = Some(Origin { leg, reference });
+    let mut entry = context.portals.entry(&portal, author, Content::Said { body }, origin);
+    entry.at = at;
+    context.portals.append(&portal, entry, receipt.into_batch(), None)
+}
+
+/// Plain words of a login's owner take the font and colour that they chose.
+fn dress(context: &RouterContext, portal: &PortalKey, author: &Author, body: Body) -> Body {
+    let chosen = context.logins.get(&portal.receiver).and_then(|login| login.format.clone());
+    match (body, chosen, author) {
+        (Body::Text(mut text), Some(format), Author::Owner { .. }) if text.format.is_none() => {
+            text.format = Some(format);
+            Body::Text(text)
+        }
+        (body, ..) => body,
+    }
+}
+
+/// The owner of a conversation left it: so does the login.
+fn leave(context: &RouterContext, portal: PortalKey) {
+    let (network, login) = (context.setup.network.clone(), portal.receiver);
+    context.setup.tasks.spawn(async move {
+        let request = Request::Leave { conversation: portal.conversation };
+        let _ = network.request(&login, request).await; // there may be no call to leave
+    });
+}

@@ -1,0 +1,252 @@
+//! The portals that run: each is a task with a mailbox, started when something is to be said there.
+//!
+//! Knows which conversations there are and which sides take part in each. Refuses to know what becomes of an entry: its
+//! portal does. A portal that has been quiet for long is put away, and comes back with the next thing said.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::setback::Setback;
+use crate::bridge::BridgeError;
+use crate::bridge::body::Body;
+use crate::bridge::clean;
+use crate::bridge::event::{Author, Ghost};
+use crate::bridge::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
+use crate::bridge::journal::{Entry, Origin};
+use crate::bridge::port::delivery::Content;
+use crate::bridge::port::storage::{Batch, Table, Urgency};
+use crate::bridge::portal::{self, MAILBOX, PortalContext, PortalInput, Releases};
+use crate::bridge::record::PortalRecord;
+
+/// Inputs of one portal that one thing done by the router needs at most.
+const ROOM: usize = 4;
+
+/// A portal's task, and how it is reached.
+struct Running {
+    mailbox: mpsc::Sender<PortalInput>,
+    releases: Arc<Releases>,
+    task: JoinHandle<()>,
+}
+
+pub(super) struct PortalTable {
+    context: PortalContext,
+    tasks: TaskTracker,
+    /// Random text that names entries which have no name of their own.
+    names: Arc<dyn Fn() -> String + Send + Sync>,
+    running: HashMap<PortalKey, Running>,
+    /// Portals that were put away: the next task of such a portal waits for the end of the one before.
+    retiring: HashMap<PortalKey, JoinHandle<()>>,
+    /// Those whose record is on its way to the disk: nothing was said there since.
+    new: HashSet<PortalKey>,
+}
+
+impl PortalTable {
+    pub(super) fn new(
+        context: PortalContext,
+        tasks: TaskTracker,
+        names: Arc<dyn Fn() -> String + Send + Sync>,
+    ) -> Self {
+        let (running, retiring, new) = (HashMap::new(), HashMap::new(), HashSet::new());
+        Self { context, tasks, names, running, retiring, new }
+    }
+
+    /// Takes up the portals in which something waits.
+    pub(super) fn load(&mut self) -> Result<(), BridgeError> {
+        for record in PortalRecord::load_all(&*self.context.storage)? {
+            self.meet(&record.key)?;
+            if !self.context.storage.scan(Table::Journal, &record.key.to_key(), None, 1)?.is_empty() {
+                self.open(&record.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on the names of those in this conversation are kept.
+    fn meet(&self, key: &PortalKey) -> Result<(), BridgeError> {
+        if key.management_user().is_some() {
+            return Ok(());
+        }
+        for id in self.context.network.audience(key).people {
+            self.context.names.meet(&key.receiver, &Ghost { id, name: String::new() })?;
+        }
+        Ok(())
+    }
+
+    /// Starts the portal's task if it does not run.
+    pub(super) fn open(&mut self, key: &PortalKey) -> Result<(), BridgeError> {
+        if self.running.get(key).is_some_and(|portal| !portal.mailbox.is_closed()) {
+            return Ok(());
+        }
+        let legs = self.legs(key);
+        let known = PortalRecord::load(&*self.context.storage, key)?;
+        if known.as_ref().is_none_or(|known| known.legs != legs) {
+            let mut batch = Batch::default();
+            let relays = known.is_some_and(|known| known.relays);
+            PortalRecord { key: key.clone(), legs: legs.clone(), relays }.store(&mut batch);
+            // On disk with the first entry at the latest: batches keep their order.
+            drop(self.context.storage.commit(batch, Urgency::Soon));
+            self.new.insert(key.clone());
+            self.meet(key)?;
+        }
+        let before = self.running.remove(key).map(|portal| portal.task);
+        let before = before.or_else(|| self.retiring.remove(key));
+        let (mailbox, inputs) = mpsc::channel(MAILBOX);
+        let releases = Arc::new(Releases::default());
+        let (context, key_of, released) = (self.context.clone(), key.clone(), releases.clone());
+        let task = self.tasks.spawn(async move {
+            if let Some(before) = before {
+                // Two tasks never write one journal. How the one before ended is logged where it ended.
+                let _ = before.await;
+            }
+            portal::run(key_of, legs, context, inputs, released).await;
+        });
+        self.running.insert(key.clone(), Running { mailbox, releases, task });
+        Ok(())
+    }
+
+    /// A portal that has been quiet for long is put away, unless something was just said there.
+    pub(super) fn put_away(&mut self, key: &PortalKey) {
+        let is_quiet = |portal: &Running| portal.mailbox.capacity() == portal.mailbox.max_capacity();
+        if !self.running.get(key).is_some_and(is_quiet) {
+            return;
+        }
+        self.retiring.retain(|_, task| !task.is_finished());
+        if let Some(portal) = self.running.remove(key) {
+            tracing::debug!(portal = %key, "put away");
+            self.retiring.insert(key.clone(), portal.task);
+        }
+    }
+
+    pub(super) fn legs(&self, key: &PortalKey) -> Vec<Leg> {
+        let serving = self.context.frontends.iter().filter(|frontend| frontend.serves(key));
+        let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
+        if key.management_user().is_none() {
+            legs.extend(Leg::NETWORK);
+        }
+        legs
+    }
+
+    /// Whether a portal takes what one thing done by the router may say there. One that does not run has all its room.
+    pub(super) fn ask_room(&self, key: &PortalKey) -> Result<(), Setback> {
+        let Some(portal) = self.running.get(key) else { return Ok(()) };
+        if portal.mailbox.capacity() >= ROOM {
+            return Ok(());
+        }
+        let mailbox = portal.mailbox.clone();
+        Err(Setback::Full(Box::pin(async move { drop(mailbox.reserve_many(ROOM).await) })))
+    }
+
+    /// An entry for every leg but the one it came from.
+    pub(super) fn entry(
+        &self,
+        key: &PortalKey,
+        author: Author,
+        content: Content,
+        origin: Option<Origin>,
+    ) -> Entry {
+        let came_from = origin.as_ref().map(|origin| origin.leg);
+        let id = match &origin {
+            // The same on every reading, should this be interrupted.
+            Some(origin) => EntryId::brought(origin.leg, &origin.reference),
+            None => EntryId::new((self.names)()),
+        };
+        let has_file = matches!(&content, Content::Said { body: Body::Attachment(_) });
+        let is_for = |leg: &Leg| Some(*leg) != came_from && (*leg != Leg::Files || has_file);
+        let legs = self.legs(key).into_iter().filter(is_for).collect();
+        Entry { id, author, content, at: (self.context.clock)(), origin, legs, away: Vec::new() }
+    }
+
+    /// Hands an entry to a portal, with changes that belong to it. `stored` is told when it is on disk.
+    pub(super) fn append(
+        &mut self,
+        key: &PortalKey,
+        entry: Entry,
+        mut with: Batch,
+        stored: Option<mpsc::Sender<()>>,
+    ) -> Result<(), Setback> {
+        self.open(key)?;
+        self.ask_room(key)?;
+        // A disk that failed just then has no record: a start would not find what waits here.
+        if self.new.remove(key) && PortalRecord::load(&*self.context.storage, key)?.is_none() {
+            PortalRecord { key: key.clone(), legs: self.legs(key), relays: false }.store(&mut with);
+        }
+        self.send(key, PortalInput::Append { entry: Box::new(entry), with, stored })
+    }
+
+    /// Says something as the bridge, on one side of a portal.
+    pub(super) fn say(
+        &mut self,
+        key: &PortalKey,
+        leg: Leg,
+        text: &str,
+        about: Option<String>,
+        with: Batch,
+    ) -> Result<(), Setback> {
+        let content = Content::Said { body: Body::Notice { text: clean::words(text), about } };
+        let entry = Entry { legs: vec![leg], ..self.entry(key, Author::Bridge, content, None) };
+        self.append(key, entry, with, None)
+    }
+
+    /// Tells a user something, where they and the bridge are among themselves.
+    pub(super) fn tell(&mut self, user: &UserId, text: &str, with: Batch) -> Result<(), Setback> {
+        let key = PortalKey::management(user);
+        let content = Content::Said { body: Body::notice(clean::words(text)) };
+        let entry = self.entry(&key, Author::Bridge, content, None);
+        self.append(&key, entry, with, None)
+    }
+
+    /// Tells portals that a leg may be up again.
+    pub(super) fn release(&self, leg: Leg, which: impl Fn(&PortalKey) -> bool) {
+        for (_, portal) in self.running.iter().filter(|(key, _)| which(key)) {
+            portal.releases.add(leg);
+        }
+    }
+
+    /// What still waits for the network was to be said by an owner who is gone.
+    pub(super) fn give_up(&mut self, login: &LoginId, reason: &str) -> Result<(), Setback> {
+        let concerned: Vec<PortalKey> =
+            self.running.keys().filter(|key| key.receiver == *login).cloned().collect();
+        for key in &concerned {
+            self.ask_room(key)?;
+        }
+        for key in &concerned {
+            for leg in Leg::NETWORK {
+                self.send(key, PortalInput::GiveUp { leg, reason: reason.to_owned() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What waits in a conversation is not sent any more; resolves with how much that was.
+    pub(super) fn take_back(&mut self, key: &PortalKey) -> Result<oneshot::Receiver<usize>, Setback> {
+        self.open(key)?;
+        self.ask_room(key)?;
+        let (reply, count) = oneshot::channel();
+        self.send(key, PortalInput::TakeBack { reply })?;
+        Ok(count)
+    }
+
+    fn send(&mut self, key: &PortalKey, input: PortalInput) -> Result<(), Setback> {
+        let Some(portal) = self.running.get(key) else { return Ok(()) };
+        match portal.mailbox.try_send(input) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                let mailbox = portal.mailbox.clone();
+                Err(Setback::Full(Box::pin(async move { drop(mailbox.reserve_many(ROOM).await) })))
+            }
+            // Its task broke off just now: the next attempt starts another.
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                Err(Setback::Full(Box::pin(tokio::time::sleep(std::time::Duration::from_millis(100)))))
+            }
+        }
+    }
+
+    /// What a conversation is called, by the people in it.
+    pub(super) fn title(&self, key: &PortalKey) -> Option<String> {
+        self.context.title(key).0
+    }
+}

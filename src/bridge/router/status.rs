@@ -1,0 +1,73 @@
+//! How a login's connection stands, and whether its owner is to hear of that.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::bridge::event::ConnectionState;
+use crate::bridge::sentence::clause;
+
+/// An interruption shorter than this is nobody's business.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// How a login's connection stands.
+#[derive(Debug)]
+pub(super) struct ConnectionStatus {
+    pub(super) state: ConnectionState,
+    /// Since when it has not been connected.
+    down_since: Option<Instant>,
+    pub(super) told_down: bool,
+    /// Somebody asked for this sign-in and waits to hear of it.
+    pub(super) tell_connected: bool,
+}
+
+/// What an owner hears of a connection that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// They asked for it.
+    AsAsked,
+    /// They know that it was gone.
+    Again,
+    /// Nothing: they did not miss it.
+    Quietly,
+}
+
+impl ConnectionStatus {
+    pub(super) fn new() -> Self {
+        let state = ConnectionState::Connecting;
+        Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
+    }
+
+    pub(super) fn is_down(&mut self) {
+        self.down_since.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn is_connected(&mut self) -> Reached {
+        self.down_since = None;
+        let again = std::mem::take(&mut self.told_down);
+        match (std::mem::take(&mut self.tell_connected), again) {
+            (true, _) => Reached::AsAsked,
+            (false, true) => Reached::Again,
+            (false, false) => Reached::Quietly,
+        }
+    }
+
+    /// Why its owner is to hear now that it waits: after a while, and at once who asked for this sign-in.
+    pub(super) fn bad_news(&self) -> Option<&str> {
+        let ConnectionState::Waiting { reason } = &self.state else { return None };
+        let long = self.down_since.is_some_and(|since| since.elapsed() >= QUIET);
+        (!self.told_down && (long || self.tell_connected)).then_some(reason)
+    }
+
+    /// For `status`.
+    pub(super) fn describe(&self) -> String {
+        match &self.state {
+            ConnectionState::Connecting => "connecting".into(),
+            ConnectionState::Connected => "connected".into(),
+            ConnectionState::Waiting { reason } => {
+                format!("not connected, trying again: {}", clause(reason))
+            }
+            ConnectionState::SignedOut { reason } => format!("signed out: {}", clause(reason)),
+        }
+    }
+}

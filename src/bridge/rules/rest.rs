@@ -1,0 +1,124 @@
+//! The router never waits, and portals that rest are put away.
+
+use std::time::Duration;
+
+use crate::bridge::event::{Ghost, RemoteKind};
+use crate::bridge::ids::{ConversationId, GhostId};
+use crate::bridge::port::frontend::{Outcome, Signal};
+use crate::bridge::port::storage::Table;
+use crate::bridge::testkit::{Act, BOB, Disk, World};
+
+/// More than a portal rests before it is put away.
+const LONG: Duration = Duration::from_secs(3_600);
+
+fn typing(contact: &str) -> RemoteKind {
+    let sender = Ghost { id: GhostId::new(contact), name: contact.into() };
+    RemoteKind::Typing { conversation: ConversationId::new(contact), sender }
+}
+
+#[test]
+fn a_portal_that_rests_is_put_away_and_comes_back_with_the_next_words() {
+    let world = World::relayed();
+    world.live(async |life| {
+        life.sign_in().await;
+        let before = life.tasks();
+        for n in 0..50 {
+            life.says(&format!("c{n}@x"), "hello").await;
+        }
+        life.until(world.matrix.arrived(), 50).await;
+        life.until(world.irc.arrived(), 50).await;
+        assert_eq!(life.tasks(), before + 50);
+        life.pass(LONG).await;
+        assert_eq!(life.tasks(), before, "nothing is said in them");
+        for n in 0..50 {
+            life.says(&format!("c{n}@x"), "again").await;
+            life.writes(&format!("c{n}@x"), &format!("${n}"), "and you").await;
+        }
+        life.until(world.matrix.arrived(), 100).await;
+        life.until(world.msn.arrived(), 50).await;
+    });
+    for n in 0..50 {
+        assert_eq!(world.room(&format!("c{n}@x")), ["hello", "again"]);
+        assert_eq!(world.heard(&format!("c{n}@x")), ["and you"]);
+    }
+    assert_eq!(world.disk.rows(Table::Journal).len(), 0);
+}
+
+#[test]
+fn a_portal_in_which_something_waits_is_not_put_away() {
+    let world = World::new();
+    world.msn.script.usually(Act::away());
+    world.live(async |life| {
+        life.sign_in().await;
+        life.writes(BOB, "$1", "are you there").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        let with_bob = life.tasks();
+        life.pass(LONG).await;
+        assert_eq!(life.tasks(), with_bob);
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        life.until(world.msn.arrived(), 1).await;
+        life.pass(LONG).await;
+        assert!(life.tasks() < with_bob, "nothing waits any more");
+    });
+}
+
+#[test]
+fn words_that_come_just_as_a_portal_is_put_away_are_in_order_and_written_once() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        for n in 0..40_u64 {
+            life.says(BOB, &n.to_string()).await;
+            life.until(world.matrix.arrived(), usize::try_from(n).unwrap() + 1).await;
+            // Just before, just when, and just after the portal says that it rests.
+            life.pass(Duration::from_millis(599_980 + n)).await;
+        }
+    });
+    assert_eq!(world.room(BOB), (0..40).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(world.disk.rows(Table::Journal).len(), 0);
+}
+
+#[test]
+fn while_the_disk_takes_nothing_what_needs_no_disk_goes_on() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        life.says(BOB, "before").await;
+        life.until(world.matrix.arrived(), 1).await;
+        world.disk.becomes(Disk::Full);
+        life.says(BOB, "kept").await;
+        life.commands("$1", "font Arial").await;
+        life.remote(typing("carol@x")).await;
+        let is_carol =
+            |signal: &Signal| matches!(signal, Signal::Typing { portal, .. } if portal.conversation.as_str() == "carol@x");
+        life.until_signal(&world.matrix, is_carol).await;
+        assert_eq!(world.room(BOB), ["before"]);
+        world.disk.becomes(Disk::Works);
+        life.until(world.matrix.arrived(), 2).await;
+    });
+    assert_eq!(world.room(BOB), ["before", "kept"]);
+}
+
+#[test]
+fn what_finds_no_room_in_a_portal_waits_its_turn_and_is_lost_by_nobody() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        life.says(BOB, "0").await;
+        life.until(world.matrix.arrived(), 1).await;
+        world.disk.becomes(Disk::Full);
+        let said = async {
+            for n in 1..2_000 {
+                life.says(BOB, &n.to_string()).await;
+            }
+        };
+        let mends = async {
+            life.pass(Duration::from_secs(20)).await;
+            world.disk.becomes(Disk::Works);
+        };
+        tokio::join!(said, mends);
+        life.until(world.matrix.arrived(), 2_000).await;
+    });
+    assert_eq!(world.room(BOB), (0..2_000).map(|n| n.to_string()).collect::<Vec<_>>());
+}
