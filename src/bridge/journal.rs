@@ -4,6 +4,10 @@
 //! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
 //! becomes a dead letter.
 
+mod recent;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::BridgeError;
@@ -12,6 +16,7 @@ use super::ids::{EntryId, Leg, PortalKey};
 use super::port::delivery::Content;
 use super::port::storage::{Batch, Storage, Table};
 use super::record::{decode, encode};
+use recent::Recent;
 
 /// Where an entry came from on a frontend: whom to tell what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +102,7 @@ pub(super) struct Cursors {
     pub(super) head: u64,
     /// Number of the last entry removed.
     tail: u64,
+    recent: Recent,
 }
 
 impl Cursors {
@@ -129,7 +135,7 @@ impl Cursors {
             let (done, missed) = cursor.unwrap_or((tail, 0));
             LegCursor { leg, done, missed }
         });
-        Ok(Self { portal: portal.clone(), legs: legs.collect(), head, tail })
+        Ok(Self { portal: portal.clone(), legs: legs.collect(), head, tail, recent: Recent::default() })
     }
 
     pub(super) fn done(&self, leg: Leg) -> u64 {
@@ -158,7 +164,9 @@ impl Cursors {
             }
         }
         self.head += 1;
-        batch.put(Table::Journal, entry_key(&self.portal, self.head), encode(entry));
+        let row = encode(entry);
+        self.recent.push(self.head, entry.clone(), row.len());
+        batch.put(Table::Journal, entry_key(&self.portal, self.head), row);
         self.head
     }
 
@@ -184,6 +192,7 @@ impl Cursors {
             batch.remove(Table::Journal, entry_key(&self.portal, gone));
         }
         self.tail = self.tail.max(passed);
+        self.recent.remove_to(self.tail);
     }
 
     /// Whether every leg that the entry is for is done with it.
@@ -222,7 +231,8 @@ impl Cursors {
     }
 
     /// Writes an entry anew in its place: fewer legs want it.
-    pub(super) fn rewrite(&self, sequence: u64, entry: &Entry, batch: &mut Batch) {
+    pub(super) fn rewrite(&mut self, sequence: u64, entry: &Entry, batch: &mut Batch) {
+        self.recent.rewrite(sequence, entry);
         batch.put(Table::Journal, entry_key(&self.portal, sequence), encode(entry));
     }
 
@@ -231,6 +241,12 @@ impl Cursors {
         let prefix = self.portal.to_key();
         let mut after = self.done(leg);
         while after < self.head {
+            if let Some(mut recent) = self.recent.behind(after) {
+                return Ok(match recent.find(|(_, entry)| entry.legs.contains(&leg)) {
+                    Some((sequence, entry)) => Next::Entry { sequence, entry: entry.clone() },
+                    None => Next::Nothing { up_to: self.head },
+                });
+            }
             let rows = storage.scan(Table::Journal, &prefix, Some(&entry_key(&self.portal, after)), 16)?;
             if rows.is_empty() {
                 break;
@@ -239,7 +255,7 @@ impl Cursors {
                 after = sequence_of(&key);
                 let entry: Entry = decode("journal entry", &value)?;
                 if entry.legs.contains(&leg) {
-                    return Ok(Next::Entry { sequence: after, entry: Box::new(entry) });
+                    return Ok(Next::Entry { sequence: after, entry: Arc::new(entry) });
                 }
             }
         }
@@ -289,7 +305,7 @@ impl Cursors {
 /// What a leg has to do next.
 #[derive(Debug)]
 pub(super) enum Next {
-    Entry { sequence: u64, entry: Box<Entry> },
+    Entry { sequence: u64, entry: Arc<Entry> },
     Nothing { up_to: u64 },
 }
 

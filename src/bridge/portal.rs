@@ -25,7 +25,7 @@ use super::body::Body;
 use super::ids::{Leg, PortalKey};
 use super::journal::{Cursors, Entry, Next};
 use super::link;
-use super::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use super::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display};
 use super::port::frontend::Outcome;
 use super::port::media::File;
 use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
@@ -56,7 +56,7 @@ pub(super) struct Portal {
 #[derive(Debug)]
 struct Attempt {
     sequence: u64,
-    entry: Box<Entry>,
+    entry: Arc<Entry>,
 }
 
 /// Loads a portal and lets it live until nobody holds the other end of `mailbox`. A disk that cannot be read is waited for.
@@ -272,6 +272,7 @@ impl Portal {
         let traits = self.around.sides.traits(leg);
         let has_title = traits.is_some_and(|traits| traits.shows_titles);
         let (title, is_group) = if has_title { self.around.title(&self.key) } else { (None, false) };
+        let display = Display { links: Vec::new(), title, is_group, missed: self.cursors.missed(leg) };
         let delivery = Delivery {
             portal: self.key.clone(),
             id: attempt.entry.id.clone(),
@@ -280,14 +281,9 @@ impl Portal {
             content: names.content(login, attempt.entry.content.clone()),
             at: attempt.entry.at,
             unconfirmed,
-            emoticons: Vec::new(),
-            links: Vec::new(),
-            title,
-            is_group,
-            missed: self.cursors.missed(leg),
         };
         let origin = attempt.entry.origin.as_ref().map(|origin| origin.leg);
-        let delivered = attach::deliver(self.around.clone(), leg, origin, delivery);
+        let delivered = attach::deliver(self.around.clone(), leg, origin, delivery, display);
         self.under_way.spawn(async move {
             // A mistake of ours in one delivery must not stop the leg for good.
             let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;

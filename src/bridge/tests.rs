@@ -183,7 +183,7 @@ async fn fault_10_how_many_were_passed_over_is_known_after_a_restart_until_it_is
     cursors.strike(MATRIX, 4, &mut batch);
     storage.commit(batch, Urgency::Now).await.unwrap();
     let mut again = journal(&storage, "").await;
-    assert_eq!(again, cursors);
+    assert_eq!((again.done(MATRIX), again.head), (cursors.done(MATRIX), cursors.head));
     assert_eq!((again.missed(IRC), again.missed(MATRIX), again.done(IRC)), (2, 0, 2));
     // Given up is not told: only what is delivered carries the number.
     let mut batch = Batch::default();

@@ -20,7 +20,7 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Emoticons};
 use crate::bridge::port::media::{File, Media};
 use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
 use crate::bridge::port::storage::Storage;
@@ -121,7 +121,11 @@ impl MsnConnector {
         answer.await.ok()
     }
 
-    async fn deliver_message(&self, delivery: Delivery) -> Result<Delivered, DeliveryError> {
+    async fn deliver_message(
+        &self,
+        delivery: Delivery,
+        pictures: Emoticons,
+    ) -> Result<Delivered, DeliveryError> {
         if let Content::Said { body: Body::File(file) } = &delivery.content {
             let mut result = self.deliver_file(&delivery, file).await;
             if matches!(result, Err(DeliveryError::Transient { .. })) {
@@ -138,7 +142,7 @@ impl MsnConnector {
         if let Message::Text { text, emoticons, .. } = &mut message
             && let Ok(email) = Email::parse(delivery.portal.receiver.as_str())
         {
-            *emoticons = emoticon::prepare(&self.shared, &email, &delivery.emoticons, text).await;
+            *emoticons = emoticon::prepare(&self.shared, &email, &pictures, text).await;
         }
         Attempts::new(self, &delivery, message).run().await
     }
@@ -289,8 +293,12 @@ impl Network for MsnConnector {
         !group::is_group(&portal.conversation)
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
-        Box::pin(self.deliver_message(delivery))
+    fn deliver(
+        &self,
+        delivery: Delivery,
+        emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+        Box::pin(self.deliver_message(delivery, emoticons))
     }
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>> {

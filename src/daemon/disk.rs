@@ -15,7 +15,7 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, PortalKey};
-use crate::bridge::port::delivery::{Content, Delivery};
+use crate::bridge::port::delivery::{Content, Delivery, Display};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::network::Network;
 use crate::matrix::MatrixFrontend;
@@ -93,13 +93,8 @@ async fn tell(frontend: &dyn Frontend, portal: PortalKey, text: &str) {
         content: Content::Said { body: Body::notice(text) },
         at: time_of_day(),
         unconfirmed: false,
-        emoticons: Vec::new(),
-        links: Vec::new(),
-        title: None,
-        is_group: false,
-        missed: 0,
     };
-    if let Err(error) = frontend.deliver(delivery).await {
+    if let Err(error) = frontend.deliver(delivery, Display::default()).await {
         tracing::warn!(%error, "a channel was not told that the disk fails");
     }
 }

@@ -30,7 +30,7 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey, UserId};
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
 use network::{Network, Own, PuppetPolicy};
@@ -106,7 +106,7 @@ impl Frontend for IrcFrontend {
         self.relay(portal).is_some() || portal.management_user().is_some_and(knows)
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             if let Some(user) = delivery.portal.management_user() {
                 return self.tell(&user, &delivery).await;
@@ -114,7 +114,7 @@ impl Frontend for IrcFrontend {
             let Some((network, relay)) = self.relay(&delivery.portal) else {
                 return Err(DeliveryError::permanent("this channel is not configured any more"));
             };
-            network.deliver(relay, delivery).await
+            network.deliver(relay, delivery, &display).await
         })
     }
 

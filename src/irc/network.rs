@@ -18,7 +18,7 @@ use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
 
@@ -146,15 +146,20 @@ impl Network {
         self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(super) async fn deliver(&self, relay: &RelayConfig, delivery: Delivery) -> Result<(), DeliveryError> {
+    pub(super) async fn deliver(
+        &self,
+        relay: &RelayConfig,
+        delivery: Delivery,
+        display: &Display,
+    ) -> Result<(), DeliveryError> {
         let body = match &delivery.content {
             Content::Said { body } => body,
             // A puppet comes with its first words and stays.
             Content::Joined { .. } | Content::Left { .. } => return Ok(()),
         };
         let mut progress = self.spoken.of(&delivery);
-        if delivery.missed > 0 && !progress.announced {
-            let text = format!("({} messages were missed while IRC was not reachable)", delivery.missed);
+        if display.missed > 0 && !progress.announced {
+            let text = format!("({} messages were missed while IRC was not reachable)", display.missed);
             self.bot.say(vec![Line::Notice { target: relay.channel.clone(), text }]).await?;
             progress.announced = true;
             self.spoken.note(&delivery.portal, &progress);
@@ -164,7 +169,7 @@ impl Network {
             None => (self.bot.clone(), self.bot_nick().await?, name_of(&delivery.author)),
         };
         let voice = Voice { nick: &nick, prefix: name };
-        let pieces = outbound::pieces(body, &relay.channel, &voice, &delivery.links, progress.at);
+        let pieces = outbound::pieces(body, &relay.channel, &voice, &display.links, progress.at);
         let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
         let said = session.say_and_count(lines, |confirmed| {
             // The last of it ends the delivery, which says more.

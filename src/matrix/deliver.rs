@@ -18,7 +18,7 @@ use super::{MatrixError, MatrixFrontend, live_notice};
 use crate::bridge::body::{Answer, Body};
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::sentence::sentence;
 use crate::retry::Retry;
@@ -32,12 +32,16 @@ const PAGE: u32 = 100;
 const LATE_MS: u64 = 60_000;
 
 impl MatrixFrontend {
-    pub(super) async fn deliver_entry(&self, delivery: Delivery) -> Result<(), DeliveryError> {
-        match self.attempt(&delivery).await {
+    pub(super) async fn deliver_entry(
+        &self,
+        delivery: Delivery,
+        display: Display,
+    ) -> Result<(), DeliveryError> {
+        match self.attempt(&delivery, &display).await {
             Err(DeliveryError::Permanent { reason }) => {
                 tracing::info!(portal = %delivery.portal, %reason, "refused, looking at the room");
                 self.repair(&delivery.portal).await?;
-                self.attempt(&delivery).await
+                self.attempt(&delivery, &display).await
             }
             result => result,
         }
@@ -59,14 +63,14 @@ impl MatrixFrontend {
         Ok(())
     }
 
-    async fn attempt(&self, delivery: &Delivery) -> Result<(), DeliveryError> {
-        let Delivery { portal, title, .. } = delivery;
+    async fn attempt(&self, delivery: &Delivery, display: &Display) -> Result<(), DeliveryError> {
+        let portal = &delivery.portal;
         let user = portal.management_user().and_then(|user| UserId::parse(user.as_str()).ok());
         let room = match user {
             Some(user) => self.ensure_private_room(portal, &user).await?,
-            None => self.ensure_room(portal, title.as_deref(), delivery.is_group).await?,
+            None => self.ensure_room(portal, display.title.as_deref(), display.is_group).await?,
         };
-        if let Some(title) = title {
+        if let Some(title) = &display.title {
             self.ensure_title(portal, &room, title).await?;
         }
         match &delivery.content {

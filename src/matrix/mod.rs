@@ -43,7 +43,7 @@ use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::link::Links;
-use crate::bridge::port::delivery::{Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use crate::bridge::port::media::{File, Media};
 use crate::bridge::port::storage::Storage;
@@ -197,8 +197,8 @@ impl Frontend for MatrixFrontend {
         true
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(self.deliver_entry(delivery))
+    fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(self.deliver_entry(delivery, display))
     }
 
     fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()> {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use msnbridge::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind, Timestamp};
 use msnbridge::bridge::ids::{ConversationId, GhostId, LoginId, UserId};
 use msnbridge::bridge::login::{Credentials, Login};
-use msnbridge::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
+use msnbridge::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Emoticons};
 use msnbridge::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
@@ -95,7 +95,11 @@ impl Network for Instantly {
         Box::pin(std::future::ready(()))
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+    fn deliver(
+        &self,
+        _delivery: Delivery,
+        _emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         Box::pin(std::future::pending())
     }
 

@@ -12,7 +12,7 @@ use msnbridge::bridge::body::{Body, RichText};
 use msnbridge::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use msnbridge::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use msnbridge::bridge::login::Login;
-use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use msnbridge::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
@@ -142,7 +142,7 @@ impl Frontend for PlainFrontend {
         true
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery, _display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         self.board.add(Shown::Line {
             conversation: delivery.portal.conversation.to_string(),
             author: author(&delivery.author),

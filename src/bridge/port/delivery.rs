@@ -26,8 +26,11 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Whether an earlier attempt may have arrived: look before sending.
     pub unconfirmed: bool,
-    /// The small pictures that a text for the network uses, with what stands for each.
-    pub emoticons: Vec<(String, File)>,
+}
+
+/// What goes with an entry to a frontend, by the traits that it states.
+#[derive(Debug, Clone, Default)]
+pub struct Display {
     /// Addresses of what this side cannot show.
     pub links: Vec<Link>,
     /// What the conversation is called, where the network has people in it.
@@ -37,6 +40,9 @@ pub struct Delivery {
     /// Entries before this one that were passed over, because they had become too old or too many.
     pub missed: u64,
 }
+
+/// The small pictures that a text for the network uses, with what stands for each.
+pub type Emoticons = Vec<(String, File)>;
 
 /// An address, and what it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]

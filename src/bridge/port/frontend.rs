@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::delivery::{Delivery, DeliveryError};
+use super::delivery::{Delivery, DeliveryError, Display};
 use super::media::File;
 use crate::bridge::body::{Attachment, Body};
 use crate::bridge::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Progress};
@@ -98,7 +98,7 @@ pub trait Frontend: Send + Sync {
     /// Whether this side takes part in `portal`.
     fn serves(&self, portal: &PortalKey) -> bool;
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>>;
+    fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>>;
 
     /// Whether nothing can be shown in `portal` now. Only what is said meanwhile may be passed over later, with a word
     /// about how much it was.

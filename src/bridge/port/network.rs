@@ -4,7 +4,7 @@
 
 use futures_util::future::BoxFuture;
 
-use super::delivery::{Delivered, Delivery, DeliveryError};
+use super::delivery::{Delivered, Delivery, DeliveryError, Emoticons};
 use super::media::File;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
@@ -182,7 +182,11 @@ pub trait Network: Send + Sync {
     }
 
     /// Resolves when the network confirmed the message, or with the reason why it did not.
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
+    fn deliver(
+        &self,
+        delivery: Delivery,
+        emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
 

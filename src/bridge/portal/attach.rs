@@ -10,7 +10,7 @@ use super::PortalContext;
 use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::link::{Links, Location, Origin, Share, ShareRequest};
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Link};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, Emoticons, Link};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::{File, MediaId};
 use crate::bridge::port::network::Network;
@@ -26,28 +26,31 @@ pub(super) async fn deliver(
     leg: Leg,
     origin: Option<Leg>,
     delivery: Delivery,
+    mut display: Display,
 ) -> Result<Delivered, DeliveryError> {
     let source = origin.and_then(|leg| around.frontend(leg));
     match (leg, around.frontend(leg)) {
-        (Leg::Remote, _) => around.network.deliver(with_emoticons(source, delivery).await).await,
+        (Leg::Remote, _) => {
+            let emoticons = emoticons(source, &delivery).await;
+            around.network.deliver(delivery, emoticons).await
+        }
         (Leg::Files, _) => {
             deliver_file(around.links.as_deref(), origin, source, &*around.network, delivery).await
         }
         (Leg::Frontend(_), Some(frontend)) => {
-            let delivery = match frontend.traits().carries_files {
-                true => delivery,
-                false => with_links(around.links.as_deref(), &around, origin, delivery).await,
-            };
-            frontend.deliver(delivery).await.map(|()| Delivered::default())
+            if let (false, Some(links)) = (frontend.traits().carries_files, &around.links) {
+                display.links = addresses(links, &around, origin, &delivery).await;
+            }
+            frontend.deliver(delivery, display).await.map(|()| Delivered::default())
         }
         (Leg::Frontend(_), None) => Err(DeliveryError::permanent("this side is not configured any more")),
     }
 }
 
 /// Brings the small pictures of a text to the disk: as many, and as fast, as nobody minds waiting for.
-async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Delivery) -> Delivery {
-    let Content::Said { body: Body::Text(text) } = &delivery.content else { return delivery };
-    let Some(frontend) = source.filter(|_| !text.emoticons.is_empty()) else { return delivery };
+async fn emoticons(source: Option<Arc<dyn Frontend>>, delivery: &Delivery) -> Emoticons {
+    let Content::Said { body: Body::Text(text) } = &delivery.content else { return Vec::new() };
+    let Some(frontend) = source.filter(|_| !text.emoticons.is_empty()) else { return Vec::new() };
     let until = Instant::now() + EMOTICON_TIME;
     let mut brought = Vec::new();
     for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
@@ -60,35 +63,32 @@ async fn with_emoticons(source: Option<Arc<dyn Frontend>>, mut delivery: Deliver
             Err(_) => tracing::info!("an emoticon was not fetched in time"),
         }
     }
-    delivery.emoticons = brought;
-    delivery
+    brought
 }
 
 /// Addresses for a side that shows no files: one for a file, and one for each small picture. Without one the file is only
 /// named there.
-async fn with_links(
-    links: Option<&Links>,
+async fn addresses(
+    links: &Links,
     around: &PortalContext,
     origin: Option<Leg>,
-    mut delivery: Delivery,
-) -> Delivery {
-    let (Some(links), Content::Said { body }) = (links, &delivery.content) else { return delivery };
+    delivery: &Delivery,
+) -> Vec<Link> {
+    let Content::Said { body } = &delivery.content else { return Vec::new() };
     let mut found = Vec::new();
     match body {
         Body::Text(text) => {
             for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
-                let Some((id, location)) = emoticon(around, origin, &delivery, shortcut, image) else {
+                let Some((id, location)) = emoticon(around, origin, delivery, shortcut, image) else {
                     continue;
                 };
                 let name = shortcut.trim_matches(|c: char| !c.is_alphanumeric());
-                found
-                    .extend(link(links, &delivery, &id, name, location).await.map(|a| (shortcut.clone(), a)));
+                found.extend(link(links, delivery, &id, name, location).await.map(|a| (shortcut.clone(), a)));
             }
         }
-        _ => found.extend(file_link(links, origin, &delivery).await),
+        _ => found.extend(file_link(links, origin, delivery).await),
     }
-    delivery.links = found.into_iter().map(|(of, address)| Link { of, address }).collect();
-    delivery
+    found.into_iter().map(|(of, address)| Link { of, address }).collect()
 }
 
 /// The address of an entry's file, and its name.
@@ -176,7 +176,7 @@ async fn deliver_file(
     };
     let file = frontend.fetch(attachment).await?;
     let content = Content::Said { body: Body::File(file) };
-    network.deliver(Delivery { content, ..delivery }).await
+    network.deliver(Delivery { content, ..delivery }, Vec::new()).await
 }
 
 /// Says where a file can be had.
@@ -190,5 +190,5 @@ async fn deliver_link(
         return Err(DeliveryError::permanent("you have removed it, or no link to it could be made"));
     };
     let body = Body::Text(RichText::plain(format!("sent the file «{of}»: {address}")));
-    network.deliver(Delivery { content: Content::Said { body }, ..delivery }).await
+    network.deliver(Delivery { content: Content::Said { body }, ..delivery }, Vec::new()).await
 }

@@ -1,5 +1,6 @@
 //! A portal whose people stay away: what waits, for how long, and what is said of it.
 
+use crate::bridge::port::delivery::{Display, Emoticons};
 use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,7 +53,11 @@ impl Network for Fails {
         Box::pin(async {})
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+    fn deliver(
+        &self,
+        _delivery: Delivery,
+        _emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         let failure = self.0.lock().unwrap().clone();
         Box::pin(async move { failure.map_or_else(|| Ok(Delivered::default()), Err) })
     }
@@ -82,7 +87,7 @@ impl Frontend for Shows {
         true
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery, _display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         let text = match delivery.content {
             Content::Said { body: Body::LiveNotice { text, .. } | Body::Notice { text, .. } } => text,
             other => format!("{other:?}"),

@@ -21,7 +21,7 @@ use crate::bridge::event::{
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, UserId};
 use crate::bridge::inbox::{Inbox, Item};
 use crate::bridge::login::{Credentials, Login};
-use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Display, Emoticons};
 use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
 use crate::bridge::port::media::MediaId;
 use crate::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
@@ -48,7 +48,7 @@ impl Frontend for Deaf {
         true
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, _delivery: Delivery, _display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(std::future::pending())
     }
 
@@ -107,7 +107,11 @@ impl Network for Talkative {
         })
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+    fn deliver(
+        &self,
+        _delivery: Delivery,
+        _emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         Box::pin(std::future::pending())
     }
 

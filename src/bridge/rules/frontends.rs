@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey};
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::testkit::{BOB, World};
 
@@ -50,7 +50,7 @@ impl Frontend for TextLog {
         portal.management_user().is_none()
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery, _display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             let text = match &delivery.content {
                 Content::Said { body: Body::Text(text) } => text.text(),

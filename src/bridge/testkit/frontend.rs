@@ -14,7 +14,7 @@ use super::{IRC_TRAITS, MATRIX, MATRIX_TRAITS};
 use crate::bridge::body::{Attachment, Body, RichText};
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
-use crate::bridge::port::delivery::{Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::media::{File, MediaId};
 
@@ -127,9 +127,11 @@ impl Frontend for SimFrontend {
         self.leg == MATRIX || portal.management_user().is_none()
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
-            act(&self.script, &self.steps, &self.arrivals, &delivery, self.looks).await.map(drop)
+            act(&self.script, &self.steps, &self.arrivals, (&delivery, &display, &[]), self.looks)
+                .await
+                .map(drop)
         })
     }
 

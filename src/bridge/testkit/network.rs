@@ -12,7 +12,7 @@ use super::side::{Arrivals, Shown, act};
 use crate::bridge::body::Body;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, Emoticons};
 use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
 
 /// The simulated network. It cannot be asked whether something arrived.
@@ -107,12 +107,25 @@ impl Network for SimNetwork {
         self.people.lock().unwrap().get(portal.conversation.as_str()).cloned().unwrap_or_default()
     }
 
-    fn deliver(&self, delivery: Delivery) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+    fn deliver(
+        &self,
+        delivery: Delivery,
+        emoticons: Emoticons,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         // A file goes on a leg of its own; on the other there is nothing to say of it.
         if matches!(&delivery.content, Content::Said { body: Body::Attachment(_) }) {
             return Box::pin(async { Ok(Delivered::default()) });
         }
-        Box::pin(async move { act(&self.script, &self.steps, &self.arrivals, &delivery, false).await })
+        Box::pin(async move {
+            act(
+                &self.script,
+                &self.steps,
+                &self.arrivals,
+                (&delivery, &Display::default(), &emoticons),
+                false,
+            )
+            .await
+        })
     }
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>> {

@@ -8,7 +8,8 @@ use super::faults::{Act, Script, Steps};
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::PortalKey;
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display};
+use crate::bridge::port::media::File;
 
 /// Something that arrived.
 #[derive(Debug, Clone)]
@@ -26,6 +27,9 @@ pub(crate) struct Shown {
     pub(crate) emoticons: Vec<String>,
 }
 
+/// A delivery, and what goes with it.
+pub(super) type Given<'a> = (&'a Delivery, &'a Display, &'a [(String, File)]);
+
 /// What arrived at one side, and where others wait for it.
 #[derive(Debug)]
 pub(super) struct Arrivals(watch::Sender<Vec<Shown>>);
@@ -39,18 +43,18 @@ impl Arrivals {
         self.0.subscribe()
     }
 
-    fn add(&self, delivery: &Delivery) {
+    fn add(&self, (delivery, display, emoticons): Given<'_>) {
         let shown = Shown {
             portal: delivery.portal.clone(),
             id: delivery.id.as_str().to_owned(),
             text: text_of(&delivery.content),
             author: delivery.author.clone(),
             at: delivery.at,
-            missed: delivery.missed,
+            missed: display.missed,
             content: delivery.content.clone(),
-            title: delivery.title.clone(),
-            is_group: delivery.is_group,
-            emoticons: delivery.emoticons.iter().map(|(shortcut, _)| shortcut.clone()).collect(),
+            title: display.title.clone(),
+            is_group: display.is_group,
+            emoticons: emoticons.iter().map(|(shortcut, _)| shortcut.clone()).collect(),
         };
         self.0.send_modify(|all| all.push(shown));
     }
@@ -79,14 +83,14 @@ pub(super) async fn act(
     script: &Script,
     steps: &Arc<Steps>,
     arrivals: &Arrivals,
-    delivery: &Delivery,
+    given: Given<'_>,
     looks: bool,
 ) -> Result<Delivered, DeliveryError> {
     steps.step().await;
     // A side that can be asked is asked before something is said again.
     let arrive = || {
-        if !(looks && delivery.unconfirmed && arrivals.has(delivery)) {
-            arrivals.add(delivery);
+        if !(looks && given.0.unconfirmed && arrivals.has(given.0)) {
+            arrivals.add(given);
         }
     };
     let result = match script.act() {

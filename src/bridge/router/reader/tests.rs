@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use crate::bridge::port::delivery::Display;
 use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS};
 use futures_util::future::BoxFuture;
 
@@ -36,7 +37,7 @@ impl Frontend for Rooms {
         true
     }
 
-    fn deliver(&self, _delivery: Delivery) -> BoxFuture<'_, Result<(), DeliveryError>> {
+    fn deliver(&self, _delivery: Delivery, _display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async { Ok(()) })
     }
 
