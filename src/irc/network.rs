@@ -1,23 +1,23 @@
 //! One network: the bot, the puppets, and who speaks through whom.
 
+mod listen;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
-use super::refusals::Refusals;
-use super::session::{self, ConnectionStatus, Heard, Line, Persona, Said, SayFailure, SessionHandle};
+use super::session::{self, ConnectionStatus, Line, Persona, SayFailure, SessionHandle};
 use super::spoken::Spoken;
-use super::{NetworkConfig, PersonConfig, RelayConfig, inbound, mask, pace};
+use super::{NetworkConfig, PersonConfig, RelayConfig, mask, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
-use crate::bridge::event::{Author, Availability, Ghost, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{LoginId, PortalKey, UserId};
+use crate::bridge::event::{Author, Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
@@ -137,7 +137,7 @@ impl Network {
         };
         let bot = session::start(config.clone(), persona, Some(events_tx), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
-        tasks.spawn(listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
+        tasks.spawn(listen::listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
         Self { config, own, puppet_policy, bridge, tasks, cancel, bot, people, spoken }
     }
 
@@ -323,83 +323,6 @@ impl Network {
     }
 }
 
-/// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
-/// not hear each other. Waits for the core and for nothing else: the core waits for nothing that only comes from here.
-async fn listen(
-    mut heard: mpsc::Receiver<Heard>,
-    own: Own,
-    people: Arc<Mutex<People>>,
-    bot: SessionHandle,
-    bridge: BridgeHandle,
-) {
-    let mut refusals = Refusals::default();
-    while let Some(heard) = heard.recv().await {
-        let events = match heard {
-            Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
-            Heard::Said(said) if is_ours(&people, &said.nick) => Vec::new(),
-            Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
-                (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
-                (Some(_), None) if said.is_private() => {
-                    if refusals.is_due(&said.source, Instant::now()) {
-                        decline(&bot, said.nick);
-                    }
-                    Vec::new()
-                }
-                _ => messages(&own, &said),
-            },
-        };
-        for event in events {
-            if bridge.local(event).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
-    let known =
-        |person: &&PersonConfig| mask::nick(&person.mask).is_some_and(|n| n.eq_ignore_ascii_case(nick));
-    let user = own.people.iter().find(known)?.user.clone();
-    let availability = if away { Availability::Away } else { Availability::Online };
-    Some(LocalEvent::Presence { user, availability, text: String::new() })
-}
-
-fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
-    let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
-    let message =
-        |relay: &RelayConfig| inbound::message(said, relay.portal.clone(), rand::random(), time_of_day());
-    ends.filter_map(message).map(LocalEvent::Message).collect()
-}
-
-/// In a channel a command is for the conversation there; to the bot alone it is for the user's own things.
-fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEvent> {
-    let portal = match said.is_private() {
-        true => PortalKey::management(&user),
-        false => {
-            own.relays.iter().find(|relay| relay.channel.eq_ignore_ascii_case(&said.target))?.portal.clone()
-        }
-    };
-    let reference = inbound::reference(said, rand::random());
-    // A password is not for IRC, whatever was said before.
-    let place = said.target.clone();
-    Some(LocalEvent::Command(LocalCommand {
-        user,
-        text: text.into(),
-        leg: super::LEG,
-        portal,
-        reference,
-        replaces: None,
-        place,
-        typed: false,
-    }))
-}
-
-/// Whoever waited here for the answer would wait for what the bot's connection has read, and that for us.
-fn decline(bot: &SessionHandle, nick: String) {
-    let text = "I take commands only from people whom my administrator has named (irc.people).".to_owned();
-    bot.mention(vec![Line::Notice { target: nick, text }]);
-}
-
 /// Whom the bot names when it speaks for somebody.
 fn name_of(author: &Author) -> Option<&str> {
     match author {
@@ -407,16 +330,4 @@ fn name_of(author: &Author) -> Option<&str> {
         Author::Owner { name } | Author::Relayed { name } => Some(name),
         Author::Bridge => None,
     }
-}
-
-fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
-    let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    people.puppets.values().any(|puppet| {
-        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
-    })
-}
-
-fn time_of_day() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

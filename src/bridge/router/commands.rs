@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
-use super::context::{ReplyTo, RouterContext};
-use super::finished::{self, Answered, Finished, Redaction};
+use super::context::RouterContext;
+use super::finished::{Answered, Finished, Redaction, ReplyTo};
 use super::questions::Questions;
 use super::requests;
 use super::setback::Setback;
@@ -196,7 +196,7 @@ impl CommandService {
     pub(super) fn follow(&mut self, context: &mut RouterContext, finished: Finished) -> Result<(), Setback> {
         match finished {
             Finished::Nothing => Ok(()),
-            Finished::Answer(answered) => finished::answer(context, &answered),
+            Finished::Answer(answered) => requests::answer(context, &answered),
             Finished::Effect { given, effect } => {
                 context.portals.ask_room(&given.portal)?;
                 self.carry_out(context, *given, effect, InboxReceipt::none())

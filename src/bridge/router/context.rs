@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::finished::Finished;
+use super::finished::{Finished, ReplyTo};
 use super::handle::Setup;
 use super::logins::LoginRegistry;
 use super::portals::PortalTable;
 use super::profiles::OwnerProfiles;
 use super::setback::Setback;
 use super::signals::SignalHub;
+use crate::bridge::BridgeError;
 use crate::bridge::event::Ghost;
 use crate::bridge::ghost_names::GhostNames;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
@@ -18,7 +19,6 @@ use crate::bridge::receipt::InboxReceipt;
 use crate::bridge::record::{self, PortalRecord};
 use crate::bridge::sides::Sides;
 use crate::bridge::writer::Writer;
-use crate::bridge::{BridgeError, event::LocalCommand};
 
 /// Most conversations of one login whose titles are looked at for one name.
 const MAX_TITLES: usize = 2000;
@@ -32,21 +32,6 @@ pub(super) struct RouterContext {
     pub(super) signals: SignalHub,
     pub(super) profiles: OwnerProfiles,
     pub(super) writer: Writer<Finished>,
-}
-
-/// Where a command came from, and where its answer goes.
-#[derive(Debug, Clone)]
-pub(super) struct ReplyTo {
-    pub(super) portal: PortalKey,
-    pub(super) leg: Leg,
-    /// What the answer is about, by the frontend's own name; nothing in particular without.
-    pub(super) reference: Option<String>,
-}
-
-impl From<&LocalCommand> for ReplyTo {
-    fn from(given: &LocalCommand) -> Self {
-        Self { portal: given.portal.clone(), leg: given.leg, reference: Some(given.reference.clone()) }
-    }
 }
 
 impl RouterContext {

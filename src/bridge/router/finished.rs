@@ -1,12 +1,25 @@
 //! What follows in the router once something outside it has ended: a change is on disk, a request to the network was
 //! answered, a message was removed.
 
-use super::context::{ReplyTo, RouterContext};
-use super::setback::Setback;
 use crate::bridge::command::Effect;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::port::storage::Batch;
+
+/// Where a command came from, and where its answer goes.
+#[derive(Debug, Clone)]
+pub(super) struct ReplyTo {
+    pub(super) portal: PortalKey,
+    pub(super) leg: Leg,
+    /// What the answer is about, by the frontend's own name; nothing in particular without.
+    pub(super) reference: Option<String>,
+}
+
+impl From<&LocalCommand> for ReplyTo {
+    fn from(given: &LocalCommand) -> Self {
+        Self { portal: given.portal.clone(), leg: given.leg, reference: Some(given.reference.clone()) }
+    }
+}
 
 /// What follows.
 #[derive(Clone)]
@@ -68,24 +81,4 @@ impl Answered {
         let (text, with) = (text.into(), Batch::default());
         Self { reply, text, with, opens: None, ended: None, connect: None }
     }
-}
-
-/// Says what a command came to.
-pub(super) fn answer(context: &mut RouterContext, answered: &Answered) -> Result<(), Setback> {
-    let Answered { reply, text, with, opens, ended, connect } = answered;
-    let conversations = opens.iter().map(|(opened, _)| opened).chain([&reply.portal]);
-    for portal in conversations {
-        context.portals.ask_room(portal)?;
-    }
-    if let Some(login) = ended {
-        let reason = format!("the account was signed out of {}", context.network_name());
-        context.portals.give_up(login, &reason)?;
-    }
-    if let Some((opened, text)) = opens {
-        let place = context.sides.host().unwrap_or(reply.leg);
-        context.portals.say(opened, place, text, None, Batch::default())?;
-    }
-    context.reply(reply, text, with.clone())?;
-    connect.iter().for_each(|id| context.connect(id));
-    Ok(())
 }

@@ -1,9 +1,9 @@
-//! What commands set going: each begins here and ends in an answer.
+//! What commands set going: each begins here, and ends here in an answer.
 
 use futures_util::future::BoxFuture;
 
-use super::context::{ReplyTo, RouterContext};
-use super::finished::{Answered, Finished};
+use super::context::RouterContext;
+use super::finished::{Answered, Finished, ReplyTo};
 use super::setback::Setback;
 use crate::bridge::clean;
 use crate::bridge::event::LocalCommand;
@@ -135,4 +135,24 @@ pub(super) fn overheard_answer(user: &UserId, leg: Leg, removed: Option<bool>) -
         ReplyTo { portal: PortalKey::management(user), leg, reference: None },
         text,
     ))
+}
+
+/// Says what a command came to.
+pub(super) fn answer(context: &mut RouterContext, answered: &Answered) -> Result<(), Setback> {
+    let Answered { reply, text, with, opens, ended, connect } = answered;
+    let conversations = opens.iter().map(|(opened, _)| opened).chain([&reply.portal]);
+    for portal in conversations {
+        context.portals.ask_room(portal)?;
+    }
+    if let Some(login) = ended {
+        let reason = format!("the account was signed out of {}", context.network_name());
+        context.portals.give_up(login, &reason)?;
+    }
+    if let Some((opened, text)) = opens {
+        let place = context.sides.host().unwrap_or(reply.leg);
+        context.portals.say(opened, place, text, None, Batch::default())?;
+    }
+    context.reply(reply, text, with.clone())?;
+    connect.iter().for_each(|id| context.connect(id));
+    Ok(())
 }

@@ -1,0 +1,106 @@
+//! From the bot's connection to the core: words, commands and who is away.
+//!
+//! Knows the channels that are ends of conversations, and the people whom the configuration names. Refuses to wait for
+//! anything but the core.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Own, People};
+use crate::bridge::BridgeHandle;
+use crate::bridge::event::{Availability, LocalCommand, LocalEvent};
+use crate::bridge::ids::{PortalKey, UserId};
+use crate::irc::refusals::Refusals;
+use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
+use crate::irc::{PersonConfig, RelayConfig, inbound, mask};
+
+/// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
+/// not hear each other. Waits for the core and for nothing else: the core waits for nothing that only comes from here.
+pub(super) async fn listen(
+    mut heard: mpsc::Receiver<Heard>,
+    own: Own,
+    people: Arc<Mutex<People>>,
+    bot: SessionHandle,
+    bridge: BridgeHandle,
+) {
+    let mut refusals = Refusals::default();
+    while let Some(heard) = heard.recv().await {
+        let events = match heard {
+            Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
+            Heard::Said(said) if is_ours(&people, &said.nick) => Vec::new(),
+            Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
+                (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
+                (Some(_), None) if said.is_private() => {
+                    if refusals.is_due(&said.source, Instant::now()) {
+                        decline(&bot, said.nick);
+                    }
+                    Vec::new()
+                }
+                _ => messages(&own, &said),
+            },
+        };
+        for event in events {
+            if bridge.local(event).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
+    let known =
+        |person: &&PersonConfig| mask::nick(&person.mask).is_some_and(|n| n.eq_ignore_ascii_case(nick));
+    let user = own.people.iter().find(known)?.user.clone();
+    let availability = if away { Availability::Away } else { Availability::Online };
+    Some(LocalEvent::Presence { user, availability, text: String::new() })
+}
+
+fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
+    let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
+    let message =
+        |relay: &RelayConfig| inbound::message(said, relay.portal.clone(), rand::random(), time_of_day());
+    ends.filter_map(message).map(LocalEvent::Message).collect()
+}
+
+/// In a channel a command is for the conversation there; to the bot alone it is for the user's own things.
+fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEvent> {
+    let portal = match said.is_private() {
+        true => PortalKey::management(&user),
+        false => {
+            own.relays.iter().find(|relay| relay.channel.eq_ignore_ascii_case(&said.target))?.portal.clone()
+        }
+    };
+    let reference = inbound::reference(said, rand::random());
+    // A password is not for IRC, whatever was said before.
+    let place = said.target.clone();
+    Some(LocalEvent::Command(LocalCommand {
+        user,
+        text: text.into(),
+        leg: crate::irc::LEG,
+        portal,
+        reference,
+        replaces: None,
+        place,
+        typed: false,
+    }))
+}
+
+/// Whoever waited here for the answer would wait for what the bot's connection has read, and that for us.
+fn decline(bot: &SessionHandle, nick: String) {
+    let text = "I take commands only from people whom my administrator has named (irc.people).".to_owned();
+    bot.mention(vec![Line::Notice { target: nick, text }]);
+}
+
+fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
+    let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    people.puppets.values().any(|puppet| {
+        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
+    })
+}
+
+fn time_of_day() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
