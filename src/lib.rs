@@ -18,23 +18,51 @@
 //!
 //! `tests/it/layering.rs` fails on any other import.
 //!
-//! **From MSN to Matrix.** `connector::net::pump` reads bytes into a machine of `msn::session`; its event becomes a
-//! `RemoteEvent`; `bridge::router` hands it to the portal's task, which writes it to the journal, syncs, and only then
-//! lets each leg carry it: `matrix` sends it as the ghost; the leg's cursor moves on.
+//! # Four walks
 //!
-//! **From Matrix to MSN.** `matrix::appservice` puts a transaction into the inbox, syncs, answers 200; the inbox is read
-//! room by room, each in order, and the router journals what was said in its portal; the remote leg asks `connector` for
-//! the call of that conversation, and moves on when the switchboard has acknowledged.
+//! Each line is a room that a message passes, with the type it has there. Nobody has to go back into a room.
 //!
-//! **Who waits for whom.** A loop that reads a socket waits for the core and for the disk, and for nothing else; the core
-//! waits for portals and for the disk; a portal waits for the disk. What takes an answer of a network is a task of its own.
+//! **A text from MSN to Matrix.**
+//! 1. `connector::net::pump` reads bytes of a switchboard's socket: `Bytes`.
+//! 2. [`msn::session::SwitchboardSession`] decodes and joins them: a [`msn::session::CallEvent`].
+//! 3. `connector::call` names the conversation and the author: a [`bridge::event::RemoteEvent`].
+//! 4. `bridge::router` makes it an `Entry` with a name of its own.
+//! 5. `bridge::portal` writes the entry to the journal, syncs, and lets each leg carry it: a
+//!    [`bridge::port::delivery::Delivery`].
+//! 6. [`matrix`] sends it as the ghost: a request to the homeserver. The leg's cursor moves on.
 //!
-//! **Files.** What a contact sends comes as packets of `msn::p2p` in a call; `connector::file::incoming` writes them to
-//! the disk and tells of the file once it is whole, as of any other message. What is sent to a contact has a leg of its
-//! own: it is fetched from its frontend when its turn comes, and `connector::file::outgoing` offers it. A large file
-//! waits in `connector::file::offers` until its owner has answered the core's question; a transfer whose switchboard
-//! breaks waits in `connector::file::suspended` for the next. Where a file cannot be shown, `bridge::link` gives it an
-//! address, and [`links`] serves what is behind that.
+//! **A text from Matrix to MSN.**
+//! 1. `matrix::appservice` takes a transaction: `Item`s.
+//! 2. [`bridge::inbox`] writes them down and syncs; only then the homeserver is answered 200.
+//! 3. `bridge::router::reader` reads them, room by room, and [`matrix`] says what each means: a
+//!    [`bridge::event::LocalEvent`], with the receipt that takes it out of the inbox.
+//! 4. `bridge::router` makes it an `Entry`; the receipt is spent in the batch that journals it.
+//! 5. `bridge::portal` syncs and lets the remote leg carry it: a [`bridge::port::delivery::Delivery`].
+//! 6. [`connector`] translates it and asks the conversation's call: a `CallCommand`.
+//! 7. [`msn::session::SwitchboardSession`] encodes it, and hears the switchboard's acknowledgement. The leg's cursor moves on.
+//!
+//! **A file from a contact.**
+//! 1. `connector::net::pump` reads bytes: `Bytes`.
+//! 2. [`msn::p2p`] joins packets to an invitation and its data: a [`msn::p2p::PeerEvent`].
+//! 3. `connector::file::incoming` writes the data to the disk, and tells of the file once it is whole: a
+//!    [`bridge::event::RemoteEvent`] with a [`bridge::port::media::File`].
+//! 4. From here on it is a message like any other: router, portal, and [`matrix`], which uploads it.
+//!
+//! **A file to a contact.**
+//! 1. As a text, up to the portal: an `Attachment`, which is an address only.
+//! 2. `bridge::portal` lets the files' leg carry it: [`matrix`] brings it to the disk, a [`bridge::port::media::File`].
+//! 3. `connector::file::outgoing` offers it in the conversation's call.
+//! 4. [`msn::p2p`] cuts it into packets, and hears the end. The leg's cursor moves on.
+//!
+//! A large file waits in `connector::file::offers` until its owner has answered the core's question; a transfer whose
+//! switchboard breaks waits in `connector::file::suspended` for the next. Where a file cannot be shown,
+//! [`bridge::link`] gives it an address, and [`links`] serves what is behind that.
+//!
+//! # Who waits for whom
+//!
+//! A loop that reads a socket waits for the core and for the disk, and for nothing else. The core's router waits for
+//! nothing: an input that finds no room stays at the head. A portal waits for the disk. What takes an answer of a network
+//! is a task of its own.
 
 pub mod bridge;
 pub mod config;

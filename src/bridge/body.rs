@@ -1,4 +1,7 @@
-//! What is said, in a form that no network owns.
+//! What a message holds: text with its styles, notices, questions, nudges and files.
+//!
+//! Knows the forms that every side understands. Refuses to know markup: HTML, `X-MMS-IM-Format` and mIRC codes are made
+//! and read by the adapters. Source: section 3 of the product's description.
 
 use serde::{Deserialize, Serialize};
 

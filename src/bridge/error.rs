@@ -1,4 +1,6 @@
 //! What can go wrong in the core itself: only its storage.
+//!
+//! Knows the disk and rows that cannot be read. Refuses to hold failures of networks: those are values of the ports.
 
 use thiserror::Error;
 

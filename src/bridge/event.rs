@@ -1,4 +1,6 @@
 //! What adapters tell the core: remote events from the network, local events from the frontends.
+//!
+//! Knows the vocabulary that both kinds of adapters share. Refuses to know who sends an event, and what becomes of it.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;

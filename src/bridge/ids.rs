@@ -1,4 +1,6 @@
 //! Names of things in the core. Their text is made and read by the adapter that owns them; the core only compares.
+//!
+//! Knows the forms that stand in keys of the store, which never change. Refuses to know which frontends there are.
 
 use std::fmt;
 

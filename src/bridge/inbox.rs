@@ -133,6 +133,9 @@ impl Inbox {
     }
 
     /// Takes a transaction. When this returns, everything in it that was not seen before is on disk.
+    ///
+    /// # Errors
+    /// The disk did not take the transaction: nothing of it counts as seen, and its sender is to send it again.
     pub async fn accept(&self, transaction: &str, items: Vec<Item>) -> Result<usize, BridgeError> {
         let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
         let whole = digest(&[&[transaction], &names[..]].concat());

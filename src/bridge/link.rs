@@ -161,6 +161,9 @@ impl Links {
     }
 
     /// What a link leads to, if it still works.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the row is damaged.
     pub fn find(&self, id: &str) -> Result<Option<Shared>, BridgeError> {
         let found: Option<Shared> = self.read(&link_row(id))?;
         Ok(found.filter(|shared| shared.expires > (self.around.clock)()))
@@ -180,6 +183,9 @@ impl Links {
     }
 
     /// Gives something an address. On disk when this resolves.
+    ///
+    /// # Errors
+    /// The store cannot be read or written: nothing was shared.
     pub async fn share(&self, wish: ShareRequest<'_>) -> Result<Share, BridgeError> {
         let (synced, gone, address) = {
             let _one = self.changing();
@@ -247,6 +253,9 @@ impl Links {
     }
 
     /// What was said of an entry of this conversation was removed: it is not to be had any more, now or later.
+    ///
+    /// # Errors
+    /// The store cannot be read.
     pub fn revoke(&self, portal: &PortalKey, entry: &EntryId) -> Result<(), BridgeError> {
         let _one = self.changing();
         let told: Option<ShareRecord> = self.read(&entry_row(entry))?;
@@ -296,6 +305,9 @@ impl Links {
     }
 
     /// Removes what is over; gives how many links were.
+    ///
+    /// # Errors
+    /// The store cannot be read or written; what was removed until then stays removed.
     pub async fn sweep(&self) -> Result<usize, BridgeError> {
         let (synced, gone, links) = {
             let _one = self.changing();

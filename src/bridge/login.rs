@@ -1,4 +1,7 @@
 //! A login: one remote account held for somebody, and what the bridge remembers of it.
+//!
+//! Knows the account, its owner, its password and what it shows. Refuses to print a password: `Debug` names the account
+//! alone, and only the sealed table of the store holds the rest.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! Which kept files something still speaks of: whatever is not named here may go from the disk.
+//! Which files of the media directory something still speaks of.
+//!
+//! Knows the journal's entries, the links and the pictures that name a file. Refuses to remove one: the sweep of the store
+//! does, with what this says.
 
 use std::collections::HashSet;
 
@@ -12,6 +15,9 @@ use super::record::decode;
 
 /// Files that something in the journal speaks of, shared ones, and pictures that are kept. What was given up is told, and its file
 /// goes.
+///
+/// # Errors
+/// The store cannot be read.
 pub fn media_in_use(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
     let mut used = rows::media(storage)?;
     let mut after: Option<Vec<u8>> = None;

@@ -1,4 +1,7 @@
-//! What is stored about logins and portals, and how it is read back.
+//! What is stored about logins and portals, and how a row is read back.
+//!
+//! Knows JSON rows and their pages. Refuses to know sealing: the store does that. A row of an older form is read as the
+//! newer one with its defaults.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -25,10 +28,18 @@ impl PortalRecord {
         batch.put(Table::Portals, self.key.to_key(), encode(self));
     }
 
+    /// Every row of this kind.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a row is damaged.
     pub fn load_all(storage: &dyn Storage) -> Result<Vec<Self>, BridgeError> {
         load_all(storage, Table::Portals, "portal")
     }
 
+    /// The row of this portal, if there is one.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the row is damaged.
     pub fn load(storage: &dyn Storage, key: &PortalKey) -> Result<Option<Self>, BridgeError> {
         storage.read(Table::Portals, &key.to_key())?.map(|value| decode("portal", &value)).transpose()
     }
@@ -43,6 +54,10 @@ impl Login {
         batch.remove(Table::Logins, id.as_str());
     }
 
+    /// Every row of this kind.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a row is damaged.
     pub fn load_all(storage: &dyn Storage) -> Result<Vec<Self>, BridgeError> {
         load_all(storage, Table::Logins, "login")
     }

@@ -1,4 +1,6 @@
 //! Sentences for people around reasons that come from elsewhere: servers end theirs with a full stop, libraries do not.
+//!
+//! Knows the ends of sentences in several scripts. Refuses to change the words.
 
 /// Marks that end a sentence by themselves.
 const ENDS: [char; 5] = ['!', '?', '…', '。', '！'];

@@ -94,10 +94,15 @@ fn circles(edges: &BTreeMap<Path, BTreeSet<Path>>) -> BTreeSet<BTreeSet<Path>> {
         .collect()
 }
 
+/// Every file of the program, as its path below `src`, and the files whose items it imports.
+pub(crate) fn imports() -> BTreeMap<Path, BTreeSet<Path>> {
+    let modules: BTreeMap<Path, Source> = sources().into_iter().map(|s| (module_of(&s), s)).collect();
+    modules.keys().map(|path| (path.clone(), uses(&modules, path))).collect()
+}
+
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let modules: BTreeMap<Path, Source> = sources().into_iter().map(|s| (module_of(&s), s)).collect();
-    let edges = modules.keys().map(|path| (path.clone(), uses(&modules, path))).collect();
+    let edges = imports();
     let found: Vec<(String, usize, BTreeSet<Path>)> = circles(&edges)
         .into_iter()
         .map(|circle| (circle.first().map(|path| path.join("/")).unwrap_or_default(), circle.len(), circle))

@@ -60,6 +60,50 @@ fn modules_import_in_one_direction_only() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The parts of the core that may use the folders above them: only the router knows portals, and nobody the router.
+const CORE: [(&str, &[&str]); 5] = [
+    ("port", &["body", "error", "event", "ids", "login", "port"]),
+    ("journal", &["error", "event", "ids", "port", "record", "journal"]),
+    ("link", &["body", "error", "event", "ids", "media_use", "port", "record", "link"]),
+    ("command", &["body", "clean", "event", "ids", "login", "port", "sides", "command"]),
+    (
+        "portal",
+        &[
+            "body",
+            "clean",
+            "error",
+            "event",
+            "ghost_names",
+            "ids",
+            "journal",
+            "link",
+            "port",
+            "portal",
+            "record",
+            "report",
+            "sentence",
+            "sides",
+        ],
+    ),
+];
+
+#[test]
+fn the_folders_of_the_core_import_in_one_direction_only() {
+    let mut wrong = Vec::new();
+    for (file, imported) in crate::circles::imports() {
+        let [core, folder, ..] = file.as_slice() else { continue };
+        let Some((_, allowed)) = CORE.iter().find(|(name, _)| core == "bridge" && name == folder) else {
+            continue;
+        };
+        for target in imported.iter().filter(|target| target[0] == "bridge" && target.len() > 1) {
+            if !allowed.contains(&target[1].as_str()) {
+                wrong.push(format!("{} uses {}", file.join("/"), target.join("/")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn the_protocol_has_no_clock_no_sockets_and_no_randomness() {
     for file in files_of("msn") {

@@ -1,4 +1,6 @@
-//! Commands about a user's logins.
+//! Commands about a user's logins: sign in, sign out, connect again, and how each stands.
+//!
+//! Knows where a sign-in may begin. Refuses to see a password: that is a message of its own.
 
 use super::{CommandContext, CommandSpec, Effect, Refusal, help, nothing, one};
 

@@ -1,4 +1,7 @@
 //! Commands about contacts and their groups.
+//!
+//! Knows the change that each asks for and what is said when the network has made it. Refuses to know lists and bits of
+//! the network: [`ContactChange`] names what a person means.
 
 use super::{CommandContext, CommandSpec, Effect, NetworkRequest, Refusal, line, nothing, one, switch};
 use crate::bridge::ids::{GhostId, PortalKey};

@@ -1,4 +1,6 @@
-//! Commands about conversations.
+//! Commands about conversations: open one, call somebody in, take somebody out, answer a file, let others speak.
+//!
+//! Knows which of them need a conversation. Refuses to know calls and groups of the network: requests name them.
 
 use super::{CommandContext, CommandSpec, Effect, Refusal, nothing, one, switch};
 use crate::bridge::body::Body;

@@ -1,4 +1,6 @@
 //! What a command comes to, decided without waiting for anything: the router carries it out.
+//!
+//! Knows every outcome of a command as a value. Refuses to act, so that a test can ask what a line of text would do.
 
 use std::sync::Arc;
 

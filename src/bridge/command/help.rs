@@ -1,4 +1,7 @@
 //! The list of commands, for people.
+//!
+//! Knows how a line of the list looks. Refuses to know the commands: the topics list them, and the network gives the words
+//! for its accounts and presences.
 
 use super::{CommandSpec, TOPICS};
 use crate::bridge::sides::Sides;

@@ -1,4 +1,6 @@
-//! Commands about what others see of a user.
+//! Commands about what others see of a user: presence, personal message, name, font and phone numbers.
+//!
+//! Knows which of them are kept with the login. Refuses to know the network's presences: the network lists them.
 
 use super::{CommandContext, CommandSpec, Effect, Refusal, line, one};
 use crate::bridge::body::{Format, Style};

@@ -1,4 +1,6 @@
 //! Words of a command: cut at blanks, but not inside quotes.
+//!
+//! Knows the quotes of several languages. Refuses to know what a word means.
 
 /// The words of a line. A quote that does not end goes to the end of the line.
 pub(super) fn split(text: &str) -> Vec<String> {

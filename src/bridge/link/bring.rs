@@ -1,4 +1,7 @@
-//! Files that somebody asks for: on the disk, or brought there from the frontend on which they lie.
+//! Brings the file behind a link to the disk when somebody asks for it.
+//!
+//! Knows where a file is and who can fetch it. Refuses to serve it: the HTTP server does. One fetch runs for all who ask
+//! for the same file.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};

@@ -68,6 +68,9 @@ pub(super) fn over(storage: &dyn Storage, at: Timestamp) -> Result<Vec<Row>, Sto
 }
 
 /// The shared files.
+///
+/// # Errors
+/// The store cannot be read.
 pub fn media(storage: &dyn Storage) -> Result<HashSet<MediaId>, StorageError> {
     let links = rows(storage, b"l")?;
     let media = |value: &[u8]| decode::<Shared>("link", value).ok()?.media().cloned();
@@ -80,6 +83,9 @@ pub(in crate::bridge) fn is_shared(storage: &dyn Storage, media: &MediaId) -> bo
 }
 
 /// Forgets all links: the configuration has none any more.
+///
+/// # Errors
+/// The store cannot be read or written.
 pub async fn clear(storage: &dyn Storage) -> Result<(), StorageError> {
     let rows = rows(storage, b"")?;
     if rows.is_empty() {

@@ -1,4 +1,6 @@
 //! What a portal's task is told, what it tells, and what every portal shares.
+//!
+//! Knows the mailbox's inputs and the legs that may be up again. Refuses to act on either: the portal does.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

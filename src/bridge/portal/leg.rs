@@ -1,4 +1,7 @@
 //! Where one leg of a portal stands: under way, waiting, held.
+//!
+//! Knows the pauses between attempts and who waits for the entry at the head. Refuses to know what an entry holds. Source:
+//! section 4 of the product's description.
 
 use std::time::Duration;
 

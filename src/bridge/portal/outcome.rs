@@ -1,4 +1,6 @@
 //! What becomes of entries: senders and owners hear of it, and what can never be delivered is set aside.
+//!
+//! Knows the words of failure notices, and dead letters. Refuses to decide that something has failed: an adapter does.
 
 use tokio::time::Instant;
 

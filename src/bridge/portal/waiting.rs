@@ -1,4 +1,6 @@
 //! Entries that wait for somebody who is away: counted, bounded, taken back, and told of in one notice.
+//!
+//! Knows the legs that lead to the network. Refuses to know when somebody is back: the network says that.
 
 use std::time::Duration;
 

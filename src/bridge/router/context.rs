@@ -1,4 +1,6 @@
 //! What every part of the router shares: the portals, the logins, the signals, and the sides they lead to.
+//!
+//! Knows each part and lends it to the others. Refuses to decide: the parts do.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! How others reach the core: what it is put together from, and the channel into it.
+//!
+//! Knows the inputs and their order. Refuses to know what becomes of them. The channel holds [`EVENTS`] inputs; a sender
+//! waits while it is full, and so does the socket that it reads from.
 
 use std::sync::Arc;
 
@@ -102,26 +105,41 @@ impl BridgeHandle {
     }
 
     /// Something said where nobody waits for it to be written down. Waits while the core is busy.
+    ///
+    /// # Errors
+    /// The core has stopped.
     pub async fn local(&self, event: LocalEvent) -> Result<(), BridgeError> {
         self.send(Input::Local { event, receipt: InboxReceipt::none() }).await
     }
 
     /// What held this leg may be over, in every portal.
+    ///
+    /// # Errors
+    /// The core has stopped.
     pub async fn leg_up(&self, leg: Leg) -> Result<(), BridgeError> {
         self.send(Input::LegUp(leg)).await
     }
 
     /// The disk had failed and works again: whoever left comes back.
+    ///
+    /// # Errors
+    /// The core has stopped.
     pub async fn recovered(&self) -> Result<(), BridgeError> {
         self.send(Input::Recovered).await
     }
 
     /// A login that the configuration asks for.
+    ///
+    /// # Errors
+    /// The core has stopped.
     pub async fn configure_login(&self, login: Login) -> Result<(), BridgeError> {
         self.send(Input::Configured(Box::new(login))).await
     }
 
     /// A portal that should exist whether or not anybody has said anything.
+    ///
+    /// # Errors
+    /// The core has stopped.
     pub async fn open(&self, portal: PortalKey) -> Result<(), BridgeError> {
         self.send(Input::Open(portal)).await
     }

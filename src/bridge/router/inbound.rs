@@ -1,4 +1,7 @@
 //! From the network into the portals, to the frontends and to the owners of logins.
+//!
+//! Knows what each remote event becomes: an entry, a signal, a question or a notice. Refuses to know the network's words.
+//! Source: sections 2 and 4 of the product's description.
 
 use tokio::sync::mpsc;
 

@@ -1,4 +1,7 @@
 //! From the frontends into the portals, and to the command service.
+//!
+//! Knows what each local event becomes, and spends its receipt with that. Refuses to read an event of a frontend: the
+//! frontend has interpreted it.
 
 use super::Router;
 use super::context::RouterContext;

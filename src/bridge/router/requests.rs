@@ -1,4 +1,6 @@
 //! What commands set going: each begins here, and ends here in an answer.
+//!
+//! Knows the words of the answers. Refuses to hold state: what a command needs is copied into its own future.
 
 use futures_util::future::BoxFuture;
 

@@ -1,4 +1,6 @@
 //! Why the router cannot act on something now: nothing of it is lost, and the router itself goes on.
+//!
+//! Knows when the next attempt makes sense. Refuses to make it: the router's loop does.
 
 use futures_util::future::BoxFuture;
 

@@ -1,4 +1,6 @@
 //! How a login's connection stands, and whether its owner is to hear of that.
+//!
+//! Knows the time that an interruption may last in silence. Refuses to speak: the router tells the owner.
 
 use std::time::Duration;
 

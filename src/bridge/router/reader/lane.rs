@@ -1,4 +1,6 @@
 //! Where one conversation's items stand: the one at the head, the last that is known, and when the head is tried again.
+//!
+//! Knows two keys of the inbox and the pauses between attempts. Refuses to hold an item: those stay on disk.
 
 use std::time::Duration;
 
