@@ -110,7 +110,7 @@ impl GhostNames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::tests::Memory;
+    use crate::bridge::testkit::SimStorage;
 
     fn ghost(name: &str) -> Ghost {
         Ghost { id: GhostId::new("bob"), name: name.into() }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn fault_13_the_newest_name_wins_and_what_is_said_is_only_a_hint() {
         let login = LoginId::new("ann");
-        let names = GhostNames::new(Arc::new(Memory::default()), false);
+        let names = GhostNames::new(Arc::new(SimStorage::default()), false);
         let newest = |hint: &str| names.newest(&login, ghost(hint)).name;
         assert_eq!((newest("Bob"), newest("")), ("Bob".into(), "bob".into()));
         // Nobody whom nobody was shown is kept.

@@ -30,9 +30,9 @@ mod rules;
 pub mod sentence;
 mod sides;
 #[cfg(test)]
-mod testkit;
+pub(crate) mod testkit;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod writer;
 
 pub use error::BridgeError;

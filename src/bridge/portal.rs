@@ -45,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) struct Portal {
     key: PortalKey,
-    around: PortalContext,
+    context: PortalContext,
     cursors: Cursors,
     legs: Vec<LegQueue>,
     hold: Hold,
@@ -80,11 +80,11 @@ pub(super) async fn run(
 }
 
 impl Portal {
-    fn open(key: PortalKey, legs: &[Leg], around: PortalContext) -> Result<Self, BridgeError> {
-        let cursors = Cursors::load(&*around.storage, &key, legs)?;
+    fn open(key: PortalKey, legs: &[Leg], context: PortalContext) -> Result<Self, BridgeError> {
+        let cursors = Cursors::load(&*context.storage, &key, legs)?;
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
-        let hold = Hold::load(&*around.storage, &key, around.sides.in_conversation("cancel"))?;
-        let mut portal = Self { key, around, cursors, legs, hold, under_way: JoinSet::new() };
+        let hold = Hold::load(&*context.storage, &key, context.sides.in_conversation("cancel"))?;
+        let mut portal = Self { key, context, cursors, legs, hold, under_way: JoinSet::new() };
         portal.count_waiting();
         Ok(portal)
     }
@@ -121,17 +121,17 @@ impl Portal {
                 }
                 () = sleep_until(quiet_at) => {
                     // Not taken now, it is said again after the same time.
-                    let _ = self.around.quiet.try_send(self.key.clone());
+                    let _ = self.context.quiet.try_send(self.key.clone());
                     quiet_at = None;
                     Ok(())
                 }
             };
-            (self.around.heartbeat)();
+            (self.context.heartbeat)();
             if let Err(error) = result {
                 // The entry stays where it is; the disk is given a moment.
                 tracing::error!(%error, "the journal could not be written");
-                let around = &self.around;
-                until_it_works(&*around.storage, &*around.heartbeat, &mut disk_retry()).await;
+                let context = &self.context;
+                until_it_works(&*context.storage, &*context.heartbeat, &mut disk_retry()).await;
             }
         }
         self.stop(&mut mailbox).await;
@@ -203,10 +203,10 @@ impl Portal {
 
     /// Writes a batch, however long the disk takes: what was said is in no other place. Nothing more is taken meanwhile.
     async fn write_down(&self, batch: Batch) {
-        let (around, mut retry) = (&self.around, disk_retry());
-        while let Err(error) = around.storage.commit(batch.clone(), Urgency::Now).await {
+        let (context, mut retry) = (&self.context, disk_retry());
+        while let Err(error) = context.storage.commit(batch.clone(), Urgency::Now).await {
             tracing::error!(%error, "the journal could not be written, trying again");
-            until_it_works(&*around.storage, &*around.heartbeat, &mut retry).await;
+            until_it_works(&*context.storage, &*context.heartbeat, &mut retry).await;
         }
     }
 
@@ -232,7 +232,7 @@ impl Portal {
                 self.legs[index].rest();
                 continue;
             }
-            let next = match self.cursors.next(&*self.around.storage, leg) {
+            let next = match self.cursors.next(&*self.context.storage, leg) {
                 Ok(next) => next,
                 Err(error) => {
                     // The others are not held up by what this one cannot read.
@@ -247,7 +247,7 @@ impl Portal {
                     self.unburden(index, &entry);
                     let mut batch = Batch::default();
                     self.cursors.pass_over(leg, sequence, &mut batch);
-                    drop(self.around.storage.commit(batch, Urgency::Soon));
+                    drop(self.context.storage.commit(batch, Urgency::Soon));
                     again = true;
                 }
                 Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
@@ -256,7 +256,7 @@ impl Portal {
                     let mut batch = Batch::default();
                     self.cursors.strike(leg, up_to, &mut batch);
                     // Nobody waits for this: repeating it after a crash changes nothing.
-                    drop(self.around.storage.commit(batch, Urgency::Soon));
+                    drop(self.context.storage.commit(batch, Urgency::Soon));
                 }
             }
         }
@@ -268,10 +268,10 @@ impl Portal {
         let leg = queue.leg;
         let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
         // What waited long is still said by somebody who is called as they are called now.
-        let (names, login) = (&self.around.names, &self.key.receiver);
-        let traits = self.around.sides.traits(leg);
+        let (names, login) = (&self.context.names, &self.key.receiver);
+        let traits = self.context.sides.traits(leg);
         let has_title = traits.is_some_and(|traits| traits.shows_titles);
-        let (title, is_group) = if has_title { self.around.title(&self.key) } else { (None, false) };
+        let (title, is_group) = if has_title { self.context.title(&self.key) } else { (None, false) };
         let display = Display { links: Vec::new(), title, is_group, missed: self.cursors.missed(leg) };
         let delivery = Delivery {
             portal: self.key.clone(),
@@ -283,7 +283,7 @@ impl Portal {
             unconfirmed,
         };
         let origin = attempt.entry.origin.as_ref().map(|origin| origin.leg);
-        let delivered = attach::deliver(self.around.clone(), leg, origin, delivery, display);
+        let delivered = attach::deliver(self.context.clone(), leg, origin, delivery, display);
         self.under_way.spawn(async move {
             // A mistake of ours in one delivery must not stop the leg for good.
             let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;
@@ -340,15 +340,15 @@ impl Portal {
         if asked_twice || says_more || file.is_some() {
             self.write_down(batch).await;
         } else {
-            drop(self.around.storage.commit(batch, Urgency::Soon));
+            drop(self.context.storage.commit(batch, Urgency::Soon));
         }
         // Nothing speaks of it any more: its room is for others.
         let over = |file: &&File| {
             self.cursors.is_done(attempt.sequence, &attempt.entry)
-                && !link::is_shared(&*self.around.storage, &file.media)
+                && !link::is_shared(&*self.context.storage, &file.media)
         };
         if let Some(file) = file.filter(over) {
-            self.around.media.discard(&file.media);
+            self.context.media.discard(&file.media);
         }
         Ok(())
     }
@@ -367,9 +367,6 @@ fn confirming(entry: &Entry) -> Leg {
         _ => Leg::Remote,
     }
 }
-
-#[cfg(test)]
-mod tests;
 
 async fn sleep_until(at: Option<Instant>) {
     match at {

@@ -22,24 +22,24 @@ const MAX_EMOTICONS: usize = 5;
 
 /// Carries one entry to one leg, with what goes with it there.
 pub(super) async fn deliver(
-    around: PortalContext,
+    context: PortalContext,
     leg: Leg,
     origin: Option<Leg>,
     delivery: Delivery,
     mut display: Display,
 ) -> Result<Delivered, DeliveryError> {
-    let source = origin.and_then(|leg| around.frontend(leg));
-    match (leg, around.frontend(leg)) {
+    let source = origin.and_then(|leg| context.frontend(leg));
+    match (leg, context.frontend(leg)) {
         (Leg::Remote, _) => {
             let emoticons = emoticons(source, &delivery).await;
-            around.network.deliver(delivery, emoticons).await
+            context.network.deliver(delivery, emoticons).await
         }
         (Leg::Files, _) => {
-            deliver_file(around.links.as_deref(), origin, source, &*around.network, delivery).await
+            deliver_file(context.links.as_deref(), origin, source, &*context.network, delivery).await
         }
         (Leg::Frontend(_), Some(frontend)) => {
-            if let (false, Some(links)) = (frontend.traits().carries_files, &around.links) {
-                display.links = addresses(links, &around, origin, &delivery).await;
+            if let (false, Some(links)) = (frontend.traits().carries_files, &context.links) {
+                display.links = addresses(links, &context, origin, &delivery).await;
             }
             frontend.deliver(delivery, display).await.map(|()| Delivered::default())
         }
@@ -70,7 +70,7 @@ async fn emoticons(source: Option<Arc<dyn Frontend>>, delivery: &Delivery) -> Em
 /// named there.
 async fn addresses(
     links: &Links,
-    around: &PortalContext,
+    context: &PortalContext,
     origin: Option<Leg>,
     delivery: &Delivery,
 ) -> Vec<Link> {
@@ -79,7 +79,7 @@ async fn addresses(
     match body {
         Body::Text(text) => {
             for Emoticon { shortcut, image } in text.emoticons.iter().take(MAX_EMOTICONS) {
-                let Some((id, location)) = emoticon(around, origin, delivery, shortcut, image) else {
+                let Some((id, location)) = emoticon(context, origin, delivery, shortcut, image) else {
                     continue;
                 };
                 let name = shortcut.trim_matches(|c: char| !c.is_alphanumeric());
@@ -131,7 +131,7 @@ async fn link(
 
 /// What a small picture is called, and where it is; one that has not come yet may be there the next time.
 fn emoticon(
-    around: &PortalContext,
+    context: &PortalContext,
     origin: Option<Leg>,
     delivery: &Delivery,
     shortcut: &str,
@@ -139,9 +139,9 @@ fn emoticon(
 ) -> Option<(EntryId, Location)> {
     let (called, location) = match image {
         Image::Kept { digest } => {
-            let kept = around.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
+            let kept = context.storage.read(Table::Pictures, digest.as_bytes()).ok().flatten()?;
             let media = MediaId::new(String::from_utf8(kept).ok()?)?;
-            let size = std::fs::metadata(around.media.path(&media)).ok()?.len();
+            let size = std::fs::metadata(context.media.path(&media)).ok()?.len();
             (digest, Location::Local { media, size, from: None })
         }
         Image::Source { source } => {

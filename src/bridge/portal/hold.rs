@@ -214,7 +214,7 @@ mod tests {
 
     #[tokio::test]
     async fn fault_08_a_restart_and_another_refusal_say_nothing_again() {
-        let storage = crate::bridge::tests::Memory::default();
+        let storage = crate::bridge::testkit::SimStorage::default();
         let portal = PortalKey::new(LoginId::new("ann"), ConversationId::new("bob"));
         let say = |hold: &mut Hold, waiting: usize| {
             hold.waiting = waiting;

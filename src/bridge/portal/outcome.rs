@@ -30,7 +30,7 @@ pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> En
 
 impl Portal {
     pub(super) async fn give_up_all(&mut self, leg: Leg, reason: &str) {
-        while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.around.storage, leg) {
+        while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.context.storage, leg) {
             if let Err(error) = self.give_up(leg, Attempt { sequence, entry }, reason.to_owned()).await {
                 return tracing::error!(%error, "an entry could not be given up");
             }
@@ -49,7 +49,7 @@ impl Portal {
         let entry = &attempt.entry;
         DeadLetter { portal: self.key.clone(), leg, reason: reason.clone(), entry: (**entry).clone() }
             .store(&mut batch);
-        if let Err(error) = trim_dead_letters(&*self.around.storage, &mut batch) {
+        if let Err(error) = trim_dead_letters(&*self.context.storage, &mut batch) {
             tracing::warn!(%error, "old dead letters were not removed");
         }
         if let Some(notice) = self.failure_notice(leg, entry, &reason) {
@@ -60,7 +60,7 @@ impl Portal {
         self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() });
         if !told_here {
             let note = Undeliverable { portal: self.key.clone(), leg, reason };
-            if self.around.undeliverable.try_send(note).is_err() {
+            if self.context.undeliverable.try_send(note).is_err() {
                 tracing::error!("too many failures at once, the owner is not told of this one");
             }
         }
@@ -73,7 +73,7 @@ impl Portal {
         let origin = entry.origin.as_ref()?;
         let side = match leg {
             Leg::Remote | Leg::Files => String::new(),
-            Leg::Frontend(_) => format!(" on {}", self.around.sides.name(&leg)),
+            Leg::Frontend(_) => format!(" on {}", self.context.sides.name(&leg)),
         };
         let what = if leg == Leg::Files { "file" } else { "message" };
         let body = Body::Notice {
@@ -85,7 +85,7 @@ impl Portal {
 
     pub(super) fn report(&self, entry: &Entry, outcome: Outcome) {
         if let Some(origin) = &entry.origin {
-            self.around.reports.send(&self.key, origin, outcome);
+            self.context.reports.send(&self.key, origin, outcome);
         }
     }
 
@@ -97,7 +97,7 @@ impl Portal {
             notes.extend(queue.take_overdue(now));
         }
         for (origin, reason) in notes {
-            self.around.reports.send(&self.key, &origin, Outcome::Pending { reason });
+            self.context.reports.send(&self.key, &origin, Outcome::Pending { reason });
         }
     }
 }

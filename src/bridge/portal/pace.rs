@@ -20,7 +20,7 @@ impl Portal {
         let now = Instant::now();
         for index in 0..self.legs.len() {
             let leg = self.legs[index].leg;
-            let Some(frontend) = self.around.frontend(leg).filter(|_| entry.legs.contains(&leg)) else {
+            let Some(frontend) = self.context.frontend(leg).filter(|_| entry.legs.contains(&leg)) else {
                 continue;
             };
             if frontend.is_away(&self.key) {
@@ -33,7 +33,7 @@ impl Portal {
     }
 
     fn cost(&self, leg: Leg, entry: &Entry) -> Cost {
-        match (&entry.content, self.around.frontend(leg)) {
+        match (&entry.content, self.context.frontend(leg)) {
             (Content::Said { body }, Some(frontend)) => frontend.cost(&self.key, body),
             _ => Cost::default(),
         }
@@ -47,7 +47,7 @@ impl Portal {
 
     /// The leg is done with an entry: it could be reached.
     pub(super) fn leg_reached(&mut self, leg: Leg, entry: &Entry) {
-        let now = (self.around.clock)();
+        let now = (self.context.clock)();
         let Some(index) = self.legs.iter().position(|queue| queue.leg == leg) else { return };
         self.unburden(index, entry);
         self.legs[index].backlog.reached(now);
@@ -59,8 +59,8 @@ impl Portal {
         if !entry.away.contains(leg) {
             return false;
         }
-        match self.cursors.absence(&*self.around.storage, *leg, sequence, MAX_BACKLOG) {
-            Ok(absence) => backlog.is_stale(entry.at, (self.around.clock)(), &absence),
+        match self.cursors.absence(&*self.context.storage, *leg, sequence, MAX_BACKLOG) {
+            Ok(absence) => backlog.is_stale(entry.at, (self.context.clock)(), &absence),
             Err(error) => {
                 tracing::error!(%leg, %error, "what waits cannot be counted, so it is not passed over");
                 false
@@ -92,15 +92,15 @@ impl Portal {
             "{} lines are still to be said on {}, which takes only so many at a time: the last one in about {}. \
              Nothing is left out.",
             cost.lines,
-            self.around.sides.name(&leg),
+            self.context.sides.name(&leg),
             about_how_long(cost.time)
         );
         let body = Body::Notice { text, about: about.map(|origin| origin.reference) };
         Some(Entry {
-            id: EntryId::new(format!("backlog-{}-{}", self.cursors.head, (self.around.clock)())),
+            id: EntryId::new(format!("backlog-{}-{}", self.cursors.head, (self.context.clock)())),
             author: Author::Bridge,
             content: Content::Said { body },
-            at: (self.around.clock)(),
+            at: (self.context.clock)(),
             origin: None,
             legs: vec![place],
             away: Vec::new(),

@@ -25,7 +25,7 @@ impl Portal {
     }
 
     fn waiting(&self) -> Vec<(u64, Entry)> {
-        self.cursors.waiting(&*self.around.storage, &Leg::NETWORK).unwrap_or_else(|error| {
+        self.cursors.waiting(&*self.context.storage, &Leg::NETWORK).unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
             Vec::new()
         })
@@ -38,10 +38,13 @@ impl Portal {
         attempt: Attempt,
         reason: &str,
     ) -> Result<(), BridgeError> {
-        let age = Duration::from_millis((self.around.clock)().saturating_sub(attempt.entry.at));
-        if age > self.around.hold.max_age {
-            let days = self.around.hold.max_age.as_secs().div_ceil(86_400);
-            let reason = format!("{reason}, and that for more than {days} days");
+        let age = Duration::from_millis((self.context.clock)().saturating_sub(attempt.entry.at));
+        if age > self.context.hold.max_age {
+            let days = self.context.hold.max_age.as_secs().div_ceil(86_400);
+            let reason = match days {
+                1 => format!("{reason}, and that for more than a day"),
+                days => format!("{reason}, and that for more than {days} days"),
+            };
             return self.give_up(leg, attempt, reason).await;
         }
         tracing::info!(%leg, sequence = attempt.sequence, %reason, "held until they can be reached");
@@ -67,7 +70,7 @@ impl Portal {
         places.sort();
         places.dedup();
         let mut batch = Batch::default();
-        let (sequence, now) = (self.cursors.head + 1, (self.around.clock)());
+        let (sequence, now) = (self.cursors.head + 1, (self.context.clock)());
         for notice in self.hold.notices(&places, sequence, now, &mut batch) {
             self.cursors.append(&notice, &mut batch);
         }
@@ -104,7 +107,7 @@ impl Portal {
             return None;
         }
         self.legs.iter_mut().filter(|queue| Leg::NETWORK.contains(&queue.leg)).for_each(LegQueue::look_again);
-        if self.hold.waiting < self.around.hold.max_messages {
+        if self.hold.waiting < self.context.hold.max_messages {
             self.hold.waiting += 1;
             self.report(entry, Outcome::Held { reason: self.hold.reason().to_owned() });
             return None;

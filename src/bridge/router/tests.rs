@@ -26,8 +26,7 @@ use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissio
 use crate::bridge::port::media::MediaId;
 use crate::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
 use crate::bridge::port::storage::{Storage, Table};
-use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS};
-use crate::bridge::tests::{Memory, NoFiles};
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, NETWORK_TRAITS, SimMedia, SimStorage};
 
 /// More than any channel of the core holds.
 const MANY: usize = 3_000;
@@ -142,7 +141,7 @@ fn ann() -> UserId {
 
 struct World {
     bridge: BridgeHandle,
-    storage: Arc<Memory>,
+    storage: Arc<SimStorage>,
     inbox: Arc<Inbox>,
     cancel: CancellationToken,
     tasks: TaskTracker,
@@ -150,7 +149,7 @@ struct World {
 
 impl World {
     fn start() -> Self {
-        let storage = Arc::new(Memory::default());
+        let storage = Arc::new(SimStorage::default());
         let inbox = Arc::new(Inbox::open(storage.clone(), MATRIX, 0).unwrap());
         let (bridge, core) = Bridge::channel();
         let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -165,7 +164,7 @@ impl World {
             ghost_per_login: false,
             names: Arc::new(move || names.fetch_add(1, Ordering::Relaxed).to_string()),
             heartbeat: Arc::new(|| {}),
-            media: Arc::new(NoFiles),
+            media: Arc::new(SimMedia::default()),
             links: None,
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(3_600) },
             cancel: cancel.clone(),

@@ -7,7 +7,7 @@ use crate::bridge::body::Body;
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, World};
+use crate::bridge::testkit::{Act, BOB, Shown, World};
 
 #[test]
 fn words_for_somebody_away_wait_and_go_in_order_when_they_are_back() {
@@ -78,17 +78,57 @@ fn beyond_the_bound_the_new_one_is_refused_and_those_that_wait_are_kept() {
 }
 
 #[test]
-fn what_waited_too_long_is_told_and_set_aside() {
+fn fault_08_words_that_waited_for_too_long_are_told_of_and_set_aside() {
     let mut world = World::new();
     world.hold = HoldLimits { max_age: Duration::from_secs(3_600), ..world.hold };
+    let set_aside = || world.disk.rows(Table::DeadLetters).len();
+    let last = |all: &[Shown], part: &str| all.last().is_some_and(|it| it.text.contains(part));
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        life.writes(BOB, "$old", "old").await;
+        life.until_that("one waits", world.matrix.arrived(), |all| last(all, "Your message waits")).await;
+        life.pass(Duration::from_secs(2_400)).await;
+        life.writes(BOB, "$new", "new").await;
+        life.until_that("two wait", world.matrix.arrived(), |all| last(all, "2 messages wait")).await;
+        assert_eq!(set_aside(), 0);
+        // The first has waited too long, and the other stays.
+        life.until_told(&world, "$old", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        life.until_that("one waits again", world.matrix.arrived(), |all| last(all, "Your message waits"))
+            .await;
+        assert_eq!(set_aside(), 1);
+        // And then the other.
+        life.until_that("the end", world.matrix.arrived(), |all| last(all, "Nothing waits here any more."))
+            .await;
+        assert_eq!(set_aside(), 2);
+    });
+    let room = world.room(BOB).concat();
+    assert!(room.contains("and that for more than a day."), "{room}");
+    assert!(!room.contains("was sent"), "{room}");
+    assert_eq!(world.heard(BOB), [""; 0]);
+}
+
+#[test]
+fn fault_08_words_that_waited_and_are_refused_then_wait_no_longer() {
+    let world = World::new();
     world.live(async |life| {
         life.sign_in().await;
         world.msn.script.usually(Act::away());
         life.writes(BOB, "$1", "m1").await;
-        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        world.msn.script.usually(Act::permanent());
+        life.reachable(Some(BOB)).await;
+        let is_over = |all: &[Shown]| all.last().is_some_and(|it| it.text == "Nothing waits here any more.");
+        life.until_that("the end", world.matrix.arrived(), is_over).await;
+        let said = world.room(BOB).len();
+        // The next one goes as if nobody had been away.
+        world.msn.script.usually(Act::Take);
+        life.writes(BOB, "$2", "m2").await;
+        life.until_told(&world, "$2", |outcome| *outcome == Outcome::Delivered).await;
+        assert_eq!(world.room(BOB).len(), said);
     });
-    assert_eq!(world.heard(BOB), [""; 0]);
-    assert_eq!(world.disk.rows(Table::DeadLetters).len(), 1);
+    assert!(world.room(BOB).iter().any(|text| text.contains("not delivered")), "{:?}", world.room(BOB));
+    assert_eq!(world.heard(BOB), ["m2"]);
 }
 
 #[test]

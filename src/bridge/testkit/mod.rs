@@ -18,7 +18,10 @@ use super::port::frontend::FrontendTraits;
 use super::port::network::NetworkTraits;
 pub(super) use faults::Act;
 pub(super) use life::{Life, contact};
+pub(crate) use media::SimMedia;
+pub(super) use side::Shown;
 pub(super) use storage::Disk;
+pub(crate) use storage::SimStorage;
 pub(super) use world::{ALICE, ANN, BOB, World};
 
 /// A side with rooms, and one with channels.

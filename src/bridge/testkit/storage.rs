@@ -55,8 +55,15 @@ pub(crate) struct SimStorage {
     disk: watch::Sender<Disk>,
 }
 
+impl Default for SimStorage {
+    /// A disk in a world that never stops.
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
+}
+
 impl SimStorage {
-    pub(crate) fn new(steps: Arc<Steps>) -> Self {
+    pub(super) fn new(steps: Arc<Steps>) -> Self {
         Self { state: Arc::default(), steps, disk: watch::Sender::new(Disk::Works) }
     }
 

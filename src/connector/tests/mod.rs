@@ -22,7 +22,7 @@ use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::LoginId;
 use crate::bridge::login::Credentials;
 use crate::bridge::port::network::{ContactLine, Request};
-use crate::bridge::tests::{Memory, NoFiles};
+use crate::bridge::testkit::{SimMedia, SimStorage};
 use crate::bridge::{Bridge, BridgeHandle};
 use crate::connector::call;
 use crate::connector::config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
@@ -72,8 +72,8 @@ pub(in crate::connector) fn shared(
         config: Arc::new(config),
         dialler: Arc::new(Dialler::prepared(servers)),
         bridge,
-        storage: Arc::new(Memory::default()),
-        media: Arc::new(NoFiles),
+        storage: Arc::new(SimStorage::default()),
+        media: Arc::new(SimMedia::default()),
         tasks: TaskTracker::new(),
         cancel: CancellationToken::new(),
     }

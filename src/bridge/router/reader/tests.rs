@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
 use crate::bridge::port::delivery::Display;
-use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS};
+use crate::bridge::testkit::{MATRIX, MATRIX_TRAITS, SimStorage};
 use futures_util::future::BoxFuture;
 
 use super::*;
@@ -12,7 +12,6 @@ use crate::bridge::inbox::Item;
 use crate::bridge::port::delivery::Delivery;
 use crate::bridge::port::frontend::{FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::{Storage as _, Urgency};
-use crate::bridge::tests::Memory;
 
 /// A frontend whose items are `room number`, and which cannot read those of some rooms.
 #[derive(Default)]
@@ -90,7 +89,7 @@ impl Frontend for Rooms {
 
 struct Set {
     rooms: Arc<Rooms>,
-    storage: Arc<Memory>,
+    storage: Arc<SimStorage>,
     inbox: Arc<Inbox>,
     events: mpsc::Receiver<Input>,
     cancel: CancellationToken,
@@ -100,10 +99,10 @@ struct Set {
 
 impl Set {
     fn start() -> Self {
-        Self::start_on(Arc::new(Memory::default()), Arc::new(Rooms::default()))
+        Self::start_on(Arc::new(SimStorage::default()), Arc::new(Rooms::default()))
     }
 
-    fn start_on(storage: Arc<Memory>, rooms: Arc<Rooms>) -> Self {
+    fn start_on(storage: Arc<SimStorage>, rooms: Arc<Rooms>) -> Self {
         let inbox = Arc::new(Inbox::open(storage.clone(), MATRIX, 0).unwrap());
         let (sender, events) = mpsc::channel(16);
         let cancel = CancellationToken::new();
