@@ -2,7 +2,9 @@
 //!
 //! Knows where things are. Refuses to know what any part does with them.
 
+pub(in crate::connector) mod call;
 pub(in crate::connector) mod names;
+pub(in crate::connector) mod peers;
 pub(in crate::connector) mod people;
 
 use std::sync::Arc;

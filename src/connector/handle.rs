@@ -27,15 +27,15 @@ pub(in crate::connector) struct OwnPicture {
 
 /// An emoticon that goes with a text.
 #[derive(Debug, Clone)]
-pub(in crate::connector) struct Offered {
+pub(in crate::connector) struct OfferedEmoticon {
     pub(in crate::connector) shortcut: String,
-    pub(in crate::connector) face: Arc<OwnPicture>,
+    pub(in crate::connector) picture: Arc<OwnPicture>,
 }
 
 /// Something to send.
 #[derive(Debug, Clone)]
 pub(in crate::connector) enum Message {
-    Text { text: String, style: TextStyle, emoticons: Vec<Offered> },
+    Text { text: String, style: TextStyle, emoticons: Vec<OfferedEmoticon> },
     Nudge,
 }
 

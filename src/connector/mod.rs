@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod file;
 mod handle;
+mod interrupted;
 mod login;
 mod net;
 mod network;

@@ -26,10 +26,10 @@ use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits
 use crate::bridge::port::storage::Storage;
 use crate::bridge::sentence::sentence;
 use crate::connector::config::MsnConfig;
-use crate::connector::context::Shared;
+use crate::connector::context::{Shared, names};
 use crate::connector::error::{CallFailure, TicketError};
-use crate::connector::file::interrupted::Interrupted;
 use crate::connector::handle::{CallHandle, Message};
+use crate::connector::interrupted::Interrupted;
 use crate::connector::login::pace;
 use crate::connector::login::pace::SignInPace;
 use crate::connector::login::task::{LoginCommand, LoginContext, LoginTask};
@@ -236,7 +236,7 @@ impl Network for MsnConnector {
     fn direct_conversation(&self, contact: &str) -> Result<(GhostId, ConversationId), String> {
         let email = Email::parse(contact.trim()).ok().filter(Email::is_address);
         let email = email.ok_or_else(|| format!("«{contact}» is not an e-mail address."))?;
-        Ok((convert::ghost_id(&email), convert::direct(&email)))
+        Ok((names::ghost_id(&email), convert::direct(&email)))
     }
 
     fn connect(&self, login: LoginId, credentials: Credentials) {
@@ -285,7 +285,7 @@ impl Network for MsnConnector {
 
     fn audience(&self, portal: &PortalKey) -> Audience {
         let members = group::members(&self.shared, &portal.receiver, &portal.conversation);
-        let people = members.iter().map(convert::ghost_id).collect();
+        let people = members.iter().map(names::ghost_id).collect();
         Audience { people, is_group: group::is_group(&portal.conversation) }
     }
 

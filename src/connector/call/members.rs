@@ -1,33 +1,82 @@
 //! Who is in a call, and which conversation it is by that.
+//!
+//! Knows groups, names, and who was called and did not come. Refuses to know what is said.
 
-use tokio::time::Instant;
+use tokio::sync::oneshot;
 
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::storage::StorageError;
-use crate::connector::call::Call;
 use crate::connector::clock::time_of_day;
+use crate::connector::context::call::CallContext;
+use crate::connector::context::names::BoardNames;
 use crate::connector::handle::CallNotice;
 use crate::connector::translate::group;
 use crate::msn::ids::Email;
+use crate::msn::session::InviteFailure;
 
 /// How a call came to be a group.
 #[derive(Default)]
-pub(super) struct Grouping {
+struct Grouping {
     /// Something was said in the conversation that it is now.
-    pub(super) spoken: bool,
+    spoken: bool,
     /// The group began with this call.
     is_new: bool,
     /// Those who are here are part of larger groups: which one it is shows when the others come, or with the first words.
     undecided: bool,
 }
 
-impl Call {
+/// Those of one call; who is here now is in its context.
+#[derive(Default)]
+pub(super) struct Members {
+    /// Members that the server dropped for being idle. They are still part of the conversation.
+    dropped: Vec<Email>,
+    /// Those of a group who were called and did not come, until that was told.
+    pub(super) absent: Vec<Email>,
+    grouping: Grouping,
+    /// What the board has called those who were here.
+    names: BoardNames,
+    /// Who was asked in by our side, and who waits for that.
+    invitations: Vec<(Email, oneshot::Sender<Result<(), String>>)>,
+}
+
+impl Members {
+    /// Our side asks somebody in.
+    pub(super) fn invited(&mut self, email: Email, reply: oneshot::Sender<Result<(), String>>) {
+        self.invitations.push((email, reply));
+    }
+
+    /// Whether nobody whom our side asked in is waited for.
+    pub(super) fn awaits_nobody(&self) -> bool {
+        self.invitations.is_empty()
+    }
+
+    fn answer_invitation(&mut self, email: &Email, result: Result<(), String>) {
+        if let Some(at) = self.invitations.iter().position(|(invited, _)| invited == email) {
+            let _ = self.invitations.swap_remove(at).1.send(result); // whoever asked may have gone
+        }
+    }
+
+    /// Something is said by our side.
+    pub(super) fn spoken(&mut self) {
+        self.grouping.spoken = true;
+    }
+
+    /// Somebody came; gives whether they were only dropped for being idle.
+    pub(super) fn joined(&mut self, ctx: &mut CallContext, email: &Email) -> bool {
+        self.answer_invitation(email, Ok(()));
+        let is_back = self.dropped.contains(email);
+        self.dropped.retain(|dropped| dropped != email);
+        self.absent.retain(|absent| absent != email);
+        ctx.members.push(email.clone());
+        is_back
+    }
+
     /// A call of two is the conversation with that person; with more it is the group of exactly these people.
-    pub(super) async fn regroup(&mut self, joined: Option<&Email>) {
-        let done = match (group::is_group(&self.conversation), joined) {
-            (true, Some(email)) => self.joined_group(email).await,
-            (false, _) if self.members.len() > 1 => self.form_group().await,
+    pub(super) async fn regroup(&mut self, ctx: &mut CallContext, joined: Option<&Email>) {
+        let done = match (group::is_group(&ctx.conversation), joined) {
+            (true, Some(email)) => self.joined_group(ctx, email).await,
+            (false, _) if ctx.members.len() > 1 => self.form_group(ctx).await,
             _ => return,
         };
         if let Err(error) = done {
@@ -36,55 +85,54 @@ impl Call {
     }
 
     /// Somebody came into a group. Whoever closed their window before and comes again is one of it all the time.
-    async fn joined_group(&mut self, email: &Email) -> Result<(), StorageError> {
-        let mut people = group::members(&self.of.shared, &self.of.login, &self.conversation);
+    async fn joined_group(&mut self, ctx: &mut CallContext, email: &Email) -> Result<(), StorageError> {
+        let mut people = group::members(&ctx.shared, &ctx.login, &ctx.conversation);
         if !people.contains(email) {
             if !self.grouping.spoken {
-                people = self.present();
+                people = self.present(ctx);
             }
             people.push(email.clone());
-            let other = group::find(&self.of.shared, &self.of.login, &people).await?;
-            if let Some(other) = other.filter(|other| *other != self.conversation) {
-                self.become_group(other).await;
+            let other = group::find(&ctx.shared, &ctx.login, &people).await?;
+            if let Some(other) = other.filter(|other| *other != ctx.conversation) {
+                self.become_group(ctx, other).await;
                 return Ok(());
             }
             // A group that has been there before stays as it was, as long as nobody has said anything here.
             if !self.grouping.spoken && !self.grouping.is_new {
-                return self.make_group().await;
+                return self.make_group(ctx).await;
             }
-            group::remember(&self.of.shared, &self.of.login, &self.conversation, &people).await?;
+            group::remember(&ctx.shared, &ctx.login, &ctx.conversation, &people).await?;
         }
-        let (conversation, ghost) = (self.conversation.clone(), self.ghost(email));
-        self.tell(RemoteKind::Joined { conversation, ghost, at: time_of_day() }).await;
+        let (conversation, ghost) = (ctx.conversation.clone(), ctx.ghost(email));
+        ctx.tell(RemoteKind::Joined { conversation, ghost, at: time_of_day() }).await;
         Ok(())
     }
 
-    async fn form_group(&mut self) -> Result<(), StorageError> {
-        let (shared, login, people) = (&self.of.shared, &self.of.login, self.present());
+    async fn form_group(&mut self, ctx: &mut CallContext) -> Result<(), StorageError> {
+        let (shared, login, people) = (&ctx.shared, &ctx.login, self.present(ctx));
         if let Some(known) = group::find(shared, login, &people).await? {
-            self.become_group(known).await;
+            self.become_group(ctx, known).await;
         } else if self.invitations.is_empty() && group::is_part_of_another(shared, login, &people)? {
             self.grouping.undecided = true;
             // What our side says in the conversation with one of them is not for the others.
-            let detached = CallNotice::Detached(self.handle.clone());
-            let _ = self.of.news.send(detached).await; // the login may have ended
+            let _ = ctx.news.send(CallNotice::Detached(ctx.handle.clone())).await; // the login may have ended
         } else {
-            self.make_group().await?;
+            self.make_group(ctx).await?;
         }
         Ok(())
     }
 
-    async fn make_group(&mut self) -> Result<(), StorageError> {
-        let group = group::find_or_make(&self.of.shared, &self.of.login, &self.present()).await?;
-        self.become_group(group).await;
+    async fn make_group(&mut self, ctx: &mut CallContext) -> Result<(), StorageError> {
+        let group = group::find_or_make(&ctx.shared, &ctx.login, &self.present(ctx)).await?;
+        self.become_group(ctx, group).await;
         self.grouping.is_new = true;
         Ok(())
     }
 
     /// Somebody says something: the conversation is decided now at the latest.
-    pub(super) async fn decide(&mut self) {
+    pub(super) async fn decide(&mut self, ctx: &mut CallContext) {
         if std::mem::take(&mut self.grouping.undecided)
-            && let Err(error) = self.make_group().await
+            && let Err(error) = self.make_group(ctx).await
         {
             tracing::error!(%error, "a group conversation could not be written down");
         }
@@ -92,62 +140,64 @@ impl Call {
     }
 
     /// Who takes part, those included whom the server dropped for being idle.
-    fn present(&self) -> Vec<Email> {
-        [&self.members[..], &self.dropped].concat()
+    fn present(&self, ctx: &CallContext) -> Vec<Email> {
+        [&ctx.members[..], &self.dropped].concat()
     }
 
     /// The board calls somebody so. Whether that is news is known where the lists are.
-    pub(super) async fn named(&mut self, email: &Email, name: &str) {
-        let Some(news) = self.names.heard(email, name).filter(|news| news.email != self.of.email) else {
+    pub(super) async fn named(&mut self, ctx: &CallContext, email: &Email, name: &str) {
+        let Some(news) = self.names.heard(email, name).filter(|news| news.email != ctx.email) else {
             return;
         };
-        self.of.names.meet(email, name);
-        let _ = self.of.news.send(CallNotice::Named(news)).await; // the login may have ended
+        ctx.names.meet(email, name);
+        let _ = ctx.news.send(CallNotice::Named(news)).await; // the login may have ended
     }
 
-    async fn become_group(&mut self, conversation: ConversationId) {
-        tracing::info!(%conversation, members = self.members.len(), "the call is a group now");
+    async fn move_to(&self, ctx: &mut CallContext, conversation: ConversationId) {
+        ctx.conversation = conversation.clone();
+        let moved = CallNotice::Moved { to: conversation, call: ctx.handle.clone() };
+        let _ = ctx.news.send(moved).await; // the login may have ended
+    }
+
+    async fn become_group(&mut self, ctx: &mut CallContext, conversation: ConversationId) {
+        tracing::info!(%conversation, members = ctx.members.len(), "the call is a group now");
         self.grouping = Grouping::default();
-        self.conversation = conversation.clone();
-        let moved = CallNotice::Moved { to: conversation.clone(), call: self.handle.clone() };
-        let _ = self.of.news.send(moved).await; // the login may have ended
-        for email in self.members.clone() {
-            let ghost = self.ghost(&email);
-            self.tell(RemoteKind::Joined { conversation: conversation.clone(), ghost, at: time_of_day() })
-                .await;
+        self.move_to(ctx, conversation.clone()).await;
+        for email in &ctx.members {
+            let (conversation, ghost) = (conversation.clone(), ctx.ghost(email));
+            ctx.tell(RemoteKind::Joined { conversation, ghost, at: time_of_day() }).await;
         }
     }
 
     /// Somebody is out of the call, and still one of the conversation: the next call is to them too.
-    pub(super) async fn left(&mut self, email: &Email, idle: bool) {
-        self.offers_are_lost(Some(email)).await;
-        self.left_transfers(email, !idle).await;
-        self.members.retain(|member| member != email);
+    pub(super) async fn left(&mut self, ctx: &mut CallContext, email: &Email, idle: bool) {
+        ctx.members.retain(|member| member != email);
         if idle {
             // The next words call them again.
             return self.dropped.push(email.clone());
         }
-        self.last_said = Instant::now();
         if std::mem::take(&mut self.grouping.undecided)
-            && let Some(direct) = group::single(&self.members)
+            && let Some(direct) = group::single(&ctx.members)
         {
-            self.conversation = direct.clone();
-            let moved = CallNotice::Moved { to: direct, call: self.handle.clone() };
-            let _ = self.of.news.send(moved).await; // the login may have ended
+            self.move_to(ctx, direct).await;
         }
     }
 
     /// Somebody was called and did not come. In a group the others hear what is said, and whoever says it is told. Those
     /// whom somebody asked in are answered for already.
-    pub(super) fn did_not_come(&mut self, email: &Email) {
+    pub(super) fn did_not_come(&mut self, ctx: &CallContext, email: &Email, failure: InviteFailure) {
+        self.dropped.retain(|dropped| dropped != email);
         let is_asked_in = self.invitations.iter().any(|(invited, _)| invited == email);
-        if group::is_group(&self.conversation) && !is_asked_in && !self.absent.contains(email) {
+        if group::is_group(&ctx.conversation) && !is_asked_in && !self.absent.contains(email) {
             self.absent.push(email.clone());
         }
-    }
-
-    /// Somebody who had been dropped was called again and did not come.
-    pub(super) fn gone(&mut self, email: &Email) {
-        self.dropped.retain(|dropped| dropped != email);
+        let reason = match failure {
+            InviteFailure::Refused(code) => code.to_string(),
+            InviteFailure::NoAnswer => "they did not answer".into(),
+        };
+        self.answer_invitation(email, Err(format!("{email} cannot be called: {reason}")));
     }
 }
+
+#[cfg(test)]
+mod tests;

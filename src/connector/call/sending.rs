@@ -1,39 +1,72 @@
 //! What our side says in a call: sent in as many parts as it takes, answered once.
+//!
+//! Knows which part is of which message. Refuses to know boards: the machine sends.
+
+use std::collections::HashMap;
 
 use tokio::sync::oneshot;
 
-use crate::connector::call::{Call, Sending};
 use crate::connector::clock::now;
+use crate::connector::context::call::CallContext;
 use crate::connector::error::CallFailure;
-use crate::connector::handle::{Confirmation, Message, Offered, Undelivered};
-use crate::connector::net::pump::Pump;
-
+use crate::connector::handle::{Confirmation, Message, Undelivered};
 use crate::msn::command::Acknowledge;
 use crate::msn::ids::{Capabilities, Email};
 use crate::msn::message::{Content, separate_parts, text_payloads};
 use crate::msn::session::{MessageHandle, SwitchboardSession};
 
-impl Call {
+/// Who waits for what becomes of a message.
+type Answer = oneshot::Sender<Result<Confirmation, Undelivered>>;
+
+/// A message under way: one answer for all its parts.
+struct Sending {
+    left: usize,
+    failure: Option<CallFailure>,
+    /// Where in the text each part begins, for those who get parts that stand alone.
+    starts: Vec<usize>,
+    /// The first part that did not arrive.
+    first_failed: usize,
+    /// Those who left before a part of it reached them.
+    missed_by: Vec<Email>,
+    reply: Answer,
+    /// Until it was told that the acknowledgement is late.
+    overdue: Option<oneshot::Sender<()>>,
+}
+
+/// The messages of one call that are under way.
+#[derive(Default)]
+pub(super) struct Sendings {
+    under_way: HashMap<u64, Sending>,
+    /// Which message a part is of, and which part of it.
+    parts: HashMap<MessageHandle, (u64, usize)>,
+    next: u64,
+}
+
+impl Sendings {
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// Says something to those who are here: in parts that belong together where everybody's program can put them together.
     pub(super) fn send(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &CallContext,
+        board: &mut SwitchboardSession,
         message: &Message,
-        reply: oneshot::Sender<Result<Confirmation, Undelivered>>,
+        reply: Answer,
         overdue: oneshot::Sender<()>,
     ) {
-        self.grouping.spoken = true;
-        let able = self.of.people.all_have(&self.members, Capabilities::MULTI_PACKET);
+        let able = ctx.people.all_have(&ctx.members, Capabilities::MULTI_PACKET);
         let id = able.then(|| format!("{{{:032X}}}", rand::random::<u128>()));
         let (payloads, starts) = match message {
-            Message::Text { text, style, emoticons } => {
-                self.offer_emoticons(pump, emoticons);
+            Message::Text { text, style, .. } => {
                 let starts = if able { Vec::new() } else { separate_parts(text, Some(style)) };
                 (text_payloads(text, Some(style), id.as_deref()), starts)
             }
             Message::Nudge => (vec![Content::nudge().encode()], Vec::new()),
         };
-        let number = self.next_sending;
-        self.next_sending += 1;
+        let number = self.next;
+        self.next += 1;
         let sending = Sending {
             left: payloads.len(),
             failure: None,
@@ -43,27 +76,23 @@ impl Call {
             reply,
             overdue: Some(overdue),
         };
-        self.sendings.insert(number, sending);
+        self.under_way.insert(number, sending);
         for (index, payload) in payloads.into_iter().enumerate() {
-            let part = pump.machine.send(now(), Acknowledge::Always, payload.into());
+            let part = board.send(now(), Acknowledge::Always, payload.into());
             self.parts.insert(part, (number, index));
         }
-        self.last_typing = None;
     }
 
-    fn offer_emoticons(&mut self, pump: &mut Pump<SwitchboardSession>, emoticons: &[Offered]) {
-        if emoticons.is_empty() {
-            return;
-        }
-        self.emoticons.offer(emoticons);
-        let pairs = emoticons.iter().map(|e| (e.shortcut.as_str(), e.face.object.as_xml()));
-        let payload = Content::emoticons(pairs).encode().into();
-        pump.machine.send(now(), Acknowledge::OnFailure, payload);
-    }
-
-    pub(super) fn part_done(&mut self, part: MessageHandle, result: Result<Vec<Email>, CallFailure>) {
+    /// What became of a part. The last part of a message answers for all; one that arrived also tells who is absent.
+    pub(super) fn part_done(
+        &mut self,
+        ctx: &CallContext,
+        absent: &mut Vec<Email>,
+        part: MessageHandle,
+        result: Result<Vec<Email>, CallFailure>,
+    ) {
         let Some((number, index)) = self.parts.remove(&part) else { return };
-        let Some(sending) = self.sendings.get_mut(&number) else { return };
+        let Some(sending) = self.under_way.get_mut(&number) else { return };
         sending.left -= 1;
         match result {
             Ok(missed_by) => sending.missed_by.extend(missed_by),
@@ -75,26 +104,44 @@ impl Call {
         if sending.left > 0 {
             return;
         }
-        if let Some(Sending { failure, starts, first_failed, mut missed_by, reply, .. }) =
-            self.sendings.remove(&number)
-        {
-            missed_by.sort();
-            missed_by.dedup();
-            let missed_by = missed_by.iter().map(|email| self.called(email)).collect();
-            // What did not arrive is told of with its own reason.
-            let told = if failure.is_none() { std::mem::take(&mut self.absent) } else { Vec::new() };
-            let absent = told.iter().map(|email| self.called(email)).collect();
-            let from = starts.get(first_failed).copied().unwrap_or(0);
-            let undelivered = failure.map(|failure| Undelivered { failure, from });
-            let result = undelivered.map_or(Ok(Confirmation { missed_by, absent }), Err);
-            let _ = reply.send(result); // the sender may have given up
+        if let Some(sending) = self.under_way.remove(&number) {
+            sending.finish(ctx, absent);
         }
     }
 
     pub(super) fn part_overdue(&mut self, part: MessageHandle) {
-        let sending = self.parts.get(&part).and_then(|(number, _)| self.sendings.get_mut(number));
+        let sending = self.parts.get(&part).and_then(|(number, _)| self.under_way.get_mut(number));
         if let Some(overdue) = sending.and_then(|sending| sending.overdue.take()) {
             let _ = overdue.send(()); // the sender may have given up
         }
     }
+
+    /// The call is over.
+    pub(super) fn lose(&mut self) {
+        let lost = || Err(CallFailure::Lost.into());
+        self.under_way.drain().for_each(|(_, sending)| drop(sending.reply.send(lost())));
+    }
 }
+
+impl Sending {
+    fn finish(mut self, ctx: &CallContext, absent: &mut Vec<Email>) {
+        self.missed_by.sort();
+        self.missed_by.dedup();
+        let result = match self.failure {
+            None => {
+                let missed_by = self.missed_by.iter().map(|email| ctx.called(email)).collect();
+                let absent = std::mem::take(absent).iter().map(|email| ctx.called(email)).collect();
+                Ok(Confirmation { missed_by, absent })
+            }
+            // What did not arrive is told of with its own reason.
+            Some(failure) => {
+                let from = self.starts.get(self.first_failed).copied().unwrap_or(0);
+                Err(Undelivered { failure, from })
+            }
+        };
+        let _ = self.reply.send(result); // the sender may have given up
+    }
+}
+
+#[cfg(test)]
+mod tests;

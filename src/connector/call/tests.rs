@@ -1,40 +1,20 @@
 //! A call on a board that the test writes, with the clock in its hand: when it is left, and what is read until then.
 
-use std::sync::Arc;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
-use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::bridge::ids::LoginId;
 use crate::connector::call::*;
-use crate::connector::context::people::Directory;
 use crate::connector::handle::CallNotice;
-use crate::connector::tests::alone;
+use crate::connector::tests::{alone, resources};
 use crate::connector::translate::group;
 use crate::msn::dialect::Dialect;
+use crate::msn::ids::Email;
 use crate::msn::ids::{Cookie, SessionId};
 
 const BOB: &str = "bob@example.com";
 
-fn of(news: mpsc::Sender<CallNotice>) -> CallContext {
-    let shared = alone();
-    let email = Email::parse("alice@example.com").unwrap();
-    CallContext {
-        login: LoginId::new("alice@example.com"),
-        dialect: Dialect::Msnp11,
-        people: Directory::default().about(vec![Email::parse(BOB).unwrap()]),
-        face: watch::channel(None).1,
-        streams: Arc::new(Semaphore::new(1)),
-        doors: Arc::new(Semaphore::new(1)),
-        offers: Default::default(),
-        names: Default::default(),
-        suspended: Default::default(),
-        news,
-        cancel: shared.cancel.clone(),
-        shared,
-        email,
-    }
+fn of(news: mpsc::Sender<CallNotice>) -> CallResources {
+    resources(&alone(), news)
 }
 
 /// The server's end of a board on which Bob is, and the call at the other end.
@@ -55,7 +35,7 @@ impl Board {
         Self::open_for(of(news), heard).await
     }
 
-    async fn open_for(of: CallContext, news: mpsc::Receiver<CallNotice>) -> Self {
+    async fn open_for(of: CallResources, news: mpsc::Receiver<CallNotice>) -> Self {
         let (near, far) = tokio::io::duplex(64 * 1024);
         let (asks, mut mailbox) = mpsc::channel(MAILBOX);
         let handle = CallHandle { asks };
@@ -63,7 +43,7 @@ impl Board {
         let begun = Instant::now();
         let (cookie, session) = (Cookie::new("1"), SessionId("1".into()));
         let machine =
-            SwitchboardSession::answer(now(), Dialect::Msnp11, call.of.email.clone(), cookie, session);
+            SwitchboardSession::answer(now(), Dialect::Msnp11, call.ctx.email.clone(), cookie, session);
         let pump = Pump::new(machine, Box::new(near));
         let call = tokio::spawn(async move { call.drive(pump, &mut mailbox).await });
         let (mut reader, writer) = tokio::io::split(far);

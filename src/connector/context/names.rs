@@ -6,8 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::bridge::event::Ghost;
+use crate::bridge::ids::GhostId;
 use crate::msn::command::Status;
 use crate::msn::ids::Email;
+use crate::msn::message::without_codes;
 use crate::msn::session::Roster;
 
 /// Most people who are remembered; then all are forgotten, and named again by the next board.
@@ -82,6 +85,22 @@ impl Names {
     pub(in crate::connector) fn newest(&self, email: &Email) -> String {
         self.people().get(email).cloned().unwrap_or_else(|| email.to_string())
     }
+}
+
+/// The core's id of somebody.
+pub(in crate::connector) fn ghost_id(email: &Email) -> GhostId {
+    GhostId::new(email.to_key())
+}
+
+/// Somebody; an account in place of a name is none.
+pub(in crate::connector) fn ghost(email: &Email, name: &str) -> Ghost {
+    let name = if is_address(email, name) { String::new() } else { without_codes(name) };
+    Ghost { id: ghost_id(email), name }
+}
+
+/// Somebody of whom only the account is known.
+pub(in crate::connector) fn account(email: &Email) -> Ghost {
+    ghost(email, "")
 }
 
 /// Servers name those by their account of whom they know no name.

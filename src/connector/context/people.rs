@@ -7,11 +7,13 @@ use std::collections::HashMap;
 
 use tokio::sync::watch;
 
-use crate::connector::object::picture;
 use crate::msn::command::Status;
 use crate::msn::ids::{Capabilities, Email};
-use crate::msn::p2p::MsnObject;
+use crate::msn::p2p::{MsnObject, ObjectKind};
 use crate::msn::session::Contact;
+
+/// Bytes of the largest picture that is fetched: official clients make them of at most 25 kB.
+const MAX_PICTURE: u64 = 256 << 10;
 
 /// One contact who was seen, so far as calls ask. There is one for each contact of each login: it is small.
 #[derive(Debug)]
@@ -47,8 +49,14 @@ fn note(known: &mut HashMap<String, Known>, contact: &Contact) {
         // Whoever goes offline, or hides, has the program that they had.
         return;
     }
-    let picture = picture::announced(contact).map(Box::new);
+    let picture = announced(contact).map(Box::new);
     known.insert(key, Known { capabilities: contact.capabilities, picture });
+}
+
+/// The picture that a contact announces, where it is one that is shown.
+fn announced(contact: &Contact) -> Option<MsnObject> {
+    let object = MsnObject::parse(&contact.object.as_ref()?.decode()).ok()?;
+    (object.kind == ObjectKind::DisplayPicture && object.size <= MAX_PICTURE).then_some(object)
 }
 
 /// The people of one call.
@@ -97,7 +105,6 @@ mod tests {
     use super::*;
     use crate::msn::command::ListMask;
     use crate::msn::message::PersonalMessage;
-    use crate::msn::p2p::ObjectKind;
     use crate::msn::wire::UrlText;
 
     const PEER_TO_PEER: u32 = 0x4000_0000;

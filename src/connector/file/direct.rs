@@ -1,6 +1,6 @@
 //! A connection of their own for the files of two people: opened as their peers agree, and given up without harm.
 //!
-//! Knows who is connected to and when. What is agreed on, and what packets mean, is the peer's.
+//! Knows who is connected to and when. Refuses to know what is agreed on and what packets mean, which is the peer's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,20 +8,19 @@ use std::net::SocketAddr;
 use tokio::net::TcpStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connector::call::Call;
 use crate::connector::clock::now;
+use crate::connector::context::call::CallContext;
 use crate::connector::net::pump::Pump;
 use crate::msn::ids::Email;
-use crate::msn::p2p::{DirectEvent, DirectSession, Door, Means, Nonce, Packet};
-use crate::msn::session::SwitchboardSession;
+use crate::msn::p2p::{DirectEvent, DirectSession, Door, Nonce, Packet};
 
 /// Bytes that may wait for the other side to read.
 const MAX_WAITING: usize = 256 * 1024;
 
-/// The direct connection of a call: there is one at most.
+/// A direct connection, or one that is being opened.
 pub(in crate::connector) struct Direct {
     email: Email,
-    way: Route,
+    route: Route,
 }
 
 enum Route {
@@ -30,8 +29,17 @@ enum Route {
     Gone,
 }
 
-/// What became of it.
-pub(in crate::connector) enum Happened {
+/// What happened.
+#[derive(Debug)]
+pub(in crate::connector) enum DirectInput {
+    /// A member could connect to us.
+    ListenWanted(Email),
+    /// A member listens.
+    DialWanted {
+        email: Email,
+        addresses: Vec<SocketAddr>,
+        nonce: Nonce,
+    },
     Ready,
     Packet(Packet),
     /// More can be written.
@@ -39,30 +47,30 @@ pub(in crate::connector) enum Happened {
     Gone(String),
 }
 
-impl Direct {
-    pub(in crate::connector) fn is_with(&self, email: &Email) -> bool {
-        self.email == *email
-    }
+/// The direct connection of a call: there is one at most.
+#[derive(Default)]
+pub(in crate::connector) struct DirectConnection(Option<Direct>);
 
+impl Direct {
     /// Cancelling this loses nothing.
-    async fn next(&mut self) -> Happened {
+    async fn next(&mut self) -> DirectInput {
         loop {
-            match &mut self.way {
+            match &mut self.route {
                 Route::Opening { opened, nonce, we_dialled } => {
                     match opened.await.map_err(io::Error::other).flatten() {
                         Ok(stream) => {
                             let begin =
                                 if *we_dialled { DirectSession::connected } else { DirectSession::accepted };
                             let session = begin(now(), *nonce, rand::random());
-                            self.way = Route::Open(Box::new(Pump::wide(session, Box::new(stream))));
+                            self.route = Route::Open(Box::new(Pump::wide(session, Box::new(stream))));
                         }
                         Err(error) => return self.gone(error.to_string()),
                     }
                 }
                 Route::Open(pump) => match pump.next_or_room(MAX_WAITING).await {
-                    Ok(None) => return Happened::Room,
-                    Ok(Some(DirectEvent::Ready)) => return Happened::Ready,
-                    Ok(Some(DirectEvent::Packet(packet))) => return Happened::Packet(packet),
+                    Ok(None) => return DirectInput::Room,
+                    Ok(Some(DirectEvent::Ready)) => return DirectInput::Ready,
+                    Ok(Some(DirectEvent::Packet(packet))) => return DirectInput::Packet(packet),
                     Ok(Some(DirectEvent::Failed(failure))) => return self.gone(format!("{failure:?}")),
                     Err(error) => return self.gone(error.to_string()),
                 },
@@ -71,42 +79,76 @@ impl Direct {
         }
     }
 
-    fn gone(&mut self, why: String) -> Happened {
-        self.way = Route::Gone;
-        Happened::Gone(why)
+    fn gone(&mut self, why: String) -> DirectInput {
+        self.route = Route::Gone;
+        DirectInput::Gone(why)
     }
 }
 
-/// What happens next on the direct connection, where there is one.
-pub(in crate::connector) async fn next(direct: &mut Option<Direct>) -> Happened {
-    match direct {
-        Some(direct) => direct.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Call {
-    /// What can be done here about direct connections. Behind a proxy nothing: they would show where the bridge is.
-    pub(in crate::connector) fn means(&self) -> Means {
-        let config = &self.of.shared.config;
-        match config.proxy {
-            Some(_) => Means::default(),
-            None => Means {
-                dial: config.direct.dial,
-                listen: config.direct.listens(),
-                nonce: crate::msn::p2p::Guid(rand::random()),
-            },
+impl DirectConnection {
+    /// Something happened. With whom the connection is can be asked before: it may be gone then.
+    pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, input: DirectInput) {
+        match input {
+            DirectInput::ListenWanted(email) => self.listen(ctx, &email).await,
+            DirectInput::DialWanted { email, addresses, nonce } => self.dial(ctx, &email, addresses, nonce),
+            other => self.handle_connection(ctx, other),
         }
     }
 
-    /// They could connect to us.
-    pub(in crate::connector) async fn open_door(&mut self, email: &Email) {
-        let config = self.of.shared.config.clone();
-        let opened = match self.direct {
+    /// What happens next on the connection; never anything where there is none. Cancelling this loses nothing.
+    pub(in crate::connector) async fn next(&mut self) -> DirectInput {
+        match &mut self.0 {
+            Some(direct) => direct.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whom it is with.
+    pub(in crate::connector) fn email(&self) -> Option<&Email> {
+        self.0.as_ref().map(|direct| &direct.email)
+    }
+
+    /// Lets go of the connection.
+    pub(in crate::connector) fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    /// The connection with somebody, to be used by another call.
+    pub(in crate::connector) fn take(&mut self, email: &Email) -> Option<Direct> {
+        self.0.take_if(|direct| direct.email == *email)
+    }
+
+    /// The connection that another call had, in place of the one here.
+    pub(in crate::connector) fn put(&mut self, direct: Option<Direct>) {
+        self.0 = direct;
+    }
+
+    fn handle_connection(&mut self, ctx: &mut CallContext, input: DirectInput) {
+        let Some(email) = self.email().cloned() else { return };
+        let Some(peer) = ctx.peers.get(&email) else { return self.forget() };
+        match input {
+            DirectInput::Ready => {
+                tracing::info!(%email, "a direct connection is there");
+                peer.direct_up(now());
+            }
+            DirectInput::Packet(packet) => peer.handle(now(), &packet),
+            DirectInput::Gone(why) => {
+                tracing::info!(%email, %why, "the direct connection is gone");
+                peer.direct_down(now());
+                self.forget();
+            }
+            // What waits is written after everything that happens.
+            DirectInput::Room | DirectInput::ListenWanted(_) | DirectInput::DialWanted { .. } => {}
+        }
+    }
+
+    async fn listen(&mut self, ctx: &mut CallContext, email: &Email) {
+        let config = ctx.shared.config.clone();
+        let opened = match self.0 {
             Some(_) => Err(io::Error::other("there is a direct connection already")),
-            None => config.direct.listen(&self.of.doors).await,
+            None => config.direct.listen(&ctx.doors).await,
         };
-        let Some(peer) = self.transfers.known(email) else { return };
+        let Some(peer) = ctx.peers.get(email) else { return };
         let door = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -119,81 +161,50 @@ impl Call {
         peer.listening(now(), Some(&Door { addresses, port: door.here.port() }));
         tracing::info!(%email, here = %door.here, "waiting for a direct connection");
         let opened = AbortOnDropHandle::new(tokio::spawn(door.accept()));
-        let way = Route::Opening { opened, nonce, we_dialled: false };
-        self.direct = Some(Direct { email: email.clone(), way });
+        self.open(email, Route::Opening { opened, nonce, we_dialled: false });
     }
 
-    /// They listen.
-    pub(in crate::connector) fn dial_peer(
-        &mut self,
-        email: &Email,
-        addresses: Vec<SocketAddr>,
-        nonce: Nonce,
-    ) {
-        let config = self.of.shared.config.clone();
+    fn dial(&mut self, ctx: &mut CallContext, email: &Email, addresses: Vec<SocketAddr>, nonce: Nonce) {
+        let config = ctx.shared.config.clone();
         let allowed = addresses.iter().any(|address| config.direct.may_dial(address.ip()));
-        if self.direct.is_some() || !allowed {
+        if self.0.is_some() || !allowed {
             tracing::info!(%email, ?addresses, "none of their addresses is dialled");
-            if let Some(peer) = self.transfers.known(email) {
+            if let Some(peer) = ctx.peers.get(email) {
                 peer.direct_down(now());
             }
             return;
         }
         let dialling = async move { config.direct.dial(&addresses).await };
         let opened = AbortOnDropHandle::new(tokio::spawn(dialling));
-        let way = Route::Opening { opened, nonce, we_dialled: true };
-        self.direct = Some(Direct { email: email.clone(), way });
+        self.open(email, Route::Opening { opened, nonce, we_dialled: true });
     }
 
-    pub(in crate::connector) async fn direct_happened(
-        &mut self,
-        pump: &mut Pump<SwitchboardSession>,
-        happened: Happened,
-    ) {
-        let Some(email) = self.direct.as_ref().map(|direct| direct.email.clone()) else { return };
-        let Some(peer) = self.transfers.known(&email) else {
-            self.direct = None;
-            return;
-        };
-        match happened {
-            Happened::Ready => {
-                tracing::info!(%email, "a direct connection is there");
-                peer.direct_up(now());
-            }
-            Happened::Packet(packet) => {
-                self.last_said = tokio::time::Instant::now();
-                peer.handle(now(), &packet);
-            }
-            // What waits is written after everything that happens.
-            Happened::Room => {}
-            Happened::Gone(why) => {
-                tracing::info!(%email, %why, "the direct connection is gone");
-                peer.direct_down(now());
-                self.direct = None;
-            }
-        }
-        self.flush(pump, &email).await;
+    fn open(&mut self, email: &Email, route: Route) {
+        self.0 = Some(Direct { email: email.clone(), route });
     }
 
-    /// The open direct connection with a member.
-    pub(in crate::connector) fn direct_with(&mut self, email: &Email) -> Option<&mut Pump<DirectSession>> {
-        match &mut self.direct {
-            Some(Direct { email: with, way: Route::Open(pump) }) if with == email => Some(pump),
-            _ => None,
+    /// Sends a packet to a member; false where no open connection is with them.
+    pub(in crate::connector) fn send(&mut self, email: &Email, packet: &Packet) -> bool {
+        match &mut self.0 {
+            Some(Direct { email: with, route: Route::Open(pump) }) if with == email => {
+                pump.machine.send(now(), packet);
+                true
+            }
+            _ => false,
         }
     }
 
     /// Whether more can be written there now.
-    pub(in crate::connector) fn direct_has_room(&mut self) -> bool {
-        match &mut self.direct {
-            Some(Direct { way: Route::Open(pump), .. }) => pump.backlog() < MAX_WAITING,
+    pub(in crate::connector) fn has_room(&mut self) -> bool {
+        match &mut self.0 {
+            Some(Direct { route: Route::Open(pump), .. }) => pump.backlog() < MAX_WAITING,
             _ => false,
         }
     }
 
     /// What is written there goes out before it is closed.
-    pub(in crate::connector) async fn close_direct(&mut self) {
-        if let Some(Direct { way: Route::Open(pump), .. }) = self.direct.take() {
+    pub(in crate::connector) async fn close(&mut self) {
+        if let Some(Direct { route: Route::Open(pump), .. }) = self.0.take() {
             pump.close().await;
         }
     }

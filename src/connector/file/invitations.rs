@@ -1,26 +1,24 @@
 //! Invitations: to applications that a bridge has not, shown and declined at once, so that nobody waits (§8); those to
 //! files go on in `msnftp`.
+//!
+//! Knows what was declined. Refuses to know how a stream carries a file.
 
 use std::collections::VecDeque;
 
-use tokio::time::Instant;
-
-use crate::bridge::body::{Body, RichText};
-use crate::bridge::event::RemoteKind;
-use crate::connector::call::Call;
-use crate::connector::clock::{now, time_of_day};
-use crate::connector::net::pump::Pump;
-use crate::msn::command::Acknowledge;
+use crate::connector::context::call::CallContext;
+use crate::connector::file::msnftp::Streams;
+use crate::connector::file::msnftp::words::cancel;
+use crate::connector::file::words;
 use crate::msn::ids::Email;
 use crate::msn::message::{Application, CancelCode, Invitation, InvitationCommand, InvitationError};
-use crate::msn::session::SwitchboardSession;
+use crate::msn::p2p::safe_name;
 
 /// Declined invitations of one call that are remembered; what comes for an older one is answered again.
 const REMEMBERED: usize = 32;
 
 /// What was declined: its end was said, and what still comes of it is no news.
 #[derive(Debug, Default)]
-pub(in crate::connector) struct Declined {
+struct Declined {
     known: VecDeque<Known>,
 }
 
@@ -34,7 +32,7 @@ struct Known {
 
 impl Declined {
     /// Remembers that an invitation came to nothing.
-    pub(in crate::connector) fn remember(&mut self, who: &Email, invitation: &Invitation) {
+    fn remember(&mut self, who: &Email, invitation: &Invitation) {
         if self.known.len() == REMEMBERED {
             self.known.pop_front();
         }
@@ -57,55 +55,92 @@ fn subject(invitation: &Invitation) -> String {
     format!("{:?} {:?}", invitation.application(), invitation.file())
 }
 
-impl Call {
-    pub(in crate::connector) async fn invited_to(
-        &mut self,
-        pump: &mut Pump<SwitchboardSession>,
-        email: &Email,
-        read: Result<Invitation, InvitationError>,
-    ) {
-        self.last_said = Instant::now();
-        let shown = match read {
-            Ok(invitation) => self.answer(pump, email, &invitation).await,
-            Err(error) => {
-                tracing::info!(%error, "an invitation cannot be read");
-                Some("sent an invitation that cannot be read here".to_owned())
+/// What happened.
+#[derive(Debug)]
+pub(in crate::connector) enum InvitationEvent {
+    /// A contact invites, accepts or cancels. `is_waiting`: the owner is being asked about a file under that cookie.
+    Came { email: Email, read: Result<Invitation, InvitationError>, is_waiting: bool },
+    /// An offer of a file is not to be taken.
+    Declined { email: Email, invitation: Box<Invitation> },
+    /// The same, where nobody was asked: it is shown with the reason.
+    Refused { email: Email, invitation: Box<Invitation>, name: String, size: u64, reason: &'static str },
+}
+
+/// What is to be done elsewhere.
+#[derive(Debug)]
+pub(in crate::connector) enum InvitationOutcome {
+    /// The owner is to be asked about a file.
+    OwnerWanted { email: Email, name: String, size: u64, invitation: Box<Invitation> },
+}
+
+/// The invitations of one call.
+pub(in crate::connector) struct Invitations {
+    declined: Declined,
+    pub(in crate::connector) streams: Streams,
+    outcomes: VecDeque<InvitationOutcome>,
+}
+
+impl Invitations {
+    pub(in crate::connector) fn new(streams: Streams) -> Self {
+        Self { declined: Declined::default(), streams, outcomes: VecDeque::new() }
+    }
+
+    pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, event: InvitationEvent) {
+        match event {
+            InvitationEvent::Came { email, read: Ok(invitation), is_waiting } => {
+                if let Some(text) = self.answer(ctx, &email, &invitation, is_waiting).await {
+                    ctx.show_refusal(&email, &text).await;
+                }
             }
-        };
-        let Some(text) = shown.and_then(|text| self.transfers.refusal(text)) else { return };
-        let sender = self.ghost(email);
-        let (conversation, body) = (self.conversation.clone(), Body::Emote(RichText::plain(text)));
-        self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
+            InvitationEvent::Came { email, read: Err(error), .. } => {
+                tracing::info!(%error, "an invitation cannot be read");
+                ctx.show_refusal(&email, "sent an invitation that cannot be read here").await;
+            }
+            InvitationEvent::Declined { email, invitation } => {
+                self.declined.remember(&email, &invitation);
+                cancel(ctx, invitation.cookie, &CancelCode::Reject);
+            }
+            InvitationEvent::Refused { email, invitation, name, size, reason } => {
+                self.declined.remember(&email, &invitation);
+                cancel(ctx, invitation.cookie, &CancelCode::Reject);
+                ctx.show_refusal(&email, &words::declined(&name, size, reason)).await;
+            }
+        }
+    }
+
+    pub(in crate::connector) fn poll_event(&mut self) -> Option<InvitationOutcome> {
+        self.outcomes.pop_front()
     }
 
     /// Ends what was begun; gives what is shown of it.
     async fn answer(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         invitation: &Invitation,
+        is_waiting: bool,
     ) -> Option<String> {
         let cookie = invitation.cookie;
         match invitation.command {
             // The same offer again, which has its answer: to answer it each time could go on for ever.
             InvitationCommand::Invite if self.declined.is_repeated(email, invitation) => None,
-            InvitationCommand::Invite if self.is_offered(email, cookie) => None,
+            InvitationCommand::Invite if is_waiting || self.streams.is_offered(email, cookie) => None,
             InvitationCommand::Invite if invitation.application() == Application::File => {
-                let declined = self.stream_offered(pump, email, invitation).await;
+                let declined = self.file_offered(ctx, email, invitation).await;
                 declined.inspect(|_| self.declined.remember(email, invitation))
             }
-            InvitationCommand::Accept if self.stream_accepted(pump, email, invitation).await => None,
-            InvitationCommand::Cancel if self.stream_cancelled(email, invitation).await => None,
+            InvitationCommand::Accept if self.streams.accepted(ctx, email, invitation).await => None,
+            InvitationCommand::Cancel if self.streams.cancelled(ctx, email, invitation).await => None,
             InvitationCommand::Invite => {
                 self.declined.remember(email, invitation);
-                decline(pump, cookie, &CancelCode::RejectNotInstalled);
+                cancel(ctx, cookie, &CancelCode::RejectNotInstalled);
                 Some(invited(invitation))
             }
             // Of a negotiation that was never begun here: it must not stay open over there.
             InvitationCommand::Accept | InvitationCommand::Context => {
                 if !self.declined.knows(email, cookie) {
                     self.declined.remember(email, invitation);
-                    decline(pump, cookie, &CancelCode::Fail);
+                    cancel(ctx, cookie, &CancelCode::Fail);
                 }
                 None
             }
@@ -117,6 +152,27 @@ impl Call {
             }
         }
     }
+
+    /// They offer a file; gives what is shown of it where it is declined.
+    async fn file_offered(
+        &mut self,
+        ctx: &mut CallContext,
+        email: &Email,
+        offer: &Invitation,
+    ) -> Option<String> {
+        let Some((name, Some(size))) = offer.file() else {
+            cancel(ctx, offer.cookie, &CancelCode::Fail);
+            return Some("offers a file in a way that is not understood here; it was declined".into());
+        };
+        let name = safe_name(name);
+        if ctx.shared.asks_about(size) {
+            let (email, invitation) = (email.clone(), Box::new(offer.clone()));
+            self.outcomes.push_back(InvitationOutcome::OwnerWanted { email, name, size, invitation });
+            return None;
+        }
+        let reason = self.streams.accept(ctx, email, offer, &name, size).await.err()?;
+        Some(words::declined(&name, size, &reason))
+    }
 }
 
 fn invited(invitation: &Invitation) -> String {
@@ -124,34 +180,5 @@ fn invited(invitation: &Invitation) -> String {
     format!("invites you to {application}; it was declined, since there is no program for it here")
 }
 
-fn decline(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
-    let payload = Invitation::cancel(cookie, code).encode().encode().into();
-    pump.machine.send(now(), Acknowledge::OnFailure, payload);
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fault_22_an_invitation_is_repeated_by_the_same_person_under_the_same_cookie_to_the_same_thing() {
-        let email = |name: &str| Email::parse(&format!("{name}@example.com")).unwrap();
-        let voice = |cookie| {
-            Invitation::new(InvitationCommand::Invite, cookie)
-                .with("Application-GUID", "{02D3C01F-BF30-4825-A83A-DE7AF41648AA}")
-        };
-        let mut declined = Declined::default();
-        declined.remember(&email("bob"), &voice(7));
-        assert!(declined.is_repeated(&email("bob"), &voice(7)));
-        assert!(!declined.is_repeated(&email("bob"), &voice(8)));
-        assert!(!declined.is_repeated(&email("carol"), &voice(7)));
-        let file = Invitation::new(InvitationCommand::Invite, 7).with("Application-File", "a.txt");
-        assert!(!declined.is_repeated(&email("bob"), &file), "cookies are used again");
-        assert!(declined.knows(&email("bob"), 7));
-        for cookie in 100..200 {
-            declined.remember(&email("bob"), &voice(cookie));
-        }
-        assert_eq!(declined.known.len(), REMEMBERED);
-        assert!(!declined.knows(&email("bob"), 7), "the oldest goes");
-    }
-}
+mod tests;

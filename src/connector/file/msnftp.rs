@@ -6,32 +6,27 @@
 #[cfg(test)]
 mod silence;
 mod stream;
-mod words;
+pub(in crate::connector) mod words;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::port::media::{File, Incoming};
-use crate::connector::call::Call;
+use crate::connector::context::call::CallContext;
 use crate::connector::error::CallFailure;
-use crate::connector::file::{
-    interrupted::{self},
-    offers::Offer,
-};
+use crate::connector::file::words::lost;
 use crate::connector::handle::Reply;
-use crate::connector::net::{address::PeerListener, pump::Pump};
-use crate::connector::size::bytes;
+use crate::connector::net::address::PeerListener;
 use crate::msn::ids::Email;
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
 use crate::msn::p2p::{peer_number, safe_name};
-use crate::msn::session::SwitchboardSession;
 use stream::Arriving;
-pub(in crate::connector) use words::cancel;
-use words::{accept, accept_at, say, target};
+use words::{accept, accept_at, cancel, say, target};
 
 /// How long their address may take to come.
 const ADDRESS: Duration = Duration::from_secs(30);
@@ -44,6 +39,8 @@ const FILE: &str = "{5D3E02AB-6190-11d3-BBBB-00C04F795683}";
 /// The streams of one call.
 pub(in crate::connector) struct Streams {
     known: Vec<Stream>,
+    /// One for each file that comes by a stream, in all calls of the login.
+    permits: Arc<Semaphore>,
     end: mpsc::Sender<End>,
     ended: mpsc::Receiver<End>,
 }
@@ -80,19 +77,17 @@ pub(in crate::connector) struct End {
     never_met: bool,
 }
 
-impl Default for Streams {
-    fn default() -> Self {
-        let (end, ended) = mpsc::channel(MAX_STREAMS);
-        Self { known: Vec::new(), end, ended }
-    }
-}
-
 impl Streams {
+    pub(in crate::connector) fn new(permits: Arc<Semaphore>) -> Self {
+        let (end, ended) = mpsc::channel(MAX_STREAMS);
+        Self { known: Vec::new(), permits, end, ended }
+    }
+
     pub(in crate::connector) fn is_idle(&self) -> bool {
         self.known.is_empty()
     }
 
-    pub(in crate::connector) fn deadline(&self) -> Option<std::time::Instant> {
+    pub(in crate::connector) fn next_timeout(&self) -> Option<std::time::Instant> {
         self.known.iter().filter_map(|stream| stream.deadline).min().map(Instant::into_std)
     }
 
@@ -108,86 +103,58 @@ impl Streams {
         let at = self.known.iter().position(|stream| stream.with == *with && stream.cookie == cookie)?;
         Some(self.known.swap_remove(at))
     }
-}
 
-impl Call {
-    /// Whether somebody here is known to have a client that knows no other way.
-    pub(in crate::connector) fn takes_streams_only(&self, email: &Email) -> bool {
-        self.of.people.capabilities(email).is_some_and(|capabilities| capabilities.msnc() == 0)
-    }
-
-    /// Whether a file under this cookie was offered, and its answer is due or was yes.
+    /// Whether a file under this cookie was offered by them, and the answer was yes.
     pub(in crate::connector) fn is_offered(&self, email: &Email, cookie: u32) -> bool {
         let is_theirs =
             |s: &Stream| s.with == *email && s.cookie == cookie && !matches!(s.step, Step::Offered { .. });
-        self.streams.known.iter().any(is_theirs) || self.is_asked_about(email, cookie)
-    }
-
-    /// They offer a file; gives what is shown of it where it is declined.
-    pub(in crate::connector) async fn stream_offered(
-        &mut self,
-        pump: &mut Pump<SwitchboardSession>,
-        email: &Email,
-        offer: &Invitation,
-    ) -> Option<String> {
-        let Some((name, Some(size))) = offer.file() else {
-            cancel(pump, offer.cookie, &CancelCode::Fail);
-            return Some("offers a file in a way that is not understood here; it was declined".into());
-        };
-        let name = safe_name(name);
-        let taken = if self.of.shared.asks_about(size) {
-            let waiting = Offer::Stream(Box::new(offer.clone()));
-            let asked = self.ask(email, name.clone(), size, waiting).await;
-            asked.map_err(str::to_owned).inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))
-        } else {
-            self.take_stream(pump, email, offer, name.clone(), size).await
-        };
-        let reason = taken.err()?;
-        Some(format!("offers the file «{name}» ({}); it was declined: {reason}", bytes(size)))
+        self.known.iter().any(is_theirs)
     }
 
     /// Says yes to an offered file, where it can come; else no.
-    pub(in crate::connector) async fn take_stream(
+    pub(in crate::connector) async fn accept(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         offer: &Invitation,
-        name: String,
+        name: &str,
         size: u64,
     ) -> Result<(), String> {
-        let taken = self.take_offer(email, offer, size).await;
+        let taken = self.take_offer(ctx, email, offer, size).await;
         let Taken { file, door, permit } =
-            taken.inspect_err(|_| cancel(pump, offer.cookie, &CancelCode::Reject))?;
-        let of = &self.of;
-        let note =
-            interrupted::note(&of.shared, &of.login, &self.conversation, &self.ghost(email), &name, size);
-        let arriving = Arriving { name, size, file, permit, note };
+            taken.inspect_err(|_| cancel(ctx, offer.cookie, &CancelCode::Reject))?;
+        let note = ctx.note_incoming(email, name, size);
+        let arriving = Arriving { name: name.to_owned(), size, file, permit, note };
         let (with, cookie) = (email.clone(), offer.cookie);
         let Some(door) = door else {
-            say(pump, &accept(cookie));
+            say(ctx, &accept(cookie));
             let deadline = Some(Instant::now() + ADDRESS);
-            self.streams.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
+            self.known.push(Stream { with, cookie, deadline, step: Step::Awaited(arriving) });
             return Ok(());
         };
         let secret = peer_number(rand::random());
-        say(pump, &accept_at(cookie, door.here, secret).with("Sender-Connect", "TRUE"));
-        self.run_stream(email, cookie, |run| run.receive(door.accept(), secret, arriving));
+        say(ctx, &accept_at(cookie, door.here, secret).with("Sender-Connect", "TRUE"));
+        self.run(ctx, email, cookie, |run| run.receive(door.accept(), secret, arriving));
         Ok(())
     }
 
     /// Room for an offered file, and where its sender is to connect to if we cannot.
-    async fn take_offer(&mut self, email: &Email, offer: &Invitation, size: u64) -> Result<Taken, String> {
-        let config = self.of.shared.config.clone();
-        if self.members.len() > 1
-            || self.streams.known.iter().any(|s| s.with == *email && s.cookie == offer.cookie)
-        {
+    async fn take_offer(
+        &self,
+        ctx: &CallContext,
+        email: &Email,
+        offer: &Invitation,
+        size: u64,
+    ) -> Result<Taken, String> {
+        let config = ctx.shared.config.clone();
+        if ctx.members.len() > 1 || self.known.iter().any(|s| s.with == *email && s.cookie == offer.cookie) {
             return Err("it cannot be told whom it is for".into());
         }
         let crowded = || "too many are on their way already".to_owned();
-        if self.streams.known.len() >= MAX_STREAMS {
+        if self.known.len() >= MAX_STREAMS {
             return Err(crowded());
         }
-        let permit = self.of.streams.clone().try_acquire_owned().map_err(|_| crowded())?;
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| crowded())?;
         let they_cannot = offer.field("Connectivity").is_some_and(|word| word.eq_ignore_ascii_case("N"));
         let direct = config.proxy.is_none();
         if they_cannot && !(direct && config.direct.listens()) {
@@ -196,9 +163,9 @@ impl Call {
         if !(they_cannot || direct && config.direct.dial) {
             return Err("the bridge does not connect to contacts' computers".into());
         }
-        let file = self.of.shared.room_for(size).await?;
+        let file = ctx.shared.room_for(size).await?;
         let door = match they_cannot {
-            true => Some(config.direct.listen(&self.of.doors).await.map_err(|error| {
+            true => Some(config.direct.listen(&ctx.doors).await.map_err(|error| {
                 tracing::warn!(%error, "no port is free for a file");
                 "the bridge cannot be connected to now".to_owned()
             })?),
@@ -208,14 +175,14 @@ impl Call {
     }
 
     /// Offers a file to somebody whose client is that old.
-    pub(in crate::connector) fn offer_stream(
+    pub(in crate::connector) fn offer(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         file: File,
         reply: Reply,
     ) {
-        let config = &self.of.shared.config;
+        let config = &ctx.shared.config;
         let refuse = |reply: Reply, why: &str| drop(reply.send(Err(CallFailure::File(why.into()))));
         if file.size > u64::from(u32::MAX) {
             return refuse(reply, "their client takes no files of this size");
@@ -235,131 +202,126 @@ impl Call {
         if !config.direct.listens() {
             offer = offer.with("Connectivity", "N");
         }
-        say(pump, &offer);
+        say(ctx, &offer);
         tracing::info!(to = %email, bytes = file.size, "offering a file to an old client");
         let deadline = Some(Instant::now() + ANSWER);
         let step = Step::Offered { file, reply };
-        self.streams.known.push(Stream { with: email.clone(), cookie, deadline, step });
+        self.known.push(Stream { with: email.clone(), cookie, deadline, step });
     }
 
     /// An answer to an invitation about a file; false when it is about none that is known.
-    pub(in crate::connector) async fn stream_accepted(
+    pub(in crate::connector) async fn accepted(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         accepted: &Invitation,
     ) -> bool {
         let cookie = accepted.cookie;
-        let Some(stream) = self.streams.take(email, cookie) else { return false };
+        let Some(stream) = self.take(email, cookie) else { return false };
         match stream.step {
             // Said twice.
-            Step::Running { .. } => self.streams.known.push(stream),
-            Step::Awaited(arriving) => self.go_and_fetch(pump, email, accepted, arriving).await,
-            Step::Offered { file, reply } => self.meet_to_give(pump, email, accepted, file, reply).await,
+            Step::Running { .. } => self.known.push(stream),
+            Step::Awaited(arriving) => self.go_and_fetch(ctx, email, accepted, arriving).await,
+            Step::Offered { file, reply } => self.meet_to_give(ctx, email, accepted, file, reply).await,
         }
         true
     }
 
     async fn go_and_fetch(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         accepted: &Invitation,
         arriving: Arriving,
     ) {
-        let config = self.of.shared.config.clone();
+        let config = ctx.shared.config.clone();
         let allowed = |(addresses, secret): (Vec<SocketAddr>, u32)| {
             addresses.iter().any(|a| config.direct.may_dial(a.ip())).then_some((addresses, secret))
         };
         let Some((addresses, secret)) = target(accepted).and_then(allowed) else {
-            cancel(pump, accepted.cookie, &CancelCode::FileTimeout);
-            let text =
-                stream::lost(&arriving.name, arriving.size, "the bridge may not connect to their computer");
-            return self.show(email, &text).await;
+            cancel(ctx, accepted.cookie, &CancelCode::FileTimeout);
+            let text = lost(&arriving.name, arriving.size, "the bridge may not connect to their computer");
+            return ctx.show(email, &text).await;
         };
         let dialling = async move { config.direct.dial(&addresses).await };
-        self.run_stream(email, accepted.cookie, |run| run.receive(dialling, secret, arriving));
+        self.run(ctx, email, accepted.cookie, |run| run.receive(dialling, secret, arriving));
     }
 
     async fn meet_to_give(
         &mut self,
-        pump: &mut Pump<SwitchboardSession>,
+        ctx: &mut CallContext,
         email: &Email,
         accepted: &Invitation,
         file: File,
         reply: Reply,
     ) {
-        let config = self.of.shared.config.clone();
+        let config = ctx.shared.config.clone();
         let they_listen = accepted.field("Sender-Connect").is_some_and(|w| w.eq_ignore_ascii_case("TRUE"));
         if they_listen && let Some((addresses, secret)) = target(accepted) {
             let dialling = async move { config.direct.dial(&addresses).await };
-            return self
-                .run_stream(email, accepted.cookie, |run| run.send_file(dialling, secret, file, reply));
+            return self.run(ctx, email, accepted.cookie, |run| run.send_file(dialling, secret, file, reply));
         }
-        match config.direct.listen(&self.of.doors).await {
+        match config.direct.listen(&ctx.doors).await {
             Ok(door) if !they_listen => {
                 let secret = peer_number(rand::random());
-                say(pump, &accept_at(accepted.cookie, door.here, secret));
+                say(ctx, &accept_at(accepted.cookie, door.here, secret));
                 let accepting = door.accept();
-                self.run_stream(email, accepted.cookie, |run| run.send_file(accepting, secret, file, reply));
+                self.run(ctx, email, accepted.cookie, |run| run.send_file(accepting, secret, file, reply));
             }
             _ => {
-                cancel(pump, accepted.cookie, &CancelCode::FileTimeout);
+                cancel(ctx, accepted.cookie, &CancelCode::FileTimeout);
                 let why = "their client and this bridge cannot connect to each other";
                 let _ = reply.send(Err(CallFailure::File(why.into()))); // whoever asked may have gone
             }
         }
     }
 
-    fn run_stream<F>(&mut self, email: &Email, cookie: u32, begin: impl FnOnce(stream::Run) -> F)
+    fn run<F>(&mut self, ctx: &CallContext, email: &Email, cookie: u32, begin: impl FnOnce(stream::Run) -> F)
     where
         F: Future<Output = bool> + Send + 'static,
     {
-        let cancel = self.of.cancel.child_token();
+        let cancel = ctx.cancel.child_token();
         let run = stream::Run {
-            shared: self.of.shared.clone(),
-            login: self.of.login.clone(),
-            own: self.of.email.clone(),
+            shared: ctx.shared.clone(),
+            login: ctx.login.clone(),
+            own: ctx.email.clone(),
             with: email.clone(),
-            conversation: self.conversation.clone(),
-            ghost: self.ghost(email),
+            conversation: ctx.conversation.clone(),
+            ghost: ctx.ghost(email),
             cancel: cancel.clone(),
         };
         let running = begin(run);
-        let (end, number) = (self.streams.end.clone(), rand::random());
-        self.of.shared.tasks.spawn(async move {
+        let (end, number) = (self.end.clone(), rand::random());
+        ctx.shared.tasks.spawn(async move {
             let met = running.await;
             let _ = end.send(End { number, never_met: !met }).await; // the call may be over
         });
         let step = Step::Running { number, cancel };
-        self.streams.known.push(Stream { with: email.clone(), cookie, deadline: None, step });
+        self.known.push(Stream { with: email.clone(), cookie, deadline: None, step });
     }
 
-    pub(in crate::connector) fn stream_ended(&mut self, pump: &mut Pump<SwitchboardSession>, end: &End) {
-        self.last_said = Instant::now();
+    pub(in crate::connector) fn handle_end(&mut self, ctx: &mut CallContext, end: &End) {
         let is_it = |s: &mut Stream| matches!(s.step, Step::Running { number, .. } if number == end.number);
-        let ended: Vec<Stream> = self.streams.known.extract_if(.., is_it).collect();
+        let ended: Vec<Stream> = self.known.extract_if(.., is_it).collect();
         for stream in ended.iter().filter(|_| end.never_met) {
-            cancel(pump, stream.cookie, &CancelCode::FileTimeout);
+            cancel(ctx, stream.cookie, &CancelCode::FileTimeout);
         }
     }
 
     /// They took an invitation about a file back, or declined ours; false when it is about none that is known.
-    pub(in crate::connector) async fn stream_cancelled(
+    pub(in crate::connector) async fn cancelled(
         &mut self,
+        ctx: &CallContext,
         email: &Email,
         cancelled: &Invitation,
     ) -> bool {
-        if self.stream_withdrawn(email, cancelled.cookie).await {
-            return true;
-        }
-        let Some(stream) = self.streams.take(email, cancelled.cookie) else { return false };
+        let Some(stream) = self.take(email, cancelled.cookie) else { return false };
         let code = cancelled.cancel_code().unwrap_or(CancelCode::Other(String::new()));
         match stream.step {
             Step::Running { cancel, .. } => cancel.cancel(),
             Step::Awaited(arriving) => {
-                let text = stream::lost(&arriving.name, arriving.size, code.meaning());
-                self.show(email, &text).await;
+                let text = lost(&arriving.name, arriving.size, code.meaning());
+                ctx.show(email, &text).await;
             }
             Step::Offered { reply, .. } => {
                 let failure = CallFailure::File(code.meaning().into());
@@ -370,18 +332,18 @@ impl Call {
     }
 
     /// Who does not answer in time is not waited for.
-    pub(in crate::connector) async fn streams_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
+    pub(in crate::connector) async fn handle_timeout(&mut self, ctx: &mut CallContext) {
         let is_late = |stream: &mut Stream| stream.deadline.is_some_and(|at| at <= Instant::now());
-        let late: Vec<Stream> = self.streams.known.extract_if(.., is_late).collect();
+        let late: Vec<Stream> = self.known.extract_if(.., is_late).collect();
         for stream in late {
             match stream.step {
                 Step::Awaited(arriving) => {
-                    cancel(pump, stream.cookie, &CancelCode::FileTimeout);
+                    cancel(ctx, stream.cookie, &CancelCode::FileTimeout);
                     let why = "their client did not say how to get it";
-                    self.show(&stream.with, &stream::lost(&arriving.name, arriving.size, why)).await;
+                    ctx.show(&stream.with, &lost(&arriving.name, arriving.size, why)).await;
                 }
                 Step::Offered { reply, .. } => {
-                    cancel(pump, stream.cookie, &CancelCode::Timeout);
+                    cancel(ctx, stream.cookie, &CancelCode::Timeout);
                     let failure = CallFailure::File("they did not answer".into());
                     let _ = reply.send(Err(failure)); // whoever asked may have gone
                 }
@@ -391,12 +353,12 @@ impl Call {
     }
 
     /// The call is over: what runs goes on, what was only spoken of does not.
-    pub(in crate::connector) async fn streams_are_lost(&mut self) {
-        for stream in std::mem::take(&mut self.streams.known) {
+    pub(in crate::connector) async fn lose(&mut self, ctx: &CallContext) {
+        for stream in std::mem::take(&mut self.known) {
             match stream.step {
                 Step::Awaited(arriving) => {
                     let why = "the conversation was closed";
-                    self.show(&stream.with, &stream::lost(&arriving.name, arriving.size, why)).await;
+                    ctx.show(&stream.with, &lost(&arriving.name, arriving.size, why)).await;
                 }
                 Step::Offered { reply, .. } => drop(reply.send(Err(CallFailure::Lost))),
                 Step::Running { .. } => {}

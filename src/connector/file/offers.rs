@@ -1,27 +1,26 @@
 //! Files that contacts offer and that are large enough to be asked about: they wait in their call for the owner's word.
 //!
-//! Knows what waits, and until when. The question, and who may answer it, are the core's; how a file is taken is in
-//! `transfer` and `msnftp`.
+//! Knows what waits, and until when. Refuses to know the question and who may answer it, which is the core's, and how a
+//! file is taken, which is `incoming`'s and `msnftp`'s.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::bridge::event::RemoteKind;
 use crate::bridge::ids::ConversationId;
-use crate::connector::call::Call;
-use crate::connector::clock::now;
+use crate::connector::context::call::CallContext;
 use crate::connector::handle::CallHandle;
-use crate::connector::net::pump::Pump;
 use crate::connector::size::bytes;
 use crate::msn::ids::Email;
-use crate::msn::message::{CancelCode, Invitation};
+use crate::msn::message::Invitation;
 use crate::msn::p2p::TransferId;
-use crate::msn::session::SwitchboardSession;
 
 /// How long an owner may take to answer: their contact's client waits as long as it is shown.
-const ANSWER: Duration = Duration::from_secs(30 * 60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The peer is told by us, not by its own clock.
 const MARGIN: Duration = Duration::from_secs(60);
 /// Most files of one call that wait.
@@ -29,7 +28,7 @@ const MAX_WAITING: usize = 8;
 
 /// Every offer of a login that waits, whichever call it came in.
 #[derive(Clone, Default)]
-pub(in crate::connector) struct Offers(Arc<Mutex<Vec<Known>>>);
+pub(in crate::connector) struct OfferRegistry(Arc<Mutex<Vec<Known>>>);
 
 struct Known {
     number: u32,
@@ -37,15 +36,15 @@ struct Known {
     call: CallHandle,
 }
 
-impl Offers {
-    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+impl OfferRegistry {
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
         // Nothing that holds the lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number is not used again soon: an answer may come late.
     fn add(&self, conversation: ConversationId, call: CallHandle) -> u32 {
-        let mut known = self.known();
+        let mut known = self.lock();
         let number = loop {
             let number = rand::random_range(100_000..1_000_000);
             if known.iter().all(|offer| offer.number != number) {
@@ -57,16 +56,19 @@ impl Offers {
     }
 
     fn remove(&self, number: u32) {
-        self.known().retain(|offer| offer.number != number);
+        self.lock().retain(|offer| offer.number != number);
     }
 
     /// The offer that is meant, and the call that has it; without a number the only one of the conversation.
+    ///
+    /// # Errors
+    /// There is none, or more than one, in words for people.
     pub(in crate::connector) fn find(
         &self,
         conversation: &ConversationId,
         number: Option<u32>,
     ) -> Result<(u32, CallHandle), String> {
-        let known = self.known();
+        let known = self.lock();
         let is_meant = |offer: &&Known| match number {
             Some(number) => offer.number == number,
             None => offer.conversation == *conversation,
@@ -83,161 +85,182 @@ impl Offers {
     }
 }
 
-/// What an answer leads back to.
+/// How an offered file would come.
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::connector) enum Offer {
     Packets(TransferId),
     Stream(Box<Invitation>),
 }
 
+/// A file that is offered.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::connector) struct OfferedFile {
+    pub(in crate::connector) email: Email,
+    pub(in crate::connector) name: String,
+    pub(in crate::connector) size: u64,
+    pub(in crate::connector) offer: Offer,
+}
+
 /// A file that waits.
 struct Waiting {
     number: u32,
-    email: Email,
-    name: String,
-    size: u64,
     until: Instant,
-    offer: Offer,
+    file: OfferedFile,
+}
+
+/// What happened.
+pub(in crate::connector) enum OfferEvent {
+    /// The owner is to be asked.
+    Offered(OfferedFile),
+    /// The owner has answered. What is wrong is for them.
+    Answered { number: u32, accept: bool, reply: oneshot::Sender<Result<(), String>> },
+    /// Somebody who offered has gone.
+    Left(Email),
+    /// The call is over.
+    Closed,
+}
+
+/// What is to be done elsewhere.
+#[derive(Debug)]
+pub(in crate::connector) enum OfferOutcome {
+    /// The file is to be taken; who answered hears what became of that.
+    Accepted { file: OfferedFile, reply: oneshot::Sender<Result<(), String>> },
+    /// The file is to be declined.
+    Declined(OfferedFile),
+    /// Too many wait: it is to be declined, for this reason.
+    Crowded(OfferedFile, &'static str),
 }
 
 /// What waits in one call.
-#[derive(Default)]
-pub(in crate::connector) struct Asked(Vec<Waiting>);
-
-impl Asked {
-    pub(in crate::connector) fn is_idle(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(in crate::connector) fn deadline(&self) -> Option<std::time::Instant> {
-        self.0.iter().map(|waiting| waiting.until.into_std()).min()
-    }
+pub(in crate::connector) struct Offers {
+    registry: OfferRegistry,
+    waiting: Vec<Waiting>,
+    outcomes: VecDeque<OfferOutcome>,
 }
 
-impl Call {
-    /// Has the owner asked; an error where too many wait.
-    pub(in crate::connector) async fn ask(
-        &mut self,
-        email: &Email,
-        name: String,
-        size: u64,
-        offer: Offer,
-    ) -> Result<(), &'static str> {
-        if self.asked.0.len() >= MAX_WAITING {
-            return Err("too many wait for an answer already");
+impl Offers {
+    pub(in crate::connector) fn new(registry: OfferRegistry) -> Self {
+        Self { registry, waiting: Vec::new(), outcomes: VecDeque::new() }
+    }
+
+    pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, event: OfferEvent) {
+        match event {
+            OfferEvent::Offered(file) => self.ask(ctx, file).await,
+            OfferEvent::Answered { number, accept, reply } => self.answered(number, accept, reply),
+            OfferEvent::Left(email) => self.lose(ctx, |file| file.email == email).await,
+            OfferEvent::Closed => self.lose(ctx, |_| true).await,
         }
-        let until = Instant::now() + ANSWER;
-        if let (Offer::Packets(transfer), Some(peer)) = (&offer, self.transfers.known(email)) {
+    }
+
+    pub(in crate::connector) fn poll_event(&mut self) -> Option<OfferOutcome> {
+        self.outcomes.pop_front()
+    }
+
+    pub(in crate::connector) fn next_timeout(&self) -> Option<std::time::Instant> {
+        self.waiting.iter().map(|waiting| waiting.until.into_std()).min()
+    }
+
+    pub(in crate::connector) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    async fn ask(&mut self, ctx: &mut CallContext, file: OfferedFile) {
+        if self.waiting.len() >= MAX_WAITING {
+            let reason = "too many wait for an answer already";
+            return self.outcomes.push_back(OfferOutcome::Crowded(file, reason));
+        }
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        if let (Offer::Packets(transfer), Some(peer)) = (&file.offer, ctx.peers.get(&file.email)) {
             peer.wait_for_answer(*transfer, (until + MARGIN).into_std());
         }
-        let number = self.of.offers.add(self.conversation.clone(), self.handle());
-        tracing::info!(%email, bytes = size, number, "asking about a file");
-        let what = format!("the file «{name}» ({})", bytes(size));
-        self.asked.0.push(Waiting { number, email: email.clone(), name, size, until, offer });
-        let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
-        self.tell(RemoteKind::FileOffered {
-            conversation,
-            sender,
-            number,
-            what,
-            minutes: ANSWER.as_secs() / 60,
-        })
-        .await;
-        Ok(())
+        let number = self.registry.add(ctx.conversation.clone(), ctx.handle.clone());
+        tracing::info!(email = %file.email, bytes = file.size, number, "asking about a file");
+        let (conversation, sender) = (ctx.conversation.clone(), ctx.ghost(&file.email));
+        let what = format!("the file «{}» ({})", file.name, bytes(file.size));
+        self.waiting.push(Waiting { number, until, file });
+        let minutes = ANSWER_TIMEOUT.as_secs() / 60;
+        ctx.tell(RemoteKind::FileOffered { conversation, sender, number, what, minutes }).await;
     }
 
-    fn take_asked(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<Waiting> {
-        let taken: Vec<Waiting> = self.asked.0.extract_if(.., |waiting| which(waiting)).collect();
-        taken.iter().for_each(|waiting| self.of.offers.remove(waiting.number));
-        taken
+    fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<OfferedFile> {
+        let taken: Vec<Waiting> = self.waiting.extract_if(.., |waiting| which(waiting)).collect();
+        taken.iter().for_each(|waiting| self.registry.remove(waiting.number));
+        taken.into_iter().map(|waiting| waiting.file).collect()
     }
 
-    /// The owner has answered. What is wrong is for them.
-    pub(in crate::connector) async fn answered(
-        &mut self,
-        pump: &mut Pump<SwitchboardSession>,
-        number: u32,
-        accept: bool,
-    ) -> Result<(), String> {
-        let Some(Waiting { email, name, size, offer, .. }) =
-            self.take_asked(|waiting| waiting.number == number).pop()
-        else {
-            return Err("that file is not offered any more".into());
-        };
-        let taken = match (offer, accept) {
-            (Offer::Packets(transfer), true) => self.take(&email, transfer, name, size).await,
-            (Offer::Stream(invitation), true) => {
-                self.take_stream(pump, &email, &invitation, name, size).await
+    fn answered(&mut self, number: u32, accept: bool, reply: oneshot::Sender<Result<(), String>>) {
+        let answer = match (self.take(|waiting| waiting.number == number).pop(), accept) {
+            (Some(file), true) => {
+                return self.outcomes.push_back(OfferOutcome::Accepted { file, reply });
             }
-            (offer, false) => {
-                self.decline_offer(pump, &email, offer);
+            (Some(file), false) => {
+                self.outcomes.push_back(OfferOutcome::Declined(file));
                 Ok(())
             }
+            (None, _) => Err("that file is not offered any more".into()),
         };
-        self.flush(pump, &email).await;
-        taken
-    }
-
-    fn decline_offer(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email, offer: Offer) {
-        match offer {
-            Offer::Packets(transfer) => {
-                if let Some(peer) = self.transfers.known(email) {
-                    peer.end(now(), transfer);
-                }
-            }
-            Offer::Stream(invitation) => {
-                self.declined.remember(email, &invitation);
-                crate::connector::file::msnftp::cancel(pump, invitation.cookie, &CancelCode::Reject);
-            }
-        }
+        let _ = reply.send(answer); // whoever asked may have gone
     }
 
     /// A transfer that nobody has answered yet is over; false where there is none.
-    pub(in crate::connector) async fn withdrawn(&mut self, email: &Email, transfer: TransferId) -> bool {
-        let is_it =
-            |w: &Waiting| w.email == *email && matches!(w.offer, Offer::Packets(id) if id == transfer);
-        self.say_withdrawn(is_it).await
+    pub(in crate::connector) async fn withdraw_transfer(
+        &mut self,
+        ctx: &mut CallContext,
+        email: &Email,
+        transfer: TransferId,
+    ) -> bool {
+        let is_it = |f: &OfferedFile| matches!(f.offer, Offer::Packets(id) if id == transfer);
+        self.withdraw(ctx, |file| file.email == *email && is_it(file)).await
     }
 
     /// The same, of an invitation.
-    pub(in crate::connector) async fn stream_withdrawn(&mut self, email: &Email, cookie: u32) -> bool {
-        let is_it =
-            |w: &Waiting| w.email == *email && matches!(&w.offer, Offer::Stream(i) if i.cookie == cookie);
-        self.say_withdrawn(is_it).await
+    pub(in crate::connector) async fn withdraw_invitation(
+        &mut self,
+        ctx: &mut CallContext,
+        email: &Email,
+        cookie: u32,
+    ) -> bool {
+        self.withdraw(ctx, |file| is_invitation(file, email, cookie)).await
     }
 
     /// Whether an invitation under this cookie waits for its owner's word.
-    pub(in crate::connector) fn is_asked_about(&self, email: &Email, cookie: u32) -> bool {
-        let is_it =
-            |w: &Waiting| matches!(&w.offer, Offer::Stream(i) if w.email == *email && i.cookie == cookie);
-        self.asked.0.iter().any(is_it)
+    pub(in crate::connector) fn has_invitation(&self, email: &Email, cookie: u32) -> bool {
+        self.waiting.iter().any(|waiting| is_invitation(&waiting.file, email, cookie))
     }
 
-    async fn say_withdrawn(&mut self, which: impl Fn(&Waiting) -> bool) -> bool {
-        let withdrawn = self.take_asked(which);
-        for waiting in &withdrawn {
-            let text = format!("does not offer the file «{}» any more", waiting.name);
-            self.show(&waiting.email, &text).await;
+    async fn withdraw(&mut self, ctx: &mut CallContext, which: impl Fn(&OfferedFile) -> bool) -> bool {
+        let withdrawn = self.take(|waiting| which(&waiting.file));
+        for file in &withdrawn {
+            let text = format!("does not offer the file «{}» any more", file.name);
+            ctx.show(&file.email, &text).await;
         }
         !withdrawn.is_empty()
     }
 
-    pub(in crate::connector) async fn offers_are_late(&mut self, pump: &mut Pump<SwitchboardSession>) {
+    /// What nobody has answered in time is declined.
+    pub(in crate::connector) async fn handle_timeout(&mut self, ctx: &mut CallContext) {
         let at = Instant::now();
-        for Waiting { email, name, offer, .. } in self.take_asked(|waiting| waiting.until <= at) {
-            self.decline_offer(pump, &email, offer);
-            let text = format!("offered the file «{name}»; nobody answered, and it was declined");
-            self.show(&email, &text).await;
-            self.flush(pump, &email).await;
+        for file in self.take(|waiting| waiting.until <= at) {
+            let text = format!("offered the file «{}»; nobody answered, and it was declined", file.name);
+            ctx.show(&file.email, &text).await;
+            self.outcomes.push_back(OfferOutcome::Declined(file));
         }
     }
 
-    /// Whoever offered has gone, or everybody has.
-    pub(in crate::connector) async fn offers_are_lost(&mut self, of: Option<&Email>) {
-        for Waiting { email, name, .. } in self.take_asked(|w| of.is_none_or(|gone| *gone == w.email)) {
+    async fn lose(&mut self, ctx: &mut CallContext, which: impl Fn(&OfferedFile) -> bool) {
+        for file in self.take(|waiting| which(&waiting.file)) {
             let text = format!(
-                "offered the file «{name}», but the conversation was closed before it was taken. Ask them to send it again."
+                "offered the file «{}», but the conversation was closed before it was taken. Ask them to send it again.",
+                file.name
             );
-            self.show(&email, &text).await;
+            ctx.show(&file.email, &text).await;
         }
     }
 }
+
+fn is_invitation(file: &OfferedFile, email: &Email, cookie: u32) -> bool {
+    matches!(&file.offer, Offer::Stream(invitation) if file.email == *email && invitation.cookie == cookie)
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,39 +10,40 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::bridge::ids::ConversationId;
-use crate::connector::call::Call;
 use crate::connector::clock::now;
+use crate::connector::context::call::CallContext;
 use crate::connector::file::direct::Direct;
 use crate::connector::file::incoming::Arriving;
 use crate::connector::file::outgoing::OutgoingFile;
 use crate::connector::handle::CallNotice;
-use crate::connector::net::pump::Pump;
-use crate::connector::translate::group;
 use crate::msn::ids::Email;
 use crate::msn::p2p::{Peer, TransferId};
-use crate::msn::session::SwitchboardSession;
 
 /// How long another call may take to come about: time to sign in anew, and to call.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What was under way with one contact.
-pub(in crate::connector) struct SuspendedTransfer {
-    /// Told apart from what else was under way with them.
-    number: u64,
-    pub(in crate::connector) conversation: ConversationId,
-    pub(in crate::connector) email: Email,
+/// What is under way with one contact.
+pub(in crate::connector) struct TransferState {
     pub(in crate::connector) peer: Peer,
     pub(in crate::connector) arriving: Vec<(TransferId, Arriving)>,
     pub(in crate::connector) sending: Vec<OutgoingFile>,
     /// From where on it is not known that they have it.
     pub(in crate::connector) unconfirmed: Vec<(TransferId, u64)>,
     pub(in crate::connector) direct: Option<Direct>,
+}
+
+struct SuspendedTransfer {
+    /// Told apart from what else was under way with them.
+    number: u64,
+    conversation: ConversationId,
+    email: Email,
+    state: TransferState,
     /// Dropped when it is taken up.
     waiting: Option<oneshot::Sender<()>>,
 }
 
 /// What is waited for after something was set aside.
-pub(in crate::connector) struct Waiting {
+struct Waiting {
     number: u64,
     taken: oneshot::Receiver<()>,
 }
@@ -52,97 +53,84 @@ pub(in crate::connector) struct Waiting {
 pub(in crate::connector) struct SuspendedTransfers(Arc<Mutex<Vec<SuspendedTransfer>>>);
 
 impl SuspendedTransfers {
-    fn known(&self) -> MutexGuard<'_, Vec<SuspendedTransfer>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<SuspendedTransfer>> {
         // Nothing that holds the lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The conversations in which something waits.
     pub(in crate::connector) fn conversations(&self) -> Vec<ConversationId> {
-        self.known().iter().map(|transfer| transfer.conversation.clone()).collect()
+        self.lock().iter().map(|transfer| transfer.conversation.clone()).collect()
     }
 
     fn take(&self, which: impl Fn(&SuspendedTransfer) -> bool) -> Option<SuspendedTransfer> {
-        let mut known = self.known();
-        let at = known.iter().position(which)?;
-        Some(known.swap_remove(at))
+        let mut waiting = self.lock();
+        let at = waiting.iter().position(which)?;
+        Some(waiting.swap_remove(at))
     }
 }
 
-impl Call {
-    /// The line of this call broke: what can go on in another is set aside. Resolves with `None` where nothing can.
-    pub(in crate::connector) async fn set_aside(&mut self) -> Option<Waiting> {
-        if group::is_group(&self.conversation) || self.of.cancel.is_cancelled() {
-            return None;
-        }
-        let email = self.members.first()?.clone();
-        let peer = self.transfers.known(&email)?;
-        let goes_on = peer.outlive(now());
-        self.drain_events(&email).await;
-        if !goes_on {
-            return None;
-        }
-        let peer = self.transfers.remove(&email)?;
-        let direct = self.direct.take_if(|direct| direct.is_with(&email) && peer.is_direct());
-        let unconfirmed = self.outgoing_files.unconfirmed(&email);
-        let (waiting, taken) = oneshot::channel();
-        let number = rand::random();
-        let transfer = SuspendedTransfer {
-            number,
-            conversation: self.conversation.clone(),
-            email: email.clone(),
-            peer,
-            arriving: self.transfers.take_files(&email),
-            sending: self.outgoing_files.take(&email),
-            unconfirmed,
-            direct,
-            waiting: Some(waiting),
-        };
-        tracing::info!(%email, "the switchboard broke under a file; looking for another");
-        self.of.suspended.known().push(transfer);
-        let _ = self.of.news.send(CallNotice::Broke(self.conversation.clone())).await; // the login may have ended
-        Some(Waiting { number, taken })
+/// What one call sets aside, and takes up of others.
+pub(in crate::connector) struct Suspension {
+    transfers: SuspendedTransfers,
+    waiting: Option<Waiting>,
+}
+
+impl Suspension {
+    pub(in crate::connector) fn new(transfers: SuspendedTransfers) -> Self {
+        Self { transfers, waiting: None }
     }
 
-    /// Waits until another call has taken up what was set aside, and takes it back if none does.
-    pub(in crate::connector) async fn hand_over(&mut self, waiting: Waiting) {
-        let Waiting { number, taken } = waiting;
+    /// The line of this call broke: what was under way with its member waits for another call.
+    pub(in crate::connector) async fn suspend(
+        &mut self,
+        ctx: &CallContext,
+        email: Email,
+        state: TransferState,
+    ) {
+        tracing::info!(%email, "the switchboard broke under a file; looking for another");
+        let (waiting, taken) = oneshot::channel();
+        let (number, conversation, waiting) = (rand::random(), ctx.conversation.clone(), Some(waiting));
+        self.transfers.lock().push(SuspendedTransfer { number, conversation, email, state, waiting });
+        self.waiting = Some(Waiting { number, taken });
+        let _ = ctx.news.send(CallNotice::Broke(ctx.conversation.clone())).await; // the login may have ended
+    }
+
+    /// Waits until another call has taken up what was set aside; gives what none has taken up in time.
+    pub(in crate::connector) async fn hand_over(
+        &mut self,
+        ctx: &CallContext,
+    ) -> Option<(Email, TransferState)> {
+        let Waiting { number, taken } = self.waiting.take()?;
         let until = Instant::now() + RESUME_TIMEOUT;
-        let cancel = self.of.cancel.clone();
         tokio::select! {
-            _ = taken => return,
+            _ = taken => return None,
             () = tokio::time::sleep_until(until) => {}
-            () = cancel.cancelled() => {}
+            () = ctx.cancel.cancelled() => {}
         }
         // Taken up at the very last moment, it is gone from there.
-        if let Some(transfer) = self.of.suspended.take(|transfer| transfer.number == number) {
-            self.take_back(transfer);
-        }
+        let transfer = self.transfers.take(|transfer| transfer.number == number)?;
+        Some((transfer.email, transfer.state))
     }
 
-    fn take_back(&mut self, transfer: SuspendedTransfer) {
-        let SuspendedTransfer { email, peer, arriving, sending, direct, .. } = transfer;
-        self.transfers.put(&email, peer, arriving);
-        self.outgoing_files.under_way.extend(sending);
-        self.direct = direct;
-    }
-
-    /// Somebody is here with whom a file was under way in a call that broke: it goes on.
-    pub(in crate::connector) async fn take_up(&mut self, pump: &mut Pump<SwitchboardSession>) {
-        let [email] = &self.members[..] else { return };
-        let email = email.clone();
+    /// Somebody may be here with whom a file was under way in a call that broke: gives what goes on.
+    pub(in crate::connector) fn resume(&mut self, ctx: &mut CallContext) -> Option<(Email, TransferState)> {
+        let [email] = &ctx.members[..] else { return None };
         // Two peers for one person would not understand each other's names.
-        if self.transfers.known(&email).is_some_and(|peer| !peer.is_idle()) {
-            return;
+        if ctx.peers.get(email).is_some_and(|peer| !peer.is_idle()) {
+            return None;
         }
         // A call of two that is about to be a group, or is one, is not the place for it.
-        let fits = |c: &SuspendedTransfer| c.email == email && c.conversation == self.conversation;
-        let Some(mut transfer) = self.of.suspended.take(fits) else { return };
+        let fits = |t: &SuspendedTransfer| t.email == *email && t.conversation == ctx.conversation;
+        let mut transfer = self.transfers.take(fits)?;
         tracing::info!(%email, "a file goes on over another switchboard");
         drop(transfer.waiting.take());
-        transfer.peer.resume(now(), &transfer.unconfirmed);
-        self.transfers.remove(&email);
-        self.take_back(transfer);
-        self.flush(pump, &email).await;
+        let state = &mut transfer.state;
+        state.peer.resume(now(), &state.unconfirmed);
+        ctx.peers.take(email);
+        Some((transfer.email, transfer.state))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId};
 use crate::bridge::port::network::{ContactChange, ContactLine, Request};
 use crate::connector::clock::{now, time_of_day};
+use crate::connector::context::names;
 use crate::connector::handle::CallHandle;
 use crate::connector::login::pending::UnderWay;
 use crate::connector::login::task::LoginTask;
@@ -96,7 +97,7 @@ impl LoginTask {
         }
         let mut members = group::members(&self.shared, &self.login, &conversation);
         let before = members.len();
-        members.retain(|member| convert::ghost_id(member) != ghost);
+        members.retain(|member| names::ghost_id(member) != ghost);
         if members.len() == before {
             return refuse(reply, "they are not in this group");
         }
@@ -233,7 +234,7 @@ fn to_change(roster: &Roster, asked: ContactChange) -> Result<Change, String> {
 pub(in crate::connector) fn contacts(roster: &Roster) -> Vec<ContactLine> {
     let kinds = [("PHH", "home"), ("PHW", "work"), ("PHM", "mobile")];
     let line = |contact: &Contact| ContactLine {
-        ghost: convert::ghost_id(&contact.email),
+        ghost: names::ghost_id(&contact.email),
         name: without_codes(&contact.name),
         presence: convert::status_words(contact.status).to_owned(),
         groups: contact

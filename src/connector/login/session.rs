@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
+use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
+use crate::bridge::ids::ConversationId;
+use crate::bridge::sentence::sentence;
 use crate::connector::call;
-use crate::connector::call::Begin;
-use crate::connector::call::context::CallContext;
+use crate::connector::call::resources::{Begin, CallResources};
 use crate::connector::clock::now;
-use crate::connector::context::names::BoardName;
+use crate::connector::context::names::{self, BoardName};
 use crate::connector::error::{ConnectError, TicketError};
 use crate::connector::handle::{CallHandle, CallNotice, OwnPicture};
 use crate::connector::login::health::{Health, Verdict};
@@ -17,10 +19,6 @@ use crate::connector::login::task::{End, LoginCommand, LoginTask, Meanwhile};
 use crate::connector::login::{health, oim, requests};
 use crate::connector::net::pump::Pump;
 use crate::connector::translate::{convert, group};
-
-use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
-use crate::bridge::ids::ConversationId;
-use crate::bridge::sentence::sentence;
 use crate::msn::command::{ListKind, Status};
 use crate::msn::gateway::Destination;
 use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
@@ -102,7 +100,7 @@ impl LoginTask {
     async fn initial_presence(&self, pump: &Pump<NotificationSession>) {
         // Others on the lists may be in conversations too.
         let others = pump.machine.roster().contacts().filter(|c| !c.lists.has(ListKind::Forward));
-        let others: Vec<_> = others.map(|contact| convert::ghost(&contact.email, &contact.name)).collect();
+        let others: Vec<_> = others.map(|contact| names::ghost(&contact.email, &contact.name)).collect();
         self.tell(RemoteKind::Named(others)).await;
         let contacts = pump.machine.roster().contacts().filter(|c| c.lists.has(ListKind::Forward));
         for presence in contacts.map(convert::presence).collect::<Vec<_>>() {
@@ -273,7 +271,7 @@ impl LoginTask {
             }
             Event::Named { email, name } => {
                 self.names.set(&email, &name);
-                self.tell(RemoteKind::Named(vec![convert::ghost(&email, &name)])).await;
+                self.tell(RemoteKind::Named(vec![names::ghost(&email, &name)])).await;
             }
             Event::StatusConfirmed(status) if status != Status::Hidden => self.all_reachable().await,
             Event::Rung { session, board, cookie, email, .. } => {
@@ -287,13 +285,13 @@ impl LoginTask {
                 under_way.assign(request, Err(code));
             }
             Event::AddedBy { email, name, asks: true } => {
-                self.tell(RemoteKind::ContactRequest(convert::ghost(&email, &name))).await;
+                self.tell(RemoteKind::ContactRequest(names::ghost(&email, &name))).await;
             }
             Event::RemovedBy { email } => {
-                self.tell(RemoteKind::ContactRequestGone(convert::account(&email))).await;
+                self.tell(RemoteKind::ContactRequestGone(names::account(&email))).await;
             }
             Event::Unlisted { email } => {
-                self.tell(RemoteKind::PresenceLost(convert::account(&email))).await;
+                self.tell(RemoteKind::PresenceLost(names::account(&email))).await;
             }
             Event::ChangeDone { handle, result } => {
                 under_way.changed(handle, result.map_err(|failure| failure.to_string()));
@@ -314,7 +312,7 @@ impl LoginTask {
             pump.machine.note_name(&named.email, &name);
         }
         self.names.set(&named.email, &name);
-        self.tell(RemoteKind::Met(convert::ghost(&named.email, &name))).await;
+        self.tell(RemoteKind::Met(names::ghost(&named.email, &name))).await;
     }
 
     /// Things that are only for the owner to read.
@@ -375,14 +373,14 @@ impl LoginTask {
         self.calls.insert(conversation, call);
     }
 
-    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<CallContext> {
-        Some(CallContext {
+    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<CallResources> {
+        Some(CallResources {
             shared: self.shared.clone(),
             login: self.login.clone(),
             email: self.email()?,
             dialect: pump.machine.dialect(),
             people: self.directory.about(members.to_vec()),
-            face: self.face.subscribe(),
+            own_picture: self.face.subscribe(),
             streams: self.streams.clone(),
             doors: self.doors.clone(),
             offers: self.offers.clone(),
@@ -471,7 +469,7 @@ fn announced(face: &watch::Sender<Option<Arc<OwnPicture>>>) -> Option<UrlText> {
 fn seen(pump: &Pump<NotificationSession>) -> Vec<Ghost> {
     let seen = |c: &&Contact| c.lists.has(ListKind::Forward) || c.status != Status::Offline;
     let contacts = pump.machine.roster().contacts().filter(seen);
-    contacts.map(|contact| convert::ghost(&contact.email, &contact.name)).collect()
+    contacts.map(|contact| names::ghost(&contact.email, &contact.name)).collect()
 }
 
 /// Answers to what we asked prove less than what comes by itself.

@@ -12,10 +12,10 @@ use crate::connector::context::Shared;
 use crate::connector::context::names::Names;
 use crate::connector::context::people::Directory;
 use crate::connector::error::ConnectError;
-use crate::connector::file::interrupted::Interrupted;
-use crate::connector::file::offers::Offers;
+use crate::connector::file::offers::OfferRegistry;
 use crate::connector::file::suspended::SuspendedTransfers;
 use crate::connector::handle::{CallHandle, CallNotice, OwnPicture};
+use crate::connector::interrupted::Interrupted;
 use crate::connector::login::gap::GapNotices;
 use crate::connector::login::offline::Offline;
 use crate::connector::login::oim::LeaveError;
@@ -129,7 +129,7 @@ pub(in crate::connector) struct LoginTask {
     /// One for each port on which a contact is waited for: no login's contacts hold them all.
     pub(in crate::connector) doors: Arc<Semaphore>,
     /// Files that wait for the owner's word.
-    pub(in crate::connector) offers: Offers,
+    pub(in crate::connector) offers: OfferRegistry,
     /// What people in calls are called.
     pub(in crate::connector) names: Names,
     /// What calls ask about contacts.
@@ -169,7 +169,7 @@ impl LoginTask {
         let email = Email::parse(login.as_str()).ok();
         let face = watch::Sender::new(email.and_then(|email| own_picture::load(&shared, &login, &email)));
         let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        let offers = Offers::default();
+        let offers = OfferRegistry::default();
         let directory = Directory::default();
         Self {
             pace,
@@ -203,7 +203,7 @@ impl LoginTask {
     pub(in crate::connector) async fn run(mut self) {
         let mut delays = backoff();
         self.ensure_groups().await;
-        self.interrupted.tell(&self.shared, &self.login, &self.cancel).await;
+        self.interrupted.tell(&self.shared.bridge, &self.shared.storage, &self.login, &self.cancel).await;
         loop {
             self.turn = match self.take_turn().await {
                 Some(turn) => Some(turn),

@@ -1,9 +1,8 @@
 //! The picture that a login shows to its contacts: made small from whatever its owner has, kept, announced, and given to
 //! whoever asks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use image::imageops::FilterType;
 
@@ -12,7 +11,7 @@ use crate::bridge::port::media::{File, MediaId};
 use crate::bridge::port::storage::{Batch, StorageError, Table, Urgency};
 use crate::connector::context::Shared;
 use crate::connector::handle::OwnPicture;
-use crate::connector::object::picture;
+use crate::connector::object::cache;
 use crate::msn::ids::Email;
 use crate::msn::p2p::{MsnObject, ObjectKind};
 use crate::pixels;
@@ -23,15 +22,8 @@ const SIDES: [u32; 3] = [96, 64, 48];
 const EMOTICON: u32 = 50;
 /// Bytes that official clients take for a picture.
 const MAX_BYTES: usize = 24 * 1024;
-/// Bytes of a preview, which goes in an invitation, and how long an offer waits for it.
-const MAX_PREVIEW: usize = 16 * 1024;
-const PREVIEW_TIME: Duration = Duration::from_secs(2);
-
-/// What the rows of owners' pictures begin with.
-pub(in crate::connector) const OWN: &[u8] = b"own ";
-
 fn row(login: &LoginId) -> Vec<u8> {
-    [OWN, login.as_str().as_bytes()].concat()
+    [cache::OWN, login.as_str().as_bytes()].concat()
 }
 
 fn describe(email: &Email, data: &[u8]) -> MsnObject {
@@ -95,25 +87,15 @@ pub(in crate::connector) async fn emoticon(
     });
     let data = small.await?;
     let object = MsnObject::new(email.as_str(), ObjectKind::Emoticon, "TFR2D.tmp", &data);
-    let digest = picture::digest(&object);
-    if let Some(media) = picture::kept(shared, &digest) {
+    let digest = cache::digest(&object);
+    if let Some(media) = cache::kept(shared, &digest) {
         return Ok(Arc::new(OwnPicture { object, media }));
     }
     let mut part = shared.media.begin(data.len() as u64).await.map_err(failed)?;
     part.write(data.into()).await.map_err(failed)?;
     let media = part.finish().await.map_err(failed)?;
-    picture::keep(shared, &digest, &media).await.map_err(failed)?;
+    cache::keep(shared, &digest, &media).await.map_err(failed)?;
     Ok(Arc::new(OwnPicture { object, media }))
-}
-
-/// What stands beside an offered file, where it is a picture that is worth one (§9.9).
-pub(in crate::connector) async fn preview(path: PathBuf) -> Option<Vec<u8>> {
-    let small = pixels::work(move || {
-        let picture = pixels::decode(&path)?;
-        pixels::png(&picture.thumbnail(SIDES[0], SIDES[0]))
-    });
-    let data = tokio::time::timeout(PREVIEW_TIME, small).await.ok()?.ok()?;
-    (data.len() <= MAX_PREVIEW).then_some(data)
 }
 
 /// A PNG that an MSN client shows, or why there can be none.

@@ -5,15 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-use crate::connector::call::Begin;
-use crate::connector::call::context::CallContext;
+use crate::connector::call::resources::Begin;
 use crate::connector::clock::now;
-use crate::connector::context::names::{BoardName, Names};
-use crate::connector::context::people::Directory;
-use crate::connector::file::offers::Offers;
-use crate::connector::file::suspended::SuspendedTransfers;
+use crate::connector::context::names::BoardName;
 use crate::connector::handle::{CallNotice, Message};
 use crate::connector::login::task::End;
 use crate::connector::net::pump::Pump;
@@ -26,25 +22,6 @@ use crate::msn::session::{Machine, NotificationEvent, NotificationSession};
 const MANY: usize = 200;
 /// Nothing here needs any time but that of whoever waits in vain.
 const AT_ONCE: Duration = Duration::from_millis(100);
-
-pub(in crate::connector) fn of(shared: &Shared, news: mpsc::Sender<CallNotice>) -> CallContext {
-    let directory = Directory::default();
-    CallContext {
-        login: alice(),
-        email: email("alice"),
-        dialect: Dialect::Msnp11,
-        people: directory.about(vec![email("bob")]),
-        face: watch::Sender::new(None).subscribe(),
-        streams: Arc::new(Semaphore::new(1)),
-        doors: Arc::new(Semaphore::new(1)),
-        offers: Offers::default(),
-        names: Names::default(),
-        suspended: SuspendedTransfers::default(),
-        news,
-        cancel: shared.cancel.clone(),
-        shared: shared.clone(),
-    }
-}
 
 fn named(n: usize) -> CallNotice {
     CallNotice::Named(BoardName { email: email(&format!("c{n}")), name: format!("Name {n}"), is_first: true })
@@ -107,7 +84,7 @@ async fn fault_30_a_call_with_every_channel_full_goes_on_when_there_is_room() {
     let (board_at, cookie, session) =
         (HostPort { host: "x".into(), port: 1 }, Cookie::new("1"), SessionId("1".into()));
     let begin = Begin::Rung { board: board_at, cookie, session, permit };
-    let call = call::start(of(&shared, news), convert::direct(&email("bob")), begin);
+    let call = call::start(resources(&shared, news), convert::direct(&email("bob")), begin);
     let board = tokio::spawn(board(far));
     // More than the mailbox holds: the others wait at its door.
     let sending = (0..MANY).map(|n| {
@@ -155,7 +132,7 @@ async fn fault_30_whoever_waits_for_a_call_that_never_opens_is_told_so() {
         };
         let (news, _heard) = mpsc::channel(1);
         let begin = Begin::Calling { assigned, invitees: vec![email("bob")] };
-        let call = call::start(of(&shared, news), convert::direct(&email("bob")), begin);
+        let call = call::start(resources(&shared, news), convert::direct(&email("bob")), begin);
         let asked = (0..MANY).map(|n| {
             let call = call.clone();
             async move { call.send(words(n.to_string())).await?.answer.await.unwrap().map_err(|u| u.failure) }

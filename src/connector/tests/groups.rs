@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::connector::call::Begin;
+use crate::connector::call::resources::Begin;
 use crate::connector::handle::{Confirmation, Message};
 use crate::connector::tests::*;
 use crate::msn::ids::Cookie;
@@ -49,7 +49,7 @@ async fn said(
     assignment.send(Ok((HostPort { host: "x".into(), port: 1 }, Cookie::new("1")))).unwrap();
     let (news, _heard) = mpsc::channel(16);
     let begin = Begin::Calling { assigned, invitees: people.to_vec() };
-    let call = call::start(channels::of(&shared, news), conversation, begin);
+    let call = call::start(resources(&shared, news), conversation, begin);
     tokio::spawn(board(far, absent));
     let mut confirmed = Vec::new();
     for n in 0..texts {

@@ -1,7 +1,8 @@
 //! The tasks of the connector between a core that has no room and servers that go on talking: what fills up, and what goes
 //! on once there is room again. Time stands still unless everybody waits for it.
 
-pub(in crate::connector) mod channels;
+mod channels;
+mod component;
 mod groups;
 mod mute;
 mod offline;
@@ -13,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::io::DuplexStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,10 +26,16 @@ use crate::bridge::port::network::{ContactLine, Request};
 use crate::bridge::testkit::{SimMedia, SimStorage};
 use crate::bridge::{Bridge, BridgeHandle};
 use crate::connector::call;
+use crate::connector::call::resources::CallResources;
 use crate::connector::config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
 use crate::connector::context::Shared;
+use crate::connector::context::names::Names;
+use crate::connector::context::people::Directory;
 use crate::connector::error::{CallFailure, ConnectError, TicketError};
-use crate::connector::file::interrupted::Interrupted;
+use crate::connector::file::offers::OfferRegistry;
+use crate::connector::file::suspended::SuspendedTransfers;
+use crate::connector::handle::CallNotice;
+use crate::connector::interrupted::Interrupted;
 use crate::connector::login::pace::{DEFAULT_RATE, SignInPace};
 use crate::connector::login::task::{LoginCommand, LoginContext, LoginTask};
 use crate::connector::net::dial::Dialler;
@@ -38,6 +45,7 @@ use crate::connector::translate::{convert, group};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::Email;
 use crate::msn::ids::HostPort;
+pub(in crate::connector) use component::{Component, bob, component, component_with};
 
 pub(in crate::connector) fn config() -> MsnConfig {
     MsnConfig {
@@ -96,6 +104,25 @@ pub(in crate::connector) fn alice() -> LoginId {
 
 pub(in crate::connector) fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@example.com")).unwrap()
+}
+
+/// What a login lends to a call that is about Bob.
+pub(in crate::connector) fn resources(shared: &Shared, news: mpsc::Sender<CallNotice>) -> CallResources {
+    CallResources {
+        login: alice(),
+        email: email("alice"),
+        dialect: Dialect::Msnp11,
+        people: Directory::default().about(vec![email("bob")]),
+        own_picture: watch::Sender::new(None).subscribe(),
+        streams: Arc::new(Semaphore::new(1)),
+        doors: Arc::new(Semaphore::new(1)),
+        offers: OfferRegistry::default(),
+        names: Names::default(),
+        suspended: SuspendedTransfers::default(),
+        news,
+        cancel: shared.cancel.clone(),
+        shared: shared.clone(),
+    }
 }
 
 fn credentials() -> Credentials {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::Semaphore;
 
-use crate::connector::call::Begin;
+use crate::connector::call::resources::Begin;
 use crate::connector::tests::*;
 use crate::msn::ids::{Cookie, SessionId};
 
@@ -18,7 +18,7 @@ async fn fault_01_a_call_that_rang_is_not_left_before_its_board_says_who_is_ther
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let (board, cookie) = (HostPort { host: "x".into(), port: 1 }, Cookie::new("1"));
     let begin = Begin::Rung { board, cookie, session: SessionId("1".into()), permit };
-    let call = call::start(channels::of(&shared, news), convert::direct(&email("bob")), begin);
+    let call = call::start(resources(&shared, news), convert::direct(&email("bob")), begin);
     let mut board = BufReader::new(&mut far);
     board.read_line(&mut String::new()).await.unwrap();
     // The owner begins to write just then.

@@ -15,15 +15,15 @@ use crate::bridge::event::{Ghost, RemoteKind};
 use crate::bridge::ids::GhostId;
 use crate::bridge::port::media::{Media, MediaId};
 use crate::bridge::port::storage::StorageError;
-use crate::connector::call;
-use crate::connector::call::Begin;
+use crate::connector::call::resources::Begin;
 use crate::connector::config::MsnConfig;
 use crate::connector::context::Shared;
 use crate::connector::file::msnftp::stream::Run;
 use crate::connector::file::msnftp::*;
 use crate::connector::handle::CallHandle;
-use crate::connector::tests::{alice, channels, config, email, next, shared};
+use crate::connector::tests::{alice, config, email, next, resources, shared};
 use crate::connector::translate::convert;
+use crate::connector::{call, interrupted};
 use crate::msn::ids::{Cookie, HostPort, SessionId};
 
 /// A disk that takes everything, and has one file.
@@ -87,7 +87,7 @@ fn silent_board(bridge: crate::bridge::BridgeHandle, said: &str) -> (CallHandle,
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let (board, cookie) = (HostPort { host: "x".into(), port: 1 }, Cookie::new("1"));
     let begin = Begin::Rung { board, cookie, session: SessionId("1".into()), permit };
-    let call = call::start(channels::of(&shared, news), convert::direct(&email("bob")), begin);
+    let call = call::start(resources(&shared, news), convert::direct(&email("bob")), begin);
     // A client of capabilities that know no other way.
     let said = format!("IRO 1 1 1 bob@example.com Bob 0\r\nANS 1 OK\r\n{said}");
     let mut board = far;
@@ -170,7 +170,8 @@ fn run(bridge: crate::bridge::BridgeHandle) -> Run {
 }
 
 fn arriving(run: &Run) -> Arriving {
-    let note = interrupted::note(&run.shared, &run.login, &run.conversation, &run.ghost, "y.bin", SIZE);
+    let note =
+        interrupted::note(&run.shared.storage, &run.login, &run.conversation, &run.ghost, "y.bin", SIZE);
     let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     Arriving { name: "y.bin".into(), size: SIZE, file: Box::new(Dropped), permit, note }
 }
@@ -269,7 +270,7 @@ async fn fault_07_a_door_is_not_open_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn fault_30_the_ends_of_more_streams_than_the_call_has_room_for_are_all_heard() {
-    let mut streams = Streams::default();
+    let mut streams = Streams::new(Arc::new(Semaphore::new(1)));
     let ends = MAX_STREAMS * 3;
     for number in 0..ends as u64 {
         let end = streams.end.clone();

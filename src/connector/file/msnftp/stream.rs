@@ -14,15 +14,14 @@ use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Ghost, Progress, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::port::media::{File, Incoming};
-use crate::bridge::sentence::sentence;
 use crate::connector::clock::{now, time_of_day};
 use crate::connector::context::Shared;
 use crate::connector::error::CallFailure;
-use crate::connector::file::interrupted::IncompleteFile;
 use crate::connector::file::progress::ProgressReporter;
+use crate::connector::file::words::lost;
 use crate::connector::handle::Reply;
+use crate::connector::interrupted::IncompleteFile;
 use crate::connector::net::pump::Pump;
-use crate::connector::size::bytes;
 use crate::msn::ids::Email;
 use crate::msn::msnftp::{Bye, FileReceiver, FileSender, ReceiverEvent, SenderEvent};
 
@@ -49,12 +48,6 @@ pub(super) struct Run {
     pub(super) conversation: ConversationId,
     pub(super) ghost: Ghost,
     pub(super) cancel: CancellationToken,
-}
-
-/// What is shown of a file that did not come.
-pub(super) fn lost(name: &str, size: u64, why: &str) -> String {
-    let (size, why) = (bytes(size), sentence(why));
-    format!("sent the file «{name}» ({size}), which did not arrive: {why} Ask them to send it again.")
 }
 
 const NOT_MET: &str = "their computer and this bridge could not connect to each other";
@@ -238,18 +231,5 @@ impl Run {
         if self.shared.bridge.remote(event).await.is_err() {
             tracing::error!("the bridge has stopped, a file was not taken");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_did_not_come_is_told_of_in_words_that_say_what_to_do() {
-        let text = lost("a.txt", 20_000, NOT_MET);
-        let expected = "sent the file «a.txt» (19.5 kB), which did not arrive: their computer and this bridge could not \
-                        connect to each other. Ask them to send it again.";
-        assert_eq!(text, expected);
     }
 }

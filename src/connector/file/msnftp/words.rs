@@ -2,18 +2,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::connector::clock::now;
-use crate::connector::net::pump::Pump;
+use crate::connector::context::call::CallContext;
 use crate::msn::command::Acknowledge;
 use crate::msn::message::{CancelCode, Invitation, InvitationCommand};
-use crate::msn::session::SwitchboardSession;
 
-pub(super) fn say(pump: &mut Pump<SwitchboardSession>, invitation: &Invitation) {
-    pump.machine.send(now(), Acknowledge::OnFailure, invitation.encode().encode().into());
+/// Says an invitation, or an answer to one, on the board.
+pub(super) fn say(ctx: &mut CallContext, invitation: &Invitation) {
+    ctx.say(Acknowledge::OnFailure, invitation.encode().encode());
 }
 
-pub(in crate::connector) fn cancel(pump: &mut Pump<SwitchboardSession>, cookie: u32, code: &CancelCode) {
-    say(pump, &Invitation::cancel(cookie, code));
+/// Says that a negotiation is over, and why.
+pub(in crate::connector) fn cancel(ctx: &mut CallContext, cookie: u32, code: &CancelCode) {
+    say(ctx, &Invitation::cancel(cookie, code));
 }
 
 /// The answer of either side, so far as it is always the same.

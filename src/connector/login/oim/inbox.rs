@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 use tokio::sync::Semaphore;
 
-use crate::connector::context::Shared;
+use crate::connector::context::{Shared, names};
 use crate::connector::login::oim::{OimError, Tickets, post};
 use crate::connector::translate::convert;
 
@@ -120,7 +120,7 @@ impl Fetching {
         let body = Body::Text(RichText { left_offline: true, ..RichText::plain(text) });
         let kind = RemoteKind::Message {
             conversation: convert::direct(&sender),
-            sender: convert::ghost(&sender, sender.as_str()),
+            sender: names::ghost(&sender, sender.as_str()),
             body,
             at: at.unwrap_or_else(crate::connector::clock::time_of_day),
         };

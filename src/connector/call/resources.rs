@@ -1,14 +1,15 @@
-//! What a call is told of its login.
+//! How a call begins, and what its login lends to it.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::bridge::ids::LoginId;
 use crate::connector::context::Shared;
 use crate::connector::context::names::Names;
 use crate::connector::context::people::People;
-use crate::connector::file::offers::Offers;
+use crate::connector::file::offers::OfferRegistry;
 use crate::connector::file::suspended::SuspendedTransfers;
 use crate::connector::handle::{Assignment, CallNotice, OwnPicture};
 use crate::msn::dialect::Dialect;
@@ -22,8 +23,8 @@ pub(in crate::connector) enum Begin {
     Rung { board: HostPort, cookie: Cookie, session: SessionId, permit: OwnedSemaphorePermit },
 }
 
-/// Everything a call needs to know of its login.
-pub(in crate::connector) struct CallContext {
+/// What a login lends to one of its calls.
+pub(in crate::connector) struct CallResources {
     pub(in crate::connector) shared: Shared,
     pub(in crate::connector) login: LoginId,
     pub(in crate::connector) email: Email,
@@ -31,17 +32,17 @@ pub(in crate::connector) struct CallContext {
     /// What is known of those whom it is about.
     pub(in crate::connector) people: People,
     /// What is shown of the owner now.
-    pub(in crate::connector) face: watch::Receiver<Option<Arc<OwnPicture>>>,
+    pub(in crate::connector) own_picture: watch::Receiver<Option<Arc<OwnPicture>>>,
     /// One permit for each file that comes by a stream, in all calls of the login.
     pub(in crate::connector) streams: Arc<Semaphore>,
     /// One for each port on which a contact is waited for.
     pub(in crate::connector) doors: Arc<Semaphore>,
-    pub(in crate::connector) offers: Offers,
+    pub(in crate::connector) offers: OfferRegistry,
     /// What people are called.
     pub(in crate::connector) names: Names,
     /// What waits for another call.
     pub(in crate::connector) suspended: SuspendedTransfers,
     pub(in crate::connector) news: mpsc::Sender<CallNotice>,
     /// The login's own: its calls end with it.
-    pub(in crate::connector) cancel: tokio_util::sync::CancellationToken,
+    pub(in crate::connector) cancel: CancellationToken,
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge::BridgeHandle;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, LoginId};
 use crate::bridge::port::storage::{Batch, Storage, StorageError, Table, Urgency};
 use crate::connector::clock::time_of_day;
-use crate::connector::context::Shared;
 use crate::connector::size::bytes;
 
 /// Most that are told of after a start.
@@ -46,7 +46,7 @@ impl Drop for IncompleteFile {
 
 /// Remembers that a file is coming.
 pub(in crate::connector) fn note(
-    shared: &Shared,
+    storage: &Arc<dyn Storage>,
     login: &LoginId,
     conversation: &ConversationId,
     sender: &Ghost,
@@ -58,8 +58,8 @@ pub(in crate::connector) fn note(
     let key = rand::random::<u128>().to_be_bytes().to_vec();
     let mut batch = Batch::default();
     batch.put(Table::Arrivals, key.clone(), serde_json::to_vec(&arrival).unwrap_or_default());
-    drop(shared.storage.commit(batch, Urgency::Now)); // the file does not wait for it
-    IncompleteFile { storage: shared.storage.clone(), key }
+    drop(storage.commit(batch, Urgency::Now)); // the file does not wait for it
+    IncompleteFile { storage: storage.clone(), key }
 }
 
 /// What an earlier run left in the middle.
@@ -83,7 +83,8 @@ impl Interrupted {
     /// Tells of those of one login, once.
     pub(in crate::connector) async fn tell(
         &self,
-        shared: &Shared,
+        bridge: &BridgeHandle,
+        storage: &Arc<dyn Storage>,
         login: &LoginId,
         cancel: &CancellationToken,
     ) {
@@ -101,11 +102,11 @@ impl Interrupted {
             let kind = RemoteKind::Message { conversation, sender, body, at: time_of_day() };
             // The core may be waiting for this login to end: then the next start tells.
             let told = tokio::select! {
-                told = shared.bridge.remote(RemoteEvent { login, kind }) => told.is_ok(),
+                told = bridge.remote(RemoteEvent { login, kind }) => told.is_ok(),
                 () = cancel.cancelled() => false,
             };
             if told {
-                drop(IncompleteFile { storage: shared.storage.clone(), key });
+                drop(IncompleteFile { storage: storage.clone(), key });
             }
         }
     }

@@ -1,0 +1,192 @@
+//! The objects of a call alone: what is fetched, what is given, and what is shown.
+
+use super::*;
+use crate::connector::context::people::Directory;
+use crate::connector::tests::{Component, bob, component, email};
+use crate::msn::command::{ListMask, Status};
+use crate::msn::ids::Capabilities;
+use crate::msn::message::PersonalMessage;
+use crate::msn::p2p::PeerEvent;
+use crate::msn::session::Contact;
+use crate::msn::wire::UrlText;
+
+fn object(kind: ObjectKind, data: &[u8]) -> MsnObject {
+    MsnObject::new("bob@example.com", kind, "x", data)
+}
+
+fn objects(own: Option<OwnPicture>) -> Objects {
+    Objects::new(watch::Sender::new(own.map(Arc::new)).subscribe())
+}
+
+/// A file that has come in, with these bytes.
+async fn came(call: &Component, data: &'static [u8]) -> Box<dyn Incoming> {
+    let mut file = call.ctx.shared.media.begin(data.len() as u64).await.unwrap();
+    file.write(data.into()).await.unwrap();
+    file
+}
+
+fn fetched(objects: &mut Objects) -> Option<(MsnObject, bool)> {
+    match objects.poll_event()? {
+        ObjectOutcome::Fetch { email: from, object, name, is_once } => {
+            assert!(from == email("bob") && name.is_empty());
+            Some((object, is_once))
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Bob announces this picture by presence.
+fn announce(call: &mut Component, picture: &MsnObject) {
+    let directory = Directory::default();
+    call.ctx.people = directory.about(vec![email("bob")]);
+    directory.note(&Contact {
+        email: email("bob"),
+        name: "Bob".into(),
+        id: None,
+        lists: ListMask::default(),
+        groups: Vec::new(),
+        properties: std::collections::BTreeMap::new(),
+        status: Status::Online,
+        capabilities: Capabilities(0),
+        object: Some(UrlText::encode(picture.as_xml())),
+        personal: PersonalMessage::default(),
+    });
+}
+
+#[tokio::test]
+async fn a_picture_is_fetched_when_it_is_new_and_shown_from_the_disk_after_that() {
+    let (mut call, mut objects) = (component(), objects(None));
+    let picture = object(ObjectKind::DisplayPicture, b"face");
+    announce(&mut call, &picture);
+    objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
+    assert_eq!(fetched(&mut objects), Some((picture.clone(), false)));
+    let file = came(&call, b"face").await;
+    objects
+        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: picture.clone(), file })
+        .await;
+    objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
+    for _ in 0..2 {
+        let RemoteKind::Picture { ghost, picture: shown } = call.told().await else { panic!("no picture") };
+        assert_eq!((ghost.id.as_str(), shown.size), ("bob@example.com", 4));
+        assert_eq!(shown.digest, cache::digest(&picture));
+        assert_eq!(call.media.data(&shown.media), b"face");
+    }
+    assert!(fetched(&mut objects).is_none() && call.is_silent());
+}
+
+#[tokio::test]
+async fn a_picture_that_is_another_than_was_announced_is_not_fetched_again() {
+    let (mut call, mut objects) = (component(), objects(None));
+    let picture = object(ObjectKind::DisplayPicture, b"face");
+    announce(&mut call, &picture);
+    objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
+    assert!(fetched(&mut objects).is_some());
+    let file = came(&call, b"mask").await;
+    objects
+        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: picture.clone(), file })
+        .await;
+    assert!(call.is_silent(), "nobody sees it");
+    assert_eq!(cache::kept(&call.ctx.shared, &cache::digest(&picture)), None);
+    objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
+    assert_eq!(fetched(&mut objects), None);
+}
+
+#[tokio::test]
+async fn emoticons_are_fetched_and_named_by_the_next_words() {
+    let (mut call, mut objects) = (component(), objects(None));
+    let (cat, dog) = (object(ObjectKind::Emoticon, b"cat"), object(ObjectKind::Emoticon, b"dog"));
+    let file = came(&call, b"dog").await;
+    objects
+        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: dog.clone(), file })
+        .await;
+    assert!(call.is_silent(), "an emoticon is shown in words only");
+    let announced = |shortcut: &str, object: &MsnObject| Announced {
+        shortcut: shortcut.into(),
+        object: object.as_xml().to_owned(),
+    };
+    let list = vec![
+        announced(":cat:", &cat),
+        announced(":dog:", &dog),
+        announced(":face:", &object(ObjectKind::DisplayPicture, b"face")),
+        announced(":big:", &object(ObjectKind::Emoticon, &vec![0; 300 << 10])),
+        Announced { shortcut: ":x:".into(), object: "no object".into() },
+    ];
+    objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Emoticons(list)).await;
+    assert_eq!(fetched(&mut objects), Some((cat, true)));
+    assert_eq!(fetched(&mut objects), None, "the dog is here");
+    let words = Body::Text(crate::bridge::body::RichText::plain(":cat: :dog: :face: :big: :x:"));
+    let Body::Text(text) = objects.attach(&email("bob"), words) else { panic!("no text") };
+    let named: Vec<&str> = text.emoticons.iter().map(|emoticon| emoticon.shortcut.as_str()).collect();
+    assert_eq!(named, [":cat:", ":dog:"]);
+}
+
+#[tokio::test]
+async fn nothing_is_given_but_what_our_side_has_announced() {
+    let mut call = component();
+    let face = MsnObject::new("alice@example.com", ObjectKind::DisplayPicture, "x", b"alice");
+    let cat = MsnObject::new("alice@example.com", ObjectKind::Emoticon, "x", b"cat");
+    let other = MsnObject::new("alice@example.com", ObjectKind::DisplayPicture, "x", b"secret");
+    let own =
+        |object: &MsnObject, name| OwnPicture { object: object.clone(), media: MediaId::new(name).unwrap() };
+    let mut objects = objects(Some(own(&face, "face")));
+    let emoticon = OfferedEmoticon { shortcut: ":cat:".into(), picture: Arc::new(own(&cat, "cat")) };
+    objects.offer(&mut call.ctx, &[]);
+    assert!(call.said().is_empty());
+    objects.offer(&mut call.ctx, &[emoticon]);
+    let [said] = &call.said()[..] else { panic!("it is not announced") };
+    assert!(said.contains("text/x-mms-emoticon") && said.contains(":cat:"), "{said}");
+    let mut bob = bob();
+    for (asked, given) in [(&face, Some("face")), (&cat, Some("cat")), (&other, None)] {
+        bob.want(crate::connector::clock::now(), asked, crate::connector::context::peers::session_names());
+        call.exchange(&mut bob);
+        let Some(PeerEvent::ObjectWanted { transfer, object }) = call.ctx.peers.poll_event(&email("bob"))
+        else {
+            panic!("nobody asks")
+        };
+        objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Wanted { transfer, object }).await;
+        match objects.poll_event() {
+            Some(ObjectOutcome::Give { media, transfer: to, .. }) => {
+                assert!(to == transfer && Some(media.as_str()) == given);
+            }
+            other => assert!(other.is_none() && given.is_none(), "{other:?}"),
+        }
+        call.exchange(&mut bob);
+        assert_eq!(bob.poll_event().is_some(), given.is_none(), "a refusal is heard at once");
+    }
+}
+
+#[tokio::test]
+async fn clips_are_fetched_unless_they_are_large_and_shown_as_files() {
+    let (mut call, mut objects) = (component(), objects(None));
+    let clip = object(ObjectKind::VoiceClip, b"RIFF");
+    for (announced, name) in [
+        (&clip, Some("voice clip.wav")),
+        (&object(ObjectKind::Wink, b"MSCF"), Some("wink.mct")),
+        (&object(ObjectKind::VoiceClip, &vec![0; 3 << 20]), None),
+        (&object(ObjectKind::DisplayPicture, b"face"), None),
+    ] {
+        let data = announced.as_xml().to_owned();
+        objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Clip(data)).await;
+        match objects.poll_event() {
+            Some(ObjectOutcome::Fetch { name: called, is_once: true, .. }) => {
+                assert_eq!(Some(&*called), name)
+            }
+            other => assert!(other.is_none() && name.is_none(), "{other:?}"),
+        }
+    }
+    let file =
+        |data: &[u8]| File { media: call.media.add("clip", data), name: "voice clip.wav".into(), size: 4 };
+    let (wrong, right) = (file(b"mask"), File { media: call.media.add("right", b"RIFF"), ..file(b"mask") });
+    objects
+        .handle(&mut call.ctx, &email("bob"), ObjectEvent::ClipCame { object: clip.clone(), file: wrong })
+        .await;
+    assert_eq!(call.shown().await, "sent «voice clip.wav», which is not what was announced");
+    objects
+        .handle(&mut call.ctx, &email("bob"), ObjectEvent::ClipCame { object: clip, file: right.clone() })
+        .await;
+    let RemoteKind::Message { body: Body::File(shown), .. } = call.told().await else { panic!("no file") };
+    assert_eq!(shown, right, "what everybody can play stays as it is");
+    call.ctx.shared.tasks.close();
+    call.ctx.shared.tasks.wait().await;
+    assert_eq!(call.media.data(&shown.media), b"RIFF");
+}
