@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::connector::clock::now;
+use crate::connector::context::Shared;
 use crate::connector::handle::Assignment;
 use crate::connector::login::pending::UnderWay;
-use crate::connector::login::task::LoginTask;
 use crate::connector::net::dial::Dialler;
 use crate::connector::net::pump::Pump;
 use crate::connector::translate::convert;
@@ -48,38 +48,36 @@ impl Answer {
     }
 }
 
-impl LoginTask {
-    /// Says in `reply` what is known of somebody.
-    pub(in crate::connector) fn about(
-        &self,
-        pump: &mut Pump<NotificationSession>,
-        under_way: &mut UnderWay,
-        who: &Email,
-        reply: oneshot::Sender<String>,
-    ) {
-        let contact = pump.machine.roster().contact(who).filter(|c| c.lists.has(ListKind::Forward));
-        if let Some(contact) = contact {
-            let known = match contact.status {
-                Status::Offline | Status::Hidden => "They are offline now.".to_owned(),
-                status => format!("They are there: {}.", convert::status_words(status)),
-            };
-            return drop(reply.send(known)); // whoever asked may have gone
-        }
-        let Some(own) = self.email() else { return };
-        if own == *who {
-            return drop(reply.send("This is your own address.".into())); // whoever asked may have gone
-        }
-        let (assignment, assigned) = oneshot::channel();
-        under_way.expect_board(pump.machine.request_switchboard(now()), assignment);
-        let (dialler, dialect, who) = (self.shared.dialler.clone(), pump.machine.dialect(), who.clone());
-        self.shared.tasks.spawn(async move {
-            let asked = call_silently(dialler, assigned, dialect, own, who.clone());
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Answer::Silence);
-            let known =
-                format!("{who} is not on your contact list; «add {who}» adds them. {}", answer.describe());
-            let _ = reply.send(known); // whoever asked may have gone
-        });
+/// Says in `reply` what is known of somebody.
+pub(in crate::connector) fn answer(
+    shared: &Shared,
+    own: Email,
+    machine: &mut NotificationSession,
+    under_way: &mut UnderWay,
+    who: &Email,
+    reply: oneshot::Sender<String>,
+) {
+    let contact = machine.roster().contact(who).filter(|c| c.lists.has(ListKind::Forward));
+    if let Some(contact) = contact {
+        let known = match contact.status {
+            Status::Offline | Status::Hidden => "They are offline now.".to_owned(),
+            status => format!("They are there: {}.", convert::status_words(status)),
+        };
+        return drop(reply.send(known)); // whoever asked may have gone
     }
+    if own == *who {
+        return drop(reply.send("This is your own address.".into())); // whoever asked may have gone
+    }
+    let (assignment, assigned) = oneshot::channel();
+    under_way.expect_board(machine.request_switchboard(now()), assignment);
+    let (dialler, dialect, who) = (shared.dialler.clone(), machine.dialect(), who.clone());
+    shared.tasks.spawn(async move {
+        let asked = call_silently(dialler, assigned, dialect, own, who.clone());
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Answer::Silence);
+        let known =
+            format!("{who} is not on your contact list; «add {who}» adds them. {}", answer.describe());
+        let _ = reply.send(known); // whoever asked may have gone
+    });
 }
 
 async fn call_silently(

@@ -3,14 +3,18 @@
 //! Knows sessions, turns to sign in, health, offline messages, and which call serves which conversation. Refuses to know
 //! what is said in calls.
 
-pub(in crate::connector) mod about;
-pub(in crate::connector) mod gap;
-pub(in crate::connector) mod health;
+mod about;
+mod calls;
+pub(in crate::connector) mod command;
+mod gap;
+mod health;
+pub(in crate::connector) mod machine;
+mod notices;
 pub(in crate::connector) mod offline;
 pub(in crate::connector) mod oim;
 pub(in crate::connector) mod pace;
-pub(in crate::connector) mod pending;
-pub(in crate::connector) mod reachable;
-pub(in crate::connector) mod requests;
-pub(in crate::connector) mod session;
+mod pending;
+mod reachable;
+mod requests;
+mod session;
 pub(in crate::connector) mod task;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore, oneshot};
 
-use crate::bridge::event::RemoteKind;
+use crate::bridge::ids::LoginId;
 use crate::connector::context::Shared;
 use crate::connector::login::oim::{Fetching, LeaveError, Outbox, Tickets};
-use crate::connector::login::task::LoginTask;
 use crate::msn::ids::{Email, Ticket};
 use crate::msn::oim::MailData;
 
@@ -45,36 +44,38 @@ impl Offline {
             tickets.set(ticket.clone());
         }
     }
-}
 
-impl LoginTask {
-    /// The server says that messages wait.
-    pub(in crate::connector) async fn fetch_offline(&mut self, waiting: MailData) {
-        let (Some(url), Some(tickets)) = (self.shared.config.oim.rsi.clone(), self.offline.tickets.clone())
-        else {
-            if !std::mem::replace(&mut self.offline.told, true) {
-                let text = "Messages were left for you while you were away. The bridge does not know where to fetch them: \
-                            its administrator can set msn.oim.rsi. Another MSN client can show them."
-                    .to_owned();
-                self.tell(RemoteKind::Notice { text }).await;
-            }
-            return;
+    /// The server says that messages wait. Gives what the owner is told where nobody knows how to fetch them, once.
+    pub(in crate::connector) fn fetch(
+        &mut self,
+        shared: &Shared,
+        login: &LoginId,
+        waiting: MailData,
+    ) -> Option<String> {
+        let (Some(url), Some(tickets)) = (shared.config.oim.rsi.clone(), self.tickets.clone()) else {
+            let told = std::mem::replace(&mut self.told, true);
+            let text = "Messages were left for you while you were away. The bridge does not know where to fetch them: \
+                        its administrator can set msn.oim.rsi. Another MSN client can show them.";
+            return (!told).then(|| text.to_owned());
         };
-        let fetching = Fetching { shared: self.shared.clone(), login: self.login.clone(), tickets, url };
-        let turns = self.offline.turns.clone();
-        self.shared.tasks.spawn(async move { fetching.run(waiting, &turns).await });
+        let fetching = Fetching { shared: shared.clone(), login: login.clone(), tickets, url };
+        let turns = self.turns.clone();
+        shared.tasks.spawn(async move { fetching.run(waiting, &turns).await });
+        None
     }
 
-    /// Leaves words for somebody who is away.
-    pub(in crate::connector) fn leave_offline(
+    /// Leaves words for somebody who is away; without a way to do that the reply is dropped.
+    pub(in crate::connector) fn leave(
         &self,
-        name: String,
+        shared: &Shared,
+        sender: (Email, String),
         to: Email,
         text: String,
         reply: oneshot::Sender<Result<(), LeaveError>>,
     ) {
-        let (Some(outbox), Some(from)) = (self.offline.outbox.clone(), self.email()) else { return };
-        self.shared.tasks.spawn(async move {
+        let Some(outbox) = self.outbox.clone() else { return };
+        let (from, name) = sender;
+        shared.tasks.spawn(async move {
             let left = outbox.lock().await.leave(&from, &name, &to, &text).await;
             let _ = reply.send(left); // whoever asked may have gone
         });

@@ -9,16 +9,10 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::connector::login::task::{LoginTask, Meanwhile};
-
-use crate::bridge::event::{ConnectionState, RemoteKind};
-
 /// Sign-ins a second where nothing else is configured.
 pub(in crate::connector) const DEFAULT_RATE: u32 = 5;
 /// Most sign-ins under way at once, however many a second are allowed: with more, each takes longer than it may.
 const UNDER_WAY: usize = 128;
-/// Whoever waits longer than this for their turn is told so.
-const LONG: Duration = Duration::from_secs(60);
 
 /// The turns of all logins.
 #[derive(Debug)]
@@ -43,7 +37,7 @@ impl SignInPace {
     }
 
     /// When the next turn is: as many as go in a second go at once, and then one after the other.
-    fn reserve(&self, now: Instant) -> Instant {
+    pub(in crate::connector) fn reserve(&self, now: Instant) -> Instant {
         // Nothing that holds the lock panics.
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let burst = Duration::from_secs(1).saturating_sub(self.interval);
@@ -59,42 +53,9 @@ impl SignInPace {
     }
 
     /// Waits until this moment, and until there is room.
-    async fn turn(&self, at: Instant) -> Turn {
+    pub(in crate::connector) async fn turn(&self, at: Instant) -> Turn {
         tokio::time::sleep_until(at).await;
         Turn { _permit: self.under_way.clone().acquire_owned().await.ok() }
-    }
-}
-
-impl LoginTask {
-    /// Waits for the turn to sign in; `None` when it is all over.
-    pub(in crate::connector) async fn take_turn(&mut self) -> Option<Turn> {
-        let pace = self.pace.clone();
-        if self.credentials.at_once {
-            return Some(pace.at_once());
-        }
-        let now = Instant::now();
-        let at = pace.reserve(now);
-        let wait = at.saturating_duration_since(now);
-        if wait >= LONG {
-            let minutes = wait.as_secs().div_ceil(60);
-            let reason =
-                format!("many accounts are signing in, and its turn comes in about {minutes} minutes");
-            self.why_down.clone_from(&reason);
-            self.tell(RemoteKind::State(ConnectionState::Waiting { reason })).await;
-        }
-        let mut turn = std::pin::pin!(pace.turn(at));
-        loop {
-            match self.meanwhile(turn.as_mut()).await {
-                Meanwhile::Done(turn) => return Some(turn),
-                Meanwhile::Connect(credentials) => {
-                    self.credentials = credentials;
-                    if self.credentials.at_once {
-                        return Some(pace.at_once());
-                    }
-                }
-                Meanwhile::Stop => return None,
-            }
-        }
     }
 }
 

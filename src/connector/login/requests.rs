@@ -1,4 +1,6 @@
-//! What people ask of a signed-in session: presence, names, contacts, groups, pages.
+//! What is asked of a signed-in session: calls, and what people want of presence, names, contacts, groups, pages.
+//!
+//! Knows which request needs what of the session. Refuses to know commands and rooms, which are the core's.
 
 use tokio::sync::oneshot;
 
@@ -8,8 +10,10 @@ use crate::bridge::port::network::{ContactChange, ContactLine, Request};
 use crate::connector::clock::{now, time_of_day};
 use crate::connector::context::names;
 use crate::connector::handle::CallHandle;
+use crate::connector::login::command::LoginCommand;
 use crate::connector::login::pending::UnderWay;
 use crate::connector::login::task::LoginTask;
+use crate::connector::login::{about, machine};
 use crate::connector::net::pump::Pump;
 use crate::connector::translate::{convert, group};
 use crate::msn::command::ListKind;
@@ -21,7 +25,48 @@ use crate::msn::session::{Change, Contact, NotificationSession, Roster};
 type Reply = oneshot::Sender<Result<(), String>>;
 
 impl LoginTask {
-    pub(in crate::connector) fn requested(
+    /// Asked while there is a session. Until its lists are there, the answer is as without one.
+    pub(in crate::connector) fn handle_command(
+        &mut self,
+        pump: &mut Pump<NotificationSession>,
+        under_way: &mut UnderWay,
+        ask: LoginCommand,
+    ) {
+        if !under_way.ready {
+            return self.answer_offline(ask);
+        }
+        match ask {
+            LoginCommand::Connect(credentials) => self.credentials = credentials,
+            LoginCommand::OwnPicture(picture) => {
+                if self.calls.own_picture.send_replace(picture.clone()) != picture {
+                    pump.machine.set_object(now(), machine::announced(picture.as_ref()));
+                }
+            }
+            LoginCommand::Call { conversation, worn, reply } => {
+                self.calls.put_away(worn);
+                let call = match self.waiters.is_examined() {
+                    false => self.call(pump, under_way, &conversation),
+                    true => Err("MSN does not confirm what is sent; the connection is being tried".into()),
+                };
+                let _ = reply.send(call); // whoever asked may have gone
+            }
+            LoginCommand::Leave { to, text, reply } => {
+                let Some(own) = self.email() else { return };
+                let sender = (own, pump.machine.name().to_owned());
+                self.offline.leave(&self.shared, sender, to, text, reply);
+            }
+            LoginCommand::Examine { reply } => self.waiters.examine(reply),
+            LoginCommand::Watch { conversation } => self.waiters.watch(conversation),
+            LoginCommand::Request { request, reply } => self.handle_request(pump, under_way, request, reply),
+            LoginCommand::About { who, reply } => {
+                let Some(own) = self.email() else { return };
+                about::answer(&self.shared, own, &mut pump.machine, under_way, &who, reply);
+            }
+            LoginCommand::Contacts { reply } => drop(reply.send(Ok(contacts(pump.machine.roster())))),
+        }
+    }
+
+    fn handle_request(
         &mut self,
         pump: &mut Pump<NotificationSession>,
         under_way: &mut UnderWay,
@@ -37,12 +82,13 @@ impl LoginTask {
                 without_personal_messages(pump.machine.dialect()).filter(|_| !is_empty).map_or(Ok(()), Err)
             }
             Request::Typing { conversation } => {
-                self.open_call(&conversation).inspect(CallHandle::typing);
+                self.calls.find(&conversation).inspect(CallHandle::typing);
                 Ok(())
             }
             // With one person there is nobody who would see it, and their next words are meant for us all the same.
             Request::Leave { conversation } => {
-                self.open_call(&conversation)
+                self.calls
+                    .find(&conversation)
                     .filter(|_| group::is_group(&conversation))
                     .inspect(CallHandle::leave);
                 Ok(())
@@ -76,7 +122,7 @@ impl LoginTask {
     }
 
     fn answer_offer(&self, conversation: &ConversationId, number: Option<u32>, accept: bool, reply: Reply) {
-        match self.offers.find(conversation, number) {
+        match self.calls.offers.find(conversation, number) {
             Ok((number, call)) => {
                 self.shared.tasks.spawn(async move {
                     let _ = reply.send(call.answer(number, accept).await); // whoever asked may have gone
@@ -104,7 +150,7 @@ impl LoginTask {
         if members.is_empty() {
             return refuse(reply, "nobody else would be left; leave the room instead");
         }
-        let (shared, login, call) = (self.shared.clone(), self.login.clone(), self.open_call(&conversation));
+        let (shared, login, call) = (self.shared.clone(), self.login.clone(), self.calls.find(&conversation));
         self.shared.tasks.spawn(async move {
             let done = async {
                 group::remember(&shared, &login, &conversation, &members).await.map_err(|e| e.to_string())?;
@@ -231,7 +277,7 @@ fn to_change(roster: &Roster, asked: ContactChange) -> Result<Change, String> {
 }
 
 /// The contact list as its owner reads it.
-pub(in crate::connector) fn contacts(roster: &Roster) -> Vec<ContactLine> {
+fn contacts(roster: &Roster) -> Vec<ContactLine> {
     let kinds = [("PHH", "home"), ("PHW", "work"), ("PHM", "mobile")];
     let line = |contact: &Contact| ContactLine {
         ghost: names::ghost_id(&contact.email),

@@ -1,38 +1,29 @@
 //! One notification session of a login: from connecting to its end.
 
-use std::sync::Arc;
-
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::bridge::event::{ConnectionState, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
-use crate::bridge::sentence::sentence;
-use crate::connector::call;
-use crate::connector::call::resources::{Begin, CallResources};
 use crate::connector::clock::now;
-use crate::connector::context::names::{self, BoardName};
-use crate::connector::error::{ConnectError, TicketError};
-use crate::connector::handle::{CallHandle, CallNotice, OwnPicture};
+use crate::connector::context::names;
+use crate::connector::context::names::BoardName;
+use crate::connector::handle::{CallHandle, CallNotice};
+use crate::connector::login::calls::Ring;
+use crate::connector::login::command::LoginCommand;
 use crate::connector::login::health::{Health, Verdict};
 use crate::connector::login::pending::{Answer, Tickets, UnderWay};
-use crate::connector::login::task::{End, LoginCommand, LoginTask, Meanwhile};
-use crate::connector::login::{health, oim, requests};
+use crate::connector::login::task::{End, LoginTask, Meanwhile};
+use crate::connector::login::{health, machine, notices, oim};
 use crate::connector::net::pump::Pump;
 use crate::connector::translate::{convert, group};
 use crate::msn::command::{ListKind, Status};
 use crate::msn::gateway::Destination;
-use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId};
-use crate::msn::message::{PersonalMessage, without_codes};
-use crate::msn::session::{
-    Contact, Identity, LoginFailure, NotificationEvent, NotificationSession, Roster, SessionError, Start,
-};
-use crate::msn::wire::UrlText;
+use crate::msn::ids::{Email, HostPort};
+use crate::msn::message::PersonalMessage;
+use crate::msn::session::{Contact, LoginFailure, NotificationEvent, NotificationSession, SessionError};
 
 /// Servers that may send us on before it is a circle.
 const MAX_HOPS: u32 = 5;
-/// What this bridge can do: messages in several parts, and it says that it is MSNC4 (7.0).
-const CAPABILITIES: Capabilities = Capabilities(0x4000_0000 | Capabilities::MULTI_PACKET);
-
 enum Next {
     GoOn,
     Redirected(HostPort),
@@ -55,7 +46,12 @@ impl LoginTask {
                 Ok(way) => way,
                 Err(error) => return End::Failed(error),
             };
-            let (mut pump, is_http) = match self.machine(way.is_http) {
+            let (mut pump, is_http) = match machine::machine(
+                &self.shared.config,
+                &self.credentials,
+                self.calls.own_picture.borrow().as_ref(),
+                way.is_http,
+            ) {
                 Ok(machine) => (Pump::new(machine, way.stream), way.is_http),
                 Err(error) => return End::Failed(error),
             };
@@ -108,36 +104,6 @@ impl LoginTask {
         }
     }
 
-    pub(in crate::connector) fn email(&self) -> Option<Email> {
-        Email::parse(self.credentials.account.trim()).ok()
-    }
-
-    pub(in crate::connector) fn machine(&self, is_http: bool) -> Result<NotificationSession, ConnectError> {
-        let config = &self.shared.config;
-        let email = self.email().ok_or_else(|| {
-            ConnectError::Ticket(TicketError::Rejected {
-                reason: Some("the account is not an e-mail address".into()),
-            })
-        })?;
-        let identity = Identity {
-            email,
-            dialects: config.dialects.clone(),
-            client: config.client.clone(),
-            client_version: config.client_version.clone(),
-            locale: config.locale.clone(),
-        };
-        let start = Start {
-            product: config.product.clone(),
-            status: convert::parse_status(&self.credentials.presence).unwrap_or(Status::Online),
-            capabilities: CAPABILITIES,
-            personal: self.personal_message(),
-            object: announced(&self.face),
-            roster: Roster::default(),
-            pings: !is_http,
-        };
-        Ok(NotificationSession::new(now(), identity, start))
-    }
-
     pub(in crate::connector) fn personal_message(&self) -> PersonalMessage {
         convert::personal(&self.credentials.personal_message)
     }
@@ -169,16 +135,16 @@ impl LoginTask {
                         return Err(End::Again);
                     }
                     Some(LoginCommand::Examine { reply }) => {
-                        self.examiners.push(reply);
+                        self.waiters.examine(reply);
                         health.doubt();
                     }
-                    Some(ask) => self.asked(pump, &mut under_way, ask),
+                    Some(ask) => self.handle_command(pump, &mut under_way, ask),
                 },
                 Some(news) = self.news.recv() => {
                     if let CallNotice::Named(named) = &news {
                         self.board_named(Some(pump), named).await;
                     }
-                    let broke = self.heard_of(news).filter(|_| under_way.ready);
+                    let broke = self.calls.handle_notice(news).filter(|_| under_way.ready);
                     broke.inspect(|conversation| self.call_anew(pump, &mut under_way, conversation));
                 }
                 () = cancel.cancelled() => return Err(End::Stop),
@@ -194,7 +160,7 @@ impl LoginTask {
     ) -> Result<(), End> {
         match answer {
             Answer::Tried(works) => match health.tried(works) {
-                Verdict::Alive => self.examined().await,
+                Verdict::Alive => self.session_works().await,
                 Verdict::TryAgain => {}
                 Verdict::Replace => {
                     let error = SessionError::TimedOut("a conversation that was tried");
@@ -234,24 +200,26 @@ impl LoginTask {
         match event {
             Event::Redirected(server) => return Next::Redirected(server),
             Event::TicketWanted { policy } => under_way.tickets = self.ticket(policy),
-            Event::OfflineMessages(waiting) => self.fetch_offline(waiting).await,
+            Event::OfflineMessages(waiting) => {
+                let notice = self.offline.fetch(&self.shared, &self.login, waiting);
+                self.notify_owner(notice).await;
+            }
             Event::SignedIn { dialect } => tracing::info!(%dialect, "signed in"),
             Event::RosterLoaded => {
                 under_way.ready = true;
                 self.turn = None;
-                self.watched.clear();
+                self.waiters.forget_watched();
                 self.initial_presence(pump).await;
-                self.answer_examiners();
+                self.waiters.works();
                 self.tell(RemoteKind::State(ConnectionState::Connected)).await;
-                for conversation in self.suspended.conversations() {
+                for conversation in self.calls.suspended.conversations() {
                     self.call_anew(pump, under_way, &conversation);
                 }
             }
             Event::RosterIncomplete(gap) => {
                 tracing::warn!(?gap, "the contact list is not what was announced");
-                if let Some(text) = self.gaps.words(&gap) {
-                    self.tell(RemoteKind::Notice { text }).await;
-                }
+                let notice = self.gaps.words(&gap);
+                self.notify_owner(notice).await;
             }
             Event::GroupsChanged => {
                 self.tell(RemoteKind::Groups(convert::groups(pump.machine.roster()))).await;
@@ -259,10 +227,10 @@ impl LoginTask {
             Event::PresenceChanged(contact) => {
                 let capabilities = contact.capabilities.0;
                 tracing::debug!(email = %contact.email, capabilities, "presence");
-                self.directory.note(&contact);
+                self.calls.directory.note(&contact);
                 let presence = convert::presence(&contact);
                 if !presence.ghost.name.is_empty() {
-                    self.names.set(&contact.email, &presence.ghost.name);
+                    self.calls.names.set(&contact.email, &presence.ghost.name);
                 }
                 self.tell(RemoteKind::Presence(presence)).await;
                 if contact.status != Status::Offline {
@@ -270,12 +238,15 @@ impl LoginTask {
                 }
             }
             Event::Named { email, name } => {
-                self.names.set(&email, &name);
+                self.calls.names.set(&email, &name);
                 self.tell(RemoteKind::Named(vec![names::ghost(&email, &name)])).await;
             }
-            Event::StatusConfirmed(status) if status != Status::Hidden => self.all_reachable().await,
+            Event::StatusConfirmed(status) if status != Status::Hidden => {
+                let waiting = self.waiters.all_reachable();
+                self.reachable(waiting).await;
+            }
             Event::Rung { session, board, cookie, email, .. } => {
-                self.rung(pump, &email, board, cookie, session);
+                self.rung(pump, Ring { caller: email.clone(), board, cookie, session });
                 self.appeared(&email).await;
             }
             Event::SwitchboardReady { request, board, cookie } => {
@@ -296,7 +267,7 @@ impl LoginTask {
             Event::ChangeDone { handle, result } => {
                 under_way.changed(handle, result.map_err(|failure| failure.to_string()));
             }
-            other => self.tell_owner(other).await,
+            other => self.notify_owner(notices::notice(other)).await,
         }
         Next::GoOn
     }
@@ -311,38 +282,8 @@ impl LoginTask {
         if let Some(pump) = pump {
             pump.machine.note_name(&named.email, &name);
         }
-        self.names.set(&named.email, &name);
+        self.calls.names.set(&named.email, &name);
         self.tell(RemoteKind::Met(names::ghost(&named.email, &name))).await;
-    }
-
-    /// Things that are only for the owner to read.
-    async fn tell_owner(&self, event: NotificationEvent) {
-        use NotificationEvent as Event;
-        let text = match event {
-            Event::GoingDown { minutes } => {
-                format!("The MSN server goes down in {minutes} minutes. The bridge connects again by itself.")
-            }
-            Event::Mail { from, subject } => format!("New mail from {from}: {subject}"),
-            Event::UnreadMail { unread, elsewhere: 0 } => {
-                format!("You have {unread} unread messages in your MSN mailbox.")
-            }
-            Event::UnreadMail { unread, elsewhere } => format!(
-                "You have {unread} unread messages in your MSN mailbox, and {elsewhere} in other folders."
-            ),
-            Event::Alert { text } => format!("MSN alert: {text}"),
-            Event::Paged { from, text } => format!("Page from {from}: {text}"),
-            Event::AddedBy { email, name, asks: false } => {
-                format!(
-                    "{} <{email}> has added you to their contacts. «chat {email}» opens a conversation.",
-                    without_codes(&name)
-                )
-            }
-            Event::RequestRefused { what, code } => {
-                format!("MSN refused to {what}: {}", sentence(&code.to_string()))
-            }
-            _ => return,
-        };
-        self.tell(RemoteKind::Notice { text }).await;
     }
 
     fn ticket(&mut self, policy: String) -> Tickets {
@@ -355,71 +296,34 @@ impl LoginTask {
         Some(Box::pin(async move { passport.ticket(&email, &password, &policy).await }))
     }
 
-    fn rung(
-        &mut self,
-        pump: &Pump<NotificationSession>,
-        caller: &Email,
-        board: HostPort,
-        cookie: Cookie,
-        session: SessionId,
-    ) {
-        let Ok(permit) = self.rings.clone().try_acquire_owned() else {
-            return tracing::warn!(%caller, "too many calls ring at once, one was not answered");
-        };
-        let conversation = convert::direct(caller);
-        let Some(of) = self.of(pump, std::slice::from_ref(caller)) else { return };
-        let call = call::start(of, conversation.clone(), Begin::Rung { board, cookie, session, permit });
-        // The call that rang last is the one they look at.
-        self.calls.insert(conversation, call);
-    }
-
-    fn of(&self, pump: &Pump<NotificationSession>, members: &[Email]) -> Option<CallResources> {
-        Some(CallResources {
-            shared: self.shared.clone(),
-            login: self.login.clone(),
-            email: self.email()?,
-            dialect: pump.machine.dialect(),
-            people: self.directory.about(members.to_vec()),
-            own_picture: self.face.subscribe(),
-            streams: self.streams.clone(),
-            doors: self.doors.clone(),
-            offers: self.offers.clone(),
-            names: self.names.clone(),
-            suspended: self.suspended.clone(),
-            news: self.tellers.clone(),
-            cancel: self.cancel.clone(),
-        })
-    }
-
-    fn asked(&mut self, pump: &mut Pump<NotificationSession>, under_way: &mut UnderWay, ask: LoginCommand) {
-        if !under_way.ready {
-            return self.answer_offline(ask);
+    fn rung(&mut self, pump: &Pump<NotificationSession>, ring: Ring) {
+        if let Some(own) = self.email() {
+            self.calls.answer(own, pump.machine.dialect(), ring);
         }
-        match ask {
-            LoginCommand::Connect(credentials) => self.credentials = credentials,
-            LoginCommand::OwnPicture(face) => {
-                if self.face.send_replace(face.clone()) != face {
-                    pump.machine.set_object(now(), announced(&self.face));
-                }
-            }
-            LoginCommand::Call { conversation, worn, reply } => {
-                self.put_away(worn);
-                let call = match self.examiners.is_empty() {
-                    true => self.call(pump, under_way, &conversation),
-                    false => Err("MSN does not confirm what is sent; the connection is being tried".into()),
-                };
-                let _ = reply.send(call); // whoever asked may have gone
-            }
-            LoginCommand::Leave { to, text, reply } => {
-                self.leave_offline(pump.machine.name().to_owned(), to, text, reply)
-            }
-            LoginCommand::Examine { reply } => self.examiners.push(reply),
-            LoginCommand::Watch { conversation } => drop(self.watched.insert(conversation)),
-            LoginCommand::Request { request, reply } => self.requested(pump, under_way, request, reply),
-            LoginCommand::About { who, reply } => self.about(pump, under_way, &who, reply),
-            LoginCommand::Contacts { reply } => {
-                drop(reply.send(Ok(requests::contacts(pump.machine.roster()))))
-            }
+    }
+
+    /// Somebody can be reached now.
+    async fn appeared(&mut self, email: &Email) {
+        let waiting = self.waiters.appeared(&self.shared, &self.login, email);
+        self.reachable(waiting).await;
+    }
+
+    async fn reachable(&self, conversations: Vec<ConversationId>) {
+        for conversation in conversations {
+            self.tell(RemoteKind::Reachable { conversation: Some(conversation) }).await;
+        }
+    }
+
+    /// The session was tried and works.
+    async fn session_works(&mut self) {
+        if self.waiters.works() {
+            self.tell(RemoteKind::Reachable { conversation: None }).await;
+        }
+    }
+
+    async fn notify_owner(&self, notice: Option<String>) {
+        if let Some(text) = notice {
+            self.tell(RemoteKind::Notice { text }).await;
         }
     }
 
@@ -442,7 +346,7 @@ impl LoginTask {
         under_way: &mut UnderWay,
         conversation: &ConversationId,
     ) -> Result<CallHandle, String> {
-        if let Some(call) = self.open_call(conversation) {
+        if let Some(call) = self.calls.find(conversation) {
             return Ok(call);
         }
         let invitees = group::members(&self.shared, &self.login, conversation);
@@ -450,19 +354,12 @@ impl LoginTask {
         if invitees.is_empty() {
             return Err(no_one());
         }
-        let of = self.of(pump, &invitees).ok_or_else(no_one)?;
+        let own = self.email().ok_or_else(no_one)?;
         let (assignment, assigned) = oneshot::channel();
         let request = pump.machine.request_switchboard(now());
         under_way.expect_board(request, assignment);
-        let call = call::start(of, conversation.clone(), Begin::Calling { assigned, invitees });
-        self.calls.insert(conversation.clone(), call.clone());
-        Ok(call)
+        Ok(self.calls.begin(own, pump.machine.dialect(), conversation.clone(), invitees, assigned))
     }
-}
-
-/// The picture of the owner, as it is announced.
-fn announced(face: &watch::Sender<Option<Arc<OwnPicture>>>) -> Option<UrlText> {
-    face.borrow().as_ref().map(|face| UrlText::encode(face.object.as_xml()))
 }
 
 /// Whom the session showed something of.

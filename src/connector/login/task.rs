@@ -1,31 +1,31 @@
 //! The task of one login: one session after another, and what happens between them.
+//!
+//! Knows when to sign in, and answers what is asked while there is no session. Refuses to know what a session does, which
+//! is in `session`.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
+use crate::bridge::ids::LoginId;
+use crate::bridge::login::Credentials;
+use crate::bridge::port::network::Request;
 use crate::connector::context::Shared;
-use crate::connector::context::names::Names;
-use crate::connector::context::people::Directory;
 use crate::connector::error::ConnectError;
-use crate::connector::file::offers::OfferRegistry;
-use crate::connector::file::suspended::SuspendedTransfers;
-use crate::connector::handle::{CallHandle, CallNotice, OwnPicture};
+use crate::connector::handle::CallNotice;
 use crate::connector::interrupted::Interrupted;
+use crate::connector::login::calls::Calls;
+use crate::connector::login::command::LoginCommand;
 use crate::connector::login::gap::GapNotices;
 use crate::connector::login::offline::Offline;
-use crate::connector::login::oim::LeaveError;
 use crate::connector::login::pace::{SignInPace, Turn};
+use crate::connector::login::reachable::Waiters;
 use crate::connector::object::own_picture;
-
-use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
-use crate::bridge::ids::{ConversationId, LoginId};
-use crate::bridge::login::Credentials;
-use crate::bridge::port::network::{ContactLine, Request};
+use crate::connector::translate::{convert, group};
 use crate::msn::command::SignOut;
 use crate::msn::ids::Email;
 use crate::msn::session::SessionError;
@@ -34,53 +34,8 @@ use crate::retry::Retry;
 /// A session that lived this long has earned a quick reconnect.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// Most files at once that old clients send: their streams outlive the calls they were offered in.
-const MAX_STREAMS: usize = 16;
-/// Most ports on which contacts are waited for at once.
-const MAX_DOORS: usize = 4;
-/// Most calls at once that others rang.
-const MAX_RINGS: usize = 64;
-
-/// What a login is asked.
-pub(in crate::connector) enum LoginCommand {
-    /// What the owner looks like, or nothing.
-    OwnPicture(Option<Arc<OwnPicture>>),
-    /// Connect now, with these.
-    Connect(Credentials),
-    /// A call that serves this conversation, or why there can be none.
-    Call {
-        conversation: ConversationId,
-        /// A call that did not do: another is made.
-        worn: Option<CallHandle>,
-        reply: oneshot::Sender<Result<CallHandle, String>>,
-    },
-    /// A message was not confirmed. The reply comes when the session, or the next one, is known to work.
-    Examine {
-        reply: oneshot::Sender<()>,
-    },
-    /// Words for somebody who is away, to be left with the server.
-    Leave {
-        to: Email,
-        text: String,
-        reply: oneshot::Sender<Result<(), LeaveError>>,
-    },
-    /// Something waits until somebody of this conversation can be reached.
-    Watch {
-        conversation: ConversationId,
-    },
-    Request {
-        request: Request,
-        reply: oneshot::Sender<Result<(), String>>,
-    },
-    /// What is known of somebody, in words.
-    About {
-        who: Email,
-        reply: oneshot::Sender<String>,
-    },
-    Contacts {
-        reply: oneshot::Sender<Result<Vec<ContactLine>, String>>,
-    },
-}
+/// Whoever waits longer than this for their turn to sign in is told so.
+const LONG_WAIT: Duration = Duration::from_secs(60);
 
 /// How a session ended.
 pub(in crate::connector) enum End {
@@ -108,40 +63,22 @@ pub(in crate::connector) struct LoginContext {
     pub(in crate::connector) interrupted: Interrupted,
 }
 
+/// The task of one login.
 pub(in crate::connector) struct LoginTask {
-    pub(in crate::connector) pace: Arc<SignInPace>,
+    pace: Arc<SignInPace>,
     interrupted: Interrupted,
     pub(in crate::connector) shared: Shared,
     pub(in crate::connector) login: LoginId,
     pub(in crate::connector) credentials: Credentials,
     pub(in crate::connector) asks: mpsc::Receiver<LoginCommand>,
     pub(in crate::connector) cancel: CancellationToken,
-    /// Calls outlive sessions: a switchboard does not need the notification server.
-    pub(in crate::connector) calls: HashMap<ConversationId, CallHandle>,
-    /// One for each call that somebody rang: nobody can make us hold any number.
-    pub(in crate::connector) rings: Arc<Semaphore>,
-    /// One for each file that comes by a stream.
-    pub(in crate::connector) streams: Arc<Semaphore>,
+    pub(in crate::connector) calls: Calls,
+    /// What calls tell.
     pub(in crate::connector) news: mpsc::Receiver<CallNotice>,
-    pub(in crate::connector) tellers: mpsc::Sender<CallNotice>,
-    /// What broken calls have set aside.
-    pub(in crate::connector) suspended: SuspendedTransfers,
-    /// One for each port on which a contact is waited for: no login's contacts hold them all.
-    pub(in crate::connector) doors: Arc<Semaphore>,
-    /// Files that wait for the owner's word.
-    pub(in crate::connector) offers: OfferRegistry,
-    /// What people in calls are called.
-    pub(in crate::connector) names: Names,
-    /// What calls ask about contacts.
-    pub(in crate::connector) directory: Directory,
-    /// What is shown of the owner.
-    pub(in crate::connector) face: watch::Sender<Option<Arc<OwnPicture>>>,
-    /// Those who wait for a session that is known to work. While there are any, everything is held.
-    pub(in crate::connector) examiners: Vec<oneshot::Sender<()>>,
+    /// What waits for people, or for the session.
+    pub(in crate::connector) waiters: Waiters,
     /// Offline messages.
     pub(in crate::connector) offline: Offline,
-    /// Conversations whose people are waited for.
-    pub(in crate::connector) watched: HashSet<ConversationId>,
     /// What was said of lists that are not whole.
     pub(in crate::connector) gaps: GapNotices,
     /// The sign-in that is under way.
@@ -163,14 +100,10 @@ impl LoginTask {
         cancel: CancellationToken,
     ) -> Self {
         let LoginContext { shared, pace, interrupted } = context;
-        let (tellers, news) = mpsc::channel(16);
-        let why_down = "signing in to MSN".to_owned();
-        let (calls, rings) = (HashMap::new(), Arc::new(Semaphore::new(MAX_RINGS)));
+        let (news_tx, news) = mpsc::channel(16);
         let email = Email::parse(login.as_str()).ok();
-        let face = watch::Sender::new(email.and_then(|email| own_picture::load(&shared, &login, &email)));
-        let streams = Arc::new(Semaphore::new(MAX_STREAMS));
-        let offers = OfferRegistry::default();
-        let directory = Directory::default();
+        let own_picture = email.and_then(|email| own_picture::load(&shared, &login, &email));
+        let calls = Calls::new(shared.clone(), login.clone(), cancel.clone(), news_tx, own_picture);
         Self {
             pace,
             interrupted,
@@ -180,22 +113,12 @@ impl LoginTask {
             asks,
             cancel,
             calls,
-            rings,
-            streams,
             news,
-            tellers,
-            suspended: SuspendedTransfers::default(),
-            doors: Arc::new(Semaphore::new(MAX_DOORS)),
-            offers,
-            directory,
-            names: Names::default(),
-            face,
-            examiners: Vec::new(),
+            waiters: Waiters::default(),
             offline: Offline::default(),
-            watched: HashSet::new(),
             gaps: GapNotices::default(),
             turn: None,
-            why_down,
+            why_down: "signing in to MSN".to_owned(),
         }
     }
 
@@ -230,7 +153,7 @@ impl LoginTask {
             let reason = error.to_string();
             let flush = if error.needs_owner() {
                 // They are not kept waiting: only the owner can end this.
-                self.examiners.clear();
+                self.waiters.give_up();
                 self.why_down = format!("signed out of MSN: {reason}");
                 self.tell(RemoteKind::State(ConnectionState::SignedOut { reason })).await;
                 self.wait(None).await
@@ -249,9 +172,7 @@ impl LoginTask {
     /// What the configuration names can be spoken in from the beginning.
     async fn ensure_groups(&self) {
         for (_, members) in self.shared.config.groups.iter().filter(|(login, _)| *login == self.login) {
-            if let Err(error) =
-                crate::connector::translate::group::ensure(&self.shared, &self.login, members).await
-            {
+            if let Err(error) = group::ensure(&self.shared, &self.login, members).await {
                 tracing::error!(%error, "a group of the configuration could not be written down");
             }
         }
@@ -287,7 +208,7 @@ impl LoginTask {
                 },
                 Some(news) = self.news.recv() => match news {
                     CallNotice::Named(named) => self.board_named(None, &named).await,
-                    news => drop(self.heard_of(news)),
+                    news => drop(self.calls.handle_notice(news)),
                 },
                 () = self.cancel.cancelled() => return Meanwhile::Stop,
             }
@@ -299,16 +220,16 @@ impl LoginTask {
         let why = self.why_down.clone();
         match ask {
             LoginCommand::Connect(credentials) => self.credentials = credentials,
-            LoginCommand::OwnPicture(face) => drop(self.face.send_replace(face)),
+            LoginCommand::OwnPicture(picture) => drop(self.calls.own_picture.send_replace(picture)),
             LoginCommand::Call { conversation, worn, reply } => {
-                self.put_away(worn);
-                let open = self.open_call(&conversation).ok_or(why);
+                self.calls.put_away(worn);
+                let open = self.calls.find(&conversation).ok_or(why);
                 let _ = reply.send(open); // whoever asked may have gone
             }
             // Without a session the words wait.
             LoginCommand::Leave { .. } => {}
-            LoginCommand::Examine { reply } => self.examiners.push(reply),
-            LoginCommand::Watch { conversation } => drop(self.watched.insert(conversation)),
+            LoginCommand::Examine { reply } => self.waiters.examine(reply),
+            LoginCommand::Watch { conversation } => self.waiters.watch(conversation),
             LoginCommand::Request { request, reply } => {
                 let _ = reply.send(self.remember(request).map_err(|()| why));
             }
@@ -321,9 +242,7 @@ impl LoginTask {
     /// What can be done without a session: it is kept for the next one.
     fn remember(&mut self, request: Request) -> Result<(), ()> {
         match request {
-            Request::Presence(word)
-                if crate::connector::translate::convert::parse_status(&word).is_some() =>
-            {
+            Request::Presence(word) if convert::parse_status(&word).is_some() => {
                 self.credentials.presence = word;
                 Ok(())
             }
@@ -335,35 +254,39 @@ impl LoginTask {
         }
     }
 
-    pub(in crate::connector) fn open_call(&mut self, conversation: &ConversationId) -> Option<CallHandle> {
-        self.calls.retain(|_, call| call.is_open());
-        self.calls.get(conversation).cloned()
+    /// The own account.
+    pub(in crate::connector) fn email(&self) -> Option<Email> {
+        Email::parse(self.credentials.account.trim()).ok()
     }
 
-    /// A call that did not do serves nobody any more.
-    pub(in crate::connector) fn put_away(&mut self, worn: Option<CallHandle>) {
-        if let Some(worn) = worn {
-            self.calls.retain(|_, call| !call.is_same(&worn));
-            worn.retire();
+    /// Waits for the turn to sign in; `None` when it is all over.
+    async fn take_turn(&mut self) -> Option<Turn> {
+        let pace = self.pace.clone();
+        if self.credentials.at_once {
+            return Some(pace.at_once());
         }
-    }
-
-    /// A call has news; gives the conversation that another is to be made for.
-    pub(in crate::connector) fn heard_of(&mut self, news: CallNotice) -> Option<ConversationId> {
-        match news {
-            CallNotice::Moved { to, call } => {
-                self.calls.retain(|_, known| !known.is_same(&call));
-                self.calls.insert(to, call);
-                None
+        let now = Instant::now();
+        let at = pace.reserve(now);
+        let wait = at.saturating_duration_since(now);
+        if wait >= LONG_WAIT {
+            let minutes = wait.as_secs().div_ceil(60);
+            let reason =
+                format!("many accounts are signing in, and its turn comes in about {minutes} minutes");
+            self.why_down.clone_from(&reason);
+            self.tell(RemoteKind::State(ConnectionState::Waiting { reason })).await;
+        }
+        let mut turn = std::pin::pin!(pace.turn(at));
+        loop {
+            match self.meanwhile(turn.as_mut()).await {
+                Meanwhile::Done(turn) => return Some(turn),
+                Meanwhile::Connect(credentials) => {
+                    self.credentials = credentials;
+                    if self.credentials.at_once {
+                        return Some(pace.at_once());
+                    }
+                }
+                Meanwhile::Stop => return None,
             }
-            CallNotice::Detached(call) => {
-                self.calls.retain(|_, known| !known.is_same(&call));
-                None
-            }
-            // Told where the lists are at hand.
-            CallNotice::Named(_) => None,
-            // Without a session it is looked for again once there is one.
-            CallNotice::Broke(conversation) => Some(conversation),
         }
     }
 

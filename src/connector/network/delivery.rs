@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::connector::config::OfflinePolicy;
 use crate::connector::error::CallFailure;
 use crate::connector::handle::{CallHandle, Confirmation, Message, Undelivered};
+use crate::connector::login::command::LoginCommand;
 use crate::connector::login::oim::LeaveError;
-use crate::connector::login::task::LoginCommand;
 use crate::connector::network::MsnConnector;
 use crate::connector::translate::group;
 

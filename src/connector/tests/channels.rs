@@ -11,6 +11,7 @@ use crate::connector::call::resources::Begin;
 use crate::connector::clock::now;
 use crate::connector::context::names::BoardName;
 use crate::connector::handle::{CallNotice, Message};
+use crate::connector::login::machine::machine;
 use crate::connector::login::task::End;
 use crate::connector::net::pump::Pump;
 use crate::connector::tests::*;
@@ -153,7 +154,8 @@ async fn fault_30_whoever_waits_for_a_call_that_never_opens_is_told_so() {
 
 /// A machine that has signed in, and what it has still to tell.
 fn signed_in(task: &LoginTask, stream: DuplexStream) -> Pump<NotificationSession> {
-    let mut machine = task.machine(false).unwrap_or_else(|_| panic!("it has an account"));
+    let mut machine =
+        machine(&task.shared.config, &task.credentials, None, false).expect("it has an account");
     let mut say = |text: &str| machine.handle_input(now(), text.as_bytes()).unwrap();
     say("VER 1 MSNP11\r\nCVR 2 1 1 1 x y\r\nUSR 3 TWN S ct=1\r\n");
     // Nobody is to ask a sign-in page for it.
@@ -219,7 +221,7 @@ async fn fault_30_a_login_with_every_channel_full_goes_on_when_there_is_room() {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let cancel = shared.cancel.clone();
     let mut task = LoginTask::new(login(&shared), alice(), credentials(), mailbox, cancel.clone());
-    let news = task.tellers.clone();
+    let news = task.calls.news.clone();
     let (near, mut far) = tokio::io::duplex(4096);
     let mut pump = signed_in(&task, near);
     fill(&bridge);
@@ -283,7 +285,7 @@ async fn fault_30_a_login_that_connects_or_waits_answers_and_hears_its_calls() {
         let cancel = shared.cancel.clone();
         let credentials = Credentials { at_once: !turn_is_far, ..credentials() };
         let task = LoginTask::new(context, alice(), credentials, mailbox, cancel.clone());
-        let news = task.tellers.clone();
+        let news = task.calls.news.clone();
         let running = tokio::spawn(task.run());
         let asked = questions(&asks).into_iter().map(tokio::spawn).collect::<Vec<_>>();
         let met = async {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::connector::login::offline::Offline;
 use crate::connector::login::oim::{Fetching, Tickets};
 use crate::connector::tests::*;
 use crate::msn::ids::Ticket;
@@ -67,15 +68,10 @@ async fn fault_09_an_owner_hears_once_that_messages_cannot_be_fetched_after_five
 
 #[tokio::test(start_paused = true)]
 async fn fault_09_an_owner_hears_once_that_nobody_knows_where_to_fetch_from() {
-    let (bridge, mut core) = Bridge::channel();
-    let shared = shared(bridge, config(), []);
-    let (_asks, mailbox) = mpsc::channel(MAILBOX);
-    let mut task = LoginTask::new(login(&shared), alice(), credentials(), mailbox, shared.cancel.clone());
-    for _ in 0..3 {
-        task.fetch_offline(waiting()).await;
-    }
-    let text = notice(&mut core).await;
+    let (shared, mut offline) = (alone(), Offline::default());
+    let text = offline.fetch(&shared, &alice(), waiting()).expect("the owner is told");
     assert!(text.contains("msn.oim.rsi") && text.contains("administrator"), "{text}");
-    let more = tokio::time::timeout(Duration::from_secs(600), next(&mut core)).await;
-    assert!(more.is_err(), "told once: {more:?}");
+    for _ in 0..2 {
+        assert_eq!(offline.fetch(&shared, &alice(), waiting()), None, "told once");
+    }
 }
