@@ -1,6 +1,11 @@
 //! Who may import whom: one direction only.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use syn::visit::Visit;
+
+use crate::sources::{is_for_tests, sources};
 
 /// A module and what it may use of ours, besides itself.
 const ALLOWED: [(&str, &[&str]); 12] = [
@@ -159,7 +164,7 @@ fn the_table_of_commands_is_complete_and_leads_somewhere() {
         .map(|line| line.split('|').map(str::trim).collect())
         .collect();
     let named = |verb: &str| table.contains(&format!("`{verb}`"));
-    let mut verbs = std::collections::BTreeSet::new();
+    let mut verbs = BTreeSet::new();
     for file in files_of("msn/command") {
         let text = std::fs::read_to_string(file).unwrap();
         // A verb is three capital letters in quotes, in front of what is done about it or where a line begins.
@@ -185,4 +190,156 @@ fn the_table_of_commands_is_complete_and_leads_somewhere() {
             }
         }
     }
+}
+
+/// The parts of `connector`, floor by floor, the highest first: each uses those of lower floors only. What stands in one
+/// part is one thing.
+const CONNECTOR: [&[&[&str]]; 7] = [
+    &[&["network"]],
+    &[&["login"]],
+    &[&["call"]],
+    &[&["file"], &["object"], &["translate"]],
+    &[&["handle", "context"]],
+    &[&["net"], &["interrupted"]],
+    &[&["clock"], &["size"], &["error"], &["config"]],
+];
+
+/// Paths to modules of ours that a file names, in its imports and in its code, its tests apart.
+struct Named {
+    /// The module in which the reader is.
+    here: Vec<String>,
+    found: BTreeSet<Vec<String>>,
+}
+
+impl Named {
+    fn of(module: &[String], syntax: &syn::File) -> BTreeSet<Vec<String>> {
+        let mut named = Self { here: module.to_vec(), found: BTreeSet::new() };
+        named.visit_file(syntax);
+        named.found
+    }
+
+    /// A path as it is written, and what it means from the root of the crate; nothing is noted of other crates' paths.
+    fn note(&mut self, path: &[String]) {
+        let mut rest = path;
+        let mut from = match rest.first().map(String::as_str) {
+            Some("crate") => Vec::new(),
+            Some("self" | "super") => self.here.clone(),
+            _ => return,
+        };
+        while let Some(word @ ("crate" | "self" | "super")) = rest.first().map(String::as_str) {
+            if word == "super" {
+                from.pop();
+            }
+            rest = &rest[1..];
+        }
+        from.extend_from_slice(rest);
+        self.found.insert(from);
+    }
+
+    fn note_tree(&mut self, before: &[String], tree: &syn::UseTree) {
+        let with = |word: &syn::Ident| [before, &[word.to_string()]].concat();
+        match tree {
+            syn::UseTree::Path(path) => self.note_tree(&with(&path.ident), &path.tree),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.note_tree(before, tree)),
+            syn::UseTree::Name(name) if name.ident == "self" => self.note(before),
+            syn::UseTree::Name(name) => self.note(&with(&name.ident)),
+            syn::UseTree::Rename(name) => self.note(&with(&name.ident)),
+            syn::UseTree::Glob(_) => self.note(before),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Named {
+    fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+        if is_for_tests(&module.attrs) {
+            return;
+        }
+        self.here.push(module.ident.to_string());
+        syn::visit::visit_item_mod(self, module);
+        self.here.pop();
+    }
+
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.note_tree(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        self.note(&path.segments.iter().map(|segment| segment.ident.to_string()).collect::<Vec<_>>());
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// The module that a file is, from the root of the crate.
+fn module_of(file: &str) -> Vec<String> {
+    let mut words: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    words.pop_if(|last| last == "mod");
+    words
+}
+
+/// Which modules of `connector` each of its modules uses; parents and children, which are one thing, apart.
+fn uses_of_connector() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let sources = sources();
+    let own = sources.iter().filter(|source| source.name.starts_with("connector/"));
+    let own: Vec<_> = own.map(|source| (module_of(&source.name), &source.syntax)).collect();
+    let modules: BTreeSet<&Vec<String>> = own.iter().map(|(module, _)| module).collect();
+    let owner =
+        |path: &[String]| (1..=path.len()).rev().map(|n| path[..n].to_vec()).find(|p| modules.contains(p));
+    let used = |module: &Vec<String>, syntax: &syn::File| {
+        let found = Named::of(module, syntax).iter().filter_map(|path| owner(path)).collect::<BTreeSet<_>>();
+        let is_family = |other: &Vec<String>| other.starts_with(module) || module.starts_with(other);
+        found.into_iter().filter(|other| !is_family(other)).collect()
+    };
+    own.iter().map(|(module, syntax)| (module.clone(), used(module, syntax))).collect()
+}
+
+#[test]
+fn the_folders_of_the_connector_import_in_one_direction_only() {
+    let place = |module: &[String]| {
+        let name = module.get(1)?.as_str();
+        let floor = CONNECTOR.iter().position(|floor| floor.iter().any(|part| part.contains(&name)))?;
+        Some((floor, CONNECTOR[floor].iter().position(|part| part.contains(&name))?))
+    };
+    let uses = uses_of_connector();
+    assert!(
+        uses.len() > 40 && uses.values().map(BTreeSet::len).sum::<usize>() > 150,
+        "the reader sees nothing"
+    );
+    let mut wrong = Vec::new();
+    for (module, used) in &uses {
+        for other in used {
+            let allowed = match (place(module), place(other)) {
+                (Some(own), Some(others)) => own == others || own.0 < others.0,
+                // The root declares its parts, and has none of its own.
+                (None, _) => module.len() == 1,
+                (_, None) => false,
+            };
+            if !allowed {
+                wrong.push(format!("{} uses {}", module.join("/"), other.join("/")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_reader_of_paths_sees_what_is_named_in_imports_and_in_code() {
+    let words = |path: &str| path.split("::").map(str::to_owned).collect::<Vec<_>>();
+    let text = "use super::a::{b, c::D as E, self}; use std::fmt; use crate::x::*;
+        fn f(g: super::super::g::G) -> Result<crate::h::H, ()> { self::i::j(); k::l() }
+        mod inner { use super::m; }
+        #[cfg(test)] mod tests { use super::super::n; }";
+    let found = Named::of(&words("connector::file::one"), &syn::parse_file(text).unwrap());
+    let expected = [
+        "connector::file::a::b",
+        "connector::file::a::c::D",
+        "connector::file::a",
+        "connector::file::one::i::j",
+        "connector::file::one::m",
+        "connector::g::G",
+        "h::H",
+        "x",
+    ];
+    assert_eq!(found, expected.map(words).into());
+    assert_eq!(module_of("connector/net/mod.rs"), ["connector", "net"]);
+    assert_eq!(module_of("connector/net/pump.rs"), ["connector", "net", "pump"]);
 }
