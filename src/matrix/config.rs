@@ -1,9 +1,16 @@
 //! What the Matrix side must be told.
+//!
+//! Knows settings that were checked already. Refuses to know where they are written.
 
 use std::net::SocketAddr;
 
 use ruma::{OwnedServerName, OwnedUserId};
 use secrecy::SecretString;
+
+use crate::bridge::ids::Leg;
+
+/// This side in the core.
+pub const LEG: Leg = Leg::frontend("matrix");
 
 /// Checked settings of the Matrix side.
 #[derive(Debug, Clone)]

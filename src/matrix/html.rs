@@ -20,17 +20,17 @@ fn escape(text: &str, out: &mut String) {
 }
 
 /// Plain words as HTML.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::new();
     escape(text, &mut out);
     out
 }
 
 /// A small picture that is on the homeserver: its shortcut, and where it is.
-pub(super) type Picture = (String, String);
+pub(crate) type Picture = (String, String);
 
 /// The HTML of a text; `None` when plain words say as much.
-pub(super) fn from_rich(text: &RichText, pictures: &[Picture]) -> Option<String> {
+pub(crate) fn from_rich(text: &RichText, pictures: &[Picture]) -> Option<String> {
     let right_to_left = text.format.as_ref().is_some_and(|format| format.right_to_left);
     if !right_to_left && pictures.is_empty() && text.runs.iter().all(|run| run.style.is_plain()) {
         return None;
@@ -85,7 +85,7 @@ fn write_run(run: &Run, pictures: &[Picture], out: &mut String) {
 const MAX_TAGS: usize = 1000;
 
 /// Reads HTML of a peer; `None` for more of it than anybody writes, where the plain words must do.
-pub(super) fn to_rich(html: &str) -> Option<RichText> {
+pub(crate) fn to_rich(html: &str) -> Option<RichText> {
     (html.matches('<').count() <= MAX_TAGS).then(|| read(html))
 }
 

@@ -1,26 +1,50 @@
 //! Who comes and goes: invitations of the bot and of ghosts, owners who leave, third persons.
+//!
+//! Knows what a change of membership asks of the bridge. Refuses to know who else can read in a room: the management rooms
+//! do. Source: `m.room.member` of the client-server API.
 
-use ruma::UserId;
+use std::sync::Arc;
+
 use ruma::api::client::membership::join_room_by_id;
+use ruma::{OwnedUserId, UserId};
 
-use super::Event;
+use super::constructor::{self, command};
+use super::context::InboundContext;
+use super::event::Event;
+use super::management::ManagementInterpreter;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
-use crate::matrix::intent::send_as;
-use crate::matrix::{MatrixError, MatrixFrontend};
+use crate::matrix::homeserver::{MatrixError, send_as};
+use crate::matrix::profile::OwnerAvatars;
 
-impl MatrixFrontend {
-    pub(super) async fn membership(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+/// Reads changes of membership.
+pub(crate) struct MembershipInterpreter {
+    pub(crate) context: Arc<InboundContext>,
+    pub(crate) management: Arc<ManagementInterpreter>,
+    pub(crate) avatars: Arc<OwnerAvatars>,
+}
+
+/// The user whose membership an event sets.
+fn member_of(event: &Event) -> Option<OwnedUserId> {
+    event.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
+}
+
+impl MembershipInterpreter {
+    /// Reads a change of membership.
+    ///
+    /// # Errors
+    /// Transient: the homeserver or the store cannot be asked.
+    pub(crate) async fn member(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
         // Names are asked for anew when somebody is to be heard.
-        self.known().names.remove(&(event.room_id.clone(), event.sender.clone()));
-        let overheard = self.company_changed(event).await?;
+        self.context.members.forget_name(&event.room_id, &event.sender);
+        let overheard = self.management.company_changed(event).await?;
         if overheard != LocalEvent::Ignored {
             return Ok(overheard);
         }
         if matches!(event.text("membership"), Some("leave" | "ban")) {
             if let Some((portal, ghost)) = self.removed_ghost(event)? {
-                return Ok(self.as_command(event, portal, format!("drop {ghost}")));
+                return Ok(command(event, portal, format!("drop {ghost}")));
             }
             let left = self.owner_left(event).await?;
             return Ok(left.map_or(LocalEvent::Ignored, |portal| LocalEvent::OwnerLeft { portal }));
@@ -28,8 +52,8 @@ impl MatrixFrontend {
         if let Some(user) = self.avatar_changed(event) {
             return Ok(LocalEvent::Portrait { user });
         }
-        let invited = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-        match invited.filter(|user| self.is_ours(user) && event.text("membership") == Some("invite")) {
+        let is_invitation = event.text("membership") == Some("invite");
+        match member_of(event).filter(|user| is_invitation && self.context.ids.is_ours(user)) {
             Some(invited) => self.invited(event, &invited).await,
             None => Ok(LocalEvent::Ignored),
         }
@@ -37,25 +61,24 @@ impl MatrixFrontend {
 
     /// The bot or a ghost is invited.
     async fn invited(&self, event: &Event, invited: &UserId) -> Result<LocalEvent, DeliveryError> {
-        if !self.may_use(&event.sender) {
-            self.leave(&event.room_id, invited).await?;
+        let InboundContext { homeserver, ids, members, .. } = &*self.context;
+        if !self.context.may_use(&event.sender) {
+            members.leave(&event.room_id, invited).await?;
             return Ok(LocalEvent::Ignored);
         }
-        let management = PortalKey::management(&BridgeUser::new(event.sender.as_str()));
-        if let Some(ghost) = self.ghost_id(invited) {
-            // Whoever invites a contact wants to talk to them: they get the conversation that exists for it.
-            self.leave(&event.room_id, invited).await?;
+        if let Some(ghost) = ids.ghost(invited) {
+            // A person who invites a contact wants to talk to them: they get the conversation that exists for it.
+            members.leave(&event.room_id, invited).await?;
             // Into a conversation it is a call into that; anywhere else it makes them a contact.
-            let portal = self.own_portal(event)?;
-            return Ok(match portal {
-                Some(portal) => self.as_command(event, portal, format!("invite {ghost}")),
-                None => self.as_command(event, management, format!("add {ghost} --chat")),
+            return Ok(match self.context.own_portal(event)? {
+                Some(portal) => command(event, portal, format!("invite {ghost}")),
+                None => command(event, constructor::management(event), format!("add {ghost} --chat")),
             });
         }
         let join = join_room_by_id::v3::Request::new(event.room_id.clone());
-        match send_as!(self.homeserver, &self.config.bot, join) {
-            Ok(_) => self.entered(event, &management).await,
-            // Taken back, or not to be joined by this homeserver: whoever invited can do so again.
+        match send_as!(homeserver, homeserver.bot(), join) {
+            Ok(_) => self.management.entered(event).await,
+            // Taken back, or not to be joined by this homeserver: the person who invited can do so again.
             Err(error @ MatrixError::Refused { .. }) => {
                 tracing::info!(%error, "an invitation could not be accepted");
                 Ok(LocalEvent::Ignored)
@@ -66,33 +89,34 @@ impl MatrixFrontend {
 
     /// A contact whom the owner of a conversation removed from its room.
     fn removed_ghost(&self, event: &Event) -> Result<Option<(PortalKey, GhostId)>, DeliveryError> {
-        let removed = event.state_key.as_deref().and_then(|key| UserId::parse(key).ok());
-        let Some(ghost) = removed.and_then(|user| self.ghost_id(&user)) else { return Ok(None) };
-        Ok(self.own_portal(event)?.map(|portal| (portal, ghost)))
+        let Some(ghost) = member_of(event).and_then(|user| self.context.ids.ghost(&user)) else {
+            return Ok(None);
+        };
+        Ok(self.context.own_portal(event)?.map(|portal| (portal, ghost)))
     }
 
-    /// Whoever has another picture than when they were seen last: told once, not for each of their rooms.
+    /// An owner who has another picture than when they were seen last: told once, not for each of their rooms.
     fn avatar_changed(&self, event: &Event) -> Option<BridgeUser> {
         let joined = event.text("membership") == Some("join");
         let is_own = event.state_key.as_deref() == Some(event.sender.as_str());
-        if !joined || !is_own || !self.may_use(&event.sender) {
+        if !joined || !is_own || !self.context.may_use(&event.sender) {
             return None;
         }
-        let picture = event.text("avatar_url").unwrap_or_default().to_owned();
-        let before = self.known().portraits.insert(event.sender.clone(), picture.clone());
-        (before? != picture).then(|| BridgeUser::new(event.sender.as_str()))
+        let picture = event.text("avatar_url").unwrap_or_default();
+        self.avatars.is_news(&event.sender, picture).then(|| constructor::sender(event))
     }
 
     /// Somebody who leaves their room is asked into another with the next message, so that nothing is said to nobody.
     /// Gives the conversation they left.
     async fn owner_left(&self, event: &Event) -> Result<Option<PortalKey>, DeliveryError> {
-        let Some(portal) = self.portal_of(&event.room_id)? else { return Ok(None) };
-        let owner = self.owner_of(&portal)?;
+        let InboundContext { registry, rooms, .. } = &*self.context;
+        let Some(portal) = registry.portal_of(&event.room_id)? else { return Ok(None) };
+        let owner = registry.owner_of(&portal)?;
         if owner.is_none() || owner.map(String::from) != event.state_key {
             return Ok(None);
         }
         tracing::info!(%portal, room = %event.room_id, "the owner left the room");
-        self.forget_room(&portal, &event.room_id).await?;
+        rooms.forget(&portal, &event.room_id).await?;
         Ok(portal.management_user().is_none().then_some(portal))
     }
 }

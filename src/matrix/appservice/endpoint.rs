@@ -1,0 +1,178 @@
+//! The HTTP endpoint of an appservice.
+//!
+//! Knows that a transaction is on disk before it is answered, and that an answer which is an error has it sent again. Refuses
+//! to know what is in it, beyond the names of events. Source: the application service API.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::strand::Strands;
+use crate::bridge::inbox::{Inbox, Item};
+use crate::web::{Connection, Limits};
+
+/// The homeserver sends at most a hundred events of at most 64 KiB at once.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// Nobody but the homeserver has business here: others may ask once, at once.
+const LIMITS: Limits = Limits {
+    connections: 256,
+    per_address: 32,
+    head: Duration::from_secs(15),
+    // Longer than the homeserver keeps a connection that it does not use.
+    idle: Some(Duration::from_secs(300)),
+    lasting: Duration::from_secs(60),
+};
+
+/// What the endpoint works with.
+pub struct Appservice {
+    pub hs_token: SecretString,
+    pub inbox: Arc<Inbox>,
+    /// Called with each ephemeral event; nothing is kept of it.
+    pub ephemeral: Box<dyn Fn(Value) + Send + Sync>,
+    /// Called when the homeserver has pinged.
+    pub pinged: Box<dyn Fn() + Send + Sync>,
+    /// How often the homeserver was seen to come back.
+    pub restarts: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+struct Endpoint {
+    appservice: Appservice,
+    strands: Strands,
+}
+
+type Shared = Arc<Endpoint>;
+
+/// The part of a transaction that is read here; events stay as they came.
+struct Transaction {
+    events: Vec<Box<RawValue>>,
+    ephemeral: Vec<Value>,
+    /// It holds nothing that would be lost if it were sent a second time.
+    only_events: bool,
+}
+
+impl Transaction {
+    fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut parts: HashMap<String, Box<RawValue>> = serde_json::from_slice(body)?;
+        let events = parts.remove("events").map(|raw| serde_json::from_str(raw.get())).transpose()?;
+        let only_events = parts.values().all(|raw| matches!(raw.get().trim(), "[]" | "{}" | "null"));
+        let ephemeral = parts.remove("ephemeral").map(|raw| serde_json::from_str(raw.get())).transpose()?;
+        Ok(Self { events: events.unwrap_or_default(), ephemeral: ephemeral.unwrap_or_default(), only_events })
+    }
+}
+
+/// Serves until stopped.
+pub async fn serve(listener: TcpListener, appservice: Appservice, cancel: CancellationToken) {
+    let shared = Arc::new(Endpoint { appservice, strands: Strands::default() });
+    let router = Router::new()
+        .route("/_matrix/app/v1/transactions/{transaction}", put(transaction))
+        .route("/_matrix/app/v1/ping", post(ping))
+        .route("/_matrix/app/v1/users/{user}", get(unknown))
+        .route("/_matrix/app/v1/rooms/{alias}", get(unknown))
+        .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate))
+        .fallback(unrecognized)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(shared);
+    crate::web::serve(listener, router, LIMITS, cancel).await;
+}
+
+fn error(status: StatusCode, code: &str, text: &str) -> Response {
+    (status, Json(json!({"errcode": code, "error": text}))).into_response()
+}
+
+async fn authenticate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    let expected = shared.appservice.hs_token.expose_secret().as_bytes();
+    match given {
+        None => last(error(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "no token")),
+        Some(given) if bool::from(given.as_bytes().ct_eq(expected)) => {
+            if let Some(connection) = request.extensions().get::<Connection>() {
+                connection.trust();
+            }
+            next.run(request).await
+        }
+        Some(_) => last(error(StatusCode::FORBIDDEN, "M_FORBIDDEN", "wrong token")),
+    }
+}
+
+/// Whoever is not the homeserver asks once on a connection.
+fn last(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes) -> Response {
+    // A body that makes no sense is never answered with an error: the homeserver would repeat it for ever, and nothing
+    // behind it would arrive.
+    let Ok(transaction) = Transaction::parse(&body) else {
+        tracing::error!(
+            transaction = name,
+            bytes = body.len(),
+            "dropped a transaction that is not JSON of the known form"
+        );
+        return Json(json!({})).into_response();
+    };
+    tracing::debug!(transaction = name, events = transaction.events.len(), "transaction");
+    if shared.strands.sends_back(&name, transaction.only_events, (shared.appservice.restarts)()) {
+        tracing::info!(
+            transaction = name,
+            "the homeserver may have stranded an older transaction: asking for that first"
+        );
+        return error(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "send the oldest transaction first");
+    }
+    let items = transaction.events.iter().filter_map(|event| item(event)).collect();
+    match shared.appservice.inbox.accept(&name, items).await {
+        Ok(_) => {
+            shared.strands.taken(&name);
+            transaction.ephemeral.into_iter().for_each(|event| (shared.appservice.ephemeral)(event));
+            Json(json!({})).into_response()
+        }
+        Err(failure) => {
+            tracing::error!(%failure, "a transaction could not be written down; the homeserver will send it again");
+            error(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "the bridge's disk failed")
+        }
+    }
+}
+
+fn item(event: &RawValue) -> Option<Item> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        event_id: String,
+    }
+    match serde_json::from_str::<Named>(event.get()) {
+        Ok(named) => Some(Item { name: named.event_id, raw: event.get().as_bytes().to_vec() }),
+        Err(error) => {
+            tracing::warn!(%error, "dropped something in a transaction that is not an event");
+            None
+        }
+    }
+}
+
+async fn ping(State(shared): State<Shared>) -> Response {
+    (shared.appservice.pinged)();
+    Json(json!({})).into_response()
+}
+
+/// Ghosts and rooms are made when the network brings them, not when the homeserver asks.
+async fn unknown() -> Response {
+    error(StatusCode::NOT_FOUND, "M_NOT_FOUND", "not known")
+}
+
+async fn unrecognized() -> Response {
+    error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "not an endpoint of this appservice")
+}

@@ -1,0 +1,203 @@
+//! The components that others stand on, and what each of those is given.
+//!
+//! Knows in which order they are made: each layer is given the one below. Refuses to do anything with them.
+
+use std::sync::Arc;
+
+use super::config::MatrixConfig;
+use super::homeserver::{EventSender, Homeserver, MediaClient};
+use super::inbound::{
+    AnnotationInterpreter, EventInterpreter, InboundContext, ManagementInterpreter, MembershipInterpreter,
+    MessageInterpreter,
+};
+use super::outbound::{
+    Announcer, EmoticonUploader, EntrySender, FileUploader, NamePublisher, ProgressPublisher, Speakers,
+    StatusReporter, TypingPublisher,
+};
+use super::profile::{GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
+use super::room::{
+    AliasOf, ManagementRooms, PortalRooms, RoomAliases, RoomMembers, RoomRegistry, SpaceOrganizer, SpaceQueue,
+};
+use crate::bridge::link::Links;
+use crate::bridge::port::frontend::Permissions;
+use crate::bridge::port::media::Media;
+use crate::bridge::port::storage::Storage;
+
+/// Shared by several components each.
+pub(super) struct Components {
+    pub(super) homeserver: Homeserver,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) ids: Arc<GhostIds>,
+    pub(super) sender: Arc<EventSender>,
+    pub(super) media: Arc<MediaClient>,
+    pub(super) registry: Arc<RoomRegistry>,
+    pub(super) profiles: Arc<GhostProfiles>,
+    pub(super) avatars: Arc<OwnerAvatars>,
+    pub(super) presence: Arc<PresencePublisher>,
+    pub(super) members: Arc<RoomMembers>,
+    pub(super) aliases: Arc<RoomAliases>,
+    pub(super) queue: Arc<SpaceQueue>,
+    pub(super) rooms: Arc<PortalRooms>,
+    pub(super) management: Arc<ManagementRooms>,
+}
+
+impl Components {
+    /// Nothing is sent yet.
+    pub(super) fn new(
+        config: &MatrixConfig,
+        homeserver: Homeserver,
+        storage: Arc<dyn Storage>,
+        media: Arc<dyn Media>,
+        alias_of: AliasOf,
+    ) -> Self {
+        let ids = Arc::new(GhostIds::new(config));
+        let sender = Arc::new(EventSender::new(homeserver.clone()));
+        let media = Arc::new(MediaClient::new(config, homeserver.clone(), media));
+        let registry = Arc::new(RoomRegistry::new(storage.clone()));
+        let profiles = GhostProfiles::new(homeserver.clone(), ids.clone(), media.clone(), storage.clone());
+        let profiles = Arc::new(profiles);
+        let avatars = Arc::new(OwnerAvatars::new(homeserver.clone(), media.clone()));
+        let presence = PresencePublisher::new(
+            config.presence,
+            homeserver.clone(),
+            ids.clone(),
+            profiles.clone(),
+            registry.clone(),
+        );
+        let presence = Arc::new(presence);
+        let members = Arc::new(RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone()));
+        let aliases = Arc::new(RoomAliases::new(config, homeserver.clone(), members.clone(), alias_of));
+        let queue = Arc::<SpaceQueue>::default();
+        let rooms = Arc::new(PortalRooms {
+            homeserver: homeserver.clone(),
+            sender: sender.clone(),
+            registry: registry.clone(),
+            members: members.clone(),
+            aliases: aliases.clone(),
+            profiles: profiles.clone(),
+            spaces: queue.clone(),
+        });
+        let management = ManagementRooms::new(homeserver.clone(), ids.clone(), sender.clone(), rooms.clone());
+        let management = Arc::new(management);
+        Self {
+            homeserver,
+            storage,
+            ids,
+            sender,
+            media,
+            registry,
+            profiles,
+            avatars,
+            presence,
+            members,
+            aliases,
+            queue,
+            rooms,
+            management,
+        }
+    }
+
+    pub(super) fn spaces(&self, config: &MatrixConfig) -> SpaceOrganizer {
+        SpaceOrganizer {
+            is_wanted: config.spaces,
+            server_name: config.server_name.clone(),
+            homeserver: self.homeserver.clone(),
+            sender: self.sender.clone(),
+            storage: self.storage.clone(),
+            registry: self.registry.clone(),
+            members: self.members.clone(),
+            aliases: self.aliases.clone(),
+            queue: self.queue.clone(),
+        }
+    }
+
+    pub(super) fn entries(&self, links: Option<Arc<Links>>) -> EntrySender {
+        let speakers = Speakers::new(
+            self.homeserver.clone(),
+            self.registry.clone(),
+            self.members.clone(),
+            self.profiles.clone(),
+            self.sender.clone(),
+        );
+        EntrySender {
+            homeserver: self.homeserver.clone(),
+            sender: self.sender.clone(),
+            storage: self.storage.clone(),
+            ids: self.ids.clone(),
+            profiles: self.profiles.clone(),
+            members: self.members.clone(),
+            rooms: self.rooms.clone(),
+            management: self.management.clone(),
+            speakers,
+            files: FileUploader { media: self.media.clone() },
+            emoticons: EmoticonUploader { media: self.media.clone(), storage: self.storage.clone() },
+            links,
+        }
+    }
+
+    pub(super) fn status(&self, config: &MatrixConfig) -> StatusReporter {
+        StatusReporter {
+            sends_events: config.status_events,
+            registry: self.registry.clone(),
+            sender: self.sender.clone(),
+        }
+    }
+
+    pub(super) fn typing(&self) -> TypingPublisher {
+        TypingPublisher {
+            homeserver: self.homeserver.clone(),
+            registry: self.registry.clone(),
+            profiles: self.profiles.clone(),
+            members: self.members.clone(),
+        }
+    }
+
+    pub(super) fn progress(&self) -> ProgressPublisher {
+        ProgressPublisher::new(self.registry.clone(), self.sender.clone())
+    }
+
+    pub(super) fn names(&self) -> NamePublisher {
+        NamePublisher {
+            ids: self.ids.clone(),
+            presence: self.presence.clone(),
+            profiles: self.profiles.clone(),
+            registry: self.registry.clone(),
+            rooms: self.rooms.clone(),
+        }
+    }
+
+    pub(super) fn announcer(&self) -> Announcer {
+        Announcer { registry: self.registry.clone(), sender: self.sender.clone() }
+    }
+
+    pub(super) fn interpreter(
+        &self,
+        permissions: Arc<dyn Permissions>,
+        media: Arc<dyn Media>,
+        links: Option<Arc<Links>>,
+    ) -> EventInterpreter {
+        let context = Arc::new(InboundContext {
+            homeserver: self.homeserver.clone(),
+            permissions,
+            ids: self.ids.clone(),
+            sender: self.sender.clone(),
+            registry: self.registry.clone(),
+            members: self.members.clone(),
+            rooms: self.rooms.clone(),
+            management: self.management.clone(),
+        });
+        let management = Arc::new(ManagementInterpreter { context: context.clone() });
+        EventInterpreter {
+            presence: self.presence.clone(),
+            messages: MessageInterpreter::new(context.clone(), management.clone(), media),
+            memberships: MembershipInterpreter {
+                context: context.clone(),
+                management: management.clone(),
+                avatars: self.avatars.clone(),
+            },
+            annotations: AnnotationInterpreter { context: context.clone(), links },
+            management,
+            context,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The homeserver, as a client of it sees it.
+//!
+//! Knows how a request is made in the name of the bot, a ghost or a double puppet, how files go up and down, and what an
+//! answer means. Refuses to know rooms, portals and people. Source: the client-server API, and the appservice API for the
+//! name in which something is asked.
+
+mod client;
+mod error;
+mod event;
+mod media;
+
+pub use client::Homeserver;
+pub use error::MatrixError;
+
+pub(super) use client::{named, send_as};
+pub(super) use error::storage_failed;
+pub(super) use event::{EventSender, Sent};
+pub(super) use media::{Failures, MediaClient};

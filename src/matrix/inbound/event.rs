@@ -1,0 +1,134 @@
+//! An event as the homeserver sends it.
+//!
+//! Knows the parts that matter here, and how an edit, an answer and an echo of our own words are told. Refuses to know
+//! rooms and people. Source: the event format and the relations of the client-server API.
+
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::bridge::port::delivery::DeliveryError;
+use crate::matrix::keys::{ECHO_KEY, ID_KEY};
+
+/// The parts of an event that matter here.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Event {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) event_id: OwnedEventId,
+    pub(crate) sender: OwnedUserId,
+    #[serde(default)]
+    pub(crate) origin_server_ts: u64,
+    #[serde(default)]
+    pub(crate) state_key: Option<String>,
+    #[serde(default)]
+    pub(crate) content: Map<String, Value>,
+    #[serde(default)]
+    pub(crate) redacts: Option<OwnedEventId>,
+}
+
+/// The parts of an event that say whose it is.
+#[derive(Deserialize)]
+pub(crate) struct Addressed {
+    pub(crate) room_id: OwnedRoomId,
+    pub(crate) sender: OwnedUserId,
+}
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// Permanent: it is none.
+    pub(crate) fn parse(raw: &[u8]) -> Result<Self, DeliveryError> {
+        serde_json::from_slice(raw)
+            .map_err(|error| DeliveryError::permanent(format!("not an event: {error}")))
+    }
+
+    /// A text of the content.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.content.get(key).and_then(Value::as_str)
+    }
+
+    /// A text of what the event relates to another.
+    pub(crate) fn relation(&self, key: &str) -> Option<&str> {
+        self.content.get("m.relates_to")?.get(key)?.as_str()
+    }
+
+    /// Something that we said in a person's name.
+    pub(crate) fn is_echo(&self) -> bool {
+        self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())
+    }
+
+    /// The event that this one is an edit of, and what is said now.
+    pub(crate) fn edits(&self) -> Option<(&str, &Map<String, Value>)> {
+        let is_edit = self.relation("rel_type") == Some("m.replace");
+        let edited = self.relation("event_id").filter(|_| is_edit)?;
+        Some((edited, self.content.get("m.new_content").and_then(Value::as_object)?))
+    }
+
+    /// The event that this one answers.
+    pub(crate) fn answers(&self) -> Option<&str> {
+        self.content.get("m.relates_to")?.get("m.in_reply_to")?.get("event_id")?.as_str()
+    }
+
+    /// The event that a redaction removes. Which of two places counts is the room's version; a sender who fills in both
+    /// differently means no good, and removes nothing.
+    pub(crate) fn redacted(&self) -> Option<&str> {
+        match (self.text("redacts"), self.redacts.as_deref()) {
+            (Some(within), Some(above)) if within != above.as_str() => None,
+            (within, above) => above.map(|event| event.as_str()).or(within),
+        }
+    }
+}
+
+/// The room of an event; what is no event has a lane of its own.
+pub(crate) fn lane(raw: &[u8]) -> String {
+    serde_json::from_slice::<Addressed>(raw).map(|event| event.room_id.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fault_05_events_of_one_room_keep_their_order_and_wait_for_no_others() {
+        let event = |room: &str| {
+            format!(r#"{{"type":"m.room.message","room_id":"{room}","sender":"@a:x","event_id":"$1"}}"#)
+        };
+        assert_eq!(lane(event("!a:x").as_bytes()), "!a:x");
+        assert_ne!(lane(event("!a:x").as_bytes()), lane(event("!b:x").as_bytes()));
+        for raw in ["", "{}", "[1]", r#"{"room_id":7,"sender":"@a:x"}"#] {
+            assert_eq!(lane(raw.as_bytes()), "");
+        }
+    }
+
+    fn event(content: Value) -> Event {
+        let mut event =
+            json!({"type": "m.room.message", "room_id": "!a:x", "event_id": "$1", "sender": "@ann:x"});
+        event["content"] = content;
+        Event::parse(event.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_echo_names_the_room_that_it_was_said_in() {
+        assert!(event(json!({ID_KEY: "e/0", ECHO_KEY: "!a:x"})).is_echo());
+        for content in [json!({ID_KEY: "e/0", ECHO_KEY: "!b:x"}), json!({ECHO_KEY: "!a:x"}), json!({})] {
+            assert!(!event(content).is_echo());
+        }
+    }
+
+    #[test]
+    fn a_redaction_with_two_places_that_differ_removes_nothing() {
+        let mut redaction = event(json!({"redacts": "$7"}));
+        assert_eq!(redaction.redacted(), Some("$7"));
+        redaction.redacts = Some("$7".try_into().unwrap());
+        assert_eq!(redaction.redacted(), Some("$7"));
+        redaction.redacts = Some("$8".try_into().unwrap());
+        assert_eq!(redaction.redacted(), None);
+        redaction.content.clear();
+        assert_eq!(redaction.redacted(), Some("$8"));
+    }
+}

@@ -1,0 +1,191 @@
+//! Entries become events, and signals are shown, on a homeserver that answers what it is told.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::event::{Author, Progress};
+use crate::bridge::ids::EntryId;
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
+use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::storage::Storage;
+use crate::bridge::testkit::SimStorage;
+use crate::matrix::component::Components;
+use crate::matrix::testkit::{self, BOB, FakeHomeserver, bob, with_bob};
+
+const SEND: &str = "/send/m.room.message/";
+
+struct Desk {
+    server: FakeHomeserver,
+    parts: Components,
+}
+
+async fn desk() -> Desk {
+    let server = FakeHomeserver::start().await;
+    let storage: Arc<dyn Storage> = Arc::new(SimStorage::default());
+    testkit::sign_in(&*storage).await;
+    let parts = testkit::components(&server, storage).await;
+    Desk { server, parts }
+}
+
+impl Desk {
+    async fn delivers(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+        self.parts.entries(None).deliver(delivery, Display::default()).await
+    }
+
+    /// What was sent, by its words.
+    fn words(&self) -> Vec<Value> {
+        self.server.sent(SEND).into_iter().map(|content| content["body"].clone()).collect()
+    }
+}
+
+fn said(author: Author, words: &str) -> Delivery {
+    Delivery {
+        portal: with_bob(),
+        id: EntryId::new("e"),
+        sequence: 7,
+        author,
+        content: Content::Said { body: Body::Text(RichText::plain(words)) },
+        at: 1,
+        unconfirmed: false,
+    }
+}
+
+#[tokio::test]
+async fn what_a_contact_says_is_said_by_their_ghost() {
+    let desk = desk().await;
+    desk.delivers(said(Author::Ghost(bob()), "hi")).await.unwrap();
+    let asked = desk.server.asked();
+    let asked: Vec<&str> = asked.iter().map(|asked| asked.rsplit("/v3/").next().unwrap()).collect();
+    let name = format!("profile/{BOB}/displayname");
+    let sent = asked.last().unwrap();
+    assert_eq!(asked[..4], ["createRoom", "register", &name, "rooms/!made:test.localhost/join"]);
+    assert!(sent.starts_with("rooms/!made:test.localhost/send/m.room.message/"), "{sent}");
+    let content = &desk.server.sent(SEND)[0];
+    assert_eq!((&content["body"], &content["msnbridge.id"]), (&json!("hi"), &json!("e/0")));
+    assert_eq!(content["msnbridge.room"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_repeat_has_the_transaction_id_of_the_first_attempt() {
+    let desk = desk().await;
+    for _ in 0..2 {
+        desk.delivers(said(Author::Ghost(bob()), "hi")).await.unwrap();
+    }
+    let asked = desk.server.asked();
+    let sent: Vec<&String> = asked.iter().filter(|asked| asked.contains(SEND)).collect();
+    assert_eq!((sent.len(), sent[0]), (2, sent[1]));
+}
+
+#[tokio::test]
+async fn what_is_in_the_room_already_is_not_said_again() {
+    let desk = desk().await;
+    let event = |id: &str, sequence: u64| {
+        json!({
+            "type": "m.room.message", "event_id": "$1", "sender": BOB, "origin_server_ts": 1,
+            "content": {"msnbridge.id": id, "msnbridge.seq": sequence},
+        })
+    };
+    desk.server.answers("/messages", 200, json!({"start": "a", "chunk": [event("e/0", 7), event("d/0", 6)]}));
+    let unconfirmed = Delivery { unconfirmed: true, ..said(Author::Ghost(bob()), "hi") };
+    desk.delivers(unconfirmed.clone()).await.unwrap();
+    assert_eq!(desk.words(), [] as [Value; 0]);
+    desk.server.answers("/messages", 200, json!({"start": "a", "chunk": [event("d/0", 6)]}));
+    desk.delivers(unconfirmed).await.unwrap();
+    assert_eq!(desk.words(), ["hi"]);
+}
+
+#[tokio::test]
+async fn the_bot_speaks_for_a_ghost_that_is_shut_out_and_says_so_once() {
+    let desk = desk().await;
+    desk.server.answers("/joined_members", 200, json!({"joined": {}}));
+    desk.server.refuses("/join", 403, "M_FORBIDDEN");
+    desk.server.answers("/joined_members", 200, json!({"joined": {}}));
+    let entries = desk.parts.entries(None);
+    for words in ["one", "two"] {
+        entries.deliver(said(Author::Ghost(bob()), words), Display::default()).await.unwrap();
+    }
+    let words = desk.words();
+    assert!(words[0].as_str().unwrap().starts_with("Bob cannot be in this room"), "{words:?}");
+    assert_eq!(words[1..], ["<Bob> one", "<Bob> two"]);
+}
+
+#[tokio::test]
+async fn owners_speak_for_themselves_where_we_may_act_as_them_with_a_mark_that_it_is_an_echo() {
+    let desk = desk().await;
+    let ann = || Author::Owner { name: "Ann".into() };
+    desk.delivers(said(ann(), "from my phone")).await.unwrap();
+    let content = &desk.server.sent(SEND)[0];
+    assert_eq!(content["body"], "from my phone");
+    assert_eq!(content["msnbridge.room"], "!made:test.localhost");
+    desk.server.refuses("/whoami", 403, "M_FORBIDDEN");
+    desk.delivers(said(ann(), "from my phone")).await.unwrap();
+    assert_eq!(desk.words()[1], "<Ann> from my phone");
+}
+
+#[tokio::test]
+async fn another_room_is_made_for_what_is_refused_because_the_room_is_gone() {
+    let desk = desk().await;
+    desk.parts.rooms.ensure(&with_bob(), None, false).await.unwrap();
+    desk.server.answers("/createRoom", 200, json!({"room_id": "!another:test.localhost"}));
+    desk.server.refuses("/rooms/!made:test.localhost/", 403, "M_FORBIDDEN");
+    desk.delivers(said(Author::Bridge, "hello")).await.unwrap();
+    let asked = desk.server.asked();
+    assert!(asked.last().unwrap().contains("/rooms/!another:test.localhost/send/"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_ghost_comes_and_goes_with_its_contact() {
+    let desk = desk().await;
+    let moves = |content: Content| Delivery { content, ..said(Author::Bridge, "") };
+    desk.delivers(moves(Content::Joined { ghost: bob() })).await.unwrap();
+    desk.delivers(moves(Content::Left { ghost: bob() })).await.unwrap();
+    let asked = desk.server.asked();
+    let of_rooms = asked.iter().filter_map(|asked| asked.split("/rooms/!made:test.localhost/").nth(1));
+    assert_eq!(of_rooms.collect::<Vec<_>>(), ["join", "leave"]);
+}
+
+#[tokio::test]
+async fn how_far_a_file_is_is_one_notice_that_is_changed_and_taken_back() {
+    let desk = desk().await;
+    let progress = desk.parts.progress();
+    let show = async |text: Option<&str>| {
+        let text = text.map(str::to_owned);
+        progress.show(&with_bob(), Progress { id: "f".into(), text }).await;
+    };
+    show(Some("10 %")).await;
+    assert_eq!(desk.server.asked(), [] as [String; 0], "there is no room yet");
+    desk.parts.rooms.ensure(&with_bob(), None, false).await.unwrap();
+    show(Some("10 %")).await;
+    show(Some("20 %")).await;
+    show(None).await;
+    show(None).await;
+    assert_eq!(desk.words(), ["10 %", "* 20 %"]);
+    assert_eq!(desk.server.sent(SEND)[1]["m.relates_to"]["event_id"], "$sent");
+    assert_eq!(desk.server.sent("/redact/$sent/").len(), 1);
+}
+
+#[tokio::test]
+async fn senders_are_told_of_what_waits_and_by_events_of_everything_where_those_are_wanted() {
+    let desk = desk().await;
+    desk.parts.rooms.ensure(&with_bob(), None, false).await.unwrap();
+    let mut config = testkit::config("http://unused");
+    let pending = || Outcome::Pending { reason: "Bob is offline".into() };
+    for sends_events in [false, true] {
+        config.status_events = sends_events;
+        let status = desk.parts.status(&config);
+        status.report(&with_bob(), "$1", pending()).await;
+        status.report(&with_bob(), "$2", Outcome::Delivered).await;
+    }
+    let notices = desk.server.sent(SEND);
+    assert_eq!(notices.len(), 2);
+    assert_eq!(
+        notices[0]["body"],
+        "Not delivered yet: Bob is offline. It is kept and will be sent as soon as that is over."
+    );
+    assert_eq!(notices[0]["m.relates_to"]["m.in_reply_to"]["event_id"], "$1");
+    let events = desk.server.sent("/send/com.beeper.message_send_status/");
+    let told: Vec<_> = events.iter().map(|event| (&event["status"], &event["message"])).collect();
+    assert_eq!(told, [(&json!("PENDING"), &json!("Bob is offline")), (&json!("SUCCESS"), &Value::Null)]);
+}

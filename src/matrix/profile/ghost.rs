@@ -1,0 +1,205 @@
+//! Ghosts as Matrix users: registered when first needed, named, and given the picture of their contact.
+//!
+//! Knows which ghosts are registered, and what they were called and looked like last. Refuses to know what a contact is
+//! called: the core says so. Source: registration of the appservice API, profiles of the client-server API.
+
+use std::sync::Arc;
+
+use ruma::api::client::account::register;
+use ruma::api::client::profile::set_profile_field;
+use ruma::profile::ProfileFieldValue;
+use ruma::{OwnedUserId, UserId};
+
+use super::ghost_id::GhostIds;
+use crate::bridge::event::{Ghost, Picture};
+use crate::bridge::ids::LoginId;
+use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::media::File;
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
+use crate::matrix::cache::Cache;
+use crate::matrix::homeserver::{Homeserver, MatrixError, MediaClient, send_as, storage_failed};
+
+/// Longest display name that is given to a ghost, in characters.
+const MAX_NAME: usize = 128;
+
+/// Ghosts that are known to be registered, and to be named. One that is evicted costs one more request of either kind, with
+/// the next words of its contact.
+const MAX_KNOWN: usize = 20_000;
+
+/// The row of the picture that a ghost was given last.
+fn avatar_row(user: &UserId) -> Vec<u8> {
+    [b"a", user.as_bytes()].concat()
+}
+
+/// Makes ghosts, and has them look like their contacts.
+pub(crate) struct GhostProfiles {
+    homeserver: Homeserver,
+    ids: Arc<GhostIds>,
+    media: Arc<MediaClient>,
+    storage: Arc<dyn Storage>,
+    registered: Cache<OwnedUserId, ()>,
+    /// Ghosts and the name they were last given.
+    named: Cache<OwnedUserId, String>,
+}
+
+impl GhostProfiles {
+    pub(crate) fn new(
+        homeserver: Homeserver,
+        ids: Arc<GhostIds>,
+        media: Arc<MediaClient>,
+        storage: Arc<dyn Storage>,
+    ) -> Self {
+        let (registered, named) = (Cache::new(MAX_KNOWN), Cache::new(MAX_KNOWN));
+        Self { homeserver, ids, media, storage, registered, named }
+    }
+
+    /// A homeserver that started anew knows no ghosts.
+    pub(crate) fn forget_all(&self) {
+        self.registered.clear();
+        self.named.clear();
+    }
+
+    /// Whether a ghost was named since the start.
+    pub(crate) fn is_named(&self, user: &UserId) -> bool {
+        self.named.contains(user)
+    }
+
+    /// The Matrix user of a ghost, registered and named as the network names it now.
+    ///
+    /// # Errors
+    /// The homeserver does not register it; permanent where it can have no user id.
+    pub(crate) async fn ensure(
+        &self,
+        receiver: &LoginId,
+        ghost: &Ghost,
+    ) -> Result<OwnedUserId, DeliveryError> {
+        let user = self.ids.user(receiver, &ghost.id)?;
+        self.ensure_registered(&user).await?;
+        let name: String = ghost.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let is_new = self.named.get(&user).as_ref() != Some(&name);
+        if is_new && !name.trim().is_empty() {
+            self.set_name(&user, &name).await?;
+            self.named.insert(user.clone(), name);
+        }
+        Ok(user)
+    }
+
+    async fn set_name(&self, user: &UserId, name: &str) -> Result<(), MatrixError> {
+        let value = ProfileFieldValue::DisplayName(name.to_owned());
+        let request = set_profile_field::v3::Request::new(user.to_owned(), value);
+        match send_as!(self.homeserver, user, request) {
+            Ok(_) => Ok(()),
+            // A homeserver may not allow names: what is said matters more.
+            // One that does not know the ghost any more is another matter.
+            Err(error @ MatrixError::Refused { .. }) if !error.to_string().contains("has not registered") => {
+                tracing::warn!(%error, "a ghost could not be named");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ensure_registered(&self, user: &UserId) -> Result<(), MatrixError> {
+        if !self.registered.contains(user) {
+            self.register(user).await?;
+            self.registered.insert(user.to_owned(), ());
+        }
+        Ok(())
+    }
+
+    async fn register(&self, user: &UserId) -> Result<(), MatrixError> {
+        let mut request = register::v3::Request::new();
+        request.username = Some(user.localpart().to_owned());
+        request.login_type = Some(register::LoginType::ApplicationService);
+        request.inhibit_login = true;
+        match send_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(_) => Ok(()),
+            Err(error) if error.is("M_USER_IN_USE") => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a ghost the picture that its contact has, once for each picture.
+    pub(crate) async fn show_avatar(&self, login: &LoginId, ghost: &Ghost, picture: Picture) {
+        if let Err(error) = self.set_avatar(login, ghost, picture).await {
+            // Shown again in the next conversation with them.
+            tracing::info!(%error, "a picture was not shown");
+        }
+    }
+
+    async fn set_avatar(
+        &self,
+        login: &LoginId,
+        ghost: &Ghost,
+        picture: Picture,
+    ) -> Result<(), DeliveryError> {
+        let user = self.ids.user(login, &ghost.id)?;
+        let row = avatar_row(&user);
+        let shown = self.storage.read(Table::Rooms, &row).map_err(storage_failed)?;
+        if shown.as_deref() == Some(picture.digest.as_bytes()) {
+            return Ok(());
+        }
+        self.ensure_registered(&user).await?;
+        let Some(kind) = self.media.image_kind(&picture.media).await else {
+            return Err(DeliveryError::permanent("it is no picture"));
+        };
+        let name = format!("picture.{}", kind.extension());
+        let file = File { media: picture.media, name, size: picture.size };
+        let uploaded = self.media.upload(&user, &file, kind.mime_type()).await?;
+        let value = ProfileFieldValue::AvatarUrl(uploaded.into());
+        let request = set_profile_field::v3::Request::new(user.clone(), value);
+        send_as!(self.homeserver, &user, request)?;
+        tracing::info!(%user, "a picture was shown");
+        let mut batch = Batch::default();
+        batch.put(Table::Rooms, row, picture.digest);
+        self.storage.commit(batch, Urgency::Soon).await.map_err(storage_failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::ids::GhostId;
+    use crate::bridge::testkit::{SimMedia, SimStorage};
+    use crate::matrix::testkit::{self, FakeHomeserver};
+
+    async fn profiles(server: &FakeHomeserver) -> GhostProfiles {
+        let config = testkit::config(&server.url());
+        let homeserver = Homeserver::new(&config).await.unwrap();
+        let media = Arc::new(MediaClient::new(&config, homeserver.clone(), Arc::new(SimMedia::default())));
+        GhostProfiles::new(
+            homeserver,
+            Arc::new(GhostIds::new(&config)),
+            media,
+            Arc::new(SimStorage::default()),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_ghost_is_registered_once_and_named_when_its_name_is_news() {
+        let server = FakeHomeserver::start().await;
+        let (profiles, alice) = (profiles(&server).await, LoginId::new("alice@example.com"));
+        let mut bob = Ghost { id: GhostId::new("bob@example.com"), name: "Bob".into() };
+        let user = profiles.ensure(&alice, &bob).await.unwrap();
+        assert_eq!(profiles.ensure(&alice, &bob).await.unwrap(), user);
+        bob.name = "Bobby".into();
+        profiles.ensure(&alice, &bob).await.unwrap();
+        bob.name = String::new();
+        profiles.ensure(&alice, &bob).await.unwrap();
+        let name = format!("PUT /_matrix/client/v3/profile/{user}/displayname");
+        let asked = server.asked();
+        assert_eq!(asked, ["POST /_matrix/client/v3/register", name.as_str(), name.as_str()]);
+    }
+
+    #[tokio::test]
+    async fn a_ghost_that_was_registered_before_is_as_good_and_one_that_is_forgotten_is_asked_for_again() {
+        let server = FakeHomeserver::start().await;
+        server.refuses("/register", 400, "M_USER_IN_USE");
+        let (profiles, alice) = (profiles(&server).await, LoginId::new("alice@example.com"));
+        let bob = Ghost { id: GhostId::new("bob@example.com"), name: String::new() };
+        profiles.ensure(&alice, &bob).await.unwrap();
+        profiles.forget_all();
+        profiles.ensure(&alice, &bob).await.unwrap();
+        assert_eq!(server.asked(), ["POST /_matrix/client/v3/register"; 2]);
+    }
+}

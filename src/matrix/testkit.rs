@@ -1,0 +1,164 @@
+//! A homeserver that answers what a test tells it to, for components that are driven alone.
+//!
+//! Knows what it was asked. Refuses to know Matrix: whether a request is right is for the tests against a real homeserver.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::bridge::event::Ghost;
+use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey, UserId as BridgeUser};
+use crate::bridge::login::Login;
+use crate::bridge::port::storage::{Batch, Storage, Urgency};
+use crate::bridge::testkit::SimMedia;
+use crate::matrix::component::Components;
+use crate::matrix::config::MatrixConfig;
+use crate::matrix::homeserver::Homeserver;
+
+/// Owns a login, in which [`BOB`] is a contact.
+pub(crate) const ANN: &str = "@ann:test.localhost";
+pub(crate) const EVE: &str = "@eve:test.localhost";
+pub(crate) const BOT: &str = "@msnbot:test.localhost";
+pub(crate) const BOB: &str = "@msn_bob=40example.com:test.localhost";
+
+/// The conversation of Ann's login with Bob.
+pub(crate) fn with_bob() -> PortalKey {
+    PortalKey::new(LoginId::new("alice@example.com"), ConversationId::new("bob@example.com"))
+}
+
+pub(crate) fn bob() -> Ghost {
+    Ghost { id: GhostId::new("bob@example.com"), name: "Bob".into() }
+}
+
+/// The conversation of Ann with the bot.
+pub(crate) fn with_ann() -> PortalKey {
+    PortalKey::management(&BridgeUser::new(ANN))
+}
+
+/// The login is held for somebody from now on.
+pub(crate) async fn belongs_to(storage: &dyn Storage, owner: &str) {
+    let (password, owner) = (SecretString::from("secret"), BridgeUser::new(owner));
+    let login = Login::new(with_bob().receiver, "alice@example.com".into(), owner, &password);
+    let mut batch = Batch::default();
+    login.store(&mut batch);
+    storage.commit(batch, Urgency::Now).await.unwrap();
+}
+
+/// Ann has signed in.
+pub(crate) async fn sign_in(storage: &dyn Storage) {
+    belongs_to(storage, ANN).await;
+}
+
+/// Settings for a homeserver at this address.
+pub(crate) fn config(homeserver: &str) -> MatrixConfig {
+    MatrixConfig {
+        homeserver: homeserver.to_owned(),
+        server_name: "test.localhost".try_into().unwrap(),
+        bot: "@msnbot:test.localhost".try_into().unwrap(),
+        ghost_prefix: "msn_".into(),
+        registration_id: "msnbridge".into(),
+        as_token: "as".to_owned().into(),
+        hs_token: "hs".to_owned().into(),
+        listen: ([127, 0, 0, 1], 0).into(),
+        status_events: false,
+        presence: true,
+        spaces: true,
+        ghost_per_login: false,
+    }
+}
+
+/// Components over a homeserver and a store, with nothing known yet.
+pub(crate) async fn components(server: &FakeHomeserver, storage: Arc<dyn Storage>) -> Components {
+    let config = config(&server.url());
+    let homeserver = Homeserver::new(&config).await.unwrap();
+    let alias_of = Box::new(|portal: &PortalKey| format!("alias_{}", portal.conversation).replace(':', "="));
+    Components::new(&config, homeserver, storage, Arc::new(SimMedia::default()), alias_of)
+}
+
+#[derive(Default)]
+struct Script {
+    /// Method and path, and what was sent.
+    asked: Vec<(String, Value)>,
+    /// What is answered to a request whose path has this in it.
+    answers: Vec<(String, StatusCode, Value)>,
+}
+
+#[derive(Default)]
+struct Desk {
+    script: Mutex<Script>,
+    /// Told of each request.
+    asked: Notify,
+}
+
+/// Grants everything, unless told otherwise.
+pub(crate) struct FakeHomeserver {
+    desk: Arc<Desk>,
+    url: String,
+}
+
+impl FakeHomeserver {
+    pub(crate) async fn start() -> Self {
+        let desk = Arc::<Desk>::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(answer).with_state(desk.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { desk, url }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// What is answered to requests whose path has `part` in it.
+    pub(crate) fn answers(&self, part: &str, status: u16, answer: Value) {
+        let status = StatusCode::from_u16(status).unwrap();
+        self.desk.script.lock().unwrap().answers.insert(0, (part.to_owned(), status, answer));
+    }
+
+    pub(crate) fn refuses(&self, part: &str, status: u16, code: &str) {
+        self.answers(part, status, json!({"errcode": code, "error": "no"}));
+    }
+
+    /// Method and path of each request so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.desk.script.lock().unwrap().asked.iter().map(|(asked, _)| asked.clone()).collect()
+    }
+
+    /// Waits for a request whose path has `part` in it.
+    pub(crate) async fn until_asked(&self, part: &str) {
+        while !self.asked().iter().any(|asked| asked.contains(part)) {
+            self.desk.asked.notified().await;
+        }
+    }
+
+    /// What was sent in requests whose path has `part` in it.
+    pub(crate) fn sent(&self, part: &str) -> Vec<Value> {
+        let script = self.desk.script.lock().unwrap();
+        let of = script.asked.iter().filter(|(asked, _)| asked.contains(part));
+        of.map(|(_, body)| body.clone()).collect()
+    }
+}
+
+async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
+    let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let asked = format!("{} {path}", request.method());
+    let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
+    let mut script = desk.script.lock().unwrap();
+    desk.asked.notify_one();
+    script.asked.push((asked, serde_json::from_slice(&body).unwrap_or_default()));
+    let told = script.answers.iter().find(|(part, ..)| path.contains(part));
+    let granted = json!({
+        "event_id": "$sent", "room_id": "!made:test.localhost", "user_id": "@somebody:test.localhost",
+    });
+    let (status, answer) =
+        told.map_or_else(|| (StatusCode::OK, granted), |(_, status, answer)| (*status, answer.clone()));
+    (status, axum::Json(answer)).into_response()
+}
