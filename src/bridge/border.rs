@@ -13,14 +13,17 @@ const FILE: &str = "file";
 /// What somebody is called of whose name nothing is left and who has no other.
 const SOMEBODY: &str = "somebody";
 
+/// A contact whose name cannot break a line or turn the direction of a room.
 fn ghost(ghost: Ghost) -> Ghost {
     Ghost { name: clean::name(&ghost.name), ..ghost }
 }
 
+/// `text`, or what stands for it where nothing of it can be seen.
 fn or(text: String, fallback: &str) -> String {
     if text.is_empty() { fallback.to_owned() } else { text }
 }
 
+/// A text whose runs, colours and shortcuts are within the bounds of section 3.
 fn rich(mut text: RichText) -> RichText {
     text.runs.iter_mut().for_each(|run| run.text = clean::words(&run.text));
     text.emoticons.iter_mut().for_each(|emoticon| emoticon.shortcut = clean::words(&emoticon.shortcut));
@@ -31,6 +34,7 @@ fn rich(mut text: RichText) -> RichText {
     text
 }
 
+/// What is said, with every text of it cleaned; the kind stays.
 fn body(body: Body) -> Body {
     match body {
         Body::Text(text) => Body::Text(rich(text)),
@@ -50,6 +54,7 @@ fn body(body: Body) -> Body {
     }
 }
 
+/// An author under a name that can be shown.
 fn author(author: Author) -> Author {
     match author {
         Author::Ghost(known) => Author::Ghost(ghost(known)),
@@ -59,6 +64,7 @@ fn author(author: Author) -> Author {
     }
 }
 
+/// A state whose reason is one line for people.
 fn state(state: ConnectionState) -> ConnectionState {
     match state {
         ConnectionState::Waiting { reason } => ConnectionState::Waiting { reason: clean::line(&reason) },
@@ -110,6 +116,7 @@ pub(super) fn remote(event: RemoteEvent) -> RemoteEvent {
     RemoteEvent { kind, ..event }
 }
 
+/// A message of a frontend, cleaned before anything is decided by it.
 fn message(message: LocalMessage) -> LocalMessage {
     LocalMessage { author: author(message.author), body: body(message.body), ..message }
 }

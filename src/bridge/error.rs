@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::port::storage::StorageError;
 
+/// What can go wrong in the core itself. Only a failure of the disk is tried again.
 #[derive(Debug, Error)]
 pub enum BridgeError {
     #[error(transparent)]

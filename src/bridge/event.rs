@@ -89,6 +89,7 @@ pub struct RemoteEvent {
     pub kind: RemoteKind,
 }
 
+/// What happened; conversations and people are named by the network's own ids.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RemoteKind {
     Message {

@@ -26,6 +26,7 @@ impl GhostNames {
         Self { storage, per_login }
     }
 
+    /// The key of a contact's name: of one login, or of all where they share ghosts.
     fn row(&self, login: &LoginId, ghost: &GhostId) -> Vec<u8> {
         match self.per_login {
             true => [login.as_str().as_bytes(), b"\0", ghost.as_str().as_bytes()].concat(),
@@ -33,11 +34,13 @@ impl GhostNames {
         }
     }
 
+    /// The name on disk, if one was ever learnt.
     fn known(&self, login: &LoginId, ghost: &GhostId) -> Result<Option<String>, StorageError> {
         let row = self.storage.read(Table::GhostNames, &self.row(login, ghost))?;
         Ok(row.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
+    /// Puts a name on disk, a moment later: losing it costs a look.
     fn write(&self, login: &LoginId, ghost: &Ghost) {
         let mut batch = Batch::default();
         batch.put(Table::GhostNames, self.row(login, &ghost.id), ghost.name.as_bytes());

@@ -18,6 +18,7 @@ macro_rules! opaque {
                 Self(text.into())
             }
 
+            /// The text, as the adapter made it.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -34,6 +34,7 @@ pub struct Inbox {
     again: Notify,
 }
 
+/// What of an inbox is held in memory: numbers and digests, never an item.
 struct State {
     next: u64,
     transactions: Memory,
@@ -113,6 +114,7 @@ impl Memory {
     }
 }
 
+/// A digest of texts that cannot be taken for the one of other texts: each with its length.
 fn digest(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

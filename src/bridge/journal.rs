@@ -55,18 +55,21 @@ const MAX_LEGS: usize = 256;
 /// Most dead letters kept; the oldest go.
 pub const MAX_DEAD_LETTERS: usize = 1_000;
 
+/// Portal, NUL, number with the highest byte first: entries lie in the order in which they were said.
 fn entry_key(portal: &PortalKey, sequence: u64) -> Vec<u8> {
     let mut key = portal.to_key();
     key.extend_from_slice(&sequence.to_be_bytes());
     key
 }
 
+/// Portal, NUL, name of the leg.
 fn cursor_key(portal: &PortalKey, leg: Leg) -> Vec<u8> {
     let mut key = portal.to_key();
     key.extend_from_slice(leg.as_str().as_bytes());
     key
 }
 
+/// The number at the end of a key or a value; 0 for what is too short to hold one.
 fn sequence_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
@@ -82,6 +85,7 @@ struct LegCursor {
 }
 
 impl LegCursor {
+    /// 8 bytes, or 16 where something was passed over.
     fn encode(&self) -> Vec<u8> {
         let missed = Some(self.missed).filter(|missed| *missed > 0).map(u64::to_be_bytes);
         let numbers = missed.into_iter().chain([self.done.to_be_bytes()]);
@@ -89,6 +93,7 @@ impl LegCursor {
     }
 }
 
+/// The first of two numbers; 0 where there is one.
 fn missed_of(value: &[u8]) -> u64 {
     value.len().checked_sub(8).map_or(0, |at| sequence_of(&value[..at]))
 }
@@ -138,6 +143,7 @@ impl Cursors {
         Ok(Self { portal: portal.clone(), legs: legs.collect(), head, tail, recent: Recent::default() })
     }
 
+    /// The last entry a leg is done with; a leg that is not of this portal is done with all.
     pub(super) fn done(&self, leg: Leg) -> u64 {
         self.cursor(leg).map_or(self.head, |cursor| cursor.done)
     }

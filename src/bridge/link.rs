@@ -71,6 +71,7 @@ pub struct Origin {
 }
 
 impl Shared {
+    /// Bytes of the file, as far as that is known.
     fn size(&self) -> u64 {
         match &self.location {
             Location::Local { size, .. } => *size,
@@ -145,11 +146,13 @@ impl Links {
         Self { around, terms, changing: Mutex::default(), bringing: Mutex::default(), permits }
     }
 
+    /// One change of shares at a time: two that meet would share one file twice.
     fn changing(&self) -> MutexGuard<'_, ()> {
         // Nothing that holds the lock panics.
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time from which a link is not kept any more.
     fn end(&self, keep: Duration) -> Timestamp {
         let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
         (self.around.clock)().saturating_add(keep)

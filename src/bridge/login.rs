@@ -85,10 +85,12 @@ impl Login {
         }
     }
 
+    /// The owner has given another password; whether it is right is seen when the login signs in.
     pub fn set_password(&mut self, password: &SecretString) {
         self.password = password.clone();
     }
 
+    /// What the network needs to sign in, for a session that nobody waits for.
     pub fn credentials(&self) -> Credentials {
         Credentials {
             account: self.account.clone(),

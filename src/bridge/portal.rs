@@ -43,6 +43,7 @@ const QUIET: Duration = Duration::from_secs(600);
 /// How long deliveries under way may take when the bridge stops.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// One conversation's journal and the queue of each leg.
 pub(super) struct Portal {
     key: PortalKey,
     context: PortalContext,
@@ -214,6 +215,7 @@ impl Portal {
         self.legs.iter_mut().find(|queue| queue.leg == leg)
     }
 
+    /// Starts whatever can start on any leg.
     fn start_deliveries(&mut self) {
         while self.start_ready() {}
     }
@@ -263,6 +265,7 @@ impl Portal {
         again
     }
 
+    /// Carries an entry to a leg, in a task of its own.
     fn start(&mut self, index: usize, attempt: Attempt) {
         let queue = &mut self.legs[index];
         let leg = queue.leg;
@@ -293,6 +296,7 @@ impl Portal {
         });
     }
 
+    /// An attempt has ended: the cursor moves, or the leg waits, or the entry is given up.
     async fn finished(
         &mut self,
         leg: Leg,

@@ -18,6 +18,7 @@ struct View {
     text: Option<Box<str>>,
 }
 
+/// What each login sees of each contact; what is shown is what the most restricted sees.
 #[derive(Debug, Default)]
 pub(super) struct Presences {
     seen: HashMap<GhostId, Vec<View>>,
@@ -50,6 +51,7 @@ impl Presences {
         views.map(|view| (*view.login).clone()).collect()
     }
 
+    /// A login sees something else of a contact; gives the signal where what is shown changes.
     fn change(&mut self, login: &LoginId, ghost: &Ghost, view: Option<View>) -> Option<Signal> {
         let views = self.seen.entry(ghost.id.clone()).or_default();
         let per_login = self.per_login;

@@ -25,6 +25,7 @@ fn key(user: &UserId) -> Vec<u8> {
 }
 
 impl Prompts {
+    /// Reads who was asked before a restart.
     pub(super) fn load(storage: &dyn Storage) -> Result<Self, BridgeError> {
         let mut asked = HashMap::new();
         let mut after: Option<Vec<u8>> = None;

@@ -50,6 +50,7 @@ impl Login {
         batch.put(Table::Logins, self.id.as_str(), encode(self));
     }
 
+    /// The login is gone with this batch.
     pub fn erase(id: &LoginId, batch: &mut Batch) {
         batch.remove(Table::Logins, id.as_str());
     }
@@ -89,6 +90,7 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
+/// A row that another version may have written. The error names the kind of row and no content.
 pub(super) fn decode<T: DeserializeOwned>(what: &'static str, value: &[u8]) -> Result<T, BridgeError> {
     serde_json::from_slice(value).map_err(|source| BridgeError::Record { what, source })
 }

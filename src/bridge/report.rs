@@ -40,6 +40,7 @@ impl Reports {
         Self { queues: frontends.iter().map(start_one).collect() }
     }
 
+    /// Puts a report into the queue of the frontend that brought the entry.
     pub(super) fn send(&self, portal: &PortalKey, origin: &Origin, outcome: Outcome) {
         let Some((_, queue)) = self.queues.iter().find(|(leg, _)| *leg == origin.leg) else { return };
         let report = Report { portal: portal.clone(), reference: origin.reference.clone(), outcome };

@@ -68,6 +68,7 @@ struct Stalled {
     until: BoxFuture<'static, ()>,
 }
 
+/// The one task through which everything passes.
 struct Router {
     context: RouterContext,
     commands: CommandService,
@@ -80,6 +81,7 @@ struct Router {
 }
 
 impl Router {
+    /// Reads what is stored, opens the portals in which something waits, and connects the logins.
     fn load(setup: Setup) -> Result<Self, BridgeError> {
         let (undeliverable, failures) = mpsc::channel(NOTES);
         let (quiet_portals, quiet) = mpsc::channel(NOTES);
@@ -180,6 +182,7 @@ impl Router {
         }
     }
 
+    /// Takes the stalled work up once more; it may stall again.
     fn try_again(&mut self) {
         if let Some(Stalled { work, .. }) = self.stalled.take() {
             self.act(work);
@@ -262,6 +265,7 @@ impl Router {
         }
     }
 
+    /// Tells a login's owner of something from the network that could not be shown.
     fn tell_of_failure(&mut self, failure: &Undeliverable) -> Result<(), Setback> {
         let Some(owner) = self.context.logins.owner(&failure.portal.receiver) else { return Ok(()) };
         let text = format!(

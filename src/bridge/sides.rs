@@ -22,6 +22,7 @@ impl Sides {
         Self { network: network.traits(), frontends }
     }
 
+    /// The traits of a frontend; `None` for the network, and for a side that is not configured any more.
     pub(super) fn traits(&self, leg: Leg) -> Option<&FrontendTraits> {
         self.frontends.iter().find(|(of, _)| *of == leg).map(|(_, traits)| traits)
     }

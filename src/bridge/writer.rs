@@ -33,6 +33,7 @@ pub(super) struct Disk {
 }
 
 impl<T: Send + 'static> Writer<T> {
+    /// Starts the task. It ends when the writer is closed and everything is written, or [`GRACE`] after `cancel`.
     pub(super) fn start(disk: Disk, cancel: CancellationToken, tasks: &TaskTracker) -> Self {
         let (queue, waiting) = mpsc::channel(WAITING);
         let (done, written) = mpsc::channel(WAITING);

@@ -65,6 +65,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     },
 ];
 
+/// Asks the network for a change of the login that the command is for.
 fn changed(
     context: &CommandContext<'_>,
     change: ContactChange,
@@ -84,6 +85,7 @@ fn answered(
     Ok(Effect::Request(NetworkRequest { login, request, done, opens: None, answers: Some(ghost) }))
 }
 
+/// The contact that was typed, after the login: a user without one hears of that first.
 fn ghost(context: &CommandContext<'_>, typed: &str) -> Result<GhostId, Refusal> {
     context.login()?;
     context.contact(typed).map(|(ghost, _)| ghost)

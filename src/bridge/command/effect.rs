@@ -68,10 +68,12 @@ pub(in crate::bridge) struct NetworkRequest {
 }
 
 impl Effect {
+    /// Asks the network for one thing, and says `done` where it says yes.
     pub(super) fn request(login: LoginId, request: Request, done: impl Into<String>) -> Self {
         Self::Request(NetworkRequest { login, request, done: done.into(), opens: None, answers: None })
     }
 
+    /// Stores a changed login, and then goes on with `then`.
     pub(super) fn change(
         login: LoginId,
         then: Self,

@@ -97,6 +97,7 @@ fn all() -> impl Iterator<Item = &'static CommandSpec> {
     TOPICS.iter().flat_map(|(_, commands)| commands.iter())
 }
 
+/// The command of this name, in small letters.
 fn find(name: &str) -> Option<&'static CommandSpec> {
     all().find(|command| command.name == name)
 }
@@ -145,6 +146,7 @@ impl<'a> CommandContext<'a> {
         }
     }
 
+    /// The same, by its id.
     fn login_id(&self) -> Result<LoginId, Refusal> {
         self.login().map(|login| login.id.clone())
     }
@@ -182,6 +184,7 @@ fn line(words: &[&str]) -> Result<String, Refusal> {
     if words.is_empty() { Err(Refusal::Usage) } else { Ok(words.join(" ")) }
 }
 
+/// No words, or the usage of the command.
 fn nothing(words: &[&str]) -> Result<(), Refusal> {
     if words.is_empty() { Ok(()) } else { Err(Refusal::Usage) }
 }

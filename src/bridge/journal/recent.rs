@@ -13,6 +13,7 @@ const MAX_ENTRIES: usize = 16;
 /// Bytes of one portal's entries at most, as they are stored.
 const MAX_BYTES: usize = 32 * 1024;
 
+/// The last entries of one portal's journal, without gaps up to its head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Recent {
     entries: VecDeque<Kept>,

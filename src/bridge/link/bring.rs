@@ -81,6 +81,7 @@ impl Links {
         bringing.entry(id.to_owned()).or_default().clone()
     }
 
+    /// A file that is on the disk, opened for reading.
     fn here(&self, shared: &Shared) -> Opened {
         match shared.media() {
             Some(media) => Opened::File { path: self.around.media.path(media), name: shared.name.clone() },
@@ -88,6 +89,7 @@ impl Links {
         }
     }
 
+    /// Fetches the file from its frontend, once for all who wait for it.
     async fn bring(
         &self,
         id: &str,

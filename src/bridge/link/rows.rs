@@ -37,14 +37,17 @@ struct Dated {
     expires: Timestamp,
 }
 
+/// The row of a link, by its random id.
 pub(super) fn link_row(id: &str) -> Vec<u8> {
     [b"l", id.as_bytes()].concat()
 }
 
+/// The row that leads from an entry to its link.
 pub(super) fn entry_row(entry: &EntryId) -> Vec<u8> {
     [b"e", entry.as_str().as_bytes()].concat()
 }
 
+/// The row that leads from where a link was said to the link.
 pub(super) fn place_row(reference: &str) -> Vec<u8> {
     [b"p", reference.as_bytes()].concat()
 }

@@ -88,10 +88,12 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
+    /// To be tried again, after the pause of the leg.
     pub fn transient(reason: impl Into<String>) -> Self {
         Self::Transient { reason: reason.into(), after: None }
     }
 
+    /// Never to be tried again: the entry becomes a dead letter.
     pub fn permanent(reason: impl Into<String>) -> Self {
         Self::Permanent { reason: reason.into() }
     }

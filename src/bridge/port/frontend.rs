@@ -91,6 +91,7 @@ pub struct FrontendTraits {
 
 /// A side on which people are shown to other people.
 pub trait Frontend: Send + Sync {
+    /// The name of this side, the same for ever: keys of the store hold it.
     fn leg(&self) -> Leg;
 
     fn traits(&self) -> FrontendTraits;
@@ -98,6 +99,8 @@ pub trait Frontend: Send + Sync {
     /// Whether this side takes part in `portal`.
     fn serves(&self, portal: &PortalKey) -> bool;
 
+    /// Shows an entry. Resolves when the side has it for good, or says why it has not. After [`Delivery::unconfirmed`]
+    /// the side is asked first whether the entry is there.
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>>;
 
     /// Whether nothing can be shown in `portal` now. Only what is said meanwhile may be passed over later, with a word
@@ -114,6 +117,7 @@ pub trait Frontend: Send + Sync {
     /// Tells the sender of `reference` what became of it.
     fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()>;
 
+    /// Shows a signal now, or drops it.
     fn show(&self, signal: Signal) -> BoxFuture<'_, ()>;
 
     /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
@@ -152,5 +156,6 @@ pub trait Frontend: Send + Sync {
 
 /// Who may do what with the bot.
 pub trait Permissions: Send + Sync {
+    /// Whether this user is answered at all.
     fn may_use(&self, user: &UserId) -> bool;
 }

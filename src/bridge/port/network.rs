@@ -188,6 +188,7 @@ pub trait Network: Send + Sync {
         emoticons: Emoticons,
     ) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
 
+    /// Asks for something. Resolves with the network's answer, or with the reason for people why it said no.
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
 
     /// What is known of somebody before anybody writes to them, in words: whether they are listed, known at all, there.
@@ -195,5 +196,6 @@ pub trait Network: Send + Sync {
         Box::pin(async { String::new() })
     }
 
+    /// All contacts of a login, in the order in which they are shown; the reason for people where they are not known.
     fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>>;
 }

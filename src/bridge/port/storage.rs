@@ -97,6 +97,7 @@ impl Table {
     }
 }
 
+/// One row that is put or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     pub table: Table,
@@ -110,10 +111,12 @@ pub struct Write {
 pub struct Batch(pub Vec<Write>);
 
 impl Batch {
+    /// The row has this value from then on.
     pub fn put(&mut self, table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         self.0.push(Write { table, key: key.into(), value: Some(value.into()) });
     }
 
+    /// The row is gone from then on; one that is not there is none.
     pub fn remove(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.0.push(Write { table, key: key.into(), value: None });
     }
@@ -128,6 +131,7 @@ pub enum Urgency {
     Soon,
 }
 
+/// The disk did not do what it was asked, in the words of the system.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the store failed: {0}")]
 pub struct StorageError(pub String);
@@ -137,6 +141,7 @@ pub type Row = (Vec<u8>, Vec<u8>);
 
 /// Durable keys and values.
 pub trait Storage: Send + Sync {
+    /// The value of one row, as it was last committed, synced or not.
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// Rows whose key starts with `prefix` and comes after `after`, in order, at most `limit`.

@@ -107,6 +107,7 @@ async fn file_link(links: &Links, origin: Option<Leg>, delivery: &Delivery) -> O
     Some((name.clone(), address))
 }
 
+/// A new link to a file, or the one that this entry has; `None` where none can be made, with a line in the log.
 async fn link(
     links: &Links,
     delivery: &Delivery,

@@ -34,6 +34,7 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
+    /// One more entry waits for the leg.
     pub(super) fn add(&mut self, cost: Cost, origin: Option<&Origin>, now: Instant) {
         self.cost.lines = self.cost.lines.saturating_add(cost.lines);
         self.cost.time = self.cost.time.saturating_add(cost.time);
@@ -45,6 +46,7 @@ impl Backlog {
         self.tell_at = Some((now + COMPLETE).min(since + COMPLETE_AT_LAST));
     }
 
+    /// One has been shown or given up.
     pub(super) fn done(&mut self, cost: Cost) {
         self.cost.lines = self.cost.lines.saturating_sub(cost.lines);
         self.cost.time = self.cost.time.saturating_sub(cost.time);
@@ -56,6 +58,7 @@ impl Backlog {
         *self = Self { back, ..Self::default() };
     }
 
+    /// When something is to be told.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.tell_at
     }
@@ -69,6 +72,7 @@ impl Backlog {
         still_long.then(|| (self.cost, self.about.take()))
     }
 
+    /// The leg has taken something: it was back at this time at the latest.
     pub(super) fn reached(&mut self, at: Timestamp) {
         self.back.get_or_insert(at);
     }

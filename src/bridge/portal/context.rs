@@ -27,11 +27,13 @@ pub(in crate::bridge) struct Releases {
 }
 
 impl Releases {
+    /// The leg may be up again.
     pub(in crate::bridge) fn add(&self, leg: Leg) {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner).insert(leg);
         self.added.notify_one();
     }
 
+    /// A leg that may be up again.
     pub(super) async fn next(&self) -> Leg {
         loop {
             let first = self.legs.lock().unwrap_or_else(PoisonError::into_inner).pop_first();

@@ -38,6 +38,7 @@ struct Record {
     places: Vec<Leg>,
 }
 
+/// The record of one absence, and what was said about it.
 #[derive(Debug)]
 pub(super) struct Hold {
     row: Vec<u8>,
@@ -64,6 +65,7 @@ impl Hold {
         self.record.is_some()
     }
 
+    /// Why they cannot be reached, as the network put it; empty for no absence.
     pub(super) fn reason(&self) -> &str {
         self.record.as_ref().map_or("", |record| &record.reason)
     }

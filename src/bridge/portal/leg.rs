@@ -16,6 +16,7 @@ use crate::retry::Retry;
 /// A leg that is held is tried again after this even if nobody says that it is up.
 const HELD: Duration = Duration::from_secs(30);
 
+/// Pauses between attempts at an entry that failed for a reason that may pass.
 fn backoff() -> Retry {
     Retry::new(Duration::from_millis(500), Duration::from_secs(30))
 }
@@ -34,6 +35,7 @@ struct Waiting {
     told: bool,
 }
 
+/// The state of one leg; the entry itself stays in the journal.
 #[derive(Debug)]
 pub(super) struct LegQueue {
     pub(super) leg: Leg,
@@ -74,6 +76,7 @@ impl LegQueue {
         Self { left_over, ..Self::new(leg) }
     }
 
+    /// Whether an attempt may begin now.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         !self.under_way && self.retry_at.is_none_or(|at| at <= now)
     }
@@ -106,11 +109,13 @@ impl LegQueue {
         self.retry_at = None;
     }
 
+    /// The attempt failed and may succeed later: after the leg's own pause, or the one asked for, 600 s at most.
     pub(super) fn retry(&mut self, after: Option<Duration>, reason: &str) {
         let delay = self.delays.next_pause();
         self.wait(after.map_or(delay, |after| after.max(delay).min(Duration::from_secs(600))), reason);
     }
 
+    /// Nothing goes through on this leg until it is released, or 30 s have passed.
     pub(super) fn hold(&mut self, reason: &str) {
         self.wait(HELD, reason);
     }

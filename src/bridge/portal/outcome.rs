@@ -29,6 +29,7 @@ pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> En
 }
 
 impl Portal {
+    /// Nothing that waits for a leg will ever be delivered: its people are gone.
     pub(super) async fn give_up_all(&mut self, leg: Leg, reason: &str) {
         while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.context.storage, leg) {
             if let Err(error) = self.give_up(leg, Attempt { sequence, entry }, reason.to_owned()).await {
@@ -83,6 +84,7 @@ impl Portal {
         Some(notice(entry, origin, &format!("failed-{leg}"), body))
     }
 
+    /// Tells the frontend that brought an entry what became of it; nobody waits for that.
     pub(super) fn report(&self, entry: &Entry, outcome: Outcome) {
         if let Some(origin) = &entry.origin {
             self.context.reports.send(&self.key, origin, outcome);

@@ -32,6 +32,7 @@ impl Portal {
         }
     }
 
+    /// What an entry takes to be shown; nothing for an entry that the leg passes over.
     fn cost(&self, leg: Leg, entry: &Entry) -> Cost {
         match (&entry.content, self.context.frontend(leg)) {
             (Content::Said { body }, Some(frontend)) => frontend.cost(&self.key, body),
@@ -54,6 +55,7 @@ impl Portal {
         self.legs[index].succeeded();
     }
 
+    /// Whether an entry is passed over, because it was said in an absence and too many or too much time came after it.
     pub(super) fn is_stale(&self, index: usize, sequence: u64, entry: &Entry) -> bool {
         let LegQueue { leg, backlog, .. } = &self.legs[index];
         if !entry.away.contains(leg) {
@@ -83,6 +85,7 @@ impl Portal {
         }
     }
 
+    /// The notice that something takes long, in the place where it was said.
     fn backlog_notice(&self, leg: Leg, cost: Cost, about: Option<Origin>) -> Option<Entry> {
         tracing::info!(%leg, lines = cost.lines, seconds = cost.time.as_secs(), "much is to be said");
         // What was said on the network is told of where its owner reads.

@@ -12,6 +12,7 @@ use crate::bridge::journal::Entry;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Batch;
 
+/// Whether the network is to get an entry: only those wait for people.
 fn is_for_network(entry: &Entry) -> bool {
     entry.legs.iter().any(|leg| Leg::NETWORK.contains(leg))
 }
@@ -24,6 +25,7 @@ impl Portal {
         }
     }
 
+    /// The entries that wait for the network, read from the disk.
     fn waiting(&self) -> Vec<(u64, Entry)> {
         self.cursors.waiting(&*self.context.storage, &Leg::NETWORK).unwrap_or_else(|error| {
             tracing::error!(%error, "the journal cannot be read");
@@ -94,6 +96,7 @@ impl Portal {
         }
     }
 
+    /// One entry less waits; with the last one the end of the absence is said.
     async fn waits_no_more(&mut self) {
         self.count_waiting();
         if self.hold.waiting == 0 {

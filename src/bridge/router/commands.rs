@@ -31,6 +31,7 @@ const MAX_PASSWORDS: usize = 256;
 /// Commands that wait for the network at a time; more are refused with a word.
 const MAX_REQUESTS: usize = 512;
 
+/// Passwords that are waited for, and commands on their way.
 pub(super) struct CommandService {
     prompts: Prompts,
     /// The messages that were passwords, the last of them.
@@ -172,6 +173,7 @@ impl CommandService {
         Ok(())
     }
 
+    /// The future that asks the network, and ends in the answer.
     fn request(
         &mut self,
         context: &RouterContext,
@@ -227,6 +229,7 @@ impl CommandService {
         }
     }
 
+    /// The next message of this user is a password, on disk together with the question.
     fn ask_for_password(
         &mut self,
         context: &mut RouterContext,
@@ -245,6 +248,7 @@ impl CommandService {
         context.reply(&given.into(), &text, batch)
     }
 
+    /// A password has come: the login is stored, the message is removed, and the login signs in.
     fn password(
         &mut self,
         context: &mut RouterContext,

@@ -25,6 +25,7 @@ use crate::bridge::writer::Writer;
 /// Most conversations of one login whose titles are looked at for one name.
 const MAX_TITLES: usize = 2000;
 
+/// The parts of the router.
 pub(super) struct RouterContext {
     pub(super) setup: Setup,
     pub(super) sides: Sides,
@@ -51,6 +52,7 @@ impl RouterContext {
         self.portals.say(&to.portal, to.leg, text, to.reference.clone(), with)
     }
 
+    /// Tells a user something where they and the bridge are among themselves.
     pub(super) fn tell(&mut self, user: &UserId, text: &str) -> Result<(), Setback> {
         self.portals.tell(user, text, Batch::default())
     }
@@ -60,6 +62,7 @@ impl RouterContext {
         self.portals.ask_room(&PortalKey::management(user))
     }
 
+    /// Whether the writer takes what one thing done by the router may change.
     pub(super) fn ask_room_to_write(&self) -> Result<(), Setback> {
         self.writer.wait_for_room().map_or(Ok(()), |until| Err(Setback::Full(until)))
     }

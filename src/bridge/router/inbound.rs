@@ -18,6 +18,7 @@ use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 
 impl Router {
+    /// Acts on an event of the network. Of a login that is gone, only the loss of presence is acted on.
     pub(super) fn remote(&mut self, event: RemoteEvent) -> Result<(), Setback> {
         let RemoteEvent { login, kind } = event;
         if let RemoteKind::PresenceLost(ghost) = &kind {
@@ -150,6 +151,7 @@ fn signal(context: &mut RouterContext, login: LoginId, kind: RemoteKind) -> Resu
     Ok(())
 }
 
+/// A login's connection stands differently: the owner hears of it if they have to.
 fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionState) -> Result<(), Setback> {
     if let Some(owner) = context.logins.owner(id) {
         context.ask_room_to_tell(&owner)?;
@@ -165,6 +167,7 @@ fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionSta
     }
 }
 
+/// A login has got in: what waited for the network goes, and the owner hears if they asked or had missed it.
 fn connected(context: &mut RouterContext, id: &LoginId) -> Result<(), Setback> {
     let Some((reached, is_news)) = context.logins.connected(id) else { return Ok(()) };
     if is_news {
@@ -185,6 +188,7 @@ fn connected(context: &mut RouterContext, id: &LoginId) -> Result<(), Setback> {
     }
 }
 
+/// A login stays signed out, over a restart too, until its owner asks.
 fn signed_out(context: &mut RouterContext, id: &LoginId, reason: &str) -> Result<(), Setback> {
     let Some(owner) = context.logins.owner(id) else { return Ok(()) };
     let batch = context.logins.change(id, |login| login.signed_out = Some(reason.to_owned()));

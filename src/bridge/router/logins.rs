@@ -15,6 +15,7 @@ use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::sentence::clause;
 
+/// Every login of the store, and the state of its connection in this life.
 pub(super) struct LoginRegistry {
     logins: HashMap<LoginId, Login>,
     statuses: HashMap<LoginId, ConnectionStatus>,
@@ -55,6 +56,7 @@ impl LoginRegistry {
         owners
     }
 
+    /// The logins of one user, to be changed in place.
     pub(super) fn of_owner_mut(&mut self, owner: &UserId) -> impl Iterator<Item = &mut Login> {
         self.logins.values_mut().filter(move |login| login.owner == *owner)
     }
@@ -112,6 +114,7 @@ impl LoginRegistry {
         slips
     }
 
+    /// The login is gone, here; what erases its row is written by whoever forgets it.
     pub(super) fn forget(&mut self, id: &LoginId) {
         self.logins.remove(id);
         self.statuses.remove(id);

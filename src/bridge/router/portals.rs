@@ -32,6 +32,7 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// The tasks of portals, by conversation.
 pub(super) struct PortalTable {
     context: PortalContext,
     tasks: TaskTracker,
@@ -121,6 +122,7 @@ impl PortalTable {
         }
     }
 
+    /// The sides that take part in a conversation: frontends that serve it, and the network but for management.
     pub(super) fn legs(&self, key: &PortalKey) -> Vec<Leg> {
         let serving = self.context.frontends.iter().filter(|frontend| frontend.serves(key));
         let mut legs: Vec<Leg> = serving.map(|frontend| frontend.leg()).collect();
@@ -230,6 +232,7 @@ impl PortalTable {
         Ok(count)
     }
 
+    /// Puts an input into a running portal's mailbox, whose room was asked for.
     fn send(&mut self, key: &PortalKey, input: PortalInput) -> Result<(), Setback> {
         let Some(portal) = self.running.get(key) else { return Ok(()) };
         match portal.mailbox.try_send(input) {

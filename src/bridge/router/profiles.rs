@@ -24,6 +24,7 @@ fn word(availability: Availability) -> &'static str {
     }
 }
 
+/// What logins show of their owners, as far as that was passed on in this life.
 pub(super) struct OwnerProfiles {
     network: Arc<dyn Network>,
     /// The sides on which users look like something.
@@ -95,6 +96,7 @@ impl OwnerProfiles {
         }
     }
 
+    /// Asks the network beside everything else; a failure shows the next time.
     fn request(&self, login: LoginId, request: Request) {
         let network = self.network.clone();
         self.tasks.spawn(async move {

@@ -53,6 +53,7 @@ struct Attempt {
 /// The core has stopped.
 struct Stopped;
 
+/// Reads one inbox, as many lanes at a time as the bounds allow.
 pub(super) struct Reader {
     inbox: Arc<Inbox>,
     frontend: Arc<dyn Frontend>,
@@ -117,6 +118,7 @@ impl Reader {
         }
     }
 
+    /// When something is to be tried again.
     fn wake_at(&self) -> Option<Instant> {
         if self.pause.is_some() {
             return self.pause;
@@ -125,6 +127,7 @@ impl Reader {
         self.lanes.values().filter(|_| has_room).filter_map(Lane::retry_at).min()
     }
 
+    /// Whether another lane may begin.
     fn has_room(&self) -> bool {
         self.lanes.len() < MAX_LANES && self.working.len() < MAX_WORKING
     }
@@ -192,6 +195,7 @@ impl Reader {
         });
     }
 
+    /// An item was read, or has to wait.
     async fn attempted(&mut self, attempt: Attempt) -> Result<(), Stopped> {
         let Attempt { lane, key, owner, result } = attempt;
         let event = match result {
@@ -284,6 +288,7 @@ impl Reader {
     }
 }
 
+/// Asks the frontend what an item means, within [`ATTEMPT`].
 async fn interpret(frontend: &dyn Frontend, raw: &[u8]) -> Result<LocalEvent, DeliveryError> {
     // A mistake of ours in reading one item must not stand before all others, at every start again.
     let interpreted = std::panic::AssertUnwindSafe(frontend.interpret(raw)).catch_unwind();

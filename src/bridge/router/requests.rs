@@ -87,6 +87,7 @@ pub(super) fn open_chat(
     })
 }
 
+/// Asks for a login's contacts, and lists them, a line each.
 pub(super) fn list_contacts(
     context: &RouterContext,
     reply: ReplyTo,

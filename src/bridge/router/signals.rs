@@ -18,6 +18,7 @@ use crate::bridge::presence::Presences;
 /// Signals waiting for one frontend; full, new ones are dropped.
 const WAITING: usize = 512;
 
+/// The queues of the frontends, and what each login sees of its contacts.
 pub(super) struct SignalHub {
     frontends: Vec<mpsc::Sender<Signal>>,
     presences: Presences,
@@ -39,6 +40,7 @@ impl SignalHub {
         Self { frontends, presences: Presences::new(ghost_per_login) }
     }
 
+    /// Puts a signal into every frontend's queue that has room.
     pub(super) fn show(&self, signal: &Signal) {
         for sender in &self.frontends {
             if sender.try_send(signal.clone()).is_err() {
@@ -47,6 +49,7 @@ impl SignalHub {
         }
     }
 
+    /// A login sees this of a contact now.
     pub(super) fn presence(&mut self, login: &LoginId, presence: GhostPresence) {
         let shown = self.presences.update(login, presence);
         shown.iter().for_each(|signal| self.show(signal));

@@ -40,10 +40,12 @@ impl ConnectionStatus {
         Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
     }
 
+    /// The connection is not there; the time counts from the first of several such states.
     pub(super) fn is_down(&mut self) {
         self.down_since.get_or_insert_with(Instant::now);
     }
 
+    /// The connection is there; gives what its owner hears, once.
     pub(super) fn is_connected(&mut self) -> Reached {
         self.down_since = None;
         let again = std::mem::take(&mut self.told_down);

@@ -14,6 +14,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// The longest that the homeserver can ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(600);
 
+/// One conversation's place in the inbox.
 #[derive(Debug)]
 pub(super) struct Lane {
     head: Vec<u8>,
@@ -51,6 +52,7 @@ impl Lane {
         self.last = last;
     }
 
+    /// The head is being read now.
     pub(super) fn begin(&mut self) {
         self.retry_at = None;
     }
