@@ -1,4 +1,6 @@
 //! The program: everything is in the library.
+//!
+//! Knows nothing but the exit code. A test can therefore run everything as the program does.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,6 @@
 //! What is wrong with a configuration, for the person who wrote it.
+//!
+//! Knows keys and the values that were found. Refuses to show a secret.
 
 use std::path::PathBuf;
 

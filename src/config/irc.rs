@@ -1,4 +1,6 @@
 //! The IRC section, checked.
+//!
+//! Knows networks, relays and people, and that channels and nicks are names that a network takes. Refuses to connect.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What becomes of words for contacts who are offline: `msn.offline`, `msn.hold`, `msn.oim`.
+//!
+//! Knows the policies and their limits. Refuses to know how words are kept: the connector and the core do.
 
 use std::net::SocketAddr;
 use std::time::Duration;

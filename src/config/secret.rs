@@ -1,4 +1,6 @@
 //! Secrets: written in the file, or in a file of their own, such as a systemd credential.
+//!
+//! Knows both forms and that only one is given. Refuses to print one: `Debug` shows nothing of it.
 
 use std::path::PathBuf;
 

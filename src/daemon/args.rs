@@ -1,4 +1,6 @@
 //! The command line.
+//!
+//! Knows the subcommands and their flags. Refuses to act on them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

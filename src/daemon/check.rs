@@ -1,4 +1,6 @@
 //! `check`: every problem of a setup, with its cause and its cure.
+//!
+//! Knows how to ask each part whether it would work. Refuses to change anything: a check can be run beside the service.
 
 mod homeserver;
 mod outside;

@@ -1,4 +1,6 @@
 //! `init`: a configuration and a registration with fresh tokens.
+//!
+//! Knows what a new setup needs. Refuses to overwrite a file.
 
 use std::fs::OpenOptions;
 use std::io::Write;

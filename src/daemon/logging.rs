@@ -1,4 +1,6 @@
 //! Log lines: fields, spans, and never a secret or a message body.
+//!
+//! Knows levels and formats. Refuses colour where nobody looks. Bodies are at trace level alone.
 
 use anyhow::Context;
 use tracing::Subscriber;

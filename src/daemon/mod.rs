@@ -1,4 +1,6 @@
 //! The program: arguments, logging, and the order in which the parts start and stop.
+//!
+//! Knows the subcommands and turns a failure into an exit code. Refuses to know any protocol.
 
 mod args;
 mod attention;

@@ -1,4 +1,7 @@
 //! What systemd is told. Without it every call does nothing.
+//!
+//! Knows `READY`, `STATUS`, `WATCHDOG` and `STOPPING`. Refuses to fail: a bridge without systemd is a bridge. Source:
+//! sd_notify(3).
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,7 @@
 //! `run` and `service`: start, wait, stop in order.
+//!
+//! Knows the two phases of a stop: first nothing new comes in, then everything that came is written. Refuses to wait for
+//! ever: each phase has a bound.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Files under an address: the core's part and the server, put together.
+//!
+//! Knows the key of signatures and the port. Refuses to know what is shared: the core does.
 
 use std::sync::Arc;
 

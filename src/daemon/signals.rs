@@ -1,4 +1,6 @@
 //! The signals that ask for an orderly end.
+//!
+//! Knows SIGTERM and SIGINT. Refuses to stop anything itself: it gives one future.
 
 use tokio::signal::unix::{SignalKind, signal};
 

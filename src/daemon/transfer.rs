@@ -1,4 +1,6 @@
 //! `export` and `import`.
+//!
+//! Knows files and the store's own format. Refuses to run beside a service that has the store open.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};

@@ -1,4 +1,6 @@
 //! The watchdog: systemd hears that the bridge lives for as long as its loops turn.
+//!
+//! Knows when each loop turned last. Refuses to judge why one stands: systemd restarts the service then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,6 @@
 //! What the IRC side must be told.
+//!
+//! Knows the settings after they were checked. Refuses to read a file: the configuration does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

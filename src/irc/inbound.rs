@@ -1,4 +1,6 @@
 //! Lines heard in a channel become things said.
+//!
+//! Knows CTCP actions, formatting codes and the prefix of commands. Refuses to know who may speak: the core does.
 
 use super::mirc;
 use super::session::Said;
@@ -39,6 +41,7 @@ pub(super) fn reference(heard: &Said, number: u64) -> String {
     format!("{} {number:x}", heard.nick)
 }
 
+/// What a line says: words, an act, or nothing that can be carried.
 fn body(text: &str) -> Option<Body> {
     if let Some(inner) = text.strip_prefix('\x01') {
         let inner = inner.strip_suffix('\x01').unwrap_or(inner);

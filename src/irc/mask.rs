@@ -1,4 +1,6 @@
 //! Who somebody on IRC is: masks of nick, user and host, with `*` and `?`, compared without regard to ASCII case.
+//!
+//! Knows no network: a mask is a text. Refuses to trust a nick alone where the mask asks for more.
 
 /// Whether `text` fits `mask`. Takes time in proportion to both lengths.
 pub(super) fn fits(mask: &str, text: &str) -> bool {

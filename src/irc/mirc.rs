@@ -1,4 +1,7 @@
 //! mIRC's formatting codes: bold 02, italic 1D, underline 1F, strike 1E, colour 03, plain 0F, reverse 16.
+//!
+//! Knows both directions, and the hexadecimal colours 04. Refuses to know lines and their lengths. Source: the IRC
+//! formatting convention of modern clients.
 
 use crate::bridge::body::{RichText, Run, Style};
 
@@ -18,6 +21,7 @@ const PALETTE: [u32; 16] = [
     0x00_FC00, 0x00_9393, 0x00_FFFF, 0x00_00FC, 0xFF_00FF, 0x7F_7F7F, 0xD2_D2D2,
 ];
 
+/// The index of the palette's colour that is nearest to 0xRRGGBB.
 fn nearest(color: u32) -> usize {
     let channel = |color: u32, shift: u32| i64::from(color >> shift & 0xFF);
     let distance = |other: u32| -> i64 {
@@ -31,6 +35,7 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || *c == '\n' || *c == '\t').collect()
 }
 
+/// The codes that begin a style.
 fn open(style: &Style) -> String {
     let flags =
         [(style.bold, BOLD), (style.italic, ITALIC), (style.underline, UNDERLINE), (style.strike, STRIKE)];
@@ -89,6 +94,7 @@ pub(super) fn parse(line: &str) -> RichText {
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
+/// At most so many digits of a number.
 fn digits(rest: &mut Rest<'_>, most: usize, radix: u32) -> String {
     let mut found = String::new();
     while found.len() < most {
@@ -113,6 +119,7 @@ fn read_color(rest: &mut Rest<'_>) -> Option<u32> {
     PALETTE.get(color.parse::<usize>().ok()?).copied()
 }
 
+/// Six hexadecimal digits; `None` where fewer follow.
 fn read_hex(rest: &mut Rest<'_>) -> Option<u32> {
     let color = digits(rest, 6, 16);
     u32::from_str_radix(&color, 16).ok().filter(|_| color.len() == 6)

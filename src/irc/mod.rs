@@ -68,6 +68,7 @@ impl IrcFrontend {
         Self { networks: networks.into_iter().map(start_one).collect(), relays }
     }
 
+    /// The network and the channel of a conversation.
     fn relay(&self, portal: &PortalKey) -> Option<(&Network, &RelayConfig)> {
         let relay = self.relays.iter().find(|relay| relay.portal == *portal)?;
         Some((self.networks.get(&relay.network)?, relay))

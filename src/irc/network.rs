@@ -1,4 +1,7 @@
 //! One network: the bot, the puppets, and who speaks through whom.
+//!
+//! Knows relays, people and the order in which words must leave. Refuses to know lines and replies: sessions do. A puppet
+//! that cannot come is spoken for by the bot.
 
 mod listen;
 
@@ -48,6 +51,7 @@ impl Own {
     }
 }
 
+/// One IRC network: its bot, its puppets, and the words on their way.
 pub(super) struct Network {
     config: NetworkConfig,
     own: Own,
@@ -146,6 +150,7 @@ impl Network {
         self.people.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Says an entry in a channel, from the line on that was not confirmed yet.
     pub(super) async fn deliver(
         &self,
         relay: &RelayConfig,
@@ -224,6 +229,7 @@ impl Network {
         Ok(())
     }
 
+    /// The bot's nick now; an error while it is not in.
     async fn bot_nick(&self) -> Result<String, DeliveryError> {
         match self.bot.settled(PUPPET_TIMEOUT).await {
             ConnectionStatus::Joined { nick, .. } => Ok(nick),
@@ -254,6 +260,7 @@ impl Network {
         }
     }
 
+    /// The puppet of a person, started if there is room for one more.
     fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, bool)> {
         let mut people = self.people();
         if let Some(puppet) = people.puppets.get(&person.key) {

@@ -1,4 +1,7 @@
 //! Nicks for puppets: legal, stable, and other than everybody else's.
+//!
+//! Knows the characters of RFC 2812 and the length that the network states. Refuses to hold state: a nick follows from a
+//! name and a number.
 
 /// Nicks are at most this long until the network says otherwise (RFC 2812).
 pub(super) const DEFAULT_LENGTH: usize = 9;

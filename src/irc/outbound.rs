@@ -1,4 +1,6 @@
 //! What is said becomes lines.
+//!
+//! Knows how an author, a notice, a file and a reply look in a channel. Refuses to send: sessions do.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,7 @@ struct Row {
     manner: Manner,
 }
 
+/// How a line is said.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Said,
@@ -133,10 +136,12 @@ impl Voice<'_> {
         manner == Manner::Action && self.prefix.is_none()
     }
 
+    /// Bytes that a line has besides its piece of text.
     fn wrapped(&self, manner: Manner) -> usize {
         if self.acts(manner) { "\x01ACTION \x01".len() } else { 0 }
     }
 
+    /// A line to a channel or a nick.
     fn line(&self, target: &str, manner: Manner, piece: &str) -> Line {
         let target = target.to_owned();
         if manner == Manner::Notice {

@@ -13,6 +13,7 @@ pub(super) fn cost(per_line: Duration, bytes: usize) -> Duration {
     per_line + per_line / 2 * u32::try_from(bytes / 200).unwrap_or(2)
 }
 
+/// When the next line may go: the network's own penalties, counted as servers do.
 #[derive(Debug)]
 pub(super) struct Pace {
     per_line: Duration,

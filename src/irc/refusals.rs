@@ -13,6 +13,7 @@ const A_MINUTE: usize = 6;
 /// People that are remembered; the oldest are forgotten.
 const MAX_PEOPLE: usize = 1_000;
 
+/// Who was refused lately, so that each hears of it once.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     told: HashMap<String, Instant>,

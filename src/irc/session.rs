@@ -48,6 +48,7 @@ pub(super) fn start(
     SessionHandle { asks, status }
 }
 
+/// One connection that is made again whenever it ends.
 struct Session {
     config: NetworkConfig,
     persona: Persona,
@@ -66,6 +67,7 @@ enum End {
     Refused(String),
 }
 
+/// Pauses between connections, with a bound and chance.
 fn backoff() -> Retry {
     Retry::new(Duration::from_secs(2), Duration::from_secs(300))
 }
@@ -86,6 +88,7 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 impl Session {
+    /// Connects, serves, and connects again until nobody holds the handle.
     #[tracing::instrument(name = "irc", skip_all, fields(nick = %self.persona.wanted))]
     async fn run(mut self, mut mailbox: mpsc::Receiver<SessionCommand>) {
         let mut delays = backoff();
@@ -114,6 +117,7 @@ impl Session {
         }
     }
 
+    /// Tells everybody who looks how the connection stands.
     fn stand(&self, status: ConnectionStatus) {
         self.status_tx.send_replace(status);
     }
@@ -136,6 +140,7 @@ impl Session {
         }
     }
 
+    /// What the client library needs of the settings.
     fn client_config(&self) -> Config {
         let mut nicks = nick::candidates(&self.persona.wanted, &self.persona.suffix, self.length).into_iter();
         Config {
@@ -155,6 +160,7 @@ impl Session {
         }
     }
 
+    /// One connection from its begin to its end.
     async fn connection(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>) -> End {
         self.stand(ConnectionStatus::Connecting);
         let connecting = tokio::time::timeout(REGISTRATION, Client::from_config(self.client_config()));
@@ -183,6 +189,7 @@ impl Session {
         end
     }
 
+    /// Reads, writes and hears until something ends the connection.
     async fn serve(
         &mut self,
         flow: &mut Flow,
@@ -237,6 +244,7 @@ impl Session {
         }
     }
 
+    /// Says why, and gives the server a moment to hear it.
     async fn quit(&self, flow: &Flow, stream: &mut irc::client::ClientStream, reason: &str) -> End {
         let _ = flow.client.send_quit(reason); // it may be gone
         // The stream sends what is queued while it is polled.

@@ -1,4 +1,7 @@
 //! Lines cut to what IRC carries: 512 bytes with everything that the network puts in front.
+//!
+//! Knows UTF-8, words and formatting codes, so that a cut goes through none. Refuses to know the prefix: its length is an
+//! argument. Source: RFC 2812, section 2.3.
 
 /// The longest `user@host` that a network shows.
 const USER_AND_HOST: usize = 10 + 1 + 63;

@@ -25,6 +25,7 @@ pub(super) struct Spoken {
     storage: Arc<dyn Storage>,
 }
 
+/// The row of a conversation's progress.
 fn row(portal: &PortalKey) -> Vec<u8> {
     [&portal.to_key()[..], b"irc lines"].concat()
 }

@@ -43,15 +43,18 @@ pub struct Signer {
 }
 
 impl Signer {
+    /// `url` is what addresses begin with; `hash` is a keyed one.
     pub fn new(url: &str, hash: Hash) -> Self {
         Self { url: url.trim_end_matches('/').to_owned(), hash }
     }
 
+    /// The signature of a link until a time, so that nobody makes one.
     fn signature(&self, link: &str, expires: u64) -> String {
         let hash = (self.hash)(&format!("link\0{link}\0{expires}"));
         URL_SAFE_NO_PAD.encode(&hash[..SIGNATURE])
     }
 
+    /// The whole address: link, expiry, signature, and the file's name for people.
     pub fn address(&self, shared: &Shared) -> String {
         let Shared { id, expires, name, .. } = shared;
         format!("{}/{id}/{expires}/{}/{}", self.url, self.signature(id, *expires), plain(name))

@@ -1,4 +1,7 @@
 //! The server: what is signed and still shared is given, anything else is not there.
+//!
+//! Knows signatures, expiry and ranges of bytes. Refuses to know networks. An address that is wrong in any way is answered
+//! as one that never was.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -54,6 +57,7 @@ pub async fn serve(
     crate::web::serve(listener, router, LIMITS, cancel).await;
 }
 
+/// Serves one file, or a range of it, or 404 for everything that is not right.
 async fn file(
     State(shared): State<Arc<Shared>>,
     Path((link, expires, signature, _name)): Path<(String, String, String, String)>,

@@ -32,10 +32,12 @@ pub(super) struct Engine {
     _database: sled::Db,
 }
 
+/// A row's key in the one tree: the table's number in front.
 pub(super) fn full_key(table: Table, key: &[u8]) -> Vec<u8> {
     [&[table as u8], key].concat()
 }
 
+/// The key of a further piece of a value that is too large for one row.
 fn piece_key(full: &[u8], number: u32) -> Vec<u8> {
     let mut key = full.to_vec();
     key[0] |= PIECES;
@@ -44,6 +46,7 @@ fn piece_key(full: &[u8], number: u32) -> Vec<u8> {
     key
 }
 
+/// A failure of the engine, in words for people.
 fn failed(error: sled::Error) -> StorageError {
     StorageError(fault::describe(&error))
 }
@@ -92,6 +95,7 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Whether the directory holds what an earlier run promised: a log that was cut back is damage.
     fn check(&self, directory: &Path, promised: u64) -> Result<(), StoreError> {
         let damaged = |error: StorageError| StoreError::damaged(directory, error.0);
         // Everything that was ever synced must be there: a log that lost its end would otherwise look like an older one.
@@ -124,6 +128,7 @@ impl Engine {
         })
     }
 
+    /// Whether the rows are of a version that this program reads.
     fn check_schema(&self, directory: &Path) -> Result<(), StoreError> {
         let damaged = |error: StorageError| StoreError::damaged(directory, error.0);
         let marker_key = full_key(Table::Meta, MARKER_KEY);
@@ -171,6 +176,7 @@ impl Engine {
         guarded(|| self.tree.flush().map(drop).map_err(failed))
     }
 
+    /// Removes the further pieces of a value that is replaced or removed.
     fn drop_pieces(&self, key: &[u8], writes: &mut sled::Batch) -> Result<(), StorageError> {
         let old = self.tree.get(key).map_err(failed)?;
         let more =
@@ -179,6 +185,7 @@ impl Engine {
         Ok(())
     }
 
+    /// A row's value, put together from its pieces; still sealed where its table is.
     pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         guarded(|| {
             let value = self.tree.get(full).map_err(failed)?;
@@ -214,6 +221,7 @@ impl Engine {
         })
     }
 
+    /// Puts a value together whose first piece says how many there are.
     fn assemble(&self, full: &[u8], first: &[u8]) -> Result<Vec<u8>, StorageError> {
         let (more, first) = first.split_first_chunk().ok_or_else(|| StorageError("an empty row".into()))?;
         let mut value = first.to_vec();
@@ -229,6 +237,7 @@ impl Engine {
         Ok(value)
     }
 
+    /// Rows of all tables, pieces counted one by one.
     #[cfg(test)]
     pub(super) fn rows(&self) -> usize {
         self.tree.iter().count()

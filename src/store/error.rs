@@ -1,9 +1,13 @@
 //! Why a store cannot be used, and the way back.
+//!
+//! Knows every way in which a directory can be wrong: moved, damaged, of another version, sealed with another key.
+//! Refuses to mend any of them: the person who runs the bridge decides, with the sentence that stands here.
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// Why a store cannot be used. Each names the directory and the way back.
 #[derive(Debug, Error)]
 pub enum StoreError {
     #[error(

@@ -26,6 +26,7 @@ const MAX_LINE: u64 = 64 * 1024 * 1024;
 /// Rows written together.
 const PAGE: usize = 256;
 
+/// The first line: what follows, and which key sealed it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
@@ -36,6 +37,7 @@ struct Head {
     key: String,
 }
 
+/// One row.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -44,6 +46,7 @@ struct Line {
     value: String,
 }
 
+/// The last line: how many rows there were, and a code over all of them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
@@ -88,6 +91,7 @@ impl Seal {
     }
 }
 
+/// Names a key without giving it away.
 fn name_of(key: &SealingKey) -> String {
     hexadecimal(&key.derive("export key")[..8])
 }
@@ -98,6 +102,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Writes one line and counts it into the code at the end.
     fn line(&mut self, line: &impl Serialize) -> Result<(), StoreError> {
         let text = serde_json::to_string(line).map_err(fail)? + "\n";
         self.seal.0.update(text.as_bytes());
@@ -163,6 +168,7 @@ fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, StoreError> {
     serde_json::from_slice(line).map_err(|error| fail(format!("it was changed: {error}")))
 }
 
+/// Reads a whole export; nothing of a damaged one stays.
 fn read(store: &Store, input: &mut dyn BufRead) -> Result<Imported, StoreError> {
     let first = next_line(input)?.ok_or_else(|| fail("the file is empty"))?;
     let head: Head =
@@ -208,6 +214,7 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// One line of rows.
     fn take(&mut self, line: &[u8]) -> Result<(), StoreError> {
         let line: Line = parse(line)?;
         let table = tables().find(|table| *table as u8 == line.table);
@@ -222,6 +229,7 @@ impl Rows<'_> {
         if self.batch.0.len() == PAGE { self.write() } else { Ok(()) }
     }
 
+    /// Commits the rows that were taken since the last time.
     fn write(&mut self) -> Result<(), StoreError> {
         self.store.apply(std::mem::take(&mut self.batch), Urgency::Soon).map_err(fail)
     }

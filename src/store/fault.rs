@@ -1,4 +1,6 @@
 //! Why the disk failed, in words for whoever runs the bridge, and whether it works again.
+//!
+//! Knows the system's error numbers and what they mean for a person. Refuses to try again: the ledger and the media do.
 
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ pub(super) fn describe(error: &sled::Error) -> String {
     }
 }
 
+/// What an error of the system means for the person who runs the bridge, and what to do.
 pub(super) fn describe_io(error: &Error) -> String {
     let known = match error.kind() {
         ErrorKind::StorageFull => "the disk is full",

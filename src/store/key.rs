@@ -15,6 +15,7 @@ use super::StoreError;
 
 const NONCE: usize = 24;
 
+/// A value that this key did not seal, or that was changed since.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("a value was not sealed with this key, or was changed")]
 pub(super) struct Unsealable;
@@ -32,6 +33,7 @@ impl std::fmt::Debug for SealingKey {
 }
 
 impl SealingKey {
+    /// A new key, from the system's randomness.
     pub fn generate() -> Self {
         Self { bytes: Zeroizing::new(XChaCha20Poly1305::generate_key(&mut OsRng).into()) }
     }
@@ -71,6 +73,7 @@ impl SealingKey {
         XChaCha20Poly1305::new((&*self.bytes).into())
     }
 
+    /// Seals a value to its place: the same bytes under another key of the store do not open.
     pub(super) fn seal(&self, place: &[u8], value: &[u8]) -> Vec<u8> {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: value, aad: place };
@@ -79,6 +82,7 @@ impl SealingKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
+    /// Opens a value that was sealed to this place.
     pub(super) fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Unsealable)?;
         let payload = Payload { msg: sealed, aad: place };

@@ -36,6 +36,7 @@ struct Opened {
 }
 
 impl Opened {
+    /// Opens the database, its log and its promise, and compares them.
     fn open(
         directory: &Path,
         sealing: SealingKey,
@@ -71,6 +72,7 @@ fn read_promise(directory: &Path) -> std::io::Result<u64> {
     }
 }
 
+/// Numbers of batches, and those batches that are not on disk yet.
 #[derive(Default)]
 struct State {
     /// Number of the last batch handed to the log.
@@ -84,11 +86,13 @@ struct State {
 }
 
 impl State {
+    /// A batch was handed to the log: it is kept until a sync has passed it, to be written again if that fails.
     fn keep(&mut self, number: u64, changes: Changes) {
         self.bytes += size(&changes);
         self.unsynced.push_back((number, changes));
     }
 
+    /// Batches up to this number need not be kept any more.
     fn synced_up_to(&mut self, number: u64) {
         self.synced = number;
         while self.unsynced.front().is_some_and(|(first, _)| *first <= number) {
@@ -98,10 +102,12 @@ impl State {
     }
 }
 
+/// Bytes of a batch's keys and values.
 fn size(changes: &Changes) -> usize {
     changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
 }
 
+/// The store's one writer, with everything that is not on disk yet.
 pub(super) struct Ledger {
     directory: PathBuf,
     sealing: SealingKey,
@@ -126,6 +132,7 @@ impl Ledger {
         })
     }
 
+    /// Whether the disk takes changes, where others wait for that.
     pub(super) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }
@@ -139,6 +146,7 @@ impl Ledger {
         self.opened.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Why the disk takes nothing now; `None` while it does.
     pub(super) fn failure(&self) -> Health {
         self.state().failed.clone()
     }
@@ -238,6 +246,7 @@ impl Ledger {
         Ok(())
     }
 
+    /// A row, with changes that are not synced yet.
     pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         self.with(|engine| engine.read(full))
     }
@@ -252,6 +261,7 @@ impl Ledger {
         self.with(|engine| engine.scan(table, prefix, after, limit))
     }
 
+    /// Reads from the database, which is there unless a new opening failed.
     fn with<T>(&self, read: impl FnOnce(&Engine) -> Result<T, StorageError>) -> Result<T, StorageError> {
         match &*self.opened() {
             Some(opened) => read(&opened.engine),
@@ -259,6 +269,7 @@ impl Ledger {
         }
     }
 
+    /// Rows of all tables; 0 while nothing can be read.
     #[cfg(test)]
     pub(super) fn rows(&self) -> usize {
         self.opened().as_ref().map_or(0, |opened| opened.engine.rows())

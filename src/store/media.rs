@@ -22,6 +22,7 @@ const YOUNG: Duration = Duration::from_secs(3600);
 /// The ending of a file in work.
 const PART: &str = "part";
 
+/// A failure of the media directory, in words for people.
 fn failed(error: &std::io::Error) -> StorageError {
     StorageError(format!("the directory of files: {error}"))
 }
@@ -105,6 +106,7 @@ fn kept(directory: &Path) -> std::io::Result<u64> {
     Ok(whole.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum())
 }
 
+/// Whether a file is older than any transfer that may still be at work on it.
 fn is_old(entry: &std::fs::DirEntry) -> bool {
     let written = entry.metadata().and_then(|metadata| metadata.modified());
     let age = written.ok().and_then(|written| SystemTime::now().duration_since(written).ok());

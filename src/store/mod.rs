@@ -92,6 +92,7 @@ impl Store {
         self.ledger.health()
     }
 
+    /// Hands a batch to the log, and waits for a sync where that is urgent.
     fn apply(&self, batch: Batch, urgency: Urgency) -> Result<(), StorageError> {
         let changes: Changes = batch
             .0

@@ -1,4 +1,6 @@
 //! Files and directories that only the user who runs the bridge can read, whatever the umask says.
+//!
+//! Knows modes of files and directories. Refuses to loosen one that is tighter.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;

@@ -1,4 +1,7 @@
 //! Group commit: one thread that syncs the log for everybody who waits, and opens the store anew when it failed.
+//!
+//! Knows who waits, and the pace of the disk. Refuses to know rows: the ledger does. A batch is answered when a sync that
+//! began after it has ended.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Pauses between attempts to open a store that failed.
 const REOPEN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 
+/// A batch, and who is told when it is on disk.
 struct Waiter {
     urgency: Urgency,
     done: Box<dyn FnOnce(Result<(), StorageError>) + Send>,
@@ -47,6 +51,7 @@ impl Drop for Syncer {
 }
 
 impl Syncer {
+    /// Starts the thread.
     pub(super) fn start(ledger: Arc<Ledger>, directory: &Path) -> std::io::Result<Self> {
         let (waiters, queue) = sync_channel(QUEUE);
         let count = Arc::new(AtomicU64::new(0));
@@ -57,6 +62,7 @@ impl Syncer {
         Ok(Self { waiters: Some(waiters), thread: Some(thread), count })
     }
 
+    /// Syncs since the start.
     pub(super) fn count(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
@@ -76,6 +82,7 @@ impl Syncer {
         })
     }
 
+    /// Waits on this thread until everything so far is on disk.
     pub(super) fn sync_blocking(&self) -> Result<(), StorageError> {
         let (done, synced) = sync_channel(1);
         let done = Box::new(move |result| drop(done.send(result)));
@@ -108,6 +115,7 @@ struct Work {
 }
 
 impl Work {
+    /// Takes whoever waits, syncs once for all of them, and answers.
     fn run(mut self, queue: &Receiver<Waiter>) {
         let mut last = Instant::now();
         loop {
@@ -130,6 +138,7 @@ impl Work {
         }
     }
 
+    /// The pause before the next look at what is not urgent.
     fn idle(&self) -> Duration {
         let due = self.reopening.as_ref().map(|next| next.at.saturating_duration_since(Instant::now()));
         due.map_or(LOOK, |due| due.min(LOOK))

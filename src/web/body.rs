@@ -1,4 +1,6 @@
 //! Reading an answer, as far as its bound.
+//!
+//! Knows bytes and a bound, and reads no further. Refuses to parse. The bound is an argument of each call.
 
 use std::time::Duration;
 

@@ -35,6 +35,7 @@ enum Stage {
     Trusted,
 }
 
+/// One connection, and how far it has come.
 #[derive(Debug)]
 struct Entry {
     number: u64,
@@ -54,6 +55,7 @@ pub(super) struct Peers {
 #[derive(Debug, Clone)]
 pub struct Connection(Arc<Place>);
 
+/// A connection's right to be here; dropped, another may come.
 #[derive(Debug)]
 struct Place {
     peers: Peers,
@@ -122,6 +124,7 @@ fn make_room(entries: &mut VecDeque<Entry>, most: usize, of_kind: impl Fn(&Entry
 }
 
 impl Connection {
+    /// The connection has come so far: one that has said who it is stays longest.
     fn reach(&self, stage: Stage) {
         let mut guard = self.0.peers.lock();
         if let Some(entry) = guard.1.iter_mut().find(|entry| entry.number == self.0.number) {
@@ -156,6 +159,7 @@ impl Connection {
         self.0.trusted.cancel();
     }
 
+    /// Whether the peer has shown that it is the one the port is for.
     pub(super) fn is_trusted(&self) -> bool {
         self.0.trusted.is_cancelled()
     }
@@ -167,6 +171,7 @@ impl Connection {
         own.is_none_or(|entry| entry.stage == Stage::Waiting)
     }
 
+    /// Resolves when the connection has to make room.
     pub(super) async fn ended(&self) {
         self.0.ended.cancelled().await;
     }

@@ -1,4 +1,6 @@
 //! A server of HTTP/1 on one port, within [`Limits`].
+//!
+//! Knows connections, time-outs and who is trusted. Refuses to know routes: the owner of the port brings those.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -76,6 +78,7 @@ fn forwarded(peer: SocketAddr, headers: &HeaderMap) -> Option<IpAddr> {
     peer.ip().to_canonical().is_loopback().then(|| last.parse().ok()).flatten()
 }
 
+/// Serves one connection until it ends, is too slow, or has to make room.
 async fn serve_one(
     stream: TcpStream,
     peer: SocketAddr,
@@ -120,6 +123,7 @@ async fn serve_one(
     let _ = tokio::time::timeout(GRACE, served).await; // it was told
 }
 
+/// Answers one request, with its bounds.
 async fn answer(
     peer: SocketAddr,
     connection: &Connection,

@@ -49,6 +49,7 @@ pub(super) async fn listen(
     }
 }
 
+/// A person from the configuration went away or came back.
 fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
     let known =
         |person: &&PersonConfig| mask::nick(&person.mask).is_some_and(|n| n.eq_ignore_ascii_case(nick));
@@ -57,6 +58,7 @@ fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
     Some(LocalEvent::Presence { user, availability, text: String::new() })
 }
 
+/// What a line is in each conversation whose end the channel is.
 fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
     let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
     let message =
@@ -93,6 +95,7 @@ fn decline(bot: &SessionHandle, nick: String) {
     bot.mention(vec![Line::Notice { target: nick, text }]);
 }
 
+/// Whether a puppet of ours has this nick.
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {

@@ -1,4 +1,7 @@
 //! What one connection has under way: what is to be sent, what was heard and not yet taken, which channels it is in.
+//!
+//! Knows the order: controls first, words behind them, at the pace that the network takes. Refuses to wait: the session's
+//! loop does.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -27,6 +30,7 @@ pub(super) enum Echo {
     Answered,
 }
 
+/// The queues of one connection and what is known of it.
 pub(super) struct Flow {
     pub(super) client: Client,
     /// Commands that are not words; each kind at most once.
@@ -75,6 +79,7 @@ impl Flow {
             && self.joined.len() + self.shut.len() >= persona.channels.len()
     }
 
+    /// How the connection stands, for those who look.
     pub(super) fn status(&self) -> ConnectionStatus {
         ConnectionStatus::Joined { nick: self.nick.clone(), shut: self.shut.keys().cloned().collect() }
     }
@@ -89,11 +94,13 @@ impl Flow {
         self.controls.push_back(command);
     }
 
+    /// Asks who of these is away, and when to ask again.
     pub(super) fn ask_away(&mut self, watched: &[String]) {
         self.ask_away_at = Instant::now() + ASK_AWAY;
         watched.chunks(NICKS).for_each(|nicks| self.control(Command::USERHOST(nicks.to_vec())));
     }
 
+    /// Whether something can be sent now; words only in channels.
     pub(super) fn has_next(&self, is_in: bool) -> bool {
         !self.controls.is_empty() || (is_in && self.outbox.has_next())
     }
@@ -124,6 +131,7 @@ impl Flow {
         }
     }
 
+    /// The server says that we are in this channel.
     pub(super) fn joined(&mut self, channel: &str) {
         let channel = channel.to_ascii_lowercase();
         self.shut.remove(&channel);
@@ -132,6 +140,7 @@ impl Flow {
         }
     }
 
+    /// Whether we are in this channel.
     pub(super) fn is_joined(&self, channel: &str) -> bool {
         self.joined.iter().any(|joined| joined.eq_ignore_ascii_case(channel))
     }
@@ -145,6 +154,7 @@ impl Flow {
         self.shut.insert(channel, reason.to_owned());
     }
 
+    /// Channels that cannot be entered.
     pub(super) fn shut_out_of(&self) -> usize {
         self.shut.len()
     }

@@ -1,4 +1,6 @@
 //! How others reach a connection, and what they hear of it.
+//!
+//! Knows commands, outcomes and what is heard. Refuses to know sockets. Every queue is bounded, and a full one says so.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -91,12 +93,14 @@ pub(in crate::irc) enum Line {
 }
 
 impl Line {
+    /// The text of a line, without its target.
     pub(in crate::irc) fn text(&self) -> &str {
         match self {
             Self::Message { text, .. } | Self::Notice { text, .. } => text,
         }
     }
 
+    /// The channel or nick that a line goes to.
     pub(super) fn target(&self) -> &str {
         match self {
             Self::Message { target, .. } | Self::Notice { target, .. } => target,
@@ -127,6 +131,7 @@ pub(in crate::irc) struct Said {
 }
 
 impl Said {
+    /// Whether the line was said to us alone.
     pub(in crate::irc) fn is_private(&self) -> bool {
         !self.target.starts_with(['#', '&', '+', '!'])
     }
@@ -179,6 +184,7 @@ impl SessionHandle {
         }
     }
 
+    /// Sets or ends the away message; the last one counts.
     pub(in crate::irc) fn away(&self, text: Option<String>) {
         let _ = self.asks.try_send(SessionCommand::Away(text)); // the next change says it again
     }

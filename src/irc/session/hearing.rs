@@ -1,4 +1,6 @@
 //! What the server says to one connection, and what others ask of it. Nothing here waits.
+//!
+//! Knows numerics, capabilities and echoes. Refuses to know conversations: the network's side does.
 
 use irc::client::prelude::{Command, Message, Prefix, Response};
 use irc::proto::CapSubCommand;
@@ -22,6 +24,7 @@ impl Session {
         }
     }
 
+    /// Acts on one line of the server; `Some` where it ends the connection.
     pub(super) fn received(&mut self, flow: &mut Flow, message: Message) -> Option<End> {
         let from_us = message.source_nickname().is_some_and(|nick| nick == flow.nick);
         match message.command {
@@ -87,6 +90,7 @@ impl Session {
         }
     }
 
+    /// Takes what a network states about itself: lengths, penalties, capabilities.
     fn learn(&mut self, arguments: &[String]) {
         let length = arguments.iter().find_map(|argument| argument.strip_prefix("NICKLEN="));
         if let Some(length) = length.and_then(|length| length.parse::<usize>().ok()) {
@@ -113,6 +117,7 @@ impl Session {
         None
     }
 
+    /// Whether this persona is to be in a channel.
     fn wants(&self, channel: &str) -> bool {
         self.persona.channels.iter().any(|wanted| wanted.eq_ignore_ascii_case(channel))
     }
@@ -126,6 +131,7 @@ impl Session {
         }
     }
 
+    /// Passes on a line that somebody said, while there is room.
     fn hear(&self, flow: &mut Flow, prefix: Option<Prefix>, target: String, text: String) {
         let Some(Prefix::Nickname(nick, user, host)) = prefix.filter(|_| self.events_tx.is_some()) else {
             return;
@@ -134,6 +140,7 @@ impl Session {
         flow.heard.push_back(Heard::Said(Said { nick, source, target, text }));
     }
 
+    /// Acts on what another part asks of the connection.
     pub(super) fn asked(&mut self, flow: &mut Flow, ask: SessionCommand) {
         match ask {
             SessionCommand::Away(text) => {
@@ -144,12 +151,14 @@ impl Session {
         }
     }
 
+    /// Has the away message sent as it is now.
     fn say_away(&self, flow: &mut Flow) {
         let text = self.away.as_ref().map(|text| crate::irc::outbound::one_line(text, 150));
         flow.control(Command::AWAY(text));
     }
 }
 
+/// Puts lines into the outbox, or says that it is full.
 fn say(flow: &mut Flow, speech: Speech) {
     match flow.closed(speech.lines.iter().map(Line::target)) {
         None => flow.outbox.add(speech),

@@ -31,6 +31,7 @@ enum State {
     Refused,
 }
 
+/// A line that was sent and not confirmed yet.
 #[derive(Debug)]
 struct Written {
     speech: u64,
@@ -53,10 +54,12 @@ struct Batch {
 }
 
 impl Batch {
+    /// Whether nothing more is to be heard of it.
     fn is_settled(&self) -> bool {
         self.answered_at.is_some() && self.lines.iter().all(|line| line.state != State::Unknown)
     }
 
+    /// When its confirmation is overdue.
     fn deadline(&self, patience: Duration) -> Option<Instant> {
         match (self.answered_at, self.closed_at) {
             (Some(answered), _) => Some(answered + ECHO),
@@ -80,6 +83,7 @@ struct Waiting {
     speech: Speech,
 }
 
+/// Speeches on their way: what is to be sent, and what waits for its confirmation.
 #[derive(Debug)]
 pub(super) struct Outbox {
     /// The first is the one whose turn it is.
@@ -109,6 +113,7 @@ impl Outbox {
         }
     }
 
+    /// Whether no speech is taken now.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_SPEECHES
     }
@@ -131,6 +136,7 @@ impl Outbox {
         }
     }
 
+    /// Lines that may be under way besides those that are.
     fn room(&self) -> usize {
         let unconfirmed: usize = self.batches.iter().map(|batch| batch.lines.len()).sum();
         let share = if self.turns.len() > 1 { SHARED } else { WINDOW };
@@ -232,6 +238,7 @@ impl Outbox {
         (self.turns, self.batches, self.open) = Default::default();
     }
 
+    /// A speech is over: whoever waits for it hears how.
     fn end(&mut self, speech: u64, outcome: Outcome) {
         if let Some(waiting) = self.waiting.remove(&speech) {
             waiting.speech.end(outcome);
@@ -300,6 +307,7 @@ fn written(speech: u64, line: &Line) -> Written {
     Written { speech, target: target.clone(), text: text.clone(), state: State::Unknown, counted: false }
 }
 
+/// The protocol's command for a line.
 fn command(line: Line) -> Command {
     match line {
         Line::Message { target, text } => Command::PRIVMSG(target, text),
