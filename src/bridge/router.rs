@@ -131,8 +131,9 @@ impl Router {
         let mut pulse = tokio::time::interval(Duration::from_secs(1));
         loop {
             let is_free = self.stalled.is_none();
+            let takes_more = is_free && self.context.writer.has_room();
             tokio::select! {
-                input = events.recv(), if is_free => match input {
+                input = events.recv(), if takes_more => match input {
                     Some(input) => self.act(Work::Input(Box::new(input))),
                     None => break,
                 },
@@ -160,6 +161,14 @@ impl Router {
         let until = Instant::now() + GRACE;
         self.unstall(until).await;
         while let Some(input) = events.recv().await {
+            while !self.context.writer.has_room() {
+                let Ok(Some(finished)) = tokio::time::timeout_at(until, self.context.writer.written()).await
+                else {
+                    break;
+                };
+                self.act(Work::Finished(Box::new(finished)));
+                self.unstall(until).await;
+            }
             self.act(Work::Input(Box::new(input)));
             self.unstall(until).await;
         }
@@ -230,7 +239,6 @@ impl Router {
             }
             Input::Recovered => self.recovered(),
             Input::Configured(login) => {
-                self.context.ask_room_to_write()?;
                 let Some(login) = self.context.logins.configure(*login) else { return Ok(()) };
                 let (id, credentials) = (login.id.clone(), login.credentials());
                 inbound::save(&mut self.context, &id);

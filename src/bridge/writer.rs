@@ -1,12 +1,11 @@
 //! Writes changes one after the other, however long the disk takes, and gives back what follows each of them.
 //!
 //! Knows the disk and the order. Refuses to know what follows: the router does. One task and two bounded queues: with the
-//! first one full, the router takes no more work until there is room.
+//! first one full, the router takes nothing new until there is room, and goes on with what is written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -41,13 +40,12 @@ impl<T: Send + 'static> Writer<T> {
         Self { queue: Some(queue), written }
     }
 
-    /// Resolves when there is room; `None` where there is some now.
-    pub(super) fn wait_for_room(&self) -> Option<BoxFuture<'static, ()>> {
-        let queue = self.queue.as_ref().filter(|queue| queue.capacity() < ROOM)?.clone();
-        Some(Box::pin(async move { drop(queue.reserve_many(ROOM).await) }))
+    /// Whether whatever one thing done by the router may change will be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.as_ref().is_none_or(|queue| queue.capacity() >= ROOM)
     }
 
-    /// Has a batch written, and `then` given back once it is on disk. Whether there is room was asked before.
+    /// Has a batch written, and `then` given back once it is on disk. Whether there is room was asked before anything was done.
     pub(super) fn write(&self, batch: Batch, then: T) {
         let Some(queue) = &self.queue else { return };
         if queue.try_send((batch, then)).is_err() {

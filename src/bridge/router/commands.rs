@@ -64,7 +64,6 @@ impl CommandService {
         given: LocalCommand,
         receipt: InboxReceipt,
     ) -> Result<(), Setback> {
-        context.ask_room_to_write()?;
         context.portals.ask_room(&given.portal)?;
         if given.typed
             && given.portal.management_user().is_some()
@@ -357,7 +356,6 @@ impl CommandService {
             context.settle(receipt);
             return Ok(());
         };
-        context.ask_room_to_write()?;
         let mut batch = receipt.into_batch();
         Prompts::forget(&user, &mut batch);
         self.prompts.answered(&user);

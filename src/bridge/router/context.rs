@@ -62,11 +62,6 @@ impl RouterContext {
         self.portals.ask_room(&PortalKey::management(user))
     }
 
-    /// Whether the writer takes what one thing done by the router may change.
-    pub(super) fn ask_room_to_write(&self) -> Result<(), Setback> {
-        self.writer.wait_for_room().map_or(Ok(()), |until| Err(Setback::Full(until)))
-    }
-
     /// An item came to nothing that has to be on disk.
     pub(super) fn settle(&self, receipt: InboxReceipt) {
         let batch = receipt.into_batch();

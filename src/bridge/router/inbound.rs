@@ -156,7 +156,6 @@ fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionSta
     if let Some(owner) = context.logins.owner(id) {
         context.ask_room_to_tell(&owner)?;
     }
-    context.ask_room_to_write()?;
     tracing::info!(login = %id, ?state, "connection state");
     context.logins.set_state(id, state.clone());
     match state {

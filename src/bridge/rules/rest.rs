@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crate::bridge::event::{Ghost, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId};
+use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Outcome, Signal};
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, Disk, World};
+use crate::bridge::record::decode;
+use crate::bridge::testkit::{Act, BOB, Disk, Shown, World};
 
 /// More than a portal rests before it is put away.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -121,4 +123,30 @@ fn what_finds_no_room_in_a_portal_waits_its_turn_and_is_lost_by_nobody() {
         life.until(world.matrix.arrived(), 2_000).await;
     });
     assert_eq!(world.room(BOB), (0..2_000).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn more_changes_than_the_writer_holds_are_all_made_once_the_disk_works_and_all_answered() {
+    const MANY: usize = 1_500;
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.disk.becomes(Disk::Full);
+        let asked = async {
+            for n in 0..MANY {
+                life.asks(&format!("$c{n}"), &format!("psm {n}")).await;
+            }
+        };
+        let mends = async {
+            life.pass(Duration::from_secs(30)).await;
+            assert!(world.told().is_empty(), "nothing is answered that is not on disk");
+            world.disk.becomes(Disk::Works);
+        };
+        tokio::join!(asked, mends);
+        let is_all =
+            |all: &[Shown]| all.iter().filter(|it| it.text.contains("message is set")).count() == MANY;
+        life.until_that("all answers", world.matrix.arrived(), is_all).await;
+    });
+    let stored: Login = decode("login", &world.disk.rows(Table::Logins)[0].1).unwrap();
+    assert_eq!(stored.personal_message, (MANY - 1).to_string(), "the last change is the one that stays");
 }

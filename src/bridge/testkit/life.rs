@@ -13,7 +13,7 @@ use super::side::Shown;
 use super::world::{ALICE, ANN, BOB, Clock, World};
 use crate::bridge::body::{Attachment, Body, RichText};
 use crate::bridge::event::{
-    Author, ConnectionState, Ghost, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
+    Author, ConnectionState, Ghost, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
 };
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::{Inbox, Item};
@@ -142,6 +142,21 @@ impl Life {
         let (login, conversation) = (key.receiver.to_string(), key.conversation.to_string());
         let saying = self.saying("", reference, text);
         self.brings(&self.inbox, Saying { login, conversation, is_command: true, ..saying }).await
+    }
+
+    /// Ann gives the bot a command on a side that has no inbox.
+    pub(crate) async fn asks(&self, reference: &str, text: &str) {
+        let event = LocalEvent::Command(LocalCommand {
+            user: UserId::new(ANN),
+            text: text.to_owned().into(),
+            leg: MATRIX,
+            portal: PortalKey::management(&UserId::new(ANN)),
+            reference: reference.into(),
+            replaces: None,
+            place: "!m:x".into(),
+            typed: false,
+        });
+        self.bridge.local(event).await.unwrap();
     }
 
     /// Ann gives a command in the room with a contact.
