@@ -29,7 +29,7 @@ use super::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display
 use super::port::frontend::Outcome;
 use super::port::media::File;
 use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
-pub(super) use context::{PortalContext, PortalInput, Releases, Undeliverable};
+pub(super) use context::{PortalContext, PortalInput, Quiet, Releases, Undeliverable};
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
@@ -50,6 +50,8 @@ pub(super) struct Portal {
     cursors: Cursors,
     legs: Vec<LegQueue>,
     hold: Hold,
+    /// Inputs taken from the mailbox.
+    taken: u64,
     under_way: JoinSet<(Leg, Attempt, Result<Delivered, DeliveryError>)>,
 }
 
@@ -85,7 +87,7 @@ impl Portal {
         let cursors = Cursors::load(&*context.storage, &key, legs)?;
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
         let hold = Hold::load(&*context.storage, &key, context.sides.in_conversation("cancel"))?;
-        let mut portal = Self { key, context, cursors, legs, hold, under_way: JoinSet::new() };
+        let mut portal = Self { key, context, cursors, legs, hold, taken: 0, under_way: JoinSet::new() };
         portal.count_waiting();
         Ok(portal)
     }
@@ -122,7 +124,7 @@ impl Portal {
                 }
                 () = sleep_until(quiet_at) => {
                     // Not taken now, it is said again after the same time.
-                    let _ = self.context.quiet.try_send(self.key.clone());
+                    let _ = self.context.quiet.try_send(Quiet { portal: self.key.clone(), taken: self.taken });
                     quiet_at = None;
                     Ok(())
                 }
@@ -168,6 +170,7 @@ impl Portal {
         let mut given_up = Vec::new();
         let (mut taken_back, mut on_disk) = (Vec::new(), Vec::new());
         while let Some(input) = next {
+            self.taken += 1;
             match input {
                 PortalInput::Append { mut entry, with, stored } => {
                     on_disk.extend(stored);

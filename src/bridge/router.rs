@@ -30,9 +30,8 @@ use tokio::time::Instant;
 use super::BridgeError;
 use super::border;
 use super::ghost_names::GhostNames;
-use super::ids::PortalKey;
 use super::port::storage::{Batch, disk_retry};
-use super::portal::{PortalContext, Undeliverable};
+use super::portal::{PortalContext, Quiet, Undeliverable};
 use super::report::Reports;
 use super::sentence::sentence;
 use super::sides::Sides;
@@ -74,7 +73,7 @@ struct Router {
     commands: CommandService,
     failures: mpsc::Receiver<Undeliverable>,
     /// Portals in which nothing has happened for long.
-    quiet: mpsc::Receiver<PortalKey>,
+    quiet: mpsc::Receiver<Quiet>,
     stalled: Option<Stalled>,
     /// Pauses between attempts on a disk that fails.
     disk: Retry,
@@ -144,7 +143,7 @@ impl Router {
                     self.act(Work::Finished(Box::new(finished)));
                 }
                 Some(failure) = self.failures.recv(), if is_free => self.act(Work::Failure(failure)),
-                Some(portal) = self.quiet.recv() => self.context.portals.put_away(&portal),
+                Some(quiet) = self.quiet.recv() => self.context.portals.put_away(&quiet),
                 () = resumed(&mut self.stalled) => self.try_again(),
                 _ = pulse.tick() => self.look_at_logins(),
                 () = cancel.cancelled() => break,

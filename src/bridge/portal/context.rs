@@ -69,6 +69,14 @@ pub(in crate::bridge) struct Undeliverable {
     pub(in crate::bridge) reason: String,
 }
 
+/// A portal in which nothing has happened for long.
+#[derive(Debug)]
+pub(in crate::bridge) struct Quiet {
+    pub(in crate::bridge) portal: PortalKey,
+    /// Inputs that it has taken until then: with one more sent to it, it is quiet no longer.
+    pub(in crate::bridge) taken: u64,
+}
+
 /// What every portal's task uses.
 #[derive(Clone)]
 pub(in crate::bridge) struct PortalContext {
@@ -77,7 +85,7 @@ pub(in crate::bridge) struct PortalContext {
     pub(in crate::bridge) frontends: Vec<Arc<dyn Frontend>>,
     pub(in crate::bridge) undeliverable: mpsc::Sender<Undeliverable>,
     /// Told of portals in which nothing has happened for long.
-    pub(in crate::bridge) quiet: mpsc::Sender<PortalKey>,
+    pub(in crate::bridge) quiet: mpsc::Sender<Quiet>,
     pub(in crate::bridge) reports: Reports,
     /// The time of day, in milliseconds.
     pub(in crate::bridge) clock: Arc<dyn Fn() -> u64 + Send + Sync>,

@@ -19,7 +19,7 @@ use crate::bridge::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::journal::{Entry, Origin};
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::storage::{Batch, Table, Urgency};
-use crate::bridge::portal::{self, MAILBOX, PortalContext, PortalInput, Releases};
+use crate::bridge::portal::{self, MAILBOX, PortalContext, PortalInput, Quiet, Releases};
 use crate::bridge::record::PortalRecord;
 
 /// Inputs of one portal that one thing done by the router needs at most.
@@ -30,6 +30,8 @@ struct Running {
     mailbox: mpsc::Sender<PortalInput>,
     releases: Arc<Releases>,
     task: JoinHandle<()>,
+    /// Inputs that were sent to it.
+    sent: u64,
 }
 
 /// The tasks of portals, by conversation.
@@ -105,14 +107,15 @@ impl PortalTable {
             }
             portal::run(key_of, legs, context, inputs, released).await;
         });
-        self.running.insert(key.clone(), Running { mailbox, releases, task });
+        self.running.insert(key.clone(), Running { mailbox, releases, task, sent: 0 });
         Ok(())
     }
 
-    /// A portal that has been quiet for long is put away, unless something was just said there.
-    pub(super) fn put_away(&mut self, key: &PortalKey) {
-        let is_quiet = |portal: &Running| portal.mailbox.capacity() == portal.mailbox.max_capacity();
-        if !self.running.get(key).is_some_and(is_quiet) {
+    /// A portal that has been quiet for long is put away, unless something was said there since it said so: then it may be
+    /// at work on that.
+    pub(super) fn put_away(&mut self, quiet: &Quiet) {
+        let key = &quiet.portal;
+        if self.running.get(key).is_none_or(|portal| portal.sent != quiet.taken) {
             return;
         }
         self.retiring.retain(|_, task| !task.is_finished());
@@ -234,9 +237,12 @@ impl PortalTable {
 
     /// Puts an input into a running portal's mailbox, whose room was asked for.
     fn send(&mut self, key: &PortalKey, input: PortalInput) -> Result<(), Setback> {
-        let Some(portal) = self.running.get(key) else { return Ok(()) };
+        let Some(portal) = self.running.get_mut(key) else { return Ok(()) };
         match portal.mailbox.try_send(input) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                portal.sent += 1;
+                Ok(())
+            }
             Err(mpsc::error::TrySendError::Full(_)) => {
                 let mailbox = portal.mailbox.clone();
                 Err(Setback::Full(Box::pin(async move { drop(mailbox.reserve_many(ROOM).await) })))

@@ -18,7 +18,7 @@ use crate::bridge::event::{
     Author, Availability, Ghost, GhostPresence, LocalCommand, LocalEvent, LocalMessage, Picture, RemoteEvent,
     RemoteKind,
 };
-use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, UserId};
+use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::{Inbox, Item};
 use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Display, Emoticons};

@@ -68,6 +68,8 @@ fn a_portal_in_which_something_waits_is_not_put_away() {
 #[test]
 fn words_that_come_just_as_a_portal_is_put_away_are_in_order_and_written_once() {
     let world = World::new();
+    // Slower than the grace of a portal that ends.
+    world.matrix.script.usually(Act::Late(Duration::from_secs(8)));
     world.live(async |life| {
         life.sign_in().await;
         for n in 0..40_u64 {
