@@ -1,7 +1,4 @@
 //! From what was written to what the parts need: everything is checked once, here.
-//!
-//! Knows each key's limits and what keys mean together. Refuses to guess: a value that cannot be used is an error with
-//! its key. No part reads the configuration itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
