@@ -1,6 +1,7 @@
 //! From what was written to what the parts need: everything is checked once, here.
 
-use std::collections::BTreeMap;
+mod permissions;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use ruma::{OwnedUserId, ServerName, UserId};
 use secrecy::SecretString;
 
 use super::{Config, ConfigError, MsnSection, secret};
+pub use permissions::PermissionTable;
+
 use crate::bridge::HoldLimits;
-use crate::bridge::ids::UserId as BridgeUser;
-use crate::bridge::port::frontend::Permissions;
 use crate::connector::{DirectConfig, MsnConfig, Proxy, Transport};
 use crate::irc::IrcConfig;
 use crate::links::LinksConfig;
@@ -60,42 +61,6 @@ pub struct CheckedLogin {
     pub account: Email,
     pub owner: OwnedUserId,
     pub password: SecretString,
-}
-
-/// Who may use the bot: users, whole servers, or everybody (`*`).
-#[derive(Debug, Clone, Default)]
-pub struct PermissionTable {
-    allowed: Vec<String>,
-}
-
-impl Permissions for PermissionTable {
-    fn may_use(&self, user: &BridgeUser) -> bool {
-        let server = user.as_str().split_once(':').map_or("", |(_, server)| server);
-        self.allowed.iter().any(|who| who == "*" || who == user.as_str() || who == server)
-    }
-}
-
-impl PermissionTable {
-    fn check(table: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut allowed = Vec::new();
-        for (who, level) in table {
-            let key = format!("permissions.{who}");
-            match level.as_str() {
-                "user" | "admin" => allowed.push(who.clone()),
-                "none" => {}
-                other => return Err(ConfigError::value(&key, other, "user, admin or none")),
-            }
-            let known = who == "*" || UserId::parse(who).is_ok() || ServerName::parse(who).is_ok();
-            if !known {
-                return Err(ConfigError::value(
-                    "permissions",
-                    who,
-                    "a user (@name:server), a server name, or *",
-                ));
-            }
-        }
-        Ok(Self { allowed })
-    }
 }
 
 impl Config {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bridge::ids::UserId;
-use crate::bridge::port::frontend::Permissions;
+use crate::bridge::port::frontend::{Level, Permissions};
 
 const MINIMAL: &str = "
 homeserver: {url: 'http://127.0.0.1:8008', server_name: example.org}
@@ -25,6 +25,24 @@ fn a_minimal_file_is_enough_and_paths_are_beside_it() {
     assert!(checked.permissions.may_use(&UserId::new("@alice:example.org")));
     assert!(checked.permissions.may_use(&UserId::new("@anyone:friends.org")));
     assert!(!checked.permissions.may_use(&UserId::new("@bob:example.org")));
+}
+
+#[test]
+fn the_closest_permission_counts() {
+    let text = MINIMAL.replace(
+        "{'@alice:example.org': user, friends.org: user}",
+        "{'@alice:friends.org': none, '@root:friends.org': admin, friends.org: user, '*': relay}",
+    );
+    let permissions = load(&text).unwrap().check().unwrap().permissions;
+    for (user, level) in [
+        ("@alice:friends.org", Level::None),
+        ("@root:friends.org", Level::Admin),
+        ("@bob:friends.org", Level::User),
+        ("@bob:example.org", Level::Relay),
+    ] {
+        assert_eq!(permissions.level(&UserId::new(user)), level, "{user}");
+    }
+    assert!(!permissions.may_use(&UserId::new("@bob:example.org")));
 }
 
 #[test]

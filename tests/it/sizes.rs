@@ -14,9 +14,8 @@ const MAX_METHODS: usize = 40;
 const MAX_FILES: usize = 4;
 
 /// Files that are to be split, and their lines today, tests besides.
-const LONG_FILES: [(&str, usize); 5] = [
+const LONG_FILES: [(&str, usize); 4] = [
     ("config.rs", 408),
-    ("config/checked.rs", 405),
     ("msn/command/mod.rs", 471),
     ("msn/session/notification/changes.rs", 478),
     ("msn/session/switchboard.rs", 539),

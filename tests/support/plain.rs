@@ -13,7 +13,7 @@ use msnbridge::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use msnbridge::bridge::ids::{ConversationId, Leg, LoginId, PortalKey, UserId};
 use msnbridge::bridge::login::Login;
 use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
-use msnbridge::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
+use msnbridge::bridge::port::frontend::{Frontend, FrontendTraits, Level, Outcome, Permissions, Signal};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
 use msnbridge::connector::{DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, Transport};
@@ -179,8 +179,8 @@ impl Frontend for PlainFrontend {
 pub(crate) struct Everybody;
 
 impl Permissions for Everybody {
-    fn may_use(&self, _user: &UserId) -> bool {
-        true
+    fn level(&self, _user: &UserId) -> Level {
+        Level::User
     }
 }
 

@@ -27,9 +27,24 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "help",
+        arguments: "[topic or command]",
+        does: "lists the commands, or says more of some",
+        run: help::help,
+    },
+    CommandSpec {
+        name: "hello",
         arguments: "",
-        does: "shows this list",
-        run: |context, _| Ok(Effect::Answer(help::help(context.sides))),
+        does: "says how to begin",
+        run: |context, words| nothing(words).map(|()| Effect::Answer(help::welcome(context))),
+    },
+    CommandSpec {
+        name: "version",
+        arguments: "",
+        does: "says which program this is",
+        run: |_, words| {
+            nothing(words)?;
+            Ok(Effect::Answer(concat!("This is msnbridge ", env!("CARGO_PKG_VERSION"), ".").into()))
+        },
     },
 ];
 

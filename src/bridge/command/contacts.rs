@@ -14,7 +14,16 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         does: "lists your contacts and who is online",
         run: |context, words| {
             nothing(words)?;
-            Ok(Effect::ListContacts { login: context.login_id()? })
+            Ok(Effect::ListContacts { login: context.login_id()?, with: None })
+        },
+    },
+    CommandSpec {
+        name: "search",
+        arguments: "<words>",
+        does: "lists the contacts in whose name or address the words are",
+        run: |context, words| {
+            let with = Some(line(words)?);
+            Ok(Effect::ListContacts { login: context.login_id()?, with })
         },
     },
     CommandSpec { name: "add", arguments: "<account> [group]", does: "adds a contact", run: add },

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::bridge::body::Body;
-use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
+use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::port::network::Request;
 
@@ -15,6 +15,13 @@ pub(in crate::bridge) enum Effect {
     Answer(String),
     /// How the user's logins stand.
     Status,
+    /// How everybody's logins stand.
+    AllLogins,
+    /// The same command, given by another user; the answer stays here.
+    As {
+        user: UserId,
+        text: String,
+    },
     /// The password of this account is asked for.
     SignIn {
         account: String,
@@ -28,8 +35,10 @@ pub(in crate::bridge) enum Effect {
     },
     /// The messages that wait in this conversation are not sent any more.
     TakeBack,
+    /// The login's contacts, all of them or those in whose name or account these words are.
     ListContacts {
         login: LoginId,
+        with: Option<String>,
     },
     OpenChat {
         login: LoginId,

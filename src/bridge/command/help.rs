@@ -1,16 +1,18 @@
-//! The list of commands, for people.
+//! What the bot says of itself: its first words, the list of commands, and how one is used.
 //!
-//! Knows how a line of the list looks. Refuses to know the commands: the topics list them, and the network gives the words
-//! for its accounts and presences.
+//! Knows how a line of the list looks, and that a list of everything is read by nobody. Refuses to know the commands: the
+//! topics list them, and the network gives the words for its accounts and presences.
 
-use super::{CommandSpec, TOPICS};
+use super::{CommandContext, CommandSpec, Effect, Refusal, Topic};
 use crate::bridge::sides::Sides;
 
 /// A text of a command in the words of the network.
 pub(super) fn fill(text: &str, sides: &Sides) -> String {
     let network = &sides.network;
     text.replace("<account>", &format!("<{}>", network.account))
+        .replace("{account}", network.account)
         .replace("{network}", network.name)
+        .replace("{prefix}", network.command_prefix)
         .replace("{presences}", network.presences)
 }
 
@@ -18,23 +20,53 @@ fn form(command: &CommandSpec) -> String {
     format!("{} {}", command.name, command.arguments).trim().to_owned()
 }
 
-/// All commands, one a line.
-pub(super) fn help(sides: &Sides) -> String {
-    let line = |command: &CommandSpec| format!("  {} — {}", form(command), command.does);
-    let topic = |(heading, commands): &(&str, &[CommandSpec])| {
-        let lines: Vec<String> = commands.iter().map(line).collect();
-        format!("{heading}:\n{}", lines.join("\n"))
+/// `help`, `help <topic>` or `help <command>`.
+pub(super) fn help(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    let text = match words {
+        [] => overview(context),
+        [word, ..] => {
+            let word = word.to_ascii_lowercase();
+            let topic = context.topics().find(|topic| topic.name == word);
+            match (topic, context.find(&word)) {
+                (Some(topic), _) => all_of(topic),
+                (None, Some(command)) => format!("{} — {}.", form(command), command.does),
+                (None, None) => return Err(context.unknown(&word).into()),
+            }
+        }
     };
-    let topics: Vec<String> = TOPICS.iter().map(topic).collect();
-    let text = format!(
-        "{}\nIn a conversation, write {} before a command. With several accounts, add --login=<account>.",
-        topics.join("\n"),
-        sides.network.command_prefix
-    );
-    fill(&text, sides)
+    Ok(Effect::Answer(fill(&text, context.sides)))
+}
+
+/// The names of all commands, a line for each topic.
+fn overview(context: &CommandContext<'_>) -> String {
+    let line = |topic: &Topic| {
+        let names: Vec<&str> = topic.commands.iter().map(|command| command.name).collect();
+        format!("  {}: {}", topic.name, names.join(", "))
+    };
+    let lines: Vec<String> = context.topics().map(line).collect();
+    format!(
+        "Commands; «help <topic>» and «help <command>» say more:\n{}\n\
+         In a conversation, write {{prefix}} before a command. With several accounts, add --login=<account>.",
+        lines.join("\n")
+    )
+}
+
+/// The commands of one topic, one a line.
+fn all_of(topic: &Topic) -> String {
+    let line = |command: &CommandSpec| format!("  {} — {}", form(command), command.does);
+    let lines: Vec<String> = topic.commands.iter().map(line).collect();
+    format!("{}:\n{}", topic.heading, lines.join("\n"))
+}
+
+/// The bot's first words.
+pub(super) fn welcome(context: &CommandContext<'_>) -> String {
+    let text = "Hello! I bring your {network} contacts here.\n\
+                Say «login» and your {account} address to sign in; your next message is the password then.\n\
+                «help» lists what else I can do.";
+    fill(text, context.sides)
 }
 
 /// How one command is used.
-pub(super) fn usage(command: &CommandSpec, sides: &Sides) -> String {
-    fill(&format!("Use it like this: {} — {}.", form(command), command.does), sides)
+pub(super) fn usage(command: &CommandSpec, context: &CommandContext<'_>) -> String {
+    fill(&format!("Use it like this: {} — {}.", form(command), command.does), context.sides)
 }

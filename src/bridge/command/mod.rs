@@ -4,6 +4,7 @@
 //! to wait: a command comes to an [`Effect`], which the router carries out. Source: section 2 of the product's description.
 
 mod account;
+mod admin;
 mod contacts;
 mod conversation;
 mod effect;
@@ -20,6 +21,7 @@ pub(super) use effect::{Effect, NetworkRequest};
 use super::event::LocalCommand;
 use super::ids::{ConversationId, GhostId, LoginId};
 use super::login::Login;
+use super::port::frontend::Level;
 use super::port::network::Network;
 use super::sides::Sides;
 
@@ -33,13 +35,35 @@ struct CommandSpec {
     run: fn(&CommandContext<'_>, &[&str]) -> Result<Effect, Refusal>,
 }
 
-/// Commands under a heading each.
-const TOPICS: [(&str, &[CommandSpec]); 4] = [
-    ("Your accounts", account::COMMANDS),
-    ("Conversations", conversation::COMMANDS),
-    ("Contacts", contacts::COMMANDS),
-    ("What others see of you", profile::COMMANDS),
+/// Commands that belong together.
+struct Topic {
+    /// What `help` takes for it.
+    name: &'static str,
+    heading: &'static str,
+    /// Users below this do not see it, and cannot give its commands.
+    level: Level,
+    commands: &'static [CommandSpec],
+}
+
+const TOPICS: [Topic; 5] = [
+    Topic { name: "accounts", heading: "Your accounts", level: Level::User, commands: account::COMMANDS },
+    Topic {
+        name: "conversations",
+        heading: "Conversations",
+        level: Level::User,
+        commands: conversation::COMMANDS,
+    },
+    Topic { name: "contacts", heading: "Contacts", level: Level::User, commands: contacts::COMMANDS },
+    Topic {
+        name: "profile",
+        heading: "What others see of you",
+        level: Level::User,
+        commands: profile::COMMANDS,
+    },
+    Topic { name: "admin", heading: "Administration", level: Level::Admin, commands: admin::COMMANDS },
 ];
+/// How alike a word must be to a command to be taken for a slip of the pen; 1.0 is the same.
+const ALIKE: f64 = 0.8;
 
 /// Why a command comes to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +80,17 @@ impl From<String> for Refusal {
     }
 }
 
+/// Other names that people try, from the bots of other bridges.
+const ALIASES: [(&str, &str); 3] = [("list-logins", "status"), ("pm", "chat"), ("start-chat", "chat")];
+
 /// What every command can see.
 pub(super) struct CommandContext<'a> {
     pub(super) given: &'a LocalCommand,
     pub(super) logins: &'a HashMap<LoginId, Login>,
     pub(super) network: &'a dyn Network,
     pub(super) sides: &'a Sides,
+    /// What the user may do.
+    pub(super) level: Level,
     /// The account named with `--login=`.
     named: Option<String>,
 }
@@ -79,27 +108,14 @@ pub(super) fn run(mut context: CommandContext<'_>, text: &str) -> Effect {
     let Some((name, rest)) = rest.split_first() else {
         return Effect::Answer("Say «help» for a list of commands.".into());
     };
-    let Some(command) = find(&name.to_ascii_lowercase()) else {
-        // The word is not repeated: it may be a password that came too late.
-        let text = "I do not know that command. Say «help» for a list. If it was a password, please remove your \
-                    message and begin again with «login».";
-        return Effect::Answer(text.into());
-    };
+    let name = name.to_ascii_lowercase();
+    let Some(command) = context.find(&name) else { return Effect::Answer(context.unknown(&name)) };
     let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
     match (command.run)(&context, &rest) {
         Ok(effect) => effect,
-        Err(Refusal::Usage) => Effect::Answer(help::usage(command, context.sides)),
+        Err(Refusal::Usage) => Effect::Answer(help::usage(command, &context)),
         Err(Refusal::Because(explanation)) => Effect::Answer(explanation),
     }
-}
-
-fn all() -> impl Iterator<Item = &'static CommandSpec> {
-    TOPICS.iter().flat_map(|(_, commands)| commands.iter())
-}
-
-/// The command of this name, in small letters.
-fn find(name: &str) -> Option<&'static CommandSpec> {
-    all().find(|command| command.name == name)
 }
 
 impl<'a> CommandContext<'a> {
@@ -108,8 +124,33 @@ impl<'a> CommandContext<'a> {
         logins: &'a HashMap<LoginId, Login>,
         network: &'a dyn Network,
         sides: &'a Sides,
+        level: Level,
     ) -> Self {
-        Self { given, logins, network, sides, named: None }
+        Self { given, logins, network, sides, level, named: None }
+    }
+
+    /// The topics that the user may see.
+    fn topics(&self) -> impl Iterator<Item = &'static Topic> {
+        let level = self.level;
+        TOPICS.iter().filter(move |topic| topic.level <= level)
+    }
+
+    /// The command of this name, in small letters, or the one that another name leads to.
+    fn find(&self, name: &str) -> Option<&'static CommandSpec> {
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, of)| of);
+        self.topics().flat_map(|topic| topic.commands).find(|command| command.name == name)
+    }
+
+    /// The answer to a word that is no command. The word is not repeated: it may be a password that came too late.
+    fn unknown(&self, name: &str) -> String {
+        let names = self.topics().flat_map(|topic| topic.commands).map(|command| command.name);
+        let alike = names.map(|known| (strsim::jaro_winkler(known, name), known));
+        let closest = alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|(a, _), (b, _)| a.total_cmp(b));
+        let meant = closest.map(|(_, known)| format!(" Did you mean «{known}»?")).unwrap_or_default();
+        format!(
+            "I do not know that command.{meant} Say «help» for a list. If it was a password, please remove your message \
+             and begin again with «login»."
+        )
     }
 
     /// Whether the command was given where the user and the bridge are among themselves.

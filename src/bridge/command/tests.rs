@@ -14,6 +14,10 @@ use crate::bridge::testkit::{ALICE, ANN, MATRIX, World};
 
 /// What Ann's words come to, in the room that she shares with the bridge or in her conversation with Bob.
 fn effect(text: &str, in_conversation: bool) -> Effect {
+    effect_at(Level::User, text, in_conversation)
+}
+
+fn effect_at(level: Level, text: &str, in_conversation: bool) -> Effect {
     let world = World::new();
     let frontends: Vec<Arc<dyn Frontend>> = vec![world.matrix.clone()];
     let sides = Sides::new(&*world.msn, &frontends);
@@ -31,7 +35,7 @@ fn effect(text: &str, in_conversation: bool) -> Effect {
         typed: true,
     };
     let logins = HashMap::from([(id, login)]);
-    run(CommandContext::new(&given, &logins, &*world.msn, &sides), text)
+    run(CommandContext::new(&given, &logins, &*world.msn, &sides, level), text)
 }
 
 fn answer(text: &str) -> String {
@@ -136,16 +140,65 @@ fn an_invited_contact_is_added_and_the_conversation_opened() {
 }
 
 #[test]
-fn help_names_every_command_and_each_is_understood() {
-    let help = answer("help");
-    for command in all() {
-        assert!(help.contains(&format!("  {}", command.name)));
-        let forms = ["", "x@y", "accept", "on", "x@y z", "create x", "home 1"];
-        let is_understood = |form: &&str| {
-            let text = format!("{} {form}", command.name);
-            !matches!(effect(&text, true), Effect::Answer(answer) if answer.starts_with("Use it"))
-        };
-        assert!(forms.iter().any(is_understood), "{}", command.name);
+fn help_names_every_command_and_each_is_understood_and_explained() {
+    let answer = |text: &str| match effect_at(Level::Admin, text, false) {
+        Effect::Answer(answer) => answer,
+        _ => panic!("{text} is carried out"),
+    };
+    let overview = answer("help");
+    assert!(overview.lines().count() <= 8, "{overview}");
+    for topic in &TOPICS {
+        let all = answer(&format!("help {}", topic.name));
+        for command in topic.commands {
+            assert!(overview.contains(command.name), "{}", command.name);
+            assert!(all.contains(&format!("  {}", command.name)), "{}", command.name);
+            if command.name != topic.name {
+                assert!(answer(&format!("HELP {}", command.name)).starts_with(command.name));
+            }
+            let forms = ["", "x@y", "accept", "on", "x@y z", "create x", "home 1", "@x:y status"];
+            let is_understood = |form: &&str| {
+                let text = format!("{} {form}", command.name);
+                !matches!(effect_at(Level::Admin, &text, true), Effect::Answer(answer) if answer.starts_with("Use it"))
+            };
+            assert!(forms.iter().any(is_understood), "{}", command.name);
+        }
+        assert!(!all.contains('{') && !all.contains("<account>"), "{all}");
     }
-    assert!(!help.contains('{') && !help.contains("<account>"), "{help}");
+}
+
+#[test]
+fn a_slip_of_the_pen_is_seen_and_a_password_is_not_repeated() {
+    for (slip, meant) in
+        [("staus", "status"), ("HLEP", "help"), ("contact", "contacts"), ("unblok", "unblock")]
+    {
+        assert!(answer(slip).contains(&format!("Did you mean «{meant}»?")), "{}", answer(slip));
+    }
+    let told = answer("Tr0ub4dor&3");
+    assert!(!told.contains("Did you mean") && !told.contains("Tr0ub4dor"), "{told}");
+    assert!(matches!(effect("list-logins", false), Effect::Status));
+}
+
+#[test]
+fn the_first_words_are_three_lines_that_say_how_to_begin() {
+    let hello = answer("hello");
+    assert_eq!(hello.lines().count(), 3, "{hello}");
+    assert!(hello.contains("«login» and your e-mail address"), "{hello}");
+    assert!(answer("version").contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn only_an_administrator_sees_and_commands_the_logins_of_others() {
+    for text in ["all-logins", "as @bob:x logout"] {
+        assert!(matches!(effect(text, false), Effect::Answer(answer) if answer.contains("do not know")));
+    }
+    assert!(!answer("help").contains("all-logins"));
+    assert!(matches!(effect_at(Level::Admin, "all-logins", false), Effect::AllLogins));
+    let Effect::As { user, text } = effect_at(Level::Admin, "as @bob:x group create \"Old friends\"", false)
+    else {
+        panic!("it is carried out")
+    };
+    assert_eq!((user.as_str(), text.as_str()), ("@bob:x", "group create \"Old friends\""));
+    for refused in ["as @bob:x login a@b", "as @bob:x as @eve:x status", "as @bob:x dance"] {
+        assert!(matches!(effect_at(Level::Admin, refused, false), Effect::Answer(_)), "{refused}");
+    }
 }

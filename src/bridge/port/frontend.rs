@@ -154,8 +154,25 @@ pub trait Frontend: Send + Sync {
     fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool>;
 }
 
+/// How much of the bridge a user may have; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Is not answered.
+    None,
+    /// May be heard through somebody else's login, where its owner lets others be heard.
+    Relay,
+    /// May have logins, and command those.
+    User,
+    /// May see and command the logins of others.
+    Admin,
+}
+
 /// Who may do what with the bot.
 pub trait Permissions: Send + Sync {
+    fn level(&self, user: &UserId) -> Level;
+
     /// Whether this user is answered at all.
-    fn may_use(&self, user: &UserId) -> bool;
+    fn may_use(&self, user: &UserId) -> bool {
+        self.level(user) >= Level::User
+    }
 }

@@ -19,6 +19,7 @@ use crate::bridge::clean;
 use crate::bridge::command::{self, CommandContext, Effect, NetworkRequest};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{LoginId, UserId};
+use crate::bridge::port::frontend::Level;
 use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::receipt::InboxReceipt;
@@ -88,7 +89,8 @@ impl CommandService {
         // Only now: a password is what was typed.
         let text = clean::words(&given.text);
         let setup = &context.setup;
-        let seen = CommandContext::new(&given, context.logins.all(), &*setup.network, &context.sides);
+        let level = setup.permissions.level(&given.user);
+        let seen = CommandContext::new(&given, context.logins.all(), &*setup.network, &context.sides, level);
         let effect = command::run(seen, &text);
         self.carry_out(context, given, effect, receipt)
     }
@@ -111,6 +113,21 @@ impl CommandService {
                     false => lines.join("\n"),
                 };
                 context.reply(&reply, &text, receipt.into_batch())
+            }
+            Effect::AllLogins => {
+                let lines = context.logins.describe_all();
+                let text = if lines.is_empty() { "There are no logins.".into() } else { lines.join("\n") };
+                context.reply(&reply, &text, receipt.into_batch())
+            }
+            Effect::As { user, text } => {
+                tracing::info!(admin = %given.user, %user, "a command in the place of a user");
+                let setup = &context.setup;
+                let given = LocalCommand { user, ..given };
+                let level = setup.permissions.level(&given.user).min(Level::User);
+                let seen =
+                    CommandContext::new(&given, context.logins.all(), &*setup.network, &context.sides, level);
+                let effect = command::run(seen, &text);
+                self.carry_out(context, given, effect, receipt)
             }
             Effect::SignIn { account } => self.ask_for_password(context, &given, &account, receipt),
             Effect::SignOut { login } => {
@@ -162,7 +179,7 @@ impl CommandService {
         context.settle(receipt);
         let request = match effect {
             Effect::Request(request) => self.request(context, reply, request),
-            Effect::ListContacts { login } => requests::list_contacts(context, reply, login),
+            Effect::ListContacts { login, with } => requests::list_contacts(context, reply, login, with),
             Effect::OpenChat { login, ghost, conversation } => {
                 requests::open_chat(context, reply, login, requests::PortalTarget { ghost, conversation })
             }

@@ -180,13 +180,23 @@ impl LoginRegistry {
     /// How each login of a user stands, a line each.
     pub(super) fn describe(&self, user: &UserId) -> Vec<String> {
         let own = self.logins.values().filter(|login| login.owner == *user);
-        let line = |login: &Login| {
-            let status = self.statuses.get(&login.id).map(ConnectionStatus::describe);
-            let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
-            format!("{}: {}", login.id, status.or(stored).unwrap_or_else(|| "connecting".into()))
-        };
-        let mut lines: Vec<String> = own.map(line).collect();
+        let mut lines: Vec<String> =
+            own.map(|login| format!("{}: {}", login.id, self.describe_one(login))).collect();
         lines.sort();
         lines
+    }
+
+    /// How every login stands and whose it is, a line each.
+    pub(super) fn describe_all(&self) -> Vec<String> {
+        let line = |login: &Login| format!("{} of {}: {}", login.id, login.owner, self.describe_one(login));
+        let mut lines: Vec<String> = self.logins.values().map(line).collect();
+        lines.sort();
+        lines
+    }
+
+    fn describe_one(&self, login: &Login) -> String {
+        let status = self.statuses.get(&login.id).map(ConnectionStatus::describe);
+        let stored = login.signed_out.as_ref().map(|reason| format!("signed out: {}", clause(reason)));
+        status.or(stored).unwrap_or_else(|| "connecting".into())
     }
 }

@@ -92,12 +92,28 @@ pub(super) fn list_contacts(
     context: &RouterContext,
     reply: ReplyTo,
     login: LoginId,
+    with: Option<String>,
 ) -> BoxFuture<'static, Finished> {
     let network = context.setup.network.clone();
     Box::pin(async move {
+        let with = with.map(|words| words.to_lowercase());
+        let is_wanted = |contact: &&ContactLine| {
+            let has = |words: &String| {
+                contact.name.to_lowercase().contains(words)
+                    || contact.ghost.as_str().to_lowercase().contains(words)
+            };
+            with.as_ref().is_none_or(has)
+        };
         let text = match network.contacts(&login).await {
             Ok(lines) if lines.is_empty() => format!("{login} has no contacts."),
-            Ok(lines) => lines.iter().map(contact_line).collect::<Vec<_>>().join("\n"),
+            Ok(lines) => {
+                let found: Vec<String> = lines.iter().filter(is_wanted).map(contact_line).collect();
+                if found.is_empty() {
+                    "No contact of yours is called so.".to_owned()
+                } else {
+                    found.join("\n")
+                }
+            }
             Err(reason) => format!("The contacts of {login} are not known: {}", sentence(&reason)),
         };
         Finished::Answer(Answered::new(reply, text))

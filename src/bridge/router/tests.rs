@@ -22,7 +22,7 @@ use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserI
 use crate::bridge::inbox::{Inbox, Item};
 use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Display, Emoticons};
-use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
+use crate::bridge::port::frontend::{Frontend, FrontendTraits, Level, Outcome, Permissions, Signal};
 use crate::bridge::port::media::MediaId;
 use crate::bridge::port::network::{ContactLine, Network, NetworkTraits, Request};
 use crate::bridge::port::storage::{Storage, Table};
@@ -126,8 +126,8 @@ impl Network for Talkative {
 struct Everybody;
 
 impl Permissions for Everybody {
-    fn may_use(&self, _user: &UserId) -> bool {
-        true
+    fn level(&self, _user: &UserId) -> Level {
+        Level::User
     }
 }
 

@@ -9,7 +9,7 @@ use crate::bridge::port::delivery::{Content, DeliveryError};
 use crate::bridge::port::network::{ContactChange as Change, ContactLine, Request};
 use crate::bridge::port::storage::Table;
 use crate::bridge::record::{PortalRecord, decode};
-use crate::bridge::testkit::{ALICE, ANN, Act, BOB, World};
+use crate::bridge::testkit::{ADMIN, ALICE, ANN, Act, BOB, World};
 
 const EVE: &str = "@eve:x";
 
@@ -56,6 +56,27 @@ fn a_user_touches_nobody_elses_login() {
     assert_eq!(told[8], "You are not signed in to MSN.");
     assert!(!world.msn.requests().iter().any(|request| !matches!(request, Request::Picture(_))));
     assert_eq!(world.disk.rows(Table::Logins).len(), 1);
+}
+
+#[test]
+fn an_administrator_commands_a_users_login_in_the_place_of_that_user() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        life.commands_as(ADMIN, "$1", "all-logins").await;
+        life.commands_as(ADMIN, "$2", "as @ann:x psm on holiday").await;
+        life.commands_as(ADMIN, "$3", "as @eve:x psm none of mine").await;
+        life.commands_as(EVE, "$4", "as @ann:x logout").await;
+        life.until(world.matrix.arrived(), 4).await;
+    });
+    let told = world.told_to(ADMIN);
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with("alice@x of @ann:x: "), "{told:?}");
+    assert!(told.iter().any(|text| text == "Your personal message is set."), "{told:?}");
+    assert!(told.iter().any(|text| text.starts_with("You are not signed in")), "{told:?}");
+    assert!(world.told_to(EVE)[0].contains("do not know that command"), "{:?}", world.told_to(EVE));
+    assert_eq!(world.told(), [""; 0], "the answer is the administrator's");
+    assert_eq!(stored_login(&world).personal_message, "on holiday");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) use media::SimMedia;
 pub(super) use side::Shown;
 pub(super) use storage::Disk;
 pub(crate) use storage::SimStorage;
-pub(super) use world::{ALICE, ANN, BOB, World};
+pub(super) use world::{ADMIN, ALICE, ANN, BOB, World};
 
 /// A side with rooms, and one with channels.
 pub(super) const MATRIX: Leg = Leg::frontend("matrix");

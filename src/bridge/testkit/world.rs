@@ -19,13 +19,15 @@ use super::storage::SimStorage;
 use crate::bridge::HoldLimits;
 use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
-use crate::bridge::port::frontend::{Frontend, Outcome, Permissions};
+use crate::bridge::port::frontend::{Frontend, Level, Outcome, Permissions};
 use crate::bridge::port::storage::Batch;
 
 /// The one login, its owner and the contact most tests need.
 pub(crate) const ALICE: &str = "alice@x";
 pub(crate) const ANN: &str = "@ann:x";
 pub(crate) const BOB: &str = "bob@x";
+/// Who may see and command the logins of others.
+pub(crate) const ADMIN: &str = "@root:x";
 
 /// Milliseconds that have passed in all lives.
 #[derive(Debug, Default)]
@@ -61,8 +63,12 @@ impl Strangers {
 }
 
 impl Permissions for Strangers {
-    fn may_use(&self, user: &UserId) -> bool {
-        !self.0.lock().unwrap().contains(user)
+    fn level(&self, user: &UserId) -> Level {
+        match self.0.lock().unwrap().contains(user) {
+            true => Level::None,
+            false if user.as_str() == ADMIN => Level::Admin,
+            false => Level::User,
+        }
     }
 }
 

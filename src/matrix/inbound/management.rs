@@ -68,7 +68,7 @@ impl ManagementInterpreter {
             }
             registry.remember(&own, &event.room_id).await?;
         }
-        Ok(command(event, own, "help".into()))
+        Ok(command(event, own, "hello".into()))
     }
 
     /// A person says something in a room that is theirs and the bot's: that is where they are answered.

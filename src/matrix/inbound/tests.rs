@@ -11,7 +11,7 @@ use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
 use crate::bridge::ids::{EntryId, UserId as BridgeUser};
 use crate::bridge::login::Login;
 use crate::bridge::port::delivery::DeliveryError;
-use crate::bridge::port::frontend::Permissions;
+use crate::bridge::port::frontend::{Level, Permissions};
 use crate::bridge::port::storage::{Batch, Storage, Urgency};
 use crate::bridge::record::PortalRecord;
 use crate::bridge::testkit::{SimMedia, SimStorage};
@@ -22,8 +22,9 @@ use crate::matrix::testkit::{self, ANN, BOB, BOT, EVE, FakeHomeserver, with_ann,
 struct OnlyAnn;
 
 impl Permissions for OnlyAnn {
-    fn may_use(&self, user: &BridgeUser) -> bool {
-        user.as_str() == ANN
+    fn level(&self, user: &BridgeUser) -> Level {
+        let is_ann = user.as_str() == ANN;
+        if is_ann { Level::User } else { Level::None }
     }
 }
 
@@ -296,7 +297,7 @@ async fn the_bot_stays_where_it_is_alone_with_somebody_and_says_so_where_it_is_n
     assert_eq!(desk.server.sent("/send/m.room.message/").len(), 1, "it says why");
     desk.are_in_the_room(&[ANN]);
     let command = desk.commanded(&invitation).await;
-    assert_eq!((command.text.as_str(), command.portal), ("help", with_ann()));
+    assert_eq!((command.text.as_str(), command.portal), ("hello", with_ann()));
     let room = desk.components.registry.room_of(&with_ann()).unwrap();
     assert_eq!(room.as_deref(), Some(room_id!("!new:test.localhost")));
 }
