@@ -5,7 +5,7 @@
 //! | [`msn`] | the protocol: bytes, commands, sessions, without sockets or clock | nothing of ours |
 //! | [`bridge`] | logins, portals, ghosts, the journal; no network | `retry` |
 //! | [`store`] | the disk: implements the core's storage | `bridge`, `retry` |
-//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels`, `retry` |
+//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels`, `retry`, `web` |
 //! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry`, `web` |
 //! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `retry` |
 //! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge`, `web` |

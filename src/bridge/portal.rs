@@ -77,6 +77,9 @@ pub(super) async fn run(
             Ok(portal) => break portal,
             Err(error) => tracing::error!(%error, "the portal cannot be read, trying again"),
         }
+        if mailbox.is_closed() && mailbox.is_empty() {
+            return; // nothing was said here, and nothing will be
+        }
         until_it_works(&*context.storage, &*context.heartbeat, &mut retry).await;
     };
     portal.run(mailbox, &releases).await;

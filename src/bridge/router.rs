@@ -108,6 +108,7 @@ impl Router {
             &setup.frontends,
             setup.storage.clone(),
             setup.tasks.clone(),
+            setup.cancel.clone(),
         );
         let commands = CommandService::load(&*setup.storage)?;
         let mut context = RouterContext {

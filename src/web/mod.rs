@@ -10,3 +10,12 @@ mod serve;
 pub use body::{BodyError, read_body};
 pub use peers::{Connection, Limits};
 pub use serve::{describe_accept, serve};
+
+/// The innermost cause of an error of an HTTP client, for people: the outer ones say only that something failed.
+pub fn innermost_cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
+}

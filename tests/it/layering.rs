@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("bridge", &["retry"]),
     ("store", &["bridge", "retry"]),
     ("pixels", &[]),
-    ("connector", &["msn", "bridge", "pixels", "retry"]),
+    ("connector", &["msn", "bridge", "pixels", "retry", "web"]),
     ("matrix", &["bridge", "pixels", "retry", "web"]),
     ("irc", &["bridge", "retry"]),
     ("links", &["bridge", "web"]),

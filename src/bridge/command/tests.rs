@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::bridge::body::Body;
-use crate::bridge::ids::{ConversationId, PortalKey, UserId};
+use crate::bridge::ids::{ConversationId, Leg, PortalKey, UserId};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::network::{ContactChange, Request};
-use crate::bridge::testkit::{ALICE, ANN, MATRIX, World};
+use crate::bridge::testkit::{ALICE, ANN, IRC, MATRIX, World};
 
 /// What Ann's words come to, in the room that she shares with the bridge or in her conversation with Bob.
 fn effect(text: &str, in_conversation: bool) -> Effect {
@@ -18,6 +18,11 @@ fn effect(text: &str, in_conversation: bool) -> Effect {
 }
 
 fn effect_at(level: Level, text: &str, in_conversation: bool) -> Effect {
+    effect_of(ANN, MATRIX, level, text, in_conversation)
+}
+
+/// The same of anybody's words, on any side.
+fn effect_of(user: &str, leg: Leg, level: Level, text: &str, in_conversation: bool) -> Effect {
     let world = World::new();
     let frontends: Vec<Arc<dyn Frontend>> = vec![world.matrix.clone()];
     let sides = Sides::new(&*world.msn, &frontends);
@@ -25,9 +30,9 @@ fn effect_at(level: Level, text: &str, in_conversation: bool) -> Effect {
     let login = Login::new(id.clone(), ALICE.into(), ann.clone(), &SecretString::from("pw".to_owned()));
     let conversation = PortalKey::new(id.clone(), ConversationId::new("bob@x"));
     let given = LocalCommand {
-        user: ann.clone(),
+        user: UserId::new(user),
         text: Zeroizing::new(text.to_owned()),
-        leg: MATRIX,
+        leg,
         portal: if in_conversation { conversation } else { PortalKey::management(&ann) },
         reference: "$1".into(),
         replaces: None,
@@ -200,5 +205,27 @@ fn only_an_administrator_sees_and_commands_the_logins_of_others() {
     assert_eq!((user.as_str(), text.as_str()), ("@bob:x", "group create \"Old friends\""));
     for refused in ["as @bob:x login a@b", "as @bob:x as @eve:x status", "as @bob:x dance"] {
         assert!(matches!(effect_at(Level::Admin, refused, false), Effect::Answer(_)), "{refused}");
+    }
+}
+
+#[test]
+fn another_user_commands_nothing_of_a_conversations_owner_in_its_room() {
+    for text in ["logout", "reconnect", "psm x", "relay on", "block bob@x", "font Arial"] {
+        let effect = effect_of("@eve:x", MATRIX, Level::User, text, true);
+        assert!(
+            matches!(effect, Effect::Answer(answer) if answer.starts_with("You are not signed in")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_sign_in_begins_only_on_the_side_with_rooms_and_among_themselves() {
+    for (leg, in_conversation) in [(IRC, false), (MATRIX, true), (IRC, true)] {
+        let effect = effect_of(ANN, leg, Level::User, "login carol@x", in_conversation);
+        assert!(
+            matches!(effect, Effect::Answer(answer) if answer.contains("in the room on Matrix")),
+            "{leg}, {in_conversation}"
+        );
     }
 }

@@ -116,3 +116,17 @@ impl PortalContext {
         (title, is_group)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_several_legs_that_are_up_together_none_is_forgotten() {
+        let releases = Releases::default();
+        Leg::NETWORK.into_iter().chain(Leg::NETWORK).for_each(|leg| releases.add(leg));
+        assert_eq!([releases.next().await, releases.next().await], Leg::NETWORK);
+        let none = tokio::time::timeout(std::time::Duration::ZERO, releases.next()).await;
+        assert!(none.is_err(), "each of them once");
+    }
+}

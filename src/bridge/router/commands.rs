@@ -73,10 +73,12 @@ impl CommandService {
             if given.text.trim() != "cancel" {
                 return self.password(context, &given, account, receipt);
             }
-            self.prompts.answered(&given.user);
             let mut batch = receipt.into_batch();
             Prompts::forget(&given.user, &mut batch);
-            return context.reply(&(&given).into(), "Nothing waits for a password now.", batch);
+            context.reply(&(&given).into(), "Nothing waits for a password now.", batch)?;
+            // Not before: given again after a failure of the disk, it is still known for what it is.
+            self.prompts.answered(&given.user);
+            return Ok(());
         }
         if given.replaces.as_ref().is_some_and(|edited| self.passwords.contains(edited)) {
             let text =
@@ -232,13 +234,13 @@ impl CommandService {
                 Ok(())
             }
             Finished::Overheard { user, leg, place, said } => {
-                let frontend = context.frontend(leg);
+                let (frontend, account) = (context.frontend(leg), context.sides.network.account);
                 self.requests.spawn(async move {
                     let removed = match (frontend, said) {
                         (Some(frontend), Some(said)) => Some(frontend.redact(&place, &said).await),
                         _ => None,
                     };
-                    requests::overheard_answer(&user, leg, removed)
+                    requests::overheard_answer(&user, leg, removed, account)
                 });
                 Ok(())
             }
@@ -257,11 +259,13 @@ impl CommandService {
         let note = context.sides.traits(given.leg).map_or("", |traits| traits.redaction_note);
         let mut batch = receipt.into_batch();
         Prompts::ask(&given.user, account, &mut batch);
-        self.prompts.asked(&given.user, account);
         let text = format!(
             "Now send the password of {id} as your next message. It will be removed from this room, but {note}. «cancel» stops this."
         );
-        context.reply(&given.into(), &text, batch)
+        context.reply(&given.into(), &text, batch)?;
+        // Not before: given again after a failure of the disk, this command would be taken for the password.
+        self.prompts.asked(&given.user, account);
+        Ok(())
     }
 
     /// A password has come: the login is stored, the message is removed, and the login signs in.

@@ -95,8 +95,10 @@ fn dress(context: &RouterContext, portal: &PortalKey, author: &Author, body: Bod
 /// The owner of a conversation left it: so does the login.
 fn leave(context: &RouterContext, portal: PortalKey) {
     let (network, login) = (context.setup.network.clone(), portal.receiver);
+    let cancel = context.setup.cancel.clone();
     context.setup.tasks.spawn(async move {
         let request = Request::Leave { conversation: portal.conversation };
-        let _ = network.request(&login, request).await; // there may be no call to leave
+        // There may be no call to leave.
+        cancel.run_until_cancelled(network.request(&login, request)).await
     });
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::logins::LoginRegistry;
@@ -31,6 +32,7 @@ pub(super) struct OwnerProfiles {
     frontends: Vec<Arc<dyn Frontend>>,
     storage: Arc<dyn Storage>,
     tasks: TaskTracker,
+    cancel: CancellationToken,
     /// What owners say of themselves, as far as it was passed on.
     status_texts: HashMap<LoginId, String>,
     /// One change of a login's picture at a time.
@@ -43,10 +45,19 @@ impl OwnerProfiles {
         frontends: &[Arc<dyn Frontend>],
         storage: Arc<dyn Storage>,
         tasks: TaskTracker,
+        cancel: CancellationToken,
     ) -> Self {
         let shows = |frontend: &&Arc<dyn Frontend>| frontend.traits().shows_users;
         let frontends = frontends.iter().filter(shows).cloned().collect();
-        Self { network, frontends, storage, tasks, status_texts: HashMap::new(), pictures: HashMap::new() }
+        Self {
+            network,
+            frontends,
+            storage,
+            tasks,
+            cancel,
+            status_texts: HashMap::new(),
+            pictures: HashMap::new(),
+        }
     }
 
     /// A login's owner looks like something new, or the login does not show it yet.
@@ -54,7 +65,7 @@ impl OwnerProfiles {
         let (login, user) = (login.id.clone(), login.owner.clone());
         let (network, frontends) = (self.network.clone(), self.frontends.clone());
         let one = self.pictures.entry(login.clone()).or_default().clone();
-        self.tasks.spawn(async move {
+        self.start(async move {
             // The last change sees what is there last.
             let _one = one.lock().await;
             for frontend in frontends {
@@ -96,10 +107,16 @@ impl OwnerProfiles {
         }
     }
 
+    /// A stop waits for nothing of this: a network that does not answer would hold it up.
+    fn start(&self, shown: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.cancel.clone();
+        self.tasks.spawn(async move { cancel.run_until_cancelled(shown).await });
+    }
+
     /// Asks the network beside everything else; a failure shows the next time.
     fn request(&self, login: LoginId, request: Request) {
         let network = self.network.clone();
-        self.tasks.spawn(async move {
+        self.start(async move {
             if let Err(reason) = network.request(&login, request).await {
                 tracing::debug!(%login, reason, "the owner's presence was not shown");
             }

@@ -138,7 +138,7 @@ fn contact_line(contact: &ContactLine) -> String {
 }
 
 /// What a user is told whose password was not waited for any longer. `removed` says what became of what they said.
-pub(super) fn overheard_answer(user: &UserId, leg: Leg, removed: Option<bool>) -> Finished {
+pub(super) fn overheard_answer(user: &UserId, leg: Leg, removed: Option<bool>, account: &str) -> Finished {
     let more = match removed {
         None => "",
         Some(true) => " What you said there was removed; if it was the password, change it.",
@@ -148,7 +148,7 @@ pub(super) fn overheard_answer(user: &UserId, leg: Leg, removed: Option<bool>) -
     };
     let text = format!(
         "Somebody else can read where you were about to say a password, so it is not waited for there any more.{more} \
-         Say «login» and your e-mail address here to sign in."
+         Say «login» and your {account} address here to sign in."
     );
     Finished::Answer(Answered::new(
         ReplyTo { portal: PortalKey::management(user), leg, reference: None },

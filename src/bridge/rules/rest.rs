@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::bridge::event::{Ghost, RemoteKind};
-use crate::bridge::ids::{ConversationId, GhostId};
+use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Outcome, Signal};
+use crate::bridge::port::network::{Audience, Request};
 use crate::bridge::port::storage::Table;
 use crate::bridge::record::decode;
 use crate::bridge::testkit::{Act, BOB, Disk, Shown, World};
@@ -151,4 +152,153 @@ fn more_changes_than_the_writer_holds_are_all_made_once_the_disk_works_and_all_a
     });
     let stored: Login = decode("login", &world.disk.rows(Table::Logins)[0].1).unwrap();
     assert_eq!(stored.personal_message, (MANY - 1).to_string(), "the last change is the one that stays");
+}
+
+#[test]
+fn nothing_of_a_sign_in_happens_before_the_password_is_on_disk() {
+    let world = World::new();
+    world.live(async |life| {
+        life.asks("$1", "login carol@x").await;
+        life.until_ann_reads(&world, "Now send the password").await;
+        world.disk.becomes(Disk::Full);
+        life.asks("$2", "secret").await;
+        life.pass(Duration::from_secs(10)).await;
+        assert_eq!(world.matrix.redacted(), [""; 0], "in a crash now the message is all there is");
+        assert!(!world.msn.connects().contains(&LoginId::new("carol@x")));
+        world.disk.becomes(Disk::Works);
+        life.until_ann_reads(&world, "Signing in as carol@x").await;
+        life.pass(Duration::from_secs(1)).await;
+        assert_eq!(world.matrix.redacted(), ["$2"]);
+        assert!(world.msn.connects().contains(&LoginId::new("carol@x")));
+    });
+}
+
+#[test]
+fn a_password_that_is_said_as_an_edit_is_removed_with_what_it_replaced() {
+    let world = World::new();
+    world.live(async |life| {
+        life.asks("$1", "login carol@x").await;
+        life.until_ann_reads(&world, "Now send the password").await;
+        life.edits("$3", "$2", "secret").await;
+        life.until_ann_reads(&world, "Signing in as carol@x").await;
+    });
+    assert_eq!(world.matrix.redacted(), ["$2", "$3"]);
+}
+
+#[test]
+fn the_network_is_asked_for_a_change_only_once_that_is_on_disk() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.disk.becomes(Disk::Full);
+        life.asks("$1", "psm on holiday").await;
+        life.pass(Duration::from_secs(10)).await;
+        let asked = Request::PersonalMessage("on holiday".into());
+        assert!(!world.msn.requests().contains(&asked));
+        world.disk.becomes(Disk::Works);
+        life.until_asked(&world, &asked).await;
+    });
+}
+
+#[test]
+fn a_command_that_an_unreadable_disk_holds_up_is_not_taken_for_the_password_that_it_asks_for() {
+    let world = World::new();
+    world.live(async |life| {
+        world.disk.becomes(Disk::Unreadable);
+        life.asks("$1", "login carol@x").await;
+        life.pass(Duration::from_secs(10)).await;
+        world.disk.becomes(Disk::Works);
+        life.until_ann_reads(&world, "Now send the password of carol@x").await;
+        // And so is what ends it.
+        life.pass(LONG).await;
+        world.disk.becomes(Disk::Unreadable);
+        life.asks("$2", "cancel").await;
+        life.pass(Duration::from_secs(10)).await;
+        world.disk.becomes(Disk::Works);
+        life.until_ann_reads(&world, "Nothing waits for a password now.").await;
+    });
+    assert_eq!(world.matrix.redacted(), [""; 0]);
+    assert_eq!(world.told().len(), 2, "{:?}", world.told());
+    assert_eq!(world.disk.rows(Table::Logins).len(), 1);
+}
+
+#[test]
+fn more_commands_than_may_wait_are_refused_with_a_word_until_one_has_ended() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.answers.usually(Act::Hang { arrives: false });
+        for n in 0..513 {
+            life.asks(&format!("$p{n}"), "page bob@x hello").await;
+        }
+        life.until_ann_reads(&world, "Too many commands wait for an answer.").await;
+    });
+    assert_eq!(world.told().len(), 1, "the others wait: {:?}", world.told());
+}
+
+#[test]
+fn a_command_that_changes_a_login_is_in_the_inbox_or_in_the_login_wherever_the_bridge_stops() {
+    let steps = {
+        let world = World::new();
+        world.live(async |life| {
+            life.commands("$1", "psm on holiday").await;
+            life.until_ann_reads(&world, "message is set").await;
+        });
+        world.steps.count()
+    };
+    assert!(steps > 3, "{steps} steps");
+    for (stop, kept) in (1..=steps).flat_map(|stop| [(stop, 0), (stop, 1), (stop, usize::MAX)]) {
+        let world = World::new();
+        world.steps.stop_at(stop);
+        let mut taken = false;
+        world.crash_after(kept, async |life| {
+            taken = life.commands("$1", "psm on holiday").await;
+            life.until_ann_reads(&world, "message is set").await;
+            life.pass(Duration::from_secs(60)).await;
+        });
+        if !taken {
+            continue;
+        }
+        world.live(async |life| {
+            life.sign_in().await;
+            life.pass(Duration::from_secs(5)).await;
+        });
+        let stored: Login = decode("login", &world.disk.rows(Table::Logins)[0].1).unwrap();
+        assert_eq!(stored.personal_message, "on holiday", "stopped at {stop}, {kept} kept");
+        assert_eq!(world.disk.rows(Table::Inbox).len(), 0, "stopped at {stop}, {kept} kept");
+    }
+}
+
+#[test]
+fn words_and_a_file_that_waited_for_somebody_go_together_when_they_are_back() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.usually(Act::away());
+        life.writes(BOB, "$1", "hello").await;
+        life.sends(&world, BOB, "$2", "a.png").await;
+        life.pass(Duration::from_secs(5)).await;
+        assert_eq!(world.heard(BOB), [""; 0]);
+        world.msn.script.usually(Act::Take);
+        life.reachable(Some(BOB)).await;
+        // Sooner than either leg looks by itself.
+        life.pass(Duration::from_secs(1)).await;
+        assert_eq!(world.heard(BOB).len(), 2, "{:?}", world.heard(BOB));
+    });
+}
+
+#[test]
+fn a_side_without_titles_is_told_none() {
+    let world = World::relayed();
+    let people = Audience { people: vec![GhostId::new(BOB)], is_group: true };
+    world.msn.people.lock().unwrap().insert(BOB.to_owned(), people);
+    world.live(async |life| {
+        life.sign_in().await;
+        life.says(BOB, "hello").await;
+        life.until(world.matrix.arrived(), 1).await;
+        life.until(world.irc.arrived(), 1).await;
+    });
+    assert!(world.matrix.arrived().borrow()[0].is_group);
+    let there = world.irc.arrived().borrow()[0].clone();
+    assert_eq!((there.title, there.is_group), (None, false));
 }

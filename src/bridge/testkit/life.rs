@@ -146,17 +146,25 @@ impl Life {
 
     /// Ann gives the bot a command on a side that has no inbox.
     pub(crate) async fn asks(&self, reference: &str, text: &str) {
-        let event = LocalEvent::Command(LocalCommand {
+        self.bridge.local(Self::command(reference, text, None)).await.unwrap();
+    }
+
+    /// The same in place of something that Ann said before.
+    pub(crate) async fn edits(&self, reference: &str, replaces: &str, text: &str) {
+        self.bridge.local(Self::command(reference, text, Some(replaces.into()))).await.unwrap();
+    }
+
+    fn command(reference: &str, text: &str, replaces: Option<String>) -> LocalEvent {
+        LocalEvent::Command(LocalCommand {
             user: UserId::new(ANN),
             text: text.to_owned().into(),
             leg: MATRIX,
             portal: PortalKey::management(&UserId::new(ANN)),
             reference: reference.into(),
-            replaces: None,
+            replaces,
             place: "!m:x".into(),
-            typed: false,
-        });
-        self.bridge.local(event).await.unwrap();
+            typed: true,
+        })
     }
 
     /// Ann gives a command in the room with a contact.

@@ -17,6 +17,8 @@ pub(crate) enum Disk {
     Works,
     /// Nothing is written.
     Full,
+    /// Nothing is written, and nothing can be read.
+    Unreadable,
     /// It says that nothing is written, and it is all the same: a sync that failed.
     FailsAndKeeps,
 }
@@ -100,6 +102,13 @@ impl SimStorage {
         self.state().unsynced.len()
     }
 
+    fn readable(&self) -> Result<(), StorageError> {
+        match *self.disk.borrow() {
+            Disk::Unreadable => Err(StorageError("the disk does not answer".into())),
+            _ => Ok(()),
+        }
+    }
+
     /// Rows of a table, on disk or not.
     pub(crate) fn rows(&self, table: Table) -> Vec<Row> {
         self.scan(table, &[], None, usize::MAX).unwrap()
@@ -108,6 +117,7 @@ impl SimStorage {
 
 impl Storage for SimStorage {
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.readable()?;
         Ok(self.state().visible.get(&(table as u8, key.to_vec())).cloned())
     }
 
@@ -118,6 +128,7 @@ impl Storage for SimStorage {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StorageError> {
+        self.readable()?;
         let state = self.state();
         let from = (table as u8, after.map_or(prefix, |after| after.max(prefix)).to_vec());
         let rows = state.visible.range(from..);
@@ -130,7 +141,7 @@ impl Storage for SimStorage {
         let disk = *self.disk.borrow();
         let number = {
             let mut state = self.state();
-            if !self.steps.has_stopped() && disk != Disk::Full {
+            if !self.steps.has_stopped() && !matches!(disk, Disk::Full | Disk::Unreadable) {
                 apply(&mut state.visible, batch.clone());
                 state.unsynced.push(batch);
             }

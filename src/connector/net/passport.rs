@@ -31,7 +31,7 @@ pub struct Passport {
 impl Passport {
     pub fn new(config: &MsnConfig) -> Result<Self, TicketError> {
         // Redirects are followed here: each needs the same Authorization header, also on another host.
-        let fail = |error: reqwest::Error| TicketError::Unreachable(describe(&error));
+        let fail = |error: reqwest::Error| TicketError::Unreachable(crate::web::innermost_cause(&error));
         let mut builder = Client::builder()
             .user_agent("MSMSGS")
             .timeout(TIMEOUT)
@@ -75,7 +75,8 @@ impl Passport {
             let url = self.check(&page)?;
             let request = self.client.get(url.clone()).header(AUTHORIZATION, authorization.clone());
             let response = request.header(CACHE_CONTROL, "no-cache").send().await;
-            let response = response.map_err(|error| TicketError::Unreachable(describe(&error)))?;
+            let response =
+                response.map_err(|error| TicketError::Unreachable(crate::web::innermost_cause(&error)))?;
             match response.status() {
                 // There are servers that answer 200 and say only in the header how it went.
                 StatusCode::OK => match ticket_of(response.headers()) {
@@ -98,7 +99,8 @@ impl Passport {
     pub async fn login_page(&self) -> Result<String, TicketError> {
         let url = self.check(&self.nexus)?;
         let response = self.client.get(url).send().await;
-        let response = response.map_err(|error| TicketError::Unreachable(describe(&error)))?;
+        let response =
+            response.map_err(|error| TicketError::Unreachable(crate::web::innermost_cause(&error)))?;
         let urls = response.headers().get("PassportURLs").and_then(|value| value.to_str().ok());
         let page = urls.and_then(login_url);
         page.ok_or_else(|| {
@@ -190,17 +192,6 @@ fn redirect(from: &Url, headers: &HeaderMap) -> Result<String, TicketError> {
     let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     let target = location.and_then(|location| from.join(location).ok());
     target.map(Into::into).ok_or_else(|| TicketError::Unexpected("a redirect to nowhere".into()))
-}
-
-/// The innermost cause: reqwest's own text does not say why.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = cause.to_string();
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl MatrixError {
 
     /// No answer, or none that is Matrix: a proxy in front of a homeserver that is down.
     pub(crate) fn unavailable(error: &dyn std::error::Error) -> Self {
-        Self::Unavailable { reason: describe(error), after: None }
+        Self::Unavailable { reason: crate::web::innermost_cause(error), after: None }
     }
 }
 
@@ -118,17 +118,6 @@ impl From<&ApiError> for MatrixError {
             kind => Self::refused(api, kind),
         }
     }
-}
-
-/// The whole chain: reqwest's own text does not say why.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = cause.to_string();
-        source = cause.source();
-    }
-    text
 }
 
 impl From<MatrixError> for DeliveryError {
