@@ -259,3 +259,60 @@ impl PortalTable {
         self.context.title(key).0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::bridge::body::{Body, RichText};
+    use crate::bridge::ghost_names::GhostNames;
+    use crate::bridge::port::frontend::Frontend;
+    use crate::bridge::report::Reports;
+    use crate::bridge::sides::Sides;
+    use crate::bridge::testkit::{Act, BOB, World};
+
+    fn table(world: &World) -> PortalTable {
+        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let frontends: Vec<Arc<dyn Frontend>> = vec![world.matrix.clone()];
+        let context = PortalContext {
+            storage: world.disk.clone(),
+            network: world.msn.clone(),
+            undeliverable: mpsc::channel(1).0,
+            quiet: mpsc::channel(1).0,
+            reports: Reports::start(&frontends, &cancel, &tasks),
+            sides: Sides::new(&*world.msn, &frontends),
+            frontends,
+            clock: Arc::new(|| 1),
+            heartbeat: Arc::new(|| {}),
+            media: world.media.clone(),
+            links: None,
+            hold: world.hold,
+            names: GhostNames::new(world.disk.clone(), false),
+        };
+        PortalTable::new(context, tasks, Arc::new(|| "n".into()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_portal_that_took_something_since_it_said_that_it_rests_is_not_put_away() {
+        let world = World::new();
+        world.matrix.script.usually(Act::Late(Duration::from_secs(60)));
+        let (mut table, key) = (table(&world), World::portal(BOB));
+        let content = Content::Said { body: Body::Text(RichText::plain("hello")) };
+        let entry = Entry {
+            legs: vec![crate::bridge::testkit::MATRIX],
+            ..table.entry(&key, Author::Bridge, content, None)
+        };
+        assert!(table.append(&key, entry, Batch::default(), None).is_ok());
+        // Its mailbox is as empty as that of a portal at rest, and the entry is on its way.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mailbox = &table.running[&key].mailbox;
+        assert_eq!(mailbox.capacity(), mailbox.max_capacity());
+        table.put_away(&Quiet { portal: key.clone(), taken: 0 });
+        assert!(table.running.contains_key(&key));
+        table.put_away(&Quiet { portal: key.clone(), taken: 1 });
+        assert!(!table.running.contains_key(&key));
+    }
+}
