@@ -98,7 +98,7 @@ async fn fault_33_whoever_holds_connections_to_the_endpoint_keeps_the_homeserver
         (StatusCode::FORBIDDEN, "close")
     );
     world.user.send(&world.management.clone(), "help").await;
-    world.user.message_with("shows this list").await;
+    world.user.message_with("In a conversation, write !msn").await;
 }
 
 /// What the kernel says of a bridge's descriptors: how many it may have, and how many it could.

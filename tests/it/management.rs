@@ -123,7 +123,7 @@ async fn fault_35_a_password_is_removed_where_it_was_said() {
     let body = json!({"invite": [bot()], "preset": "private_chat"});
     let answer = world.user.call(Method::POST, "createRoom", Some(body)).await;
     let plain = answer["room_id"].as_str().unwrap().to_owned();
-    world.user.event("the greeting", in_room(&plain, "shows this list")).await;
+    world.user.event("the greeting", in_room(&plain, "lists what else I can do")).await;
     world.user.send(&plain, "login carol@example.com").await;
     world.user.event("the question", in_room(&plain, "Now send the password")).await;
     world.user.send(&plain, "carol-pw").await;

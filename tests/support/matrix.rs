@@ -187,7 +187,7 @@ impl MatrixUser {
         let body = json!({"invite": [bot], "is_direct": true, "preset": "trusted_private_chat"});
         let answer = self.call(Method::POST, "createRoom", Some(body)).await;
         let room = answer["room_id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
-        self.message_with("shows this list").await;
+        self.message_with("lists what else I can do").await;
         room
     }
 
