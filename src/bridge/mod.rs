@@ -19,6 +19,7 @@ pub mod login;
 pub mod media_use;
 pub mod port;
 mod portal;
+pub mod prefix;
 mod presence;
 mod prompt;
 mod receipt;

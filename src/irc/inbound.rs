@@ -7,6 +7,7 @@ use super::session::Said;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalMessage, Timestamp};
 use crate::bridge::ids::PortalKey;
+use crate::bridge::prefix::behind_prefix;
 
 /// What somebody said in a channel, for one of its conversations. `number` makes it unique.
 pub(super) fn message(heard: &Said, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
@@ -29,10 +30,10 @@ const COMMAND: &str = "!msn";
 pub(super) fn command(heard: &Said) -> Option<String> {
     let text = mirc::parse(&heard.text).text();
     let text = text.trim();
-    match text.strip_prefix(COMMAND) {
-        Some(rest) if rest.is_empty() || rest.starts_with(' ') => Some(rest.trim().to_owned()),
-        _ if heard.is_private() && !text.starts_with('\u{1}') => Some(text.to_owned()),
-        _ => None,
+    match behind_prefix(COMMAND, text) {
+        Some(command) => Some(command.to_owned()),
+        None if heard.is_private() && !text.starts_with('\u{1}') => Some(text.to_owned()),
+        None => None,
     }
 }
 

@@ -141,6 +141,8 @@ impl IncomingFiles {
             |(key, a): &(&(String, TransferId), &Arriving)| key.0 == email.to_key() && a.object.is_none();
         let crowded = self.files.iter().filter(is_file).count() >= MAX_AT_ONCE;
         let taken = if crowded {
+            // The contact's client hears it too, and does not go on waiting.
+            ctx.peers.end(email, transfer);
             Err("too many are on their way already".to_owned())
         } else if ctx.shared.asks_about(size) {
             let email = email.clone();

@@ -13,6 +13,7 @@ use super::event::Event;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::prefix;
 
 /// What stands before a command where others are.
 const COMMAND: &str = "!msn";
@@ -119,25 +120,6 @@ impl ManagementInterpreter {
 }
 
 /// The words behind the prefix of a command.
-fn behind_prefix(words: &str) -> Option<&str> {
-    let words = words.trim_start();
-    let (prefix, rest) = words.split_at_checked(COMMAND.len())?;
-    let is_one = prefix.eq_ignore_ascii_case(COMMAND) && rest.chars().next().is_none_or(char::is_whitespace);
-    is_one.then_some(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_counts_in_any_case_and_behind_any_space() {
-        for text in ["!msn help", "!MSN help", "  !Msn  help", "\n!msn\thelp"] {
-            assert_eq!(behind_prefix(text).map(str::trim), Some("help"), "{text:?}");
-        }
-        assert_eq!(behind_prefix("!msn"), Some(""));
-        for text in ["!msnx", "msn help", "!ms", "", "é!msn", "!mśn x"] {
-            assert_eq!(behind_prefix(text), None, "{text:?}");
-        }
-    }
+pub(super) fn behind_prefix(words: &str) -> Option<&str> {
+    prefix::behind_prefix(COMMAND, words)
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::constructor::{self, message, refused, typed};
 use super::context::InboundContext;
 use super::event::Event;
-use super::management::ManagementInterpreter;
+use super::management::{ManagementInterpreter, behind_prefix};
 use super::text::{prefixed, quotation, rich_text};
 use crate::bridge::body::{Attachment, Body, RichText};
 use crate::bridge::event::{Author, LocalEvent};
@@ -20,8 +20,6 @@ use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::Media;
 use crate::matrix::cache::Cache;
 
-/// What stands before a command in a conversation.
-const COMMAND: &str = "!msn";
 /// Characters of a file name.
 const MAX_FILE_NAME: usize = 255;
 /// Members who were told that nobody hears them. One who is evicted is told once more.
@@ -34,11 +32,6 @@ pub(crate) struct MessageInterpreter {
     media: Arc<dyn Media>,
     /// Members who were told that they are not relayed.
     told: Cache<(OwnedRoomId, OwnedUserId), ()>,
-}
-
-/// What a message in a conversation is, when it is a command: the words behind its prefix.
-fn command(words: &str) -> Option<&str> {
-    words.strip_prefix(COMMAND).filter(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 impl MessageInterpreter {
@@ -77,8 +70,8 @@ impl MessageInterpreter {
                 return Ok(refused(event, portal, reason));
             }
         }
-        if let Some(command) = command(words) {
-            return Ok(typed(event, portal, command.trim().to_owned()));
+        if let Some(command) = behind_prefix(words) {
+            return Ok(typed(event, portal, command.to_owned()));
         }
         self.speak(event, portal, constructor::owner(event)).await
     }

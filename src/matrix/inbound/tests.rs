@@ -183,6 +183,9 @@ async fn a_command_in_a_conversation_is_typed_there() {
     let desk = desk().await;
     let command = desk.commanded(&text(ANN, "!msn relay on")).await;
     assert_eq!((command.text.as_str(), command.typed), ("relay on", true));
+    for same in [" !MSN relay on", "\n!Msn\trelay on"] {
+        assert_eq!(desk.commanded(&text(ANN, same)).await.text.as_str(), "relay on", "{same:?}");
+    }
     assert_eq!((command.portal, command.place.as_str()), (with_bob(), bobs().as_str()));
     assert_eq!(desk.words(&text(ANN, "!msnx")).await, "!msnx");
 }

@@ -147,6 +147,11 @@ async fn a_contact_sends_no_more_than_eight_files_at_once() {
     assert!(!incoming.has(&email("bob"), transfer));
     let text = "offers the file «i.bin» (10 bytes); it was declined: too many are on their way already";
     assert_eq!(call.shown().await, text);
+    call.exchange(&mut bob);
+    let events: Vec<PeerEvent> = std::iter::from_fn(|| bob.poll_event()).collect();
+    let is_declined =
+        |event: &&PeerEvent| matches!(event, PeerEvent::Failed { failure: TransferFailure::Declined, .. });
+    assert_eq!(events.iter().filter(is_declined).count(), 1, "{events:?}");
 }
 
 fn object(name: &str) -> MsnObject {
