@@ -1,5 +1,7 @@
 use super::*;
-use crate::msn::wire::{DecodeErrorKind, Direction, Framer, Limits};
+use crate::msn::dialect::Dialect;
+use crate::msn::ids::{Capabilities, Email, TrId};
+use crate::msn::wire::{DecodeErrorKind, Direction, Frame, Framer, Limits, UrlText};
 
 fn frame(direction: Direction, bytes: &[u8]) -> Frame {
     let mut framer = Framer::new(direction, Limits::default());

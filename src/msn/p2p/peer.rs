@@ -1,47 +1,38 @@
 //! All transfers with one peer, over whatever carries packets in order: offered, accepted, sent, received, ended.
 //!
-//! Knows the sessions and what each packet means for them. Refuses to know the switchboard, files and pictures: data come
-//! in by [`Peer::provide`] and go out as [`PeerEvent::Data`], a fragment at a time.
+//! Knows which part a packet is for: the transfers by session, the agreement on a direct connection, the messages that are
+//! put together. Refuses to know the switchboard, files and pictures: data come in by [`Peer::provide`] and go out as
+//! [`PeerEvent::Data`], a fragment at a time.
 
-mod board;
-mod data;
-mod end;
-mod invite;
+mod outbox;
+mod reassembly;
 mod recent;
-mod signal;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod transfer;
 mod transport;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::Guid;
 use super::direct::Nonce;
 use super::file::FileContext;
-use super::number::{next_number, peer_number};
+use super::number::peer_number;
 use super::object::MsnObject;
 use super::packet::{Packet, Purpose};
-use super::slp::Slp;
+use super::slp::{Slp, Verb, content_type};
+use super::{Guid, MAX_CONTENT, MAX_DIRECT};
 use crate::msn::ids::Email;
-use recent::Recent;
+use outbox::Outbox;
+use reassembly::Reassembly;
+use sessions::Sessions;
+use sessions::invite::Asked;
+use transfer::Kind;
+use transport::Transport;
 pub use transport::{Door, Means};
-use transport::{Moving, Negotiation};
-
-/// How long somebody may think about an offer, and how long a sender may pause (§9.6).
-const OFFER_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long a peer may leave what we said unacknowledged; then nobody there understands it, or has it.
-const ACK_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most transfers with one peer at once.
-const MAX_TRANSFERS: usize = 32;
-/// Most messages of signalling that are put together at once, and bytes of one.
-const MAX_ASSEMBLIES: usize = 8;
-const MAX_SIGNAL: u64 = 64 * 1024;
-/// How often a peer may ask for the same file's data again.
-const MAX_RESENT: u32 = 16;
-/// How long a goodbye may go unanswered before the session is forgotten.
-const GOODBYE: Duration = Duration::from_secs(30);
 
 /// Names a transfer of this [`Peer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,236 +121,234 @@ pub enum Offered {
     Unknown,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    File,
-    Object,
-}
-
-/// Where a transfer stands. The numbers are identifiers of messages whose acknowledgement is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// They asked; somebody decides.
-    Asked,
-    /// We asked, and this message is not acknowledged yet.
-    Inviting {
-        unheard: Option<u32>,
-    },
-    /// We have said yes to giving an object.
-    Answered(u32),
-    /// The four bytes before the data of an object.
-    Preparing(u32),
-    Sending,
-    Sent,
-    Receiving,
-    /// The direct connection broke under it: the receiver may have the rest sent over the switchboard.
-    Broken,
-    /// All is there, or all is lost; their goodbye, or the acknowledgement of ours, is missing.
-    Over {
-        goodbye: Option<u32>,
-    },
-}
-
-impl Stage {
-    fn is_over(self) -> bool {
-        matches!(self, Self::Over { .. })
-    }
-}
-
-/// What is known of the end of a file that we give: it has arrived once both are true.
-#[derive(Debug, Clone, Copy, Default)]
-struct End {
-    /// They acknowledged all of it. Some clients acknowledge whatever comes.
-    acknowledged: bool,
-    /// They closed the session.
-    closed: bool,
-    /// Their answer named our session: they know which one it is.
-    is_known: bool,
-}
-
-struct Transfer {
-    id: TransferId,
-    kind: Kind,
-    stage: Stage,
-    /// Whether the data go to them.
-    gives: bool,
-    /// The invitation, ours or theirs: answers and later requests are made from it.
-    invitation: Slp,
-    session: u32,
-    /// The identifier of the message that is the data.
-    identifier: u32,
-    size: u64,
-    done: u64,
-    /// What was missing from here on has been asked for.
-    missed: Option<u64>,
-    /// What an offer of theirs is known by.
-    offer: String,
-    /// How often they asked for something again.
-    resent: u32,
-    /// Fragments that the switchboard has not passed on yet.
-    on_board: u32,
-    end: End,
-    /// It went on over another switchboard, and nothing shows yet that the other side goes along.
-    resumed: bool,
-    deadline: Instant,
-}
-
-/// A message of signalling in several packets.
-struct Assembly {
-    identifier: u32,
-    bytes: BytesMut,
-}
-
 /// The transfers with one peer.
 pub struct Peer {
-    own: String,
-    peer: String,
-    next_identifier: u32,
-    transfers: Vec<Transfer>,
-    assemblies: VecDeque<Assembly>,
-    /// Signalling and acknowledgements: sent before data.
-    queue: VecDeque<Packet>,
-    events: VecDeque<PeerEvent>,
-    next_transfer: u64,
-    /// Whose turn it is to send data.
-    turn: usize,
-    means: Means,
-    /// Packets go over a direct connection.
-    direct: bool,
-    negotiation: Option<Negotiation>,
-    /// What they announced of their nonce when they asked for a direct connection and we could not listen.
-    hashed: Option<Guid>,
-    /// A direct connection is there, and what the switchboard still carries goes first.
-    moving: Option<Moving>,
-    /// Calls in which we have said where we listen.
-    described: Recent,
-    /// Offers that were declined.
-    declined: Recent,
+    outbox: Outbox,
+    reassembly: Reassembly,
+    sessions: Sessions,
+    transport: Transport,
 }
 
 impl Peer {
     /// `base` is random: where our identifiers begin (§9.4).
     pub fn new(own: &Email, peer: &Email, base: u32) -> Self {
         Self {
-            own: own.to_string(),
-            peer: peer.to_string(),
-            next_identifier: peer_number(base),
-            transfers: Vec::new(),
-            assemblies: VecDeque::new(),
-            queue: VecDeque::new(),
-            events: VecDeque::new(),
-            next_transfer: 0,
-            turn: 0,
-            means: Means::default(),
-            direct: false,
-            negotiation: None,
-            hashed: None,
-            moving: None,
-            described: Recent::default(),
-            declined: Recent::default(),
+            outbox: Outbox::new(base),
+            reassembly: Reassembly::default(),
+            sessions: Sessions::new(own, peer),
+            transport: Transport::default(),
         }
+    }
+
+    /// Allows direct connections, as far as they are possible here.
+    pub fn with_means(mut self, means: Means) -> Self {
+        self.transport.allow(means);
+        self
+    }
+
+    /// Offers a file. Its data are wanted once it is accepted.
+    pub fn offer(&mut self, now: Instant, file: &FileContext, names: Names) -> TransferId {
+        self.invite(now, Kind::File, &Asked::file(file), file.size, names)
+    }
+
+    /// Asks for an object that the peer has announced.
+    pub fn want(&mut self, now: Instant, object: &MsnObject, names: Names) -> TransferId {
+        self.invite(now, Kind::Object, &Asked::object(object), object.size, names)
+    }
+
+    fn invite(&mut self, now: Instant, kind: Kind, asked: &Asked, size: u64, names: Names) -> TransferId {
+        self.transport.forget(&names.call.to_string());
+        self.sessions.invite(now, (kind, asked, size), names, &mut self.outbox)
     }
 
     /// Says yes: to a file, which comes then, or to an object, whose data are then wanted.
     pub fn accept(&mut self, now: Instant, id: TransferId) {
-        let Some(at) = self.transfers.iter().position(|t| t.id == id && t.stage == Stage::Asked) else {
-            return;
-        };
-        let answer = self.transfers[at].answer(200);
-        let sent = self.signal(&answer);
-        let transfer = &mut self.transfers[at];
-        let is_soon = transfer.gives || transfer.size == 0;
-        transfer.deadline = now + if is_soon { ACK_TIMEOUT } else { OFFER_TIMEOUT };
-        transfer.stage = if transfer.gives { Stage::Answered(sent) } else { Stage::Receiving };
+        self.sessions.accept(now, id, &mut self.outbox);
     }
 
     /// Somebody is asked about what they offer: it may wait until then.
     pub fn wait_for_answer(&mut self, id: TransferId, until: Instant) {
-        let asked = self.transfers.iter_mut().find(|t| t.id == id && t.stage == Stage::Asked);
-        asked.into_iter().for_each(|transfer| transfer.deadline = until);
+        self.sessions.wait_for_answer(id, until);
     }
 
     /// Says no to what is asked, withdraws what we offered, or breaks off what is under way.
     pub fn end(&mut self, now: Instant, id: TransferId) {
-        let Some(at) = self.transfers.iter().position(|t| t.id == id) else { return };
-        match self.transfers[at].stage {
-            Stage::Over { .. } => {}
-            Stage::Asked => {
-                let declined = self.transfers.remove(at);
-                let answer = declined.answer(603);
-                self.declined.remember(&declined.offer);
-                self.signal(&answer);
-            }
-            _ => self.say_goodbye(now, at),
-        }
+        self.sessions.end(now, id, &mut self.outbox);
     }
 
-    /// Whether anything is under way.
+    /// Whether nothing is under way, and nothing is left to be sent or told.
     pub fn is_idle(&self) -> bool {
-        self.transfers.is_empty() && self.queue.is_empty() && self.events.is_empty()
+        self.sessions.transfers.is_empty() && self.outbox.packets.is_empty() && self.outbox.events.is_empty()
     }
 
     /// A packet came, addressed to us.
     pub fn handle(&mut self, now: Instant, packet: &Packet) {
+        let Self { outbox, sessions, .. } = self;
         match packet.purpose() {
-            Purpose::Ack => self.acknowledged(now, packet),
-            Purpose::Nak => self.asked_again(now, packet),
+            Purpose::Ack => sessions.acknowledged(now, packet.ack_id, outbox),
+            Purpose::Nak => sessions.asked_again(now, packet, outbox),
             Purpose::Handshake => {}
-            Purpose::Abort => self.aborted(now, packet.session, packet.flags),
+            Purpose::Abort => sessions.aborted(now, (packet.session, packet.flags), outbox),
             Purpose::Signalling => self.signalled(now, packet),
-            Purpose::Data => self.received(now, packet),
+            Purpose::Data => sessions.received(now, packet, outbox),
+        }
+    }
+
+    fn signalled(&mut self, now: Instant, packet: &Packet) {
+        let Some(bytes) = self.reassembly.accept(packet) else { return };
+        self.outbox.acknowledge(packet);
+        match Slp::parse(&bytes) {
+            Ok(message) => self.understood(now, &message),
+            Err(error) => tracing::debug!(%error, "a message of a peer was not understood"),
+        }
+    }
+
+    fn understood(&mut self, now: Instant, message: &Slp) {
+        let Self { outbox, sessions, transport, .. } = self;
+        let at = sessions.of_call(message);
+        match (&message.verb, message.content_type.as_str()) {
+            (Verb::Invite, content_type::TRANSPORT_REQUEST) => transport.asked(now, message, outbox),
+            (Verb::Invite, content_type::TRANSPORT_RESPONSE) => transport.offered(now, message, outbox),
+            (Verb::Invite, content_type::SESSION_REQUEST) => {
+                if sessions.invited(now, message, outbox) {
+                    transport.forget(&message.call);
+                }
+            }
+            // Of newer clients, about how to reach them: nothing that has to be answered.
+            (Verb::Invite, _) => {}
+            (Verb::Bye, _) => {
+                if let Some(at) = at {
+                    sessions.closed(now, at, outbox);
+                }
+            }
+            (Verb::Status(code), _) if transport.is_about(message) => {
+                transport.answered(now, *code, message, outbox);
+            }
+            (Verb::Status(code), _) => {
+                let given = at.and_then(|at| sessions.answered(now, at, (*code, message), outbox));
+                if let Some(transfer) = given {
+                    transport.begin(now, &transfer.invitation, transfer.size, outbox);
+                }
+            }
+            (Verb::Ack, _) => {}
         }
     }
 
     /// The next packet that does not carry data. Data are asked for only where there is none.
     pub fn poll_packet(&mut self) -> Option<Packet> {
-        self.queue.pop_front()
+        self.outbox.packets.pop_front()
     }
 
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
-        self.events.pop_front()
+        self.outbox.events.pop_front()
     }
 
     /// When [`Peer::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let negotiation = self.negotiation.as_ref().map(|negotiation| negotiation.deadline);
-        let moved = self.moving.as_ref().and_then(Moving::deadline);
-        self.transfers.iter().map(|transfer| transfer.deadline).chain(negotiation).chain(moved).min()
+        self.sessions.deadlines().chain(self.transport.deadline()).min()
     }
 
-    fn add(&mut self, transfer: Transfer) -> Option<TransferId> {
-        if self.transfers.iter().filter(|t| !t.stage.is_over()).count() >= MAX_TRANSFERS {
-            return None;
-        }
-        // Those that are over are remembered for a moment, not for as long as others come.
-        if self.transfers.len() >= 2 * MAX_TRANSFERS
-            && let Some(oldest) = self.transfers.iter().position(|t| t.stage.is_over())
-        {
-            self.transfers.remove(oldest);
-        }
-        let id = transfer.id;
-        self.next_transfer += 1;
-        self.transfers.push(transfer);
-        Some(id)
+    /// Does what is due. See [`Peer::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.transport.handle_timeout(now);
+        self.move_over(now);
+        self.sessions.handle_timeout(now, &mut self.outbox);
     }
 
-    /// The next identifier of ours (§9.4).
-    fn identifier(&mut self) -> u32 {
-        let identifier = self.next_identifier;
-        self.next_identifier = next_number(identifier);
-        identifier
+    /// The data that could be sent now: which transfer's, from where, and how many bytes at most. Transfers take turns.
+    pub fn wants_data(&self) -> Option<(TransferId, u64, usize)> {
+        if self.transport.is_moving() { None } else { self.sessions.wants_data(self.most_content()) }
+    }
+
+    /// The bytes that were wanted, no more of them; gives the packet that carries them.
+    pub fn provide(&mut self, now: Instant, id: TransferId, content: Bytes) -> Option<Packet> {
+        let limit = (self.most_content(), self.transport.is_direct());
+        self.sessions.provide(now, id, content, limit)
+    }
+
+    /// Most content of a packet of data, in bytes.
+    fn most_content(&self) -> usize {
+        if self.transport.is_direct() { MAX_DIRECT } else { MAX_CONTENT }
+    }
+
+    /// What carried everything is gone.
+    pub fn lose(&mut self) {
+        self.sessions.lose(&mut self.outbox);
+        self.clear();
+    }
+
+    /// They have left what carried everything. Some clients never say goodbye, and end a file so once they have
+    /// acknowledged all of it.
+    pub fn left(&mut self) {
+        self.sessions.left(&mut self.outbox);
+        self.clear();
+    }
+
+    /// The switchboard is gone and another may come: files of which data went go on there, anything else is lost. True
+    /// where something does.
+    pub fn outlive(&mut self, now: Instant) -> bool {
+        self.clear();
+        self.sessions.outlive(now, &mut self.outbox)
+    }
+
+    /// What is half said is never said to the end.
+    fn clear(&mut self) {
+        self.outbox.packets.clear();
+        self.reassembly.clear();
+        self.transport.stop();
+    }
+
+    /// The switchboard has passed a fragment on: silence begins behind it.
+    pub fn delivered(&mut self, now: Instant, id: TransferId) {
+        self.sessions.delivered(now, id, self.transport.is_direct());
+        self.move_over(now);
+    }
+
+    /// The switchboard could not deliver a fragment: it goes again, and so does what was sent behind it. A board that
+    /// delivers nothing is not asked for ever.
+    pub fn undelivered(&mut self, now: Instant, id: TransferId, offset: u64) {
+        let direct = self.transport.is_direct();
+        if self.sessions.undelivered(now, (id, offset), direct, &mut self.outbox) {
+            self.move_over(now);
+        }
+    }
+
+    /// Another switchboard is there. What was given is sent again from where it is not known that it arrived; what
+    /// comes is asked for from where it stopped.
+    pub fn resume(&mut self, now: Instant, unconfirmed: &[(TransferId, u64)]) {
+        let direct = self.transport.is_direct();
+        self.sessions.resume(now, unconfirmed, direct, &mut self.outbox);
+    }
+
+    /// Whether packets go over a direct connection now, not over the switchboard.
+    pub fn is_direct(&self) -> bool {
+        self.transport.is_direct()
+    }
+
+    /// The door that was wanted, or that there is none.
+    pub fn listening(&mut self, now: Instant, door: Option<&Door>) {
+        self.transport.listening(now, door, &mut self.outbox);
+    }
+
+    /// A direct connection is there, and both have shown who they are.
+    pub fn direct_up(&mut self, now: Instant) {
+        self.transport.up(now, self.sessions.are_begun(), self.sessions.are_on_board());
+    }
+
+    /// Goes on by the direct connection once nothing can be overtaken there.
+    fn move_over(&mut self, now: Instant) {
+        self.transport.move_over(now, self.sessions.are_on_board());
+    }
+
+    /// The direct connection did not come about, or is gone. One that could not be made is not tried again.
+    pub fn direct_down(&mut self, now: Instant) {
+        if self.transport.down() {
+            self.sessions.broke(now, &mut self.outbox);
+        }
+    }
+
+    /// How somebody who comes to our door shows who they are.
+    pub fn door_nonce(&self) -> Nonce {
+        self.transport.door_nonce()
     }
 }
-
-/// A number of a message's own, which comes back in its acknowledgement: different for different identifiers.
-fn ticket(identifier: u32) -> u32 {
-    identifier.wrapping_mul(0x9E37_79B1) ^ 0x5DEE_CE66
-}
-
-/// Files.
-const FILE: Guid = Guid(0x5D3E02AB_6190_11D3_BBBB_00C04F795683);
-/// Pictures, emoticons, winks, voice clips.
-const OBJECT: Guid = Guid(0xA4268EEC_FEC5_49E5_95C3_F126696BDBF6);
-
-#[cfg(test)]
-mod tests;

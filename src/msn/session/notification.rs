@@ -1,149 +1,40 @@
 //! The notification session: signed in, with lists and presence, until it ends (§3 to §5).
 //!
-//! Knows what a signed-in client must do by itself: synchronise, announce itself, answer challenges, ping. Leaves to
-//! its caller: tickets, opening switchboards, and what to show.
+//! Knows which part each command belongs to: lists, changes, the own presence, pings, notices. Leaves to its caller:
+//! tickets, opening switchboards, and what to show. Refuses to know what a part keeps.
 
-mod changes;
+mod change;
+mod channel;
+mod event;
+mod keepalive;
+mod lists;
+mod notices;
+mod presence;
 mod requests;
-mod traffic;
 
-use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::login::{Identity, Login, Output, Step};
-use super::pending::Pending;
-use super::roster::{Contact, Roster};
-use super::sync::{RosterGap, Sync};
-use super::wire::ClientWire;
+use super::roster::Roster;
+use super::sync::Sync;
 use super::{Machine, SessionError};
 use crate::msn::challenge::Product;
-use crate::msn::command::{ClientCommand, Context, ErrorCode, Link, ServerCommand, Status};
+use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, Status};
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::{Capabilities, Cookie, Email, HostPort, SessionId, Ticket, TrId};
+use crate::msn::ids::{Capabilities, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
-use crate::msn::oim::MailData;
 use crate::msn::wire::UrlText;
-pub use changes::{Change, ChangeFailure, ChangeHandle};
+pub use change::{Change, ChangeFailure, ChangeHandle};
+use change::{Changes, new_group_id};
+use channel::{Channel, Request};
+pub use event::NotificationEvent;
+use event::NotificationEvent as Event;
+use keepalive::KeepAlive;
+use lists::Lists;
+use presence::OwnPresence;
 
-/// The first ping comes after this; `QNG` names the next interval (§5.1).
-const PING_INTERVAL: Duration = Duration::from_secs(45);
-
-/// A server that does not answer a ping for so long is deaf, whatever interval it named.
-const PONG_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long the caller may take to bring a ticket: the sign-in pages have time-outs of their own below this.
 const TICKET_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// What happened on the notification session.
-#[derive(Debug, Clone, PartialEq)]
-pub enum NotificationEvent {
-    /// Reconnect there and sign in again from the start.
-    Redirected(HostPort),
-    /// Fetch a ticket with this policy and call [`NotificationSession::provide_ticket`].
-    TicketWanted {
-        policy: String,
-    },
-    SignedIn {
-        dialect: Dialect,
-    },
-    /// The server sees us under this address.
-    AddressLearned(IpAddr),
-    /// The own display name as the server has it.
-    NameLearned(String),
-    /// The lists are complete, or what is missing is not waited for; read them with [`NotificationSession::roster`].
-    RosterLoaded,
-    /// They are not what the server announced.
-    RosterIncomplete(RosterGap),
-    /// A contact is online, changed, or went offline.
-    PresenceChanged(Box<Contact>),
-    /// A contact is called otherwise now: in our list, or by themselves.
-    Named {
-        email: Email,
-        name: String,
-    },
-    /// The own status as the server confirmed it.
-    StatusConfirmed(Status),
-    /// Groups of contacts, or who is in them, are not what they were; read them with [`NotificationSession::roster`].
-    GroupsChanged,
-    /// Somebody put us on their list. `asks`: they wait for an answer, from now or from before we signed in.
-    AddedBy {
-        email: Email,
-        name: String,
-        asks: bool,
-    },
-    /// A contact is none any longer.
-    Unlisted {
-        email: Email,
-    },
-    /// What became of a change asked for by [`NotificationSession::change`].
-    ChangeDone {
-        handle: ChangeHandle,
-        result: Result<(), ChangeFailure>,
-    },
-    RemovedBy {
-        email: Email,
-    },
-    /// A call comes in: connect to the board and answer.
-    Rung {
-        session: SessionId,
-        board: HostPort,
-        cookie: Cookie,
-        email: Email,
-        name: String,
-    },
-    /// The switchboard asked for by [`NotificationSession::request_switchboard`].
-    SwitchboardReady {
-        request: TrId,
-        board: HostPort,
-        cookie: Cookie,
-    },
-    SwitchboardRefused {
-        request: TrId,
-        code: ErrorCode,
-    },
-    /// The server announced maintenance.
-    GoingDown {
-        minutes: u32,
-    },
-    Mail {
-        from: String,
-        subject: String,
-    },
-    UnreadMail {
-        unread: u32,
-        elsewhere: u32,
-    },
-    /// Offline messages wait to be fetched.
-    OfflineMessages(MailData),
-    /// An alert: calendar, news.
-    Alert {
-        text: String,
-    },
-    /// A page from somebody's phone.
-    Paged {
-        from: String,
-        text: String,
-    },
-    /// A request that a person made was refused.
-    RequestRefused {
-        what: String,
-        code: ErrorCode,
-    },
-}
-
-/// What a pending request was.
-#[derive(Debug)]
-enum Request {
-    Login,
-    Sync,
-    Switchboard,
-    /// The step of a change that is under way.
-    Change,
-    /// Something a person asked for, in words for them.
-    Asked(String),
-    /// Something the session did by itself; a refusal is only logged.
-    Quiet(&'static str),
-}
 
 #[derive(Debug)]
 enum State {
@@ -157,26 +48,14 @@ enum State {
 pub struct NotificationSession {
     identity: Identity,
     product: Option<Product>,
-    wire: ClientWire,
-    pending: Pending<Request>,
-    changes: changes::Changes,
+    channel: Channel,
     state: State,
-    roster: Roster,
-    sync: Sync,
     /// When a ticket must be there.
     ticket_by: Option<Instant>,
-    name: String,
-    status: Status,
-    object: Option<UrlText>,
-    capabilities: Capabilities,
-    personal: PersonalMessage,
-    announced: bool,
-    events: VecDeque<NotificationEvent>,
-    next_ping: Option<Instant>,
-    /// When the answer to a ping is overdue.
-    pong_by: Option<Instant>,
-    interval: Duration,
-    pings: bool,
+    lists: Lists,
+    changes: Changes,
+    presence: OwnPresence,
+    keep_alive: KeepAlive,
 }
 
 /// What a session starts with besides its identity.
@@ -198,49 +77,43 @@ pub struct Start {
 impl NotificationSession {
     pub fn new(now: Instant, identity: Identity, start: Start) -> Self {
         let dialect = identity.dialects.first().copied().unwrap_or(Dialect::Msnp11);
-        let mut wire = ClientWire::new(Context { link: Link::Notification, dialect });
-        let mut pending = Pending::new();
-        let mut number = || pending.expect(now, Request::Login);
-        let login = Login::start(&identity, Output { wire: &mut wire, number: &mut number });
+        let mut channel = Channel::new(dialect);
+        let mut number = || channel.pending.expect(now, Request::Login);
+        let login = Login::start(&identity, Output { wire: &mut channel.wire, number: &mut number });
         Self {
-            name: identity.email.to_string(),
+            lists: Lists::new(identity.email.clone(), start.roster),
+            changes: Changes::new(identity.email.clone()),
             identity,
             product: start.product,
-            wire,
-            pending,
-            changes: changes::Changes::default(),
+            channel,
             state: State::SigningIn(login),
-            roster: start.roster,
-            sync: Sync::default(),
             ticket_by: None,
-            status: start.status,
-            object: start.object,
-            capabilities: start.capabilities,
-            personal: start.personal,
-            announced: false,
-            events: VecDeque::new(),
-            next_ping: None,
-            pong_by: None,
-            interval: PING_INTERVAL,
-            pings: start.pings,
+            presence: OwnPresence {
+                status: start.status,
+                capabilities: start.capabilities,
+                object: start.object,
+                personal: start.personal,
+                is_announced: false,
+            },
+            keep_alive: KeepAlive::new(start.pings),
         }
     }
 
     pub fn roster(&self) -> &Roster {
-        &self.roster
+        &self.lists.roster
     }
 
     pub fn dialect(&self) -> Dialect {
-        self.wire.context.dialect
+        self.channel.dialect()
     }
 
     /// The own display name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.lists.name
     }
 
     pub fn status(&self) -> Status {
-        self.status
+        self.presence.status
     }
 
     pub fn is_signed_in(&self) -> bool {
@@ -251,15 +124,15 @@ impl NotificationSession {
     pub fn provide_ticket(&mut self, now: Instant, ticket: Ticket) {
         if let State::SigningIn(Login::AwaitTicket) = self.state {
             self.ticket_by = None;
-            let mut number = || self.pending.expect(now, Request::Login);
-            let out = Output { wire: &mut self.wire, number: &mut number };
-            self.state = State::SigningIn(Login::ticket(out, ticket));
+            let Channel { wire, pending, .. } = &mut self.channel;
+            let mut number = || pending.expect(now, Request::Login);
+            self.state = State::SigningIn(Login::ticket(Output { wire, number: &mut number }, ticket));
         }
     }
 
     fn handle_command(&mut self, now: Instant, command: ServerCommand) -> Result<(), SessionError> {
         if let Some(trid) = login_reply(&command) {
-            self.pending.take(trid);
+            self.channel.pending.take(trid);
         }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::SigningIn(login) => self.handle_login(now, login, command),
@@ -281,16 +154,16 @@ impl NotificationSession {
             self.state = State::SigningIn(login);
             return self.handle_traffic(now, command);
         }
-        let mut number = || self.pending.expect(now, Request::Login);
-        let out = Output { wire: &mut self.wire, number: &mut number };
-        match login.handle(command, &self.identity, out)? {
+        let Channel { wire, pending, .. } = &mut self.channel;
+        let mut number = || pending.expect(now, Request::Login);
+        match login.handle(command, &self.identity, Output { wire, number: &mut number })? {
             Step::Continue(login) => self.state = State::SigningIn(login),
             Step::TicketWanted { policy } => {
                 self.state = State::SigningIn(Login::AwaitTicket);
                 self.ticket_by = Some(now + TICKET_TIMEOUT);
-                self.events.push_back(NotificationEvent::TicketWanted { policy });
+                self.channel.emit(Event::TicketWanted { policy });
             }
-            Step::Redirected(server) => self.events.push_back(NotificationEvent::Redirected(server)),
+            Step::Redirected(server) => self.channel.emit(Event::Redirected(server)),
             Step::SignedIn { name } => self.signed_in(now, name),
         }
         Ok(())
@@ -299,20 +172,116 @@ impl NotificationSession {
     fn signed_in(&mut self, now: Instant, name: Option<UrlText>) {
         self.state = State::SignedIn;
         if let Some(name) = name {
-            self.learn_name(&name);
+            self.lists.learn_name(&name, &mut self.channel);
         }
-        self.next_ping = self.pings.then(|| now + self.interval);
-        self.events.push_back(NotificationEvent::SignedIn { dialect: self.dialect() });
-        let stamp = self.roster.request_stamp(self.dialect());
-        self.roster.expect();
-        self.sync = Sync::begin(now);
-        let trid = self.pending.expect(now, Request::Sync);
-        self.wire.send(&ClientCommand::Syn { trid, stamp });
+        self.keep_alive.begin(now);
+        let dialect = self.dialect();
+        self.channel.emit(Event::SignedIn { dialect });
+        let stamp = self.lists.roster.request_stamp(dialect);
+        self.lists.roster.expect();
+        self.lists.sync = Sync::begin(now);
+        self.channel.request(now, Request::Sync, |trid| ClientCommand::Syn { trid, stamp });
     }
 
-    fn learn_name(&mut self, name: &UrlText) {
-        self.name = name.decode();
-        self.events.push_back(NotificationEvent::NameLearned(self.name.clone()));
+    fn handle_traffic(&mut self, now: Instant, command: ServerCommand) -> Result<(), SessionError> {
+        let Self { channel, keep_alive, .. } = self;
+        match command {
+            ServerCommand::Failed { code, trid } => self.failed(now, code, trid)?,
+            ServerCommand::Out { reason } => return Err(SessionError::SignedOut(reason)),
+            ServerCommand::Chl { challenge } => self.answer_challenge(now, &challenge),
+            ServerCommand::Qng { seconds } => keep_alive.answered(now, seconds),
+            ServerCommand::Qry { trid } | ServerCommand::Uux { trid } => {
+                channel.pending.take(trid);
+            }
+            ServerCommand::Chg { trid, status, .. } => {
+                channel.pending.take(trid);
+                channel.emit(Event::StatusConfirmed(status));
+            }
+            ServerCommand::Msg { payload, .. } => channel.events.extend(notices::message(&payload)),
+            ServerCommand::Not { data } => channel.events.extend(notices::alert(&data)),
+            ServerCommand::Ipg { data } => channel.events.extend(notices::page(&data)),
+            ServerCommand::XfrSwitchboard { trid, board, cookie } => {
+                channel.pending.take(trid);
+                channel.emit(Event::SwitchboardReady { request: trid, board, cookie });
+            }
+            ServerCommand::XfrNotification { server, .. } => channel.emit(Event::Redirected(server)),
+            ServerCommand::Rng { session, board, cookie, email, name } => {
+                let name = name.decode();
+                channel.emit(Event::Rung { session, board, cookie, email, name });
+            }
+            other => self.handle_lists(now, other),
+        }
+        Ok(())
+    }
+
+    /// Applies a command about the lists; where it is the reply to a step of a change, the next step follows.
+    fn handle_lists(&mut self, now: Instant, command: ServerCommand) {
+        if let ServerCommand::Syn { trid, .. } = &command {
+            self.channel.pending.take(*trid);
+        }
+        let is_step = change_reply(&command).is_some_and(|trid| self.channel.take_step(trid));
+        let id = match &command {
+            ServerCommand::Group { verb, rest, .. } if verb.as_str() == "ADG" => {
+                new_group_id(rest, self.dialect().has_guids())
+            }
+            _ => None,
+        };
+        self.lists.handle(now, command, is_step, &mut self.channel);
+        if is_step {
+            self.changes.step_done(now, id, &mut self.lists, &mut self.channel);
+        }
+        self.check_loaded(now);
+    }
+
+    fn count_skipped(&mut self, now: Instant) {
+        for verb in self.channel.wire.take_skipped() {
+            self.lists.count_unreadable(now, verb.as_str());
+            self.check_loaded(now);
+        }
+    }
+
+    fn check_loaded(&mut self, now: Instant) {
+        if self.lists.sync.take_complete() {
+            self.lists_ready(now);
+        }
+    }
+
+    /// The lists are there, as far as they come: the session announces itself.
+    fn lists_ready(&mut self, now: Instant) {
+        self.lists.report_loaded(&mut self.channel);
+        self.presence.announce(now, &mut self.channel);
+    }
+
+    fn failed(&mut self, now: Instant, code: ErrorCode, trid: TrId) -> Result<(), SessionError> {
+        let Self { channel, lists, changes, .. } = self;
+        match channel.pending.take(trid) {
+            None => {
+                // A server that means the session closes it.
+                tracing::info!(%code, trid = trid.0, "the server refused what nobody asked for");
+                return Ok(());
+            }
+            Some(Request::Switchboard) => channel.emit(Event::SwitchboardRefused { request: trid, code }),
+            Some(Request::Change) => changes.step_failed(now, code, lists, channel),
+            Some(Request::Asked(what)) => channel.emit(Event::RequestRefused { what, code }),
+            Some(Request::Sync) => return Err(SessionError::Refused(code)),
+            Some(Request::Quiet(what)) => tracing::info!(what, %code, "the server refused a request"),
+            Some(Request::Login) => {}
+        }
+        if code.ends_session() && code != ErrorCode::HIDDEN {
+            return Err(SessionError::Refused(code));
+        }
+        Ok(())
+    }
+
+    fn answer_challenge(&mut self, now: Instant, challenge: &str) {
+        let dialect = self.dialect();
+        let id = if dialect.has_long_challenge() { "PROD0090YUAUV{2B" } else { "PROD0038W!61ZTF9" };
+        let product = self.product.clone().or_else(|| Product::published(id, dialect));
+        let Some(product) = product else { return };
+        let answer = product.answer(challenge, dialect).into_bytes().into();
+        // Servers exist that never confirm, so nobody waits for it; a wrong answer closes the session (540).
+        let command = |trid| ClientCommand::Qry { trid, product: product.id, answer };
+        self.channel.request(now, Request::Quiet("QRY"), command);
     }
 
     fn handle_overdue(&mut self, now: Instant, request: &Request) -> Result<(), SessionError> {
@@ -322,10 +291,10 @@ impl NotificationSession {
                 Err(SessionError::TimedOut(login.expected()))
             }
             // Lines of the lists can come without an answer, and are worth waiting for.
-            Request::Sync if self.sync.has_begun() => Ok(()),
+            Request::Sync if self.lists.sync.has_begun() => Ok(()),
             Request::Sync => Err(SessionError::TimedOut("SYN")),
             Request::Change => {
-                self.step_unanswered(now);
+                self.changes.step_unanswered(now, &mut self.lists, &mut self.channel);
                 Ok(())
             }
             // Some servers never answer what they do not implement; a board is given up by its caller's own time-out.
@@ -346,55 +315,68 @@ fn login_reply(command: &ServerCommand) -> Option<TrId> {
     }
 }
 
+/// The number of a reply that can answer a step of a change.
+fn change_reply(command: &ServerCommand) -> Option<TrId> {
+    match command {
+        ServerCommand::Prp { trid, .. }
+        | ServerCommand::Gtc { trid, .. }
+        | ServerCommand::Blp { trid, .. } => *trid,
+        ServerCommand::Rea { trid, .. }
+        | ServerCommand::Sbp { trid, .. }
+        | ServerCommand::Group { trid, .. }
+        | ServerCommand::Add { trid, .. }
+        | ServerCommand::Adc { trid, .. }
+        | ServerCommand::Rem { trid, .. } => Some(*trid),
+        _ => None,
+    }
+}
+
 impl Machine for NotificationSession {
     type Event = NotificationEvent;
 
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError> {
-        self.wire.push(bytes);
+        self.channel.wire.push(bytes);
         loop {
-            let command = self.wire.next_command()?;
+            let command = self.channel.wire.next_command()?;
             self.count_skipped(now);
             let Some(command) = command else { break };
             self.handle_command(now, command)?;
         }
-        if !self.sync.is_under_way() && self.roster.take_regrouped() {
-            self.events.push_back(NotificationEvent::GroupsChanged);
-        }
+        self.lists.report_groups(&mut self.channel);
         Ok(())
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
-        while let Some(request) = self.pending.take_overdue(now) {
+        while let Some(request) = self.channel.pending.take_overdue(now) {
             self.handle_overdue(now, &request)?;
         }
         if self.ticket_by.is_some_and(|deadline| deadline <= now) {
             return Err(SessionError::TimedOut("the question for a ticket"));
         }
-        if self.sync.take_given_up(now) {
-            self.roster_ready(now);
+        if self.lists.sync.take_given_up(now) {
+            self.lists_ready(now);
         }
-        if self.pong_by.is_some_and(|deadline| deadline <= now) {
-            return Err(SessionError::TimedOut("PNG"));
-        }
-        if self.next_ping.is_some_and(|at| at <= now) {
-            self.wire.send(&ClientCommand::Png);
-            self.next_ping = Some(now + self.interval);
-            self.pong_by.get_or_insert(now + PONG_TIMEOUT);
+        if self.keep_alive.take_due(now)? {
+            self.channel.wire.send(&ClientCommand::Png);
         }
         Ok(())
     }
 
     fn poll_output(&mut self) -> Option<Vec<u8>> {
-        self.wire.poll_output()
+        self.channel.wire.poll_output()
     }
 
     fn poll_event(&mut self) -> Option<NotificationEvent> {
-        self.events.pop_front()
+        self.channel.events.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines =
-            [self.pending.deadline(), self.next_ping, self.pong_by, self.ticket_by, self.sync.deadline()];
+        let deadlines = [
+            self.channel.pending.deadline(),
+            self.keep_alive.deadline(),
+            self.ticket_by,
+            self.lists.sync.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

@@ -7,7 +7,12 @@ mod quirks;
 mod silence;
 mod transport;
 
-use super::invite::Asked;
+use std::time::Duration;
+
+use super::sessions::end::GOODBYE;
+use super::sessions::invite::{FILE, OBJECT};
+use super::transfer::giving::MAX_RESENT;
+use super::transfer::{ACK_TIMEOUT, OFFER_TIMEOUT, Stage};
 use super::*;
 use crate::msn::p2p::packet::Flags;
 use crate::msn::p2p::slp::{Verb, content_type};
@@ -278,7 +283,7 @@ fn conf_097_a_wish_for_a_direct_connection_is_answered_and_the_data_come_all_the
         content_type: content_type::TRANSPORT_REQUEST.into(),
         body: vec![("Bridges".into(), "TRUDPv1 TCPv1".into())],
     };
-    alice.signal(&wish);
+    alice.outbox.signal(&wish);
     let dialogue = talk(&mut alice, &mut bob, b"data", accept);
     let answer = dialogue.said.iter().find_map(|(who, packet)| {
         let slp = Slp::parse(&packet.content).ok()?;
@@ -426,7 +431,7 @@ fn packets_about_how_they_are_do_no_harm_to_a_file() {
         body: Vec::new(),
     };
     let (mut alice, _) = peers();
-    alice.signal(&other);
+    alice.outbox.signal(&other);
     bob.handle(now, &alice.poll_packet().unwrap());
     let events: Vec<PeerEvent> = std::iter::from_fn(|| bob.poll_event()).collect();
     assert!(matches!(&events[..], [PeerEvent::Data { .. }]), "{events:?}");
@@ -464,7 +469,7 @@ fn many_files_one_after_the_other_are_all_taken() {
         assert_eq!(dialogue.data('b'), b"0123456789", "the {number}th");
     }
     // Whoever has heard the goodbye is forgotten.
-    assert!(bob.transfers.is_empty() && alice.transfers.is_empty());
+    assert!(bob.sessions.transfers.is_empty() && alice.sessions.transfers.is_empty());
 }
 
 #[test]
@@ -496,5 +501,5 @@ fn whoever_wants_it_again_for_ever_is_given_up() {
     }
     alice.handle(now, &again);
     assert!(alice.wants_data().is_none());
-    assert!(!alice.transfers.iter().any(|t| t.id == id && !t.stage.is_over()));
+    assert!(!alice.sessions.transfers.iter().any(|t| t.id == id && !t.stage.is_over()));
 }

@@ -2,17 +2,17 @@
 //!
 //! Whoever gives a large file asks. Whoever is asked listens, or says that it cannot; then the one who asked may listen.
 //! Nothing waits for what comes of it: data go over the switchboard, and move over if a direct connection comes about.
+//! Refuses to know the transfers: whether one has begun, and what the switchboard still carries, are arguments.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use super::{Peer, PeerEvent, Stage};
+use super::PeerEvent;
+use super::outbox::Outbox;
+use super::recent::Recent;
+use crate::msn::p2p::Guid;
 use crate::msn::p2p::direct::Nonce;
-use crate::msn::p2p::packet::{Flags, Packet};
 use crate::msn::p2p::slp::{Slp, Verb, content_type};
-use crate::msn::p2p::{Guid, MAX_CONTENT, MAX_DIRECT};
 
 /// A smaller file is through before a connection of its own would be.
 const DIRECT_FROM: u64 = 64 << 10;
@@ -23,8 +23,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(1);
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(20);
-/// A transfer whose connection broke waits so long for the other side to go on over the switchboard.
-const RESUME: Duration = Duration::from_secs(20);
 /// Most addresses of one answer that are looked at.
 const MAX_ADDRESSES: usize = 16;
 
@@ -55,15 +53,9 @@ pub(super) enum Step {
 
 /// The way to a direct connection.
 #[derive(Debug, Default)]
-pub(super) struct Moving {
+struct Moving {
     /// When all that the switchboard has passed on is taken for read; `None` while it still has some.
     settles: Option<Instant>,
-}
-
-impl Moving {
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.settles
-    }
 }
 
 /// An agreement in the making.
@@ -77,32 +69,67 @@ pub(super) struct Negotiation {
     pub(super) deadline: Instant,
 }
 
-impl Peer {
-    /// Allows direct connections, as far as they are possible here.
-    pub fn with_means(mut self, means: Means) -> Self {
+/// What carries the packets of one peer, and what becomes of that.
+#[derive(Debug, Default)]
+pub(super) struct Transport {
+    means: Means,
+    /// Packets go over a direct connection.
+    direct: bool,
+    pub(super) negotiation: Option<Negotiation>,
+    /// What they announced of their nonce when they asked for a direct connection and we could not listen.
+    hashed: Option<Guid>,
+    /// A direct connection is there, and what the switchboard still carries goes first.
+    moving: Option<Moving>,
+    /// Calls in which we have said where we listen.
+    described: Recent,
+}
+
+impl Transport {
+    pub(super) fn allow(&mut self, means: Means) {
         self.means = means;
-        self
     }
 
     /// Whether packets go over a direct connection now, not over the switchboard.
-    pub fn is_direct(&self) -> bool {
+    pub(super) fn is_direct(&self) -> bool {
         self.direct
     }
 
-    /// Most content of a packet of data.
-    pub(super) fn most_content(&self) -> usize {
-        if self.direct { MAX_DIRECT } else { MAX_CONTENT }
+    /// Whether data wait until the switchboard has passed on all that it has.
+    pub(super) fn is_moving(&self) -> bool {
+        self.moving.is_some()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let negotiation = self.negotiation.as_ref().map(|negotiation| negotiation.deadline);
+        let moved = self.moving.as_ref().and_then(|moving| moving.settles);
+        negotiation.into_iter().chain(moved).min()
+    }
+
+    /// A call of this name begins: nothing was said in it.
+    pub(super) fn forget(&mut self, call: &str) {
+        self.described.forget(call);
+    }
+
+    /// What was being agreed on, or moved to, comes about no more.
+    pub(super) fn stop(&mut self) {
+        self.negotiation = None;
+        self.moving = None;
+    }
+
+    /// Gives up what nobody answered in time.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.negotiation.take_if(|negotiation| negotiation.deadline <= now);
     }
 
     /// The door that was wanted, or that there is none.
-    pub fn listening(&mut self, now: Instant, door: Option<&Door>) {
+    pub(super) fn listening(&mut self, now: Instant, door: Option<&Door>, outbox: &mut Outbox) {
         let Some(negotiation) = self.negotiation.as_mut() else { return };
         let hashed = negotiation.hashed;
         let Step::Opening(wish) = std::mem::replace(&mut negotiation.step, Step::Connecting) else { return };
         negotiation.deadline = now + CONNECT;
         match (wish, door) {
             (Some(wish), door) => {
-                self.answer_transport(&wish, door, hashed);
+                self.answer(&wish, (door, hashed), outbox);
                 if door.is_none() {
                     self.negotiation = None;
                 }
@@ -117,96 +144,54 @@ impl Peer {
                 offer.content_type = content_type::TRANSPORT_RESPONSE.to_owned();
                 offer.body = self.description(Some(door), hashed);
                 self.described.remember(&offer.call);
-                self.signal(&offer);
+                outbox.signal(&offer);
             }
             (None, None) => self.negotiation = None,
         }
     }
 
-    /// A direct connection is there, and both have shown who they are.
-    pub fn direct_up(&mut self, now: Instant) {
+    /// A direct connection is there, and both have shown who they are. `begun`: data of ours are on their way already.
+    pub(super) fn up(&mut self, now: Instant, begun: bool, on_board: bool) {
         self.negotiation = None;
         // Two ways keep no order: what the switchboard has arrives first.
-        let begun = |t: &super::Transfer| t.gives && t.stage == Stage::Sending && t.done > 0;
-        if self.transfers.iter().any(begun) {
+        if begun {
             self.moving.get_or_insert_default();
-            self.move_over(now);
+            self.move_over(now, on_board);
         } else {
             self.direct = true;
         }
     }
 
-    /// Goes on by the direct connection once nothing can be overtaken there.
-    pub(super) fn move_over(&mut self, now: Instant) {
-        let carries = |t: &super::Transfer| t.on_board > 0 && !t.stage.is_over();
-        let waits = self.transfers.iter().any(carries);
+    /// Goes on by the direct connection once nothing can be overtaken there: the switchboard has passed on all it had.
+    pub(super) fn move_over(&mut self, now: Instant, on_board: bool) {
         let Some(moving) = &mut self.moving else { return };
-        let settles = match waits {
-            true => None,
-            false => Some(moving.settles.unwrap_or(now + SETTLE)),
-        };
-        moving.settles = settles;
-        if settles.is_some_and(|at| at <= now) {
+        moving.settles = (!on_board).then(|| moving.settles.unwrap_or(now + SETTLE));
+        if moving.settles.is_some_and(|at| at <= now) {
             self.moving = None;
             self.direct = true;
         }
     }
 
-    /// The direct connection did not come about, or is gone. One that could not be made is not tried again.
-    pub fn direct_down(&mut self, now: Instant) {
+    /// The direct connection did not come about, or is gone. One that could not be made is not tried again. True where
+    /// data went by it.
+    pub(super) fn down(&mut self) -> bool {
         self.negotiation = None;
-        if std::mem::take(&mut self.direct) {
-            self.transfers_broke(now);
-        } else if self.moving.take().is_none() {
+        let was_direct = std::mem::take(&mut self.direct);
+        if !was_direct && self.moving.take().is_none() {
             self.means = Means { nonce: self.means.nonce, ..Means::default() };
         }
-    }
-
-    /// What was sent last may be lost: only the receiver knows what is missing, and says so.
-    fn transfers_broke(&mut self, now: Instant) {
-        for at in 0..self.transfers.len() {
-            let transfer = &mut self.transfers[at];
-            let breaks = matches!(transfer.stage, Stage::Sending | Stage::Sent | Stage::Receiving);
-            if !breaks || transfer.done == 0 {
-                continue;
-            }
-            transfer.stage = Stage::Broken;
-            transfer.deadline = now + RESUME;
-            if !transfer.gives {
-                self.ask_for_the_rest(at);
-            }
-        }
-    }
-
-    /// Has the sender go on from where its data stopped.
-    pub(super) fn ask_for_the_rest(&mut self, at: usize) {
-        let transfer = &self.transfers[at];
-        let (session, total, done, of) =
-            (transfer.session, transfer.size, transfer.done, transfer.identifier);
-        let identifier = self.identifier();
-        self.queue.push_back(Packet {
-            session,
-            identifier,
-            offset: 0,
-            total,
-            flags: Flags::NAK,
-            ack_id: of,
-            ack_uid: 0,
-            ack_size: done,
-            content: Bytes::new(),
-            application: 2,
-        });
+        was_direct
     }
 
     /// Data of ours go from now on. Of a large file it is asked whether they can go another way: some clients never answer.
-    pub(super) fn begin(&mut self, now: Instant, at: usize) {
+    /// `invitation` is that of the transfer, `size` its bytes.
+    pub(super) fn begin(&mut self, now: Instant, invitation: &Slp, size: u64, outbox: &mut Outbox) {
         let able = self.means.dial || self.means.listen;
-        self.begin_data(at);
         let busy = self.direct || self.moving.is_some() || self.negotiation.is_some();
-        if busy || !able || self.transfers[at].size < DIRECT_FROM {
+        if busy || !able || size < DIRECT_FROM {
             return;
         }
-        let mut wish = self.transfers[at].invitation.clone();
+        let mut wish = invitation.clone();
         let branch = wish.branch.parse::<Guid>().unwrap_or_default();
         wish.branch = Guid(branch.0.wrapping_add(2)).to_string();
         wish.verb = Verb::Invite;
@@ -220,14 +205,14 @@ impl Peer {
             ("ICF", "false"),
         ];
         wish.body = body.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        self.signal(&wish);
+        outbox.signal(&wish);
         let invitation = Slp { body: Vec::new(), ..wish };
         self.negotiation =
             Some(Negotiation { step: Step::Asked, invitation, hashed: None, deadline: now + ANSWER });
     }
 
     /// They ask how we can be reached. That is answered once a call.
-    pub(super) fn transport_asked(&mut self, now: Instant, wish: &Slp) {
+    pub(super) fn asked(&mut self, now: Instant, wish: &Slp, outbox: &mut Outbox) {
         let is_answered =
             |n: &Negotiation| matches!(&n.step, Step::Opening(Some(asked)) if asked.is_of(&wish.call));
         if self.described.knows(&wish.call) || self.negotiation.as_ref().is_some_and(is_answered) {
@@ -237,37 +222,37 @@ impl Peer {
         let knows_bridge = wish.get("Bridges").is_none_or(|bridges| bridges.contains("TCPv1"));
         if !self.means.listen || !knows_bridge || self.direct || self.negotiation.is_some() {
             self.hashed = hashed;
-            return self.answer_transport(wish, None, hashed);
+            return self.answer(wish, (None, hashed), outbox);
         }
         let head = Slp { body: Vec::new(), ..wish.clone() };
         let (step, deadline) = (Step::Opening(Some(head.clone())), now + CONNECT);
         self.negotiation = Some(Negotiation { step, invitation: head, hashed, deadline });
-        self.events.push_back(PeerEvent::ListenWanted);
+        outbox.emit(PeerEvent::ListenWanted);
     }
 
     /// They listen: we could not, or they answer our question in a question of their own. Clients that answer so take ours
     /// for another.
-    pub(super) fn transport_offered(&mut self, now: Instant, offer: &Slp) {
+    pub(super) fn offered(&mut self, now: Instant, offer: &Slp, outbox: &mut Outbox) {
         let hashed = self.hashed;
-        self.answer_transport(offer, None, hashed);
+        self.answer(offer, (None, hashed), outbox);
         let is_free = self.negotiation.as_ref().is_none_or(|n| matches!(n.step, Step::Asked));
         let target = self.target(offer).filter(|_| !self.direct && self.moving.is_none() && is_free);
         let Some((addresses, nonce)) = target else { return };
         let invitation = Slp { body: Vec::new(), ..offer.clone() };
         let (step, deadline) = (Step::Connecting, now + CONNECT);
         self.negotiation = Some(Negotiation { step, invitation, hashed, deadline });
-        self.events.push_back(PeerEvent::DialWanted { addresses, nonce });
+        outbox.emit(PeerEvent::DialWanted { addresses, nonce });
     }
 
     /// Whether this answers our question about a transport.
-    pub(super) fn is_about_transport(&self, answer: &Slp) -> bool {
+    pub(super) fn is_about(&self, answer: &Slp) -> bool {
         let ours = self.negotiation.as_ref().is_some_and(|n| {
             !matches!(n.step, Step::Opening(_)) && n.invitation.branch.eq_ignore_ascii_case(&answer.branch)
         });
         ours || answer.content_type.starts_with("application/x-msnmsgr-trans")
     }
 
-    pub(super) fn transport_answered(&mut self, now: Instant, code: u16, answer: &Slp) {
+    pub(super) fn answered(&mut self, now: Instant, code: u16, answer: &Slp, outbox: &mut Outbox) {
         match self.negotiation.as_ref().map(|negotiation| &negotiation.step) {
             Some(Step::Asked) => {}
             // They do not want to come to our door.
@@ -283,11 +268,11 @@ impl Peer {
         match target {
             Some((addresses, nonce)) => {
                 negotiation.step = Step::Connecting;
-                self.events.push_back(PeerEvent::DialWanted { addresses, nonce });
+                outbox.emit(PeerEvent::DialWanted { addresses, nonce });
             }
             None if code == 200 && self.means.listen => {
                 negotiation.step = Step::Opening(None);
-                self.events.push_back(PeerEvent::ListenWanted);
+                outbox.emit(PeerEvent::ListenWanted);
             }
             None => self.negotiation = None,
         }
@@ -311,7 +296,7 @@ impl Peer {
     }
 
     /// How somebody who comes to our door shows who they are.
-    pub fn door_nonce(&self) -> Nonce {
+    pub(super) fn door_nonce(&self) -> Nonce {
         match self.negotiation.as_ref().and_then(|negotiation| negotiation.hashed) {
             Some(theirs) => Nonce::Hashed { own: self.means.nonce, theirs },
             None => Nonce::Plain(self.means.nonce),
@@ -319,12 +304,12 @@ impl Peer {
     }
 
     /// Says where we listen, where that was not said in this call.
-    fn answer_transport(&mut self, request: &Slp, door: Option<&Door>, hashed: Option<Guid>) {
+    fn answer(&mut self, request: &Slp, (door, hashed): (Option<&Door>, Option<Guid>), outbox: &mut Outbox) {
         if !self.described.remember(&request.call) {
             return;
         }
         let body = self.description(door, hashed);
-        self.signal(&request.answer(200, content_type::TRANSPORT_RESPONSE, body));
+        outbox.signal(&request.answer(200, content_type::TRANSPORT_RESPONSE, body));
     }
 
     /// Where we listen. The addresses stand there although there are none: clients that miss them take the answer for one
@@ -366,4 +351,46 @@ fn addresses(answer: &Slp) -> Vec<SocketAddr> {
     }
     found.truncate(MAX_ADDRESSES);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_move_over_once_the_switchboard_has_passed_on_all_it_had_and_a_moment_has_gone() {
+        let now = Instant::now();
+        let mut transport = Transport::default();
+        transport.up(now, true, true);
+        assert!(transport.is_moving() && !transport.is_direct());
+        assert_eq!(transport.deadline(), None, "the switchboard still has some");
+        transport.move_over(now, false);
+        assert_eq!(transport.deadline(), Some(now + SETTLE));
+        transport.move_over(now + SETTLE, false);
+        assert!(transport.is_direct() && !transport.is_moving());
+        assert!(transport.down(), "data went by it");
+        assert!(!transport.down());
+    }
+
+    #[test]
+    fn a_small_file_is_not_worth_a_question() {
+        let now = Instant::now();
+        let (mut transport, mut outbox) = (Transport::default(), Outbox::new(1));
+        transport.allow(Means { dial: true, listen: true, nonce: Guid(7) });
+        let invitation = Slp {
+            verb: Verb::Invite,
+            to: "a@e.c".into(),
+            from: "b@e.c".into(),
+            branch: Guid(1).to_string(),
+            sequence: 0,
+            call: Guid(2).to_string(),
+            content_type: content_type::SESSION_REQUEST.to_owned(),
+            body: Vec::new(),
+        };
+        transport.begin(now, &invitation, DIRECT_FROM - 1, &mut outbox);
+        assert!(outbox.packets.is_empty() && transport.deadline().is_none());
+        transport.begin(now, &invitation, DIRECT_FROM, &mut outbox);
+        assert_eq!(outbox.packets.len(), 1);
+        assert_eq!(transport.deadline(), Some(now + ANSWER));
+    }
 }

@@ -40,7 +40,7 @@ impl Script {
     fn say(&mut self, slp: &Slp) {
         let mut bob = Peer::new(&email("bob"), &email("alice"), self.identifier);
         self.identifier += 1;
-        bob.signal(slp);
+        bob.outbox.signal(slp);
         while let Some(packet) = bob.poll_packet() {
             self.alice.handle(self.now, &packet);
         }
@@ -258,10 +258,10 @@ fn fault_02_a_session_that_is_written_signed_is_the_same_session() {
         let now = Instant::now();
         let (mut alice, mut bob) = peers();
         let id = alice.offer(now, &FileContext { name: "x".into(), size: 3, preview: None }, names(1));
-        let mut slp = alice.transfers.iter().find(|t| t.id == id).unwrap().invitation.clone();
+        let mut slp = alice.sessions.transfers.iter().find(|t| t.id == id).unwrap().invitation.clone();
         slp.body.iter_mut().filter(|(name, _)| name == "SessionID").for_each(|line| line.1 = written.into());
         let mut pen = Peer::new(&email("alice"), &email("bob"), 9);
-        pen.signal(&slp);
+        pen.outbox.signal(&slp);
         while let Some(packet) = pen.poll_packet() {
             bob.handle(now, &packet);
         }

@@ -24,7 +24,7 @@ fn giving(dial: bool, listen: bool) -> (Peer, TransferId, Instant) {
 
 fn say(to: &mut Peer, now: Instant, number: u32, slp: &Slp) {
     let mut pen = Peer::new(&email("bob"), &email("alice"), 50_000 + 50 * number);
-    pen.signal(slp);
+    pen.outbox.signal(slp);
     while let Some(packet) = pen.poll_packet() {
         to.handle(now, &packet);
     }

@@ -13,7 +13,7 @@ fn identifiers_that_repeat_from_one_file_to_the_next_confuse_nobody() {
     for size in [1500, 3000, 10] {
         let source = vec![u8::try_from(size % 251).unwrap(); usize::try_from(size).unwrap()];
         // A client that begins its numbers anew with each.
-        alice.next_identifier = 846_930_890;
+        alice.outbox.next_identifier = 846_930_890;
         alice.offer(Instant::now(), &offer_of(size), names(1));
         let dialogue = talk(&mut alice, &mut bob, &source, accept);
         assert_eq!(dialogue.data('b'), source);
@@ -53,7 +53,7 @@ fn fault_20_further_questions_in_one_call_are_answered_once_and_the_file_goes_on
     let (mut alice, mut bob) = peers();
     let now = Instant::now();
     let id = alice.offer(now, &offer_of(2404), names(1));
-    let call = alice.transfers.iter().find(|t| t.id == id).unwrap().invitation.clone();
+    let call = alice.sessions.transfers.iter().find(|t| t.id == id).unwrap().invitation.clone();
     let source = vec![5; 2404];
     let (mut got, mut answers, mut asked) = (Vec::new(), 0, 0);
     for round in 0..14u128 {
@@ -64,7 +64,7 @@ fn fault_20_further_questions_in_one_call_are_answered_once_and_the_file_goes_on
             let branch = Guid(round).to_string();
             let kind = content_type::TRANSPORT_REQUEST.to_owned();
             let wish = Slp { branch, content_type: kind, body, ..call.clone() };
-            alice.signal(&wish);
+            alice.outbox.signal(&wish);
             asked += 1;
         }
         let (mut said, events) = drain(now, &mut bob, &[], 0);

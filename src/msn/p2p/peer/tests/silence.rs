@@ -40,7 +40,7 @@ const STAGES: [&str; 10] = [
 fn wait(peer: &mut Peer, mut now: Instant) -> (Vec<&'static str>, Vec<PeerEvent>) {
     let (mut seen, mut told) = (Vec::new(), Vec::new());
     let mut entered = now;
-    while let Some(transfer) = peer.transfers.first() {
+    while let Some(transfer) = peer.sessions.transfers.first() {
         let (name, bound) = bound(transfer.stage);
         if seen.last() != Some(&name) {
             seen.push(name);
@@ -70,7 +70,7 @@ fn pass(now: Instant, from: &mut Peer, to: &mut Peer, packets: usize) {
 }
 
 fn first(peer: &mut Peer) -> TransferId {
-    peer.transfers.first().expect("a transfer").id
+    peer.sessions.transfers.first().expect("a transfer").id
 }
 
 /// A file of Alice's that Bob has accepted; nothing of it was sent.
@@ -117,7 +117,7 @@ fn fault_07_a_peer_who_falls_silent_is_given_up_in_every_stage() {
     let mut walk = |name: &str, mut peer: Peer| {
         while peer.poll_event().is_some() {}
         while peer.poll_packet().is_some() {}
-        let begins = peer.transfers.first().map(|transfer| bound(transfer.stage).0);
+        let begins = peer.sessions.transfers.first().map(|transfer| bound(transfer.stage).0);
         assert_eq!(begins, Some(name));
         let (seen, told) = wait(&mut peer, now);
         walked.extend(&seen);
@@ -187,7 +187,7 @@ fn fault_07_a_receiver_who_acknowledges_and_says_no_more_ends_the_file_in_time()
 
 /// How a step is called here. A new one has no place in this: it is to be walked, too.
 fn step(peer: &Peer) -> Option<&'static str> {
-    peer.negotiation.as_ref().map(|negotiation| match negotiation.step {
+    peer.transport.negotiation.as_ref().map(|negotiation| match negotiation.step {
         Step::Asked => "asked",
         Step::Opening(_) => "opening",
         Step::Connecting => "connecting",
@@ -215,18 +215,18 @@ fn fault_07_a_peer_who_falls_silent_about_the_way_costs_nothing() {
     let mut walk = |name: &'static str, mut peer: Peer| {
         assert_eq!(step(&peer), Some(name));
         walked.push(name);
-        let gives = peer.transfers[0].gives;
+        let gives = peer.sessions.transfers[0].gives;
         assert!(!gives || peer.wants_data().is_some(), "data do not wait for the answer");
         let mut at = now;
         while step(&peer).is_some() {
             // The driver goes on with what there is.
             provide(at, &mut peer, 1);
-            at = peer.negotiation.as_ref().unwrap().deadline;
+            at = peer.transport.negotiation.as_ref().unwrap().deadline;
             assert!(at - now <= Duration::from_secs(20), "«{name}» waits too long");
             peer.handle_timeout(at);
         }
-        assert!(!peer.transfers[0].stage.is_over(), "the file goes on");
-        assert!(peer.events.iter().all(|event| !matches!(event, PeerEvent::Failed { .. })));
+        assert!(!peer.sessions.transfers[0].stage.is_over(), "the file goes on");
+        assert!(peer.outbox.events.iter().all(|event| !matches!(event, PeerEvent::Failed { .. })));
         wait(&mut peer, at);
     };
     let (alice, bob) = meeting();

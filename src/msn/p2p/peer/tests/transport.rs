@@ -66,7 +66,7 @@ impl Meeting {
                 to.handle(self.now, &packet);
                 if !direct && packet.purpose() == Purpose::Data {
                     let peer = if side == 'a' { &mut self.alice } else { &mut self.bob };
-                    let id = peer.transfers.iter().find(|t| t.session == packet.session).unwrap().id;
+                    let id = peer.sessions.transfers.iter().find(|t| t.session == packet.session).unwrap().id;
                     peer.delivered(self.now, id);
                 }
                 self.said.push((side, packet));
