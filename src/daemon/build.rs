@@ -12,6 +12,7 @@ use super::attention::{self, Attention};
 use super::disk::Disk;
 use super::notify::Status;
 use super::sharing::Sharing;
+use super::source::{random_name, time_of_day};
 use super::watch::Heartbeat;
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
@@ -293,13 +294,4 @@ fn forward_signals(
         }
     });
     sender
-}
-
-pub(super) fn random_name() -> String {
-    format!("{:032x}", rand::random::<u128>())
-}
-
-pub(super) fn time_of_day() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

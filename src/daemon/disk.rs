@@ -9,8 +9,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{random_name, time_of_day};
 use super::notify::Status;
+use super::source::{random_name, time_of_day};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;

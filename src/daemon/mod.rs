@@ -15,6 +15,7 @@ mod process;
 mod run;
 mod sharing;
 mod signals;
+mod source;
 mod transfer;
 mod watch;
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::build::{random_name, time_of_day};
+use super::source::{random_name, time_of_day};
 use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::Media;

@@ -7,8 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::ServiceError;
-use super::offline::OfflineMessage;
-use super::world::ConnId;
+use super::ids::ConnId;
+use super::offline::message::OfflineMessage;
 use crate::msn::command::{ListKind, ListMask, Status};
 use crate::msn::ids::{Capabilities, ContactId, Email};
 use crate::msn::wire::UrlText;

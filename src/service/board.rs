@@ -2,11 +2,8 @@
 
 use std::time::Instant;
 
-use super::world::ConnId;
+use super::ids::ConnId;
 use crate::msn::ids::Email;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct BoardId(pub(super) u64);
 
 #[derive(Debug, Clone)]
 pub(super) struct Member {

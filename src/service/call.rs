@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::board::{Board, BoardId, Member};
+use super::board::{Board, Member};
+use super::effect::Effect;
+use super::ids::{BoardId, ConnId};
 use super::outgoing::answer;
-use super::world::{COOKIE_LIFE, ConnId, Effect, Stage, World};
+use super::rules::COOKIE_LIFE;
+use super::world::{Stage, World};
 use crate::msn::command::{Acknowledge, ClientCommand, ErrorCode, ListKind, ServerCommand, Status};
 use crate::msn::ids::{Cookie, Email, SessionId, TrId};
 use crate::msn::message::{Content, Envelope, MAX_PAYLOAD};

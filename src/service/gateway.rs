@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::feed::{LIMITS, feed};
 use super::http::{Request, Response};
-use super::listener::{Input, LIMITS, feed};
+use super::ids::{ConnId, Door};
+use super::input::Input;
 use super::outgoing::{Batch, Carrier, Outlet, outbox};
 use super::quota::Quota;
-use super::world::{ConnId, Door};
 use crate::msn::command::Link;
 use crate::msn::gateway::{CONTENT_TYPE, Destination, GatewayAction, HEADER, SessionHeader};
 use crate::msn::wire::{Direction, Framer};

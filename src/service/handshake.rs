@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use super::ids::{ConnId, Door};
 use super::notice;
 use super::offline::ticket_key;
-use super::world::{ConnId, Door, HeldTicket, Stage, World};
+use super::world::{HeldTicket, Stage, World};
 use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, Ticket, TrId};

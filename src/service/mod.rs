@@ -7,21 +7,28 @@
 mod account;
 mod board;
 mod call;
+mod effect;
 mod error;
+mod feed;
 mod gateway;
 mod handshake;
 mod http;
+mod ids;
+mod input;
 mod listener;
 mod notice;
 mod notification;
 mod offline;
 mod outgoing;
+mod owner;
 mod passport;
 mod presence;
 mod quota;
 mod robot;
 mod roster;
+mod rules;
 mod soap;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -36,7 +43,7 @@ use tokio_util::task::TaskTracker;
 
 pub use account::{AccountLine, parse_accounts};
 pub use error::ServiceError;
-pub use world::Rules;
+pub use rules::Rules;
 
 use crate::msn::ids::HostPort;
 

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::world::{COOKIE_LIFE, ConnId, Pass, Stage, World};
+use super::ids::{BoardId, ConnId};
+use super::rules::COOKIE_LIFE;
+use super::world::{Pass, Stage, World};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, Status};
 use crate::msn::ids::{Cookie, Email, TrId};
@@ -124,12 +126,7 @@ impl World {
     }
 
     /// A cookie for `email`, to a board or to a new one.
-    pub(super) fn issue_pass(
-        &mut self,
-        now: Instant,
-        email: &Email,
-        board: Option<super::board::BoardId>,
-    ) -> Cookie {
+    pub(super) fn issue_pass(&mut self, now: Instant, email: &Email, board: Option<BoardId>) -> Cookie {
         let text = format!("{}.{}", self.random_digits(10), self.random_digits(9));
         self.passes.insert(text.clone(), Pass { email: email.clone(), board, until: now + COOKIE_LIFE });
         Cookie::new(text)

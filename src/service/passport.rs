@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gateway::Gateway;
 use super::http::{Request, Response};
-use super::listener::Input;
+use super::input::Input;
 use super::offline::page::{self, Storing};
 use super::token::{TokenRequest, TokenService};
 use crate::msn::gateway::PATH;

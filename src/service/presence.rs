@@ -1,6 +1,7 @@
 //! `CHG` and `UUX`, and who is told of them (§4).
 
-use super::world::{ConnId, World};
+use super::ids::ConnId;
+use super::world::World;
 use crate::msn::command::{ClientCommand, ErrorCode, ListKind, Presence, ServerCommand, Status};
 use crate::msn::ids::{Email, TrId};
 

@@ -11,9 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::account::AccountLine;
-use super::listener::{Input, LIMITS};
+use super::feed::LIMITS;
+use super::ids::{ConnId, Door};
+use super::input::Input;
 use super::outgoing::{Carrier, outbox};
-use super::world::{ConnId, Door};
 use crate::msn::command::{
     Acknowledge, ClientCommand, ClientInfo, Context, Link, ListKind, ServerCommand, Status,
 };

@@ -6,7 +6,8 @@ mod property;
 mod removal;
 
 use super::account::{Account, Listed};
-use super::world::{ConnId, World};
+use super::ids::ConnId;
+use super::world::World;
 use crate::msn::command::{ClientCommand, ContactEntry, ErrorCode, ListKind, ServerCommand, SyncStamp};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId, TrId};

@@ -6,9 +6,12 @@ mod roster;
 
 use std::time::{Duration, Instant};
 
+use super::Rules;
 use super::account::parse_accounts;
+use super::effect::Effect;
+use super::ids::{ConnId, Door};
 use super::outgoing::answer;
-use super::world::{ConnId, Door, Effect, Rules, World};
+use super::world::World;
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, Context, Link};
 use crate::msn::dialect::Dialect;

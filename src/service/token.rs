@@ -6,8 +6,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use quick_xml::escape::escape;
 
 use super::http::Response;
+use super::rules::TICKET_LIFE;
 use super::soap::{self, Envelope};
-use super::world::TICKET_LIFE;
 
 /// Most tokens of one answer: there is a client that stalls on long ones.
 const MAX_TOKENS: usize = 8;

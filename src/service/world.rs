@@ -1,69 +1,20 @@
 //! Everything the service knows, and the rules: commands in, effects out. One owner, no locks, no I/O, no clock.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::account::{Account, AccountLine};
-use super::board::{Board, BoardId};
-use crate::msn::command::{Acknowledge, ClientCommand, ErrorCode, ServerCommand, SignOut};
+use super::board::Board;
+use super::effect::Effect;
+use super::ids::{BoardId, ConnId, Door};
+use super::rules::{HANDSHAKE, Rules};
+use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, HostPort, TrId};
 use crate::msn::wire::DecodeError;
-
-/// Names a connection, real or a robot's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct ConnId(pub(super) u64);
-
-/// Which door a connection came in by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Door {
-    Dispatch,
-    Notification,
-    Switchboard,
-}
-
-/// What the owner of the sockets must do.
-#[derive(Debug)]
-pub(super) enum Effect {
-    Send(ConnId, Dialect, ServerCommand),
-    /// A message for each of these. Who sent it is told as they want when all have it, or that one has not.
-    Relay {
-        to: Vec<(ConnId, Dialect)>,
-        message: ServerCommand,
-        sender: (ConnId, Dialect),
-        trid: TrId,
-        wanted: Acknowledge,
-    },
-    Close(ConnId),
-}
-
-/// What can be set about the service.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Dialects that are spoken.
-    pub dialects: Vec<Dialect>,
-    /// Whether a challenge follows the first `CHG`.
-    pub challenge: bool,
-    /// Seconds that `QNG` names.
-    pub ping_seconds: u32,
-    /// A call without traffic for so long drops its members.
-    pub idle_call: Duration,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        let idle_call = Duration::from_secs(300);
-        Self { dialects: Dialect::ALL.to_vec(), challenge: true, ping_seconds: 50, idle_call }
-    }
-}
-
-/// How long a connection may take to sign in, a cookie lives, and a ticket.
-const HANDSHAKE: Duration = Duration::from_secs(60);
-pub(super) const COOKIE_LIFE: Duration = Duration::from_secs(120);
-pub(super) const TICKET_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a connection stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -303,7 +254,12 @@ impl World {
         let email = account.email.clone();
         let key = self.random_hex(32);
         let text = format!("t={key}&p={}", self.random_hex(16));
-        let held = HeldTicket { text: text.clone(), owner: email, until: now + TICKET_LIFE, challenge: None };
+        let held = HeldTicket {
+            text: text.clone(),
+            owner: email,
+            until: now + super::rules::TICKET_LIFE,
+            challenge: None,
+        };
         self.tickets.insert(key, held);
         Some(text)
     }

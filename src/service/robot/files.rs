@@ -15,7 +15,7 @@ use crate::msn::message::Content;
 use crate::msn::p2p::{
     FileContext, MsnObject, Names, ObjectKind, Packet, Peer, PeerEvent, TransferId, safe_name,
 };
-use crate::service::world::ConnId;
+use crate::service::ids::ConnId;
 
 /// Packets that the switchboard has not confirmed yet.
 const WINDOW: usize = 8;

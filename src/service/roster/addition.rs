@@ -1,7 +1,8 @@
 //! `ADD` and `ADC`: onto a list.
 
 use super::super::account::Listed;
-use super::super::world::{ConnId, World};
+use super::super::ids::ConnId;
+use super::super::world::World;
 use crate::msn::command::{ErrorCode, ListKind, ListMask, ServerCommand};
 use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::wire::UrlText;

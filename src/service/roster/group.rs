@@ -1,7 +1,8 @@
 //! `ADG REG RMG`: groups, numbered up to MSNP9 and named by GUID from MSNP10 on (§3.3).
 
 use super::super::account::{Group, Listed};
-use super::super::world::{ConnId, World};
+use super::super::ids::ConnId;
+use super::super::world::World;
 use crate::msn::command::{ErrorCode, ListKind, ServerCommand};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId, TrId};

@@ -1,6 +1,7 @@
 //! `REA PRP SBP GTC BLP`: names, phone numbers and settings, and who is told of them (§3.3, §4.4).
 
-use super::super::world::{ConnId, World};
+use super::super::ids::ConnId;
+use super::super::world::World;
 use crate::msn::command::{ErrorCode, ServerCommand};
 use crate::msn::ids::{ContactId, Email, TrId};
 use crate::msn::wire::UrlText;

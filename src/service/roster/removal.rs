@@ -1,7 +1,8 @@
 //! `REM`: off a list, or out of a group.
 
 use super::super::account::Listed;
-use super::super::world::{ConnId, World};
+use super::super::ids::ConnId;
+use super::super::world::World;
 use crate::msn::command::{ErrorCode, ListKind, ServerCommand};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, GroupId, TrId};
