@@ -6,7 +6,7 @@
 use super::Router;
 use super::context::RouterContext;
 use super::setback::Setback;
-use crate::bridge::body::Body;
+use crate::bridge::body::{Body, Format};
 use crate::bridge::event::{Author, LocalEvent, LocalMessage};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::journal::Origin;
@@ -80,16 +80,24 @@ pub(super) fn message(
     context.portals.append(&portal, entry, receipt.into_batch(), None)
 }
 
-/// Plain words of a login's owner take the font and colour that they chose.
+/// Plain words of a login's owner take the font and colour that they chose; the direction stays the words' own.
 fn dress(context: &RouterContext, portal: &PortalKey, author: &Author, body: Body) -> Body {
     let chosen = context.logins.get(&portal.receiver).and_then(|login| login.format.clone());
     match (body, chosen, author) {
-        (Body::Text(mut text), Some(format), Author::Owner { .. }) if text.format.is_none() => {
-            text.format = Some(format);
+        (Body::Text(mut text), Some(chosen), Author::Owner { .. })
+            if text.format.as_ref().is_none_or(is_only_direction) =>
+        {
+            let right_to_left = text.format.map_or(chosen.right_to_left, |own| own.right_to_left);
+            text.format = Some(Format { right_to_left, ..chosen });
             Body::Text(text)
         }
         (body, ..) => body,
     }
+}
+
+/// Whether a format says nothing of font, effects and colour.
+fn is_only_direction(format: &Format) -> bool {
+    *format == Format { right_to_left: format.right_to_left, ..Format::default() }
 }
 
 /// The owner of a conversation left it: so does the login.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bridge::body::{Body, Style};
+use crate::bridge::body::{Body, Format, RichText, Style};
+use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Login;
 use crate::bridge::port::delivery::{Content, DeliveryError};
@@ -283,15 +284,24 @@ fn the_owners_font_is_given_to_plain_words_from_then_on_and_over_a_restart() {
         life.until(world.msn.arrived(), 2).await;
         life.commands("$4", "font").await;
         life.until_ann_reads(&world, "«Comic Sans MS», #ff0000").await;
+        let turned = Format { right_to_left: true, ..Format::default() };
+        let turned = life.local(BOB, "$r", Body::Text(RichText::formatted("m", turned)));
+        life.happens(&world, "$r", LocalEvent::Message(turned)).await;
+        life.until(world.msn.arrived(), 3).await;
         life.commands("$5", "font reset").await;
         life.until(world.matrix.arrived(), 3).await;
         life.writes(BOB, "$6", "m3").await;
-        life.until(world.msn.arrived(), 3).await;
+        life.until(world.msn.arrived(), 4).await;
     });
+    assert_eq!(
+        font_of(2),
+        Some(Format { right_to_left: true, ..font_of(1).unwrap() }),
+        "the direction is the words'"
+    );
     let format = font_of(1).unwrap();
     assert_eq!(format.font, "Comic Sans MS");
     assert_eq!(format.style, Style { bold: true, color: Some(0xFF_0000), ..Style::default() });
-    assert_eq!((font_of(0), font_of(2)), (None, None));
+    assert_eq!((font_of(0), font_of(3)), (None, None));
 }
 
 #[test]

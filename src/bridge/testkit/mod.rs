@@ -52,3 +52,8 @@ pub(super) const NETWORK_TRAITS: NetworkTraits = NetworkTraits {
     account: "e-mail",
     presences: "online, busy, idle, brb, away, phone, lunch or hidden",
 };
+
+/// An event of a frontend as the core takes it.
+pub(crate) fn behind_border(event: super::event::LocalEvent) -> super::event::LocalEvent {
+    super::border::local(event)
+}

@@ -7,6 +7,8 @@ mod annotation;
 mod constructor;
 mod context;
 mod event;
+#[cfg(test)]
+mod golden;
 mod interpreter;
 mod management;
 mod membership;

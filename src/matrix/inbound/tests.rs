@@ -29,18 +29,18 @@ impl Permissions for OnlyAnn {
 }
 
 /// An interpreter that knows one portal: the room `!bob`, in which Ann, the owner of a login, talks to Bob.
-struct Desk {
-    server: FakeHomeserver,
+pub(super) struct Desk {
+    pub(super) server: FakeHomeserver,
     storage: Arc<SimStorage>,
     components: Components,
-    interpreter: EventInterpreter,
+    pub(super) interpreter: EventInterpreter,
 }
 
-fn bobs() -> &'static RoomId {
+pub(super) fn bobs() -> &'static RoomId {
     room_id!("!bob:test.localhost")
 }
 
-async fn desk() -> Desk {
+pub(super) async fn desk() -> Desk {
     let server = FakeHomeserver::start().await;
     let storage = Arc::new(SimStorage::default());
     let components = testkit::components(&server, storage.clone()).await;
@@ -48,6 +48,15 @@ async fn desk() -> Desk {
     testkit::sign_in(&*storage).await;
     components.registry.remember(&with_bob(), bobs()).await.unwrap();
     Desk { server, storage, components, interpreter }
+}
+
+/// Whether the owner lets others in the room be heard; Eve is one of them.
+pub(super) async fn let_everybody_speak(desk: &Desk, relays: bool) {
+    let mut batch = Batch::default();
+    PortalRecord { key: with_bob(), legs: Vec::new(), relays }.store(&mut batch);
+    desk.storage.commit(batch, Urgency::Now).await.unwrap();
+    let members = json!({"joined": {EVE: {"display_name": "Eve", "avatar_url": null}}});
+    desk.server.answers("/joined_members", 200, members);
 }
 
 fn event(kind: &str, sender: &str, content: Value) -> Value {
@@ -199,11 +208,7 @@ async fn another_member_is_told_once_that_nobody_hears_them_and_heard_where_the_
     let notices = desk.server.sent("/send/m.room.message/");
     assert_eq!(notices.len(), 1);
     assert!(notices[0]["body"].as_str().unwrap().contains("is not sent to MSN"), "{notices:?}");
-    let mut batch = Batch::default();
-    PortalRecord { key: with_bob(), legs: Vec::new(), relays: true }.store(&mut batch);
-    desk.storage.commit(batch, Urgency::Now).await.unwrap();
-    let members = json!({"joined": {EVE: {"display_name": "Eve", "avatar_url": null}}});
-    desk.server.answers("/joined_members", 200, members);
+    let_everybody_speak(&desk, true).await;
     assert_eq!(desk.said(&text(EVE, "hi")).await.author, Author::Relayed { name: "Eve".into() });
     let before = desk.server.asked().len();
     desk.said(&text(EVE, "again")).await;

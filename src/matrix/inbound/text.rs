@@ -18,7 +18,7 @@ pub(crate) fn rich_text(content: &Map<String, Value>) -> RichText {
     let formatted = text("formatted_body").filter(|_| text("format") == Some("org.matrix.custom.html"));
     let read = formatted.and_then(html::to_rich).filter(|rich| !rich.text().trim().is_empty());
     let mut rich = read.unwrap_or_else(|| RichText::plain(text("body").unwrap_or_default()));
-    rich.format = content.get(FORMAT_KEY).and_then(format_from_json);
+    rich.format = content.get(FORMAT_KEY).and_then(format_from_json).or(rich.format);
     rich
 }
 
