@@ -1,123 +1,145 @@
 //! Signing in: `VER CVR USR` and dispatch, up to the profile (§2).
+//!
+//! Knows the order of the commands before `USR OK`. Passwords are the directory's, tickets are checked where they are kept.
 
 use std::time::Instant;
 
+use super::connections::Stage;
 use super::ids::{ConnId, Door};
 use super::notice;
-use super::offline::ticket_key;
-use super::world::{HeldTicket, Stage, World};
-use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
+use super::refusal::Refusal;
+use super::tickets::POLICY;
+use super::world::World;
+use crate::msn::command::{ClientCommand, ClientInfo, ErrorCode, ServerCommand, SignOut};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Email, Ticket, TrId};
 use crate::msn::wire::UrlText;
 
-/// What a client hands on to the login server, unchanged and unread.
-pub(super) const POLICY: &str = "lc=1033,id=507,tw=40,fs=1,ru=http%3A%2F%2Fmessenger%2Emsn%2Ecom,ct=1062764229,kpp=1,kv=5,ver=2.1.0173.1,tpf=43f8a4c8ed940c04e3740be46c4d1619";
-
 impl World {
-    /// Commands before `USR OK`. A known command at the wrong time is 715 and the end, anything else just the end.
-    pub(super) fn handshake_command(&mut self, now: Instant, conn: ConnId, command: ClientCommand) {
-        let Some(stage) = self.stage(conn).cloned() else { return };
+    /// Commands before `USR OK`.
+    ///
+    /// # Errors
+    /// A known command at the wrong time is 715 and the end, anything else just the end; 911 and the end for somebody who is
+    /// not let in.
+    pub(super) fn handshake_command(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        stage: Stage,
+        command: ClientCommand,
+    ) -> Result<(), Refusal> {
         match (command, stage) {
             (ClientCommand::Ver { trid, versions }, Stage::New) => self.agree(conn, trid, &versions),
-            (ClientCommand::Ver { trid, .. }, _) => self.out_of_place(conn, trid),
-            (_, Stage::New) => self.close(conn),
-            (ClientCommand::Cvr { trid, info }, _) => {
-                let version = info.client_version;
-                let url = "http://messenger.invalid/";
-                let rest = [version.as_str(), &version, &version, url, url].map(str::to_owned).to_vec();
-                self.send(conn, ServerCommand::Cvr { trid, rest });
-                if let Some(c) = self.connections.get_mut(&conn).filter(|c| c.stage == Stage::Versioned) {
-                    c.stage = Stage::Described;
-                }
+            (ClientCommand::Ver { trid, .. }, _) => Err(Refusal::Fatal(trid, ErrorCode::NOT_EXPECTED)),
+            (_, Stage::New) => Err(Refusal::Close),
+            (ClientCommand::Cvr { trid, info }, stage) => {
+                self.describe(conn, trid, &stage, info);
+                Ok(())
             }
             (
                 ClientCommand::UsrInitial { trid, email },
                 Stage::Versioned | Stage::Described | Stage::Named(_),
-            ) => {
-                self.name(conn, trid, email);
-            }
+            ) => self.name(conn, trid, email),
             (ClientCommand::UsrTicket { trid, ticket }, Stage::Named(email)) => {
-                self.admit(now, conn, trid, &email, &ticket);
+                self.admit(now, conn, trid, &email, &ticket)
             }
-            (ClientCommand::Out, _) => self.close(conn),
-            (command, _) => match number(&command) {
-                Some(trid) => self.out_of_place(conn, trid),
-                None => self.close(conn),
-            },
+            (ClientCommand::Out, _) => Err(Refusal::Close),
+            (command, _) => Err(match number(&command) {
+                Some(trid) => Refusal::Fatal(trid, ErrorCode::NOT_EXPECTED),
+                None => Refusal::Close,
+            }),
         }
     }
 
-    fn out_of_place(&mut self, conn: ConnId, trid: TrId) {
-        self.fail(conn, trid, ErrorCode::NOT_EXPECTED);
-        self.close(conn);
-    }
-
-    fn agree(&mut self, conn: ConnId, trid: TrId, versions: &[String]) {
+    /// `VER`: the first of the client's dialects that is spoken here; `0` and the end for none (§2.2).
+    fn agree(&mut self, conn: ConnId, trid: TrId, versions: &[String]) -> Result<(), Refusal> {
         let spoken = |d: &Dialect| self.rules.dialects.contains(d);
         let common: Vec<Dialect> = versions.iter().filter_map(|v| v.parse().ok()).filter(spoken).collect();
         let Some(&dialect) = common.first() else {
-            self.send(conn, ServerCommand::Ver { trid, versions: vec!["0".into()] });
-            return self.close(conn);
+            self.connections.send(conn, ServerCommand::Ver { trid, versions: vec!["0".into()] });
+            return Err(Refusal::Close);
         };
-        if let Some(connection) = self.connections.get_mut(&conn) {
+        if let Some(connection) = self.connections.get_mut(conn) {
             connection.dialect = dialect;
             connection.stage = Stage::Versioned;
         }
         // CVR0 is listed when it was asked for: an old client gives up without it.
         let cvr0 = versions.iter().filter(|v| *v == "CVR0").take(1).cloned();
         let versions = std::iter::once(dialect.to_string()).chain(cvr0).collect();
-        self.send(conn, ServerCommand::Ver { trid, versions });
+        self.connections.send(conn, ServerCommand::Ver { trid, versions });
+        Ok(())
     }
 
-    fn name(&mut self, conn: ConnId, trid: TrId, email: Email) {
+    /// `CVR`: the client's own version is as good as any (§2.3).
+    fn describe(&mut self, conn: ConnId, trid: TrId, stage: &Stage, info: ClientInfo) {
+        let version = info.client_version;
+        let url = "http://messenger.invalid/";
+        let rest = [version.as_str(), &version, &version, url, url].map(str::to_owned).to_vec();
+        self.connections.send(conn, ServerCommand::Cvr { trid, rest });
+        if *stage == Stage::Versioned {
+            self.set_stage(conn, Stage::Described);
+        }
+    }
+
+    /// `USR TWN I`: a policy for the login page, or at the dispatch server another server (§2.4, §2.5).
+    fn name(&mut self, conn: ConnId, trid: TrId, email: Email) -> Result<(), Refusal> {
         if !email.is_address() {
-            self.fail(conn, trid, ErrorCode::AUTHENTICATION);
-            return self.close(conn);
+            return Err(Refusal::Fatal(trid, ErrorCode::AUTHENTICATION));
         }
-        let door = self.connections.get(&conn).map(|c| c.door);
-        if door == Some(Door::Dispatch) {
-            let server = self.dispatch_to.clone().unwrap_or_else(|| self.notification.clone());
+        if self.connections.get(conn).is_some_and(|connection| connection.door == Door::Dispatch) {
+            let server = self.servers.notification.clone();
             let rest = vec!["0".to_owned(), server.to_string()];
-            self.send(conn, ServerCommand::XfrNotification { trid, server, rest });
-            return self.close(conn);
+            self.connections.send(conn, ServerCommand::XfrNotification { trid, server, rest });
+            return Err(Refusal::Close);
         }
-        if let Some(connection) = self.connections.get_mut(&conn) {
-            connection.stage = Stage::Named(email);
-        }
-        self.send(conn, ServerCommand::UsrPolicy { trid, policy: POLICY.into() });
+        self.set_stage(conn, Stage::Named(email));
+        self.connections.send(conn, ServerCommand::UsrPolicy { trid, policy: POLICY.into() });
+        Ok(())
     }
 
-    fn admit(&mut self, now: Instant, conn: ConnId, trid: TrId, email: &Email, ticket: &Ticket) {
-        let held = self.tickets.get(ticket_key(ticket.expose()));
-        let fits =
-            |held: &HeldTicket| held.text == ticket.expose() && held.owner == *email && held.until > now;
-        if !held.is_some_and(fits) {
-            self.fail(conn, trid, ErrorCode::AUTHENTICATION);
-            return self.close(conn);
+    fn set_stage(&mut self, conn: ConnId, stage: Stage) {
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.stage = stage;
         }
-        if let Some(other) = self.account(email).and_then(|account| account.session) {
-            self.send(other, ServerCommand::Out { reason: SignOut::Elsewhere });
+    }
+
+    /// `USR TWN S`: a session begins, and an older one of the account ends (§2.4, §2.7).
+    fn admit(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        trid: TrId,
+        email: &Email,
+        ticket: &Ticket,
+    ) -> Result<(), Refusal> {
+        if !self.tickets.admits(now, ticket.expose(), email) {
+            return Err(Refusal::Fatal(trid, ErrorCode::AUTHENTICATION));
+        }
+        if let Some(other) = self.presence.session(email) {
+            self.connections.send(other, ServerCommand::Out { reason: SignOut::Elsewhere });
             self.close(other);
         }
-        let dialect = self.dialect(conn);
-        let Some(account) = self.account_mut(email) else { return };
-        account.session = Some(conn);
+        let Some(account) = self.directory.get(email) else { return Ok(()) };
         let (email, name) = (account.email.clone(), account.name.clone());
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
-        connection.stage = Stage::SignedIn(email.clone());
-        let peer = connection.peer;
-        let name = (!dialect.has_guids()).then_some(name);
-        self.send(
-            conn,
-            ServerCommand::UsrOk { trid, email: email.clone(), name, verified: true, kids: false },
-        );
-        if dialect.has_personal_message() {
-            self.send(conn, ServerCommand::Sbs { rest: vec!["0".into(), "null".into()] });
-        }
+        self.presence.begin(&email, conn);
+        self.set_stage(conn, Stage::SignedIn(email.clone()));
+        self.welcome(conn, trid, email, name, ticket);
+        Ok(())
+    }
+
+    /// `USR OK`, mobile credits from MSNP11 on, and the profile (§2.7, §5.4).
+    fn welcome(&mut self, conn: ConnId, trid: TrId, email: Email, name: UrlText, ticket: &Ticket) {
+        let Some(connection) = self.connections.get(conn) else { return };
+        let (dialect, peer) = (connection.dialect, connection.peer);
         let payload = notice::profile(&email, ticket, peer, dialect).into();
+        let name = (!dialect.has_guids()).then_some(name);
+        self.connections.send(conn, ServerCommand::UsrOk { trid, email, name, verified: true, kids: false });
+        if dialect.has_personal_message() {
+            self.connections.send(conn, ServerCommand::Sbs { rest: vec!["0".into(), "null".into()] });
+        }
         let sender = "Hotmail".to_owned();
-        self.send(conn, ServerCommand::Msg { name: UrlText::from_wire(&sender), sender, payload });
+        let name = UrlText::from_wire(&sender);
+        self.connections.send(conn, ServerCommand::Msg { name, sender, payload });
     }
 }
 

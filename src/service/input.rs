@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
 use super::ids::{ConnId, Door};
-use super::offline::{OfflineError, Retrieval, Retrieved, StoreRequest};
+use super::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
 use super::outgoing::Outbox;
 use crate::msn::command::ClientCommand;
 use crate::msn::wire::DecodeError;

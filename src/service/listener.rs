@@ -17,7 +17,7 @@ use super::input::Input;
 use super::owner::own;
 use super::passport::Pages;
 use super::socket::serve;
-use super::world::World;
+use super::world::{Servers, World};
 use super::{Addresses, ServiceConfig, ServiceError, http, robot, tls};
 use crate::msn::ids::HostPort;
 
@@ -62,8 +62,8 @@ pub(super) async fn start(
         HostPort { host, port: address.port() }
     };
     let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
-    let mut world = World::new(config.rules, accounts, ns, sb, rand::random());
-    world.dispatch_to = config.dispatch_to;
+    let servers = Servers { notification: config.dispatch_to.unwrap_or(ns), switchboard: sb };
+    let mut world = World::new(config.rules, accounts, servers, rand::random());
     let robots: Vec<_> = config.robots.iter().map(|line| line.email.clone()).collect();
     world.befriend(&robots);
 

@@ -4,9 +4,9 @@
 //! side and nothing else. Rules live in `world`, one owner and no I/O; sockets live in `listener`, HTTP in `passport`.
 //! Accounts and lists are kept in memory: a service for demos, tests and a private network, not a public one.
 
-mod account;
-mod board;
 mod call;
+mod connections;
+mod directory;
 mod effect;
 mod error;
 mod feed;
@@ -16,21 +16,28 @@ mod http;
 mod ids;
 mod input;
 mod listener;
+mod mailbox;
 mod notice;
 mod notification;
+mod notifier;
 mod offline;
+mod offline_page;
 mod outgoing;
 mod owner;
 mod passport;
 mod presence;
 mod quota;
+mod random;
+mod refusal;
 mod robot;
 mod roster;
 mod rules;
 mod soap;
 mod socket;
+mod switchboards;
 #[cfg(test)]
 mod tests;
+mod tickets;
 mod tls;
 mod token;
 mod world;
@@ -41,7 +48,7 @@ use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use account::{AccountLine, parse_accounts};
+pub use directory::{AccountLine, parse_accounts};
 pub use error::ServiceError;
 pub use rules::Rules;
 
@@ -109,12 +116,12 @@ impl Addresses {
 
     /// Where words left for somebody are fetched.
     pub fn offline_retrieval(&self) -> String {
-        format!("http://{}{}", self.http, offline::page::RSI_PATH)
+        format!("http://{}{}", self.http, offline_page::RSI_PATH)
     }
 
     /// Where words are left for somebody.
     pub fn offline_store(&self) -> String {
-        format!("http://{}{}", self.http, offline::page::STORE_PATH)
+        format!("http://{}{}", self.http, offline_page::STORE_PATH)
     }
 
     /// The gateway as a client's configuration names it.

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::effect::answer;
 use crate::msn::command::{Acknowledge, ServerCommand};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::TrId;
@@ -220,19 +221,6 @@ impl Drop for Sender {
             // A sender that does not read its own answers goes without.
             let _ = put(&queue, &self.load, Outgoing { bytes, receipt: None });
         }
-    }
-}
-
-/// What somebody is told of a message that arrived or did not, if they want to know (§6.4).
-pub(super) fn answer(trid: TrId, wanted: Acknowledge, arrived: bool) -> Option<ServerCommand> {
-    match (wanted, arrived) {
-        (Acknowledge::Always | Acknowledge::Data | Acknowledge::OnSuccess, true) => {
-            Some(ServerCommand::Ack { trid })
-        }
-        (Acknowledge::Always | Acknowledge::Data | Acknowledge::OnFailure, false) => {
-            Some(ServerCommand::Nak { trid })
-        }
-        _ => None,
     }
 }
 

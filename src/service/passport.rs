@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::gateway::Gateway;
 use super::http::{Request, Response};
 use super::input::Input;
-use super::offline::page::{self, Storing};
+use super::offline_page::{self as page, Storing};
 use super::token::{TokenRequest, TokenService};
 use crate::msn::gateway::PATH;
 use crate::msn::ids::HostPort;

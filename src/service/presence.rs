@@ -1,136 +1,189 @@
-//! `CHG` and `UUX`, and who is told of them (§4).
+//! Presence: who is signed in, what each of them shows, and who sees it (§4).
+//!
+//! Knows sessions and statuses. Refuses to know lines and sockets, and asks the directory who lists and allows whom.
 
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::directory::{Account, Directory};
 use super::ids::ConnId;
-use super::world::World;
-use crate::msn::command::{ClientCommand, ErrorCode, ListKind, Presence, ServerCommand, Status};
-use crate::msn::ids::{Email, TrId};
+use crate::msn::command::{ListKind, Presence, Status};
+use crate::msn::ids::{Capabilities, Email};
+use crate::msn::wire::UrlText;
 
-impl World {
-    pub(super) fn presence_command(&mut self, conn: ConnId, email: &Email, command: ClientCommand) {
-        match command {
-            ClientCommand::Chg { trid, status: Status::Offline, .. } => {
-                self.fail(conn, trid, ErrorCode::INVALID_PARAMETER);
-            }
-            ClientCommand::Chg { trid, status, capabilities, object } => {
-                let Some(account) = self.account_mut(email) else { return };
-                let first = account.status.is_none();
-                let appears = matches!(account.status, None | Some(Status::Hidden));
-                account.status = Some(status);
-                account.capabilities = capabilities.unwrap_or_default();
-                account.object = object.clone().filter(|o| !matches!(o.as_wire(), "0" | "%3Cmsnobj%2F%3E"));
-                self.send(conn, ServerCommand::Chg { trid, status, capabilities, object });
-                if first {
-                    self.initial_presence(conn, trid, email);
-                    self.tell_offline(conn, email);
-                }
-                self.tell_contacts(email);
-                if appears && self.account(email).is_some_and(|account| !account.personal.is_empty()) {
-                    self.tell_personal(email);
-                }
-            }
-            ClientCommand::Uux { trid, data } => {
-                let Some(account) = self.account_mut(email) else { return };
-                account.personal = data;
-                self.send(conn, ServerCommand::Uux { trid });
-                self.tell_personal(email);
-            }
-            _ => {}
-        }
+/// What an account shows. It outlives the session but for the capabilities, which the next one sets again.
+#[derive(Debug, Default)]
+struct Appearance {
+    session: Option<ConnId>,
+    /// `None` before the first `CHG`.
+    status: Option<Status>,
+    capabilities: Capabilities,
+    /// The display picture's MSNObject, percent-encoded as it came.
+    object: Option<UrlText>,
+    /// The `UUX` document, as it came.
+    personal: Bytes,
+}
+
+/// What a `CHG` meant to those who see it.
+#[derive(Debug, PartialEq)]
+pub(super) struct StatusChange {
+    /// The first of the session: its client is told who is there (§4.2).
+    pub(super) is_first: bool,
+    /// Nobody saw the account before: its personal message comes with it.
+    pub(super) appears: bool,
+}
+
+/// What every account shows, by [`Email::to_key`]; nothing is kept of one that never signed in.
+#[derive(Debug, Default)]
+pub(super) struct PresenceTable {
+    shown: HashMap<String, Appearance>,
+}
+
+impl PresenceTable {
+    fn of(&self, email: &Email) -> Option<&Appearance> {
+        self.shown.get(&email.to_key())
     }
 
-    /// One `ILN` for each contact that is online and allows it, then their personal messages, then a challenge (§4.2).
-    fn initial_presence(&mut self, conn: ConnId, trid: TrId, email: &Email) {
-        let contacts: Vec<Email> = self.forward_list(email);
-        let seen: Vec<Presence> =
-            contacts.iter().filter_map(|contact| self.presence_of(contact, email)).collect();
-        for presence in &seen {
-            self.send(conn, ServerCommand::Iln { trid, presence: presence.clone() });
-        }
-        for presence in &seen {
-            self.send_personal(conn, &presence.email);
-        }
-        if self.rules.challenge {
-            let challenge = self.random_digits(20);
-            if let Some(connection) = self.connections.get_mut(&conn) {
-                connection.challenge = Some(challenge.clone());
-            }
-            self.send(conn, ServerCommand::Chl { challenge });
-        }
+    fn of_mut(&mut self, email: &Email) -> &mut Appearance {
+        self.shown.entry(email.to_key()).or_default()
     }
 
-    fn forward_list(&self, email: &Email) -> Vec<Email> {
-        let listed = self.account(email).into_iter().flat_map(|account| account.listed.values());
-        listed.filter(|l| l.lists.has(ListKind::Forward)).map(|l| l.email.clone()).collect()
+    /// An account is signed in, and shows nothing yet.
+    pub(super) fn begin(&mut self, email: &Email, conn: ConnId) {
+        self.of_mut(email).session = Some(conn);
     }
 
-    /// What `viewer` may see of `email`; `None` for offline.
-    pub(super) fn presence_of(&self, email: &Email, viewer: &Email) -> Option<Presence> {
-        let account = self.account(email)?;
-        let status = account.status_for(viewer);
-        (status != Status::Offline).then(|| Presence {
+    /// A session is over. Gives whether the account was seen by anybody; no session of another connection is ended.
+    pub(super) fn end(&mut self, email: &Email, conn: ConnId) -> bool {
+        if self.session(email) != Some(conn) {
+            return false;
+        }
+        let was_visible = self.is_visible(email);
+        let shown = self.of_mut(email);
+        *shown = Appearance { capabilities: shown.capabilities, ..Appearance::default() };
+        was_visible
+    }
+
+    /// The connection of an account's session.
+    pub(super) fn session(&self, email: &Email) -> Option<ConnId> {
+        self.of(email)?.session
+    }
+
+    /// The same, once the first `CHG` has come: a client takes no notices before.
+    pub(super) fn announced_session(&self, email: &Email) -> Option<ConnId> {
+        let shown = self.of(email)?;
+        shown.session.filter(|_| shown.status.is_some())
+    }
+
+    /// Whether the account is signed in with a status that others see.
+    pub(super) fn is_visible(&self, email: &Email) -> bool {
+        let status = self.of(email).and_then(|shown| shown.status);
+        status.is_some_and(|status| status != Status::Hidden)
+    }
+
+    /// Sets what a `CHG` says; an empty object is none.
+    pub(super) fn change(
+        &mut self,
+        email: &Email,
+        status: Status,
+        capabilities: Option<Capabilities>,
+        object: Option<UrlText>,
+    ) -> StatusChange {
+        let shown = self.of_mut(email);
+        let (is_first, appears) =
+            (shown.status.is_none(), matches!(shown.status, None | Some(Status::Hidden)));
+        shown.status = Some(status);
+        shown.capabilities = capabilities.unwrap_or_default();
+        shown.object = object.filter(|object| !matches!(object.as_wire(), "0" | "%3Cmsnobj%2F%3E"));
+        StatusChange { is_first, appears }
+    }
+
+    /// Sets the personal message, a `UUX` document; an empty one is none.
+    pub(super) fn set_personal(&mut self, email: &Email, data: Bytes) {
+        self.of_mut(email).personal = data;
+    }
+
+    /// The personal message as it came; empty for none.
+    pub(super) fn personal(&self, email: &Email) -> Bytes {
+        self.of(email).map(|shown| shown.personal.clone()).unwrap_or_default()
+    }
+
+    /// What the account's client can do, as its last `CHG` said (§4.3).
+    pub(super) fn capabilities(&self, email: &Email) -> Capabilities {
+        self.of(email).map(|shown| shown.capabilities).unwrap_or_default()
+    }
+
+    /// What `viewer` may see of an account; `None` for offline, which hiding and a block look like.
+    pub(super) fn seen(&self, account: &Account, viewer: &Email) -> Option<Presence> {
+        let shown = self.of(&account.email)?;
+        let status = shown.status.filter(|status| *status != Status::Hidden && account.allows(viewer))?;
+        Some(Presence {
             status,
             email: account.email.clone(),
             name: account.name.clone(),
-            capabilities: Some(account.capabilities),
-            object: account.object.clone(),
+            capabilities: Some(shown.capabilities),
+            object: shown.object.clone(),
         })
     }
 
-    /// Everybody signed in and announced who has `email` on the forward list. Their names stand on the reverse list of
-    /// `email`: nobody else is looked at, however many accounts there are.
-    pub(super) fn watchers(&self, email: &Email) -> Vec<(ConnId, Email)> {
-        let listed = self.account(email).into_iter().flat_map(|account| account.listed.iter());
-        let by = listed.filter(|(_, l)| l.lists.has(ListKind::Reverse)).map(|(key, _)| key);
-        let watching = by
-            .filter_map(|key| self.accounts.get(key))
-            .filter(|account| account.status.is_some() && account.lists(email).has(ListKind::Forward));
-        watching.filter_map(|account| Some((account.session?, account.email.clone()))).collect()
+    /// The session of `viewer`, if it has announced itself and has `of` as a contact.
+    pub(super) fn watcher(&self, viewer: &Account, of: &Email) -> Option<ConnId> {
+        self.announced_session(&viewer.email).filter(|_| viewer.lists(of).has(ListKind::Forward))
     }
 
-    /// Tells everybody who watches what they may see now.
-    pub(super) fn tell_contacts(&mut self, email: &Email) {
-        for (conn, viewer) in self.watchers(email) {
-            self.tell_one(conn, email, &viewer);
-        }
+    /// Every session that has announced itself and has `email` as a contact, with its account.
+    pub(super) fn watchers(&self, directory: &Directory, email: &Email) -> Vec<(ConnId, Email)> {
+        let session = |viewer: &Account| Some((self.announced_session(&viewer.email)?, viewer.email.clone()));
+        directory.listed_by(email).filter_map(session).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::directory::parse_accounts;
+    use super::super::random::Random;
+    use super::*;
+
+    /// A directory in which Alice and Bob list and allow each other, and both signed in.
+    fn pair() -> (Directory, PresenceTable, [Email; 2]) {
+        let lines = parse_accounts("alice@b.c,pw\nbob@b.c,pw").unwrap();
+        let emails = [0, 1].map(|at: usize| lines[at].email.clone());
+        let mut directory = Directory::new(lines);
+        directory.befriend(&emails[..1], &mut Random::seeded(1));
+        let mut presence = PresenceTable::default();
+        presence.begin(&emails[0], ConnId(1));
+        presence.begin(&emails[1], ConnId(2));
+        (directory, presence, emails)
     }
 
-    fn tell_one(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
-        match self.presence_of(email, viewer) {
-            Some(presence) => self.send(conn, ServerCommand::Nln { presence }),
-            None => self.send(conn, ServerCommand::Fln { email: email.clone() }),
-        }
+    #[test]
+    fn nobody_sees_or_is_told_before_the_first_status() {
+        let (directory, mut presence, [alice, bob]) = pair();
+        assert_eq!(presence.watchers(&directory, &alice), []);
+        assert_eq!(presence.seen(directory.get(&alice).unwrap(), &bob), None);
+        let change = presence.change(&bob, Status::Online, None, None);
+        assert_eq!(change, StatusChange { is_first: true, appears: true });
+        assert_eq!(presence.watchers(&directory, &alice), [(ConnId(2), bob.clone())]);
+        let change = presence.change(&alice, Status::Hidden, None, None);
+        assert_eq!(change, StatusChange { is_first: true, appears: true });
+        assert_eq!(presence.seen(directory.get(&alice).unwrap(), &bob), None, "hidden");
+        let change = presence.change(&alice, Status::Busy, None, None);
+        assert_eq!(change, StatusChange { is_first: false, appears: true });
+        assert_eq!(presence.seen(directory.get(&alice).unwrap(), &bob).unwrap().status, Status::Busy);
     }
 
-    /// Tells a contact who was allowed or blocked: phone numbers and what is said come and go with presence.
-    pub(super) fn tell_allowance(&mut self, owner: &Email, contact: &Email) {
-        let Some(conn) = self.watcher(contact, owner) else { return };
-        self.send_phones(conn, owner, contact);
-        self.tell_one(conn, owner, contact);
-        if self.presence_of(owner, contact).is_some() {
-            self.send_personal(conn, owner);
-        }
-    }
-
-    pub(super) fn watcher(&self, email: &Email, of: &Email) -> Option<ConnId> {
-        let account = self.account(email)?;
-        let watching = account.status.is_some() && account.lists(of).has(ListKind::Forward);
-        account.session.filter(|_| watching)
-    }
-
-    fn tell_personal(&mut self, email: &Email) {
-        for (conn, viewer) in self.watchers(email) {
-            if self.presence_of(email, &viewer).is_some() {
-                self.send_personal(conn, email);
-            }
-        }
-    }
-
-    pub(super) fn send_personal(&mut self, conn: ConnId, email: &Email) {
-        if !self.dialect(conn).has_personal_message() {
-            return;
-        }
-        let Some(account) = self.account(email) else { return };
-        let (email, data) = (account.email.clone(), account.personal.clone());
-        self.send(conn, ServerCommand::Ubx { email, data });
+    #[test]
+    fn a_session_is_ended_by_its_own_connection_alone_and_takes_its_messages_with_it() {
+        let (_, mut presence, [alice, _]) = pair();
+        presence.change(&alice, Status::Online, Some(Capabilities(32)), None);
+        presence.set_personal(&alice, "hi".into());
+        presence.begin(&alice, ConnId(3));
+        assert!(!presence.end(&alice, ConnId(1)), "another has taken over");
+        assert_eq!(presence.session(&alice), Some(ConnId(3)));
+        assert!(presence.end(&alice, ConnId(3)));
+        assert_eq!((presence.session(&alice), presence.personal(&alice)), (None, Bytes::new()));
+        assert_eq!(presence.capabilities(&alice), Capabilities(32));
+        assert!(!presence.end(&alice, ConnId(3)));
     }
 }

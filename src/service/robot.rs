@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::account::AccountLine;
+use super::directory::AccountLine;
 use super::feed::LIMITS;
 use super::ids::{ConnId, Door};
 use super::input::Input;

@@ -7,11 +7,10 @@ mod roster;
 use std::time::{Duration, Instant};
 
 use super::Rules;
-use super::account::parse_accounts;
-use super::effect::Effect;
+use super::directory::parse_accounts;
+use super::effect::{Effect, answer};
 use super::ids::{ConnId, Door};
-use super::outgoing::answer;
-use super::world::World;
+use super::world::{Servers, World};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, Context, Link};
 use crate::msn::dialect::Dialect;
@@ -31,8 +30,9 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let server = |port| HostPort { host: "127.0.0.1".into(), port };
+        let servers = Servers { notification: server(1863), switchboard: server(1864) };
         let accounts = parse_accounts(ACCOUNTS).unwrap();
-        let world = World::new(Rules::default(), accounts, server(1863), server(1864), 7);
+        let world = World::new(Rules::default(), accounts, servers, 7);
         Self { world, now: Instant::now(), sent: Vec::new(), closed: Vec::new() }
     }
 
@@ -42,7 +42,7 @@ impl Stage {
 
     /// Says lines and gives what the same connection was answered.
     fn say(&mut self, conn: ConnId, lines: &str) -> String {
-        let door = self.world.connections.get(&conn).map(|c| c.door);
+        let door = self.world.connections.get(conn).map(|c| c.door);
         let link = if door == Some(Door::Switchboard) { Link::Switchboard } else { Link::Notification };
         let mut framer = Framer::new(Direction::FromClient, Limits { line: 8192, payload: 16_384 });
         framer.push(lines.as_bytes());

@@ -1,160 +1,92 @@
-//! Everything the service knows, and the rules: commands in, effects out. One owner, no locks, no I/O, no clock.
+//! The service without sockets and clock: its parts, and which of them a command concerns. One owner, no locks, no I/O.
+//!
+//! Wires the directory, presence, switchboards, tickets and mailboxes to the connections. Refuses to know their rules, each
+//! of which its part keeps.
 
-use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
-
-use super::account::{Account, AccountLine};
-use super::board::Board;
+use super::call::CallHandler;
+use super::connections::{Connection, Connections, Stage};
+use super::directory::{AccountLine, Directory};
 use super::effect::Effect;
 use super::ids::{BoardId, ConnId, Door};
-use super::rules::{HANDSHAKE, Rules};
-use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, SignOut};
-use crate::msn::dialect::Dialect;
+use super::mailbox::Mailboxes;
+use super::notifier::Notifier;
+use super::presence::PresenceTable;
+use super::random::Random;
+use super::refusal::Refusal;
+use super::roster::RosterHandler;
+use super::rules::Rules;
+use super::switchboards::Switchboards;
+use super::tickets::Tickets;
+use crate::msn::command::{ClientCommand, ErrorCode};
 use crate::msn::ids::{Email, HostPort, TrId};
 use crate::msn::wire::DecodeError;
 
-/// Where a connection stands.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Stage {
-    /// Before `VER`.
-    New,
-    Versioned,
-    Described,
-    /// A policy was sent; the ticket is awaited.
-    Named(Email),
-    SignedIn(Email),
-    InBoard(Email, BoardId),
+/// Where clients are told to go.
+#[derive(Debug, Clone)]
+pub(super) struct Servers {
+    /// Where the dispatch server sends people (§2.5).
+    pub(super) notification: HostPort,
+    /// Where calls are held (§6.1).
+    pub(super) switchboard: HostPort,
 }
 
-#[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) door: Door,
-    pub(super) dialect: Dialect,
-    pub(super) stage: Stage,
-    pub(super) since: Instant,
-    pub(super) peer: Option<std::net::SocketAddr>,
-    pub(super) synced: bool,
-    /// The challenge whose answer is awaited.
-    pub(super) challenge: Option<String>,
-}
-
-/// What a cookie opens.
-#[derive(Debug)]
-pub(super) struct Pass {
-    pub(super) email: Email,
-    /// `None`: a new board.
-    pub(super) board: Option<BoardId>,
-    pub(super) until: Instant,
-}
-
-/// A ticket, and whose it is.
-#[derive(Debug)]
-pub(super) struct HeldTicket {
-    pub(super) text: String,
-    pub(super) owner: Email,
-    pub(super) until: Instant,
-    /// What whoever leaves words with it is to answer.
-    pub(super) challenge: Option<String>,
-}
-
+/// Every part of the service.
 pub(super) struct World {
     pub(super) rules: Rules,
-    pub(super) notification: HostPort,
-    /// Where the dispatch server sends people, if not to our own notification server.
-    pub(super) dispatch_to: Option<HostPort>,
-    pub(super) switchboard: HostPort,
-    pub(super) accounts: BTreeMap<String, Account>,
-    pub(super) connections: HashMap<ConnId, Connection>,
-    pub(super) boards: BTreeMap<BoardId, Board>,
-    pub(super) passes: HashMap<String, Pass>,
-    /// By the part of them that counts.
-    pub(super) tickets: HashMap<String, HeldTicket>,
-    pub(super) effects: Vec<Effect>,
-    pub(super) next: u64,
-    random: StdRng,
+    pub(super) servers: Servers,
+    pub(super) directory: Directory,
+    pub(super) presence: PresenceTable,
+    pub(super) switchboards: Switchboards,
+    pub(super) tickets: Tickets,
+    pub(super) mailboxes: Mailboxes,
+    pub(super) connections: Connections,
+    pub(super) random: Random,
 }
 
 impl World {
-    pub(super) fn new(
-        rules: Rules,
-        accounts: Vec<AccountLine>,
-        notification: HostPort,
-        switchboard: HostPort,
-        seed: u64,
-    ) -> Self {
-        let accounts = accounts.into_iter().map(|line| (line.email.to_key(), Account::new(line))).collect();
+    /// A service with nobody signed in. The same seed gives the same tickets, cookies and GUIDs.
+    pub(super) fn new(rules: Rules, accounts: Vec<AccountLine>, servers: Servers, seed: u64) -> Self {
         Self {
             rules,
-            notification,
-            dispatch_to: None,
-            switchboard,
-            accounts,
-            connections: HashMap::new(),
-            boards: BTreeMap::new(),
-            passes: HashMap::new(),
-            tickets: HashMap::new(),
-            effects: Vec::new(),
-            next: 1,
-            random: StdRng::seed_from_u64(seed),
+            servers,
+            directory: Directory::new(accounts),
+            presence: PresenceTable::default(),
+            switchboards: Switchboards::default(),
+            tickets: Tickets::default(),
+            mailboxes: Mailboxes::default(),
+            connections: Connections::default(),
+            random: Random::seeded(seed),
         }
     }
 
-    /// Puts everybody and the robots on each other's lists: company without an introduction.
+    /// Puts everybody and the robots on each other's lists.
     pub(super) fn befriend(&mut self, robots: &[Email]) {
-        let everybody: Vec<Email> = self.accounts.values().map(|account| account.email.clone()).collect();
-        for (robot, other) in robots.iter().flat_map(|r| everybody.iter().map(move |e| (r, e))) {
-            if robot != other {
-                self.list_mutually(robot, other);
-                self.list_mutually(other, robot);
-            }
-        }
+        self.directory.befriend(robots, &mut self.random);
     }
 
-    /// Random lower-case hexadecimal digits.
-    pub(super) fn random_hex(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from_digit(self.random.random_range(0..16), 16).unwrap_or('0')).collect()
+    /// Takes in a connection to one of the servers; a robot has no address.
+    pub(super) fn connected(&mut self, now: Instant, door: Door, peer: Option<SocketAddr>) -> ConnId {
+        self.connections.open(now, door, peer)
     }
 
-    pub(super) fn random_guid(&mut self) -> String {
-        [8, 4, 4, 4, 12].map(|digits| self.random_hex(digits)).join("-")
-    }
-
-    pub(super) fn random_digits(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from_digit(self.random.random_range(0..10), 10).unwrap_or('0')).collect()
-    }
-
-    pub(super) fn connected(
-        &mut self,
-        now: Instant,
-        door: Door,
-        peer: Option<std::net::SocketAddr>,
-    ) -> ConnId {
-        let id = ConnId(self.next);
-        self.next += 1;
-        let connection = Connection {
-            door,
-            dialect: Dialect::Msnp8,
-            stage: Stage::New,
-            since: now,
-            peer,
-            synced: false,
-            challenge: None,
-        };
-        self.connections.insert(id, connection);
-        id
-    }
-
-    /// The connection is gone, by whoever's doing.
+    /// The connection is gone, by whoever's doing: its session or its part in a call ends.
     pub(super) fn disconnected(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.remove(&conn) else { return };
-        match connection.stage {
-            Stage::SignedIn(email) => self.session_ended(conn, &email),
+        let Some(Connection { stage, .. }) = self.connections.remove(conn) else { return };
+        match stage {
+            Stage::SignedIn(email) if self.presence.end(&email, conn) => {
+                self.notifier().tell_contacts(&email);
+            }
             Stage::InBoard(email, board) => self.left_board(conn, board, &email, false),
             _ => {}
         }
+    }
+
+    fn left_board(&mut self, conn: ConnId, id: BoardId, email: &Email, idle: bool) {
+        let left = self.switchboards.leave(id, conn);
+        left.iter().for_each(|member| self.connections.send(member.conn, CallHandler::bye(email, idle)));
     }
 
     /// A decoded command, or one that could not be.
@@ -164,103 +96,104 @@ impl World {
         conn: ConnId,
         command: Result<ClientCommand, DecodeError>,
     ) {
-        let Some(door) = self.connections.get(&conn).map(|c| c.door) else { return };
-        match (command, door) {
-            (Ok(command), Door::Switchboard) => self.switchboard_command(now, conn, command),
+        let Some(door) = self.connections.get(conn).map(|connection| connection.door) else { return };
+        let done = match (command, door) {
+            (Ok(command), Door::Switchboard) => self.call(now, conn).handle(command),
             (Ok(command), _) => self.notification_command(now, conn, command),
-            (Err(error), Door::Switchboard) => self.malformed_in_call(conn, &error),
-            (Err(error), _) => self.malformed(conn, &error),
+            (Err(error), Door::Switchboard) => Err(malformed_in_call(&error)),
+            (Err(error), _) => Err(self.malformed(conn, &error)),
+        };
+        match done {
+            Ok(()) => {}
+            Err(Refusal::Error(trid, code)) => self.connections.fail(conn, trid, code),
+            Err(Refusal::Fatal(trid, code)) => {
+                self.connections.fail(conn, trid, code);
+                self.close(conn);
+            }
+            Err(Refusal::Close) => self.close(conn),
         }
     }
 
-    fn malformed(&mut self, conn: ConnId, error: &DecodeError) {
-        let signed_in = matches!(self.stage(conn), Some(Stage::SignedIn(_)));
+    fn malformed(&self, conn: ConnId, error: &DecodeError) -> Refusal {
+        let signed_in = matches!(self.connections.stage(conn), Some(Stage::SignedIn(_)));
         match error.trid {
-            Some(trid) if signed_in => self.fail(conn, trid, ErrorCode::INVALID_PARAMETER),
-            _ => self.close(conn),
+            Some(trid) if signed_in => Refusal::Error(trid, ErrorCode::INVALID_PARAMETER),
+            _ => Refusal::Close,
         }
     }
 
-    fn malformed_in_call(&mut self, conn: ConnId, error: &DecodeError) {
-        match (error.verb.as_str(), error.trid) {
-            // A bad account in CAL has a number of its own; anything else in a call closes it (§6.3, §6.4).
-            ("CAL", Some(trid)) => self.fail(conn, trid, ErrorCode::INVALID_ACCOUNT),
-            _ => self.close(conn),
+    /// What a switchboard's connection says.
+    fn call(&mut self, now: Instant, conn: ConnId) -> CallHandler<'_> {
+        CallHandler {
+            now,
+            conn,
+            server: &self.servers.switchboard,
+            switchboards: &mut self.switchboards,
+            directory: &self.directory,
+            presence: &self.presence,
+            connections: &mut self.connections,
+            random: &mut self.random,
         }
     }
 
-    pub(super) fn stage(&self, conn: ConnId) -> Option<&Stage> {
-        self.connections.get(&conn).map(|c| &c.stage)
+    /// What a session says about its lists.
+    pub(super) fn roster(&mut self, conn: ConnId, trid: TrId, owner: Email) -> RosterHandler<'_> {
+        RosterHandler {
+            conn,
+            trid,
+            owner,
+            dialect: self.connections.dialect(conn),
+            directory: &mut self.directory,
+            presence: &self.presence,
+            connections: &mut self.connections,
+            random: &mut self.random,
+        }
     }
 
-    pub(super) fn dialect(&self, conn: ConnId) -> Dialect {
-        self.connections.get(&conn).map_or(Dialect::Msnp8, |c| c.dialect)
-    }
-
-    pub(super) fn account(&self, email: &Email) -> Option<&Account> {
-        self.accounts.get(&email.to_key())
-    }
-
-    pub(super) fn account_mut(&mut self, email: &Email) -> Option<&mut Account> {
-        self.accounts.get_mut(&email.to_key())
-    }
-
-    pub(super) fn send(&mut self, conn: ConnId, command: ServerCommand) {
-        let dialect = self.dialect(conn);
-        self.effects.push(Effect::Send(conn, dialect, command));
-    }
-
-    pub(super) fn fail(&mut self, conn: ConnId, trid: TrId, code: ErrorCode) {
-        self.send(conn, ServerCommand::Failed { code, trid });
+    /// Who is told of a change of presence.
+    pub(super) fn notifier(&mut self) -> Notifier<'_> {
+        Notifier { directory: &self.directory, presence: &self.presence, connections: &mut self.connections }
     }
 
     /// Closes a connection after what was already sent to it.
     pub(super) fn close(&mut self, conn: ConnId) {
-        self.effects.push(Effect::Close(conn));
+        self.connections.push(Effect::Close(conn));
         self.disconnected(conn);
     }
 
+    /// Every effect since this was asked last, in order.
     pub(super) fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
+        self.connections.take_effects()
     }
 
     /// What only time does: connections that never signed in, cookies, tickets, idle calls.
     pub(super) fn tick(&mut self, now: Instant) {
-        let late = |c: &Connection| !matches!(c.stage, Stage::SignedIn(_) | Stage::InBoard(..));
-        let overdue = |c: &Connection| late(c) && now.saturating_duration_since(c.since) >= HANDSHAKE;
-        let late: Vec<ConnId> =
-            self.connections.iter().filter(|(_, c)| overdue(c)).map(|(id, _)| *id).collect();
-        late.into_iter().for_each(|conn| self.close(conn));
-        self.passes.retain(|_, pass| pass.until > now);
-        self.tickets.retain(|_, ticket| ticket.until > now);
-        self.drop_idle_calls(now);
+        self.connections.overdue(now).into_iter().for_each(|conn| self.close(conn));
+        self.switchboards.expire(now);
+        self.tickets.expire(now);
+        for (board, member) in self.switchboards.idle(now, self.rules.idle_call) {
+            self.connections.remove(member.conn);
+            self.left_board(member.conn, board, &member.email, true);
+            self.connections.push(Effect::Close(member.conn));
+        }
     }
 
     /// Tells every session that the service goes down.
     pub(super) fn shut_down(&mut self) {
-        let all: Vec<(ConnId, Door)> = self.connections.iter().map(|(id, c)| (*id, c.door)).collect();
-        for (conn, door) in all {
-            if door == Door::Notification {
-                self.send(conn, ServerCommand::Out { reason: SignOut::ShuttingDown });
-            }
-            self.effects.push(Effect::Close(conn));
-        }
+        self.connections.shut_down();
     }
 
     /// Passport's part: a ticket for an account and its password.
     pub(super) fn issue_ticket(&mut self, now: Instant, sign_in: &str, password: &str) -> Option<String> {
-        let email = Email::parse(sign_in).ok()?;
-        let account = self.account(&email).filter(|account| account.password_matches(password))?;
-        let email = account.email.clone();
-        let key = self.random_hex(32);
-        let text = format!("t={key}&p={}", self.random_hex(16));
-        let held = HeldTicket {
-            text: text.clone(),
-            owner: email,
-            until: now + super::rules::TICKET_LIFE,
-            challenge: None,
-        };
-        self.tickets.insert(key, held);
-        Some(text)
+        let owner = self.directory.authenticate(sign_in, password)?;
+        Some(self.tickets.issue(now, owner, &mut self.random))
+    }
+}
+
+fn malformed_in_call(error: &DecodeError) -> Refusal {
+    match (error.verb.as_str(), error.trid) {
+        // A bad account in CAL has a number of its own; anything else in a call closes it (§6.3, §6.4).
+        ("CAL", Some(trid)) => Refusal::Error(trid, ErrorCode::INVALID_ACCOUNT),
+        _ => Refusal::Close,
     }
 }

@@ -196,7 +196,7 @@ fn the_table_of_commands_is_complete_and_leads_somewhere() {
 /// thing.
 type Floors = &'static [&'static [&'static [&'static str]]];
 
-const FLOORS: [(&str, Floors); 2] = [
+const FLOORS: [(&str, Floors); 3] = [
     (
         "connector",
         &[
@@ -219,6 +219,27 @@ const FLOORS: [(&str, Floors); 2] = [
             &[&["profile"]],
             &[&["homeserver"]],
             &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"]],
+        ],
+    ),
+    (
+        "service",
+        &[
+            &[&["listener"]],
+            // What speaks for a client or to it, and what owns the rules: neither knows the other.
+            &[&["owner"], &["passport"], &["robot"]],
+            &[&["gateway"], &["socket"]],
+            &[&["feed"], &["offline_page"], &["token"]],
+            &[&["input"], &["quota"], &["soap"], &["tls"]],
+            &[&["http"]],
+            // The rules, apart from the delivery.
+            &[&["world", "handshake", "notification", "offline"]],
+            &[&["call"], &["roster"], &["outgoing"]],
+            &[&["notice"], &["notifier"]],
+            &[&["switchboards"]],
+            &[&["presence"]],
+            &[&["connections"], &["directory"], &["mailbox"], &["tickets"]],
+            &[&["effect"], &["random"], &["refusal"], &["rules"]],
+            &[&["error"], &["ids"]],
         ],
     ),
 ];

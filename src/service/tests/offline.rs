@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::*;
-use crate::service::offline::{OfflineError, Retrieval, Retrieved, StoreRequest};
+use crate::service::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
 
 const PRODUCT: &str = "PROD0112J1LW7%NB";
 

@@ -4,12 +4,13 @@
 use chrono::{DateTime, Utc};
 use quick_xml::escape::escape;
 
-use super::{OfflineError, Retrieval, Retrieved, StoreRequest};
-use crate::service::http::{Request, Response};
-use crate::service::soap::{self, Envelope};
+use super::http::{Request, Response};
+use super::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
+use super::soap::{self, Envelope};
+use super::tickets::POLICY;
 
-pub(in super::super) const RSI_PATH: &str = "/rsi/rsi.asmx";
-pub(in super::super) const STORE_PATH: &str = "/OimWS/oim.asmx";
+pub(super) const RSI_PATH: &str = "/rsi/rsi.asmx";
+pub(super) const STORE_PATH: &str = "/OimWS/oim.asmx";
 
 const RSI: &str = "http://www.hotmail.msn.com/ws/2004/09/oim/rsi";
 /// Headers are always in this one; bodies in that of the action.
@@ -19,19 +20,19 @@ const STORE2: &str = "http://messenger.live.com/ws/2006/09/oim/";
 const MAX_DELETED: usize = 256;
 
 /// A request to store, and what its answer repeats.
-pub(in super::super) struct Storing {
-    pub(in super::super) request: StoreRequest,
-    pub(in super::super) receipt: StoreReceipt,
+pub(super) struct Storing {
+    pub(super) request: StoreRequest,
+    pub(super) receipt: StoreReceipt,
 }
 
 /// What the answer to a request to store repeats.
-pub(in super::super) struct StoreReceipt {
+pub(super) struct StoreReceipt {
     number: String,
     namespace: &'static str,
 }
 
 impl Storing {
-    pub(in super::super) fn parse(request: &Request, at: DateTime<Utc>) -> Option<Self> {
+    pub(super) fn parse(request: &Request, at: DateTime<Utc>) -> Option<Self> {
         let envelope = Envelope::parse(&request.body)?;
         let of = |element: &str, name: &str| Some(envelope.first(element)?.attribute(name)?.to_owned());
         let newer = request.header("SOAPAction").is_some_and(|action| action.contains("Store2"));
@@ -56,7 +57,7 @@ impl Storing {
 }
 
 impl StoreReceipt {
-    pub(in super::super) fn answer(&self, result: &Result<(), OfflineError>) -> Response {
+    pub(super) fn answer(&self, result: &Result<(), OfflineError>) -> Response {
         let (number, namespace) = (&self.number, self.namespace);
         match result {
             Ok(()) => soap(
@@ -71,7 +72,7 @@ impl StoreReceipt {
 }
 
 /// What is asked about own messages, and with which ticket.
-pub(in super::super) fn parse_retrieval(request: &Request) -> Option<(String, Retrieval)> {
+pub(super) fn parse_retrieval(request: &Request) -> Option<(String, Retrieval)> {
     let envelope = Envelope::parse(&request.body)?;
     let ticket = envelope.text("t")?.trim().to_owned();
     let ids = || {
@@ -92,7 +93,7 @@ pub(in super::super) fn parse_retrieval(request: &Request) -> Option<(String, Re
     Some((ticket, retrieval))
 }
 
-pub(in super::super) fn answer_retrieval(result: &Result<Retrieved, OfflineError>) -> Response {
+pub(super) fn answer_retrieval(result: &Result<Retrieved, OfflineError>) -> Response {
     let body = match result {
         Ok(Retrieved::Metadata(data)) => {
             format!("<GetMetadataResponse xmlns=\"{RSI}\">{}</GetMetadataResponse>", escape(data.as_str()))
@@ -108,15 +109,12 @@ pub(in super::super) fn answer_retrieval(result: &Result<Retrieved, OfflineError
 }
 
 /// What was sent is none of the requests that are known here.
-pub(in super::super) fn misunderstood() -> Response {
+pub(super) fn misunderstood() -> Response {
     fault("<faultcode>soap:Client</faultcode><faultstring>Schema validation error</faultstring>")
 }
 
 fn refused(error: &OfflineError) -> Response {
-    let policy = format!(
-        "<TweenerChallenge xmlns=\"{STORE}\">{}</TweenerChallenge>",
-        escape(crate::service::handshake::POLICY)
-    );
+    let policy = format!("<TweenerChallenge xmlns=\"{STORE}\">{}</TweenerChallenge>", escape(POLICY));
     let (code, detail) = match error {
         OfflineError::Ticket => ("AuthenticationFailed", policy),
         OfflineError::Locked { challenge } => (

@@ -19,28 +19,33 @@ const PUSHED_FOLDER: &str = ".!!OIM";
 
 /// One message that waits.
 #[derive(Debug, Clone)]
-pub(in super::super) struct OfflineMessage {
+pub(in crate::service) struct OfflineMessage {
+    /// A GUID in capitals, which clients give back.
     pub(super) id: String,
     pub(super) sender: Email,
-    /// The sender's name, an encoded word.
-    pub(super) name: String,
-    pub(super) content: StoredContent,
-    pub(super) at: DateTime<Utc>,
+    /// The sender's name, an encoded word (RFC 2047) of 512 printable characters at most.
+    name: String,
+    content: StoredContent,
+    /// When it was stored.
+    at: DateTime<Utc>,
+    /// Fetched with `alsoMarkAsRead`.
     pub(super) is_read: bool,
 }
 
 /// What a sender stored: checked, and otherwise as it came.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct StoredContent {
+pub(in crate::service) struct StoredContent {
+    /// The sender's `X-OIM-Run-Id`, a GUID in braces.
     run: String,
+    /// `X-OIM-Sequence-Num`, decimal: the order of one sender's messages.
     sequence: String,
-    /// Lines of base64.
+    /// Lines of base64, at most 77 characters each, parted by CR LF.
     body: String,
 }
 
 impl StoredContent {
-    /// The headers and lines that clients store (§27.3); anything else is refused.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// The headers and lines that clients store (§27.3), of 16 KiB at most; `None` for anything else.
+    pub(in crate::service) fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_CONTENT {
             return None;
         }
@@ -77,6 +82,17 @@ fn is_guid(text: &str) -> bool {
 }
 
 impl OfflineMessage {
+    /// An unread message; a name that is no encoded word is replaced by the sender's address.
+    pub(in crate::service) fn new(
+        id: String,
+        sender: Email,
+        name: &str,
+        content: StoredContent,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { id, name: encoded_name(name, &sender), sender, content, at, is_read: false }
+    }
+
     /// The Internet message that a client is given.
     pub(super) fn mail(&self, to: &Email) -> String {
         let StoredContent { run, sequence, body } = &self.content;
@@ -112,7 +128,7 @@ fn file_time(at: DateTime<Utc>) -> (u32, u32) {
 }
 
 /// An encoded word as mail has it, of printable characters alone; the account where a client names nothing such.
-pub(super) fn encoded_name(given: &str, sender: &Email) -> String {
+fn encoded_name(given: &str, sender: &Email) -> String {
     let is_word = given.starts_with("=?") && given.ends_with("?=") && given.len() <= 512;
     let plain = given.bytes().all(|b| b.is_ascii_graphic());
     if is_word && plain {
