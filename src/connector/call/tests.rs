@@ -3,13 +3,17 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
 
+use crate::bridge::body::Body;
+use crate::bridge::event::RemoteKind;
 use crate::connector::call::*;
-use crate::connector::handle::CallNotice;
-use crate::connector::tests::{alone, resources};
+use crate::connector::config::MsnConfig;
+use crate::connector::handle::{CallNotice, Message};
+use crate::connector::tests::{alone, component_with, config, resources};
 use crate::connector::translate::group;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::Email;
 use crate::msn::ids::{Cookie, SessionId};
+use crate::msn::message::{Invitation, InvitationCommand, TextStyle};
 
 const BOB: &str = "bob@example.com";
 
@@ -174,4 +178,49 @@ async fn fault_18_some_of_a_larger_group_are_no_group_of_their_own_until_somebod
         board.say("JOI dave@example.com Dave\r\n").await;
         assert_eq!(board.moved().await, Some(known), "the same people are the same group");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_which_its_owner_says_nothing_is_declined_while_nothing_else_happens_in_the_call() {
+    let mut around = component_with(MsnConfig { ask_above: 10, ..config() });
+    let (news, heard) = mpsc::channel(8);
+    let mut board = Board::open_for(resources(&around.ctx.shared, news), heard).await;
+    let offer = Invitation::new(InvitationCommand::Invite, 7)
+        .with("Application-Name", "File Transfer")
+        .with("Application-GUID", "{5D3E02AB-6190-11d3-BBBB-00C04F795683}")
+        .with("Application-File", "a.bin")
+        .with("Application-FileSize", "5000");
+    board.hear(0, &offer.encode().encode()).await;
+    while !matches!(around.told().await, RemoteKind::FileOffered { .. }) {}
+    let declined = async {
+        loop {
+            if let RemoteKind::Message { body: Body::Emote(text), .. } = around.told().await {
+                return text.text();
+            }
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(3600), declined).await.expect("it waits for ever");
+    assert_eq!(text, "offered the file «a.bin»; nobody answered, and it was declined");
+    assert_eq!(board.begun.elapsed().as_secs(), 30 * 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_our_side_types_is_said_every_five_seconds_and_at_once_behind_its_words() {
+    let (news, _heard) = mpsc::channel(8);
+    let (asks, _mailbox) = mpsc::channel(MAILBOX);
+    let mut call = Call::new(of(news), ConversationId::new(BOB), CallHandle { asks });
+    let (near, _far) = tokio::io::duplex(1024);
+    let (cookie, session) = (Cookie::new("1"), SessionId("1".into()));
+    let machine = SwitchboardSession::answer(now(), Dialect::Msnp11, call.ctx.email.clone(), cookie, session);
+    let (mut pump, begun) = (Pump::new(machine, Box::new(near)), Instant::now());
+    for (seconds, said) in [(0, 1), (1, 1), (4, 1), (5, 2), (9, 2), (10, 3), (11, 3)] {
+        tokio::time::sleep_until(begun + Duration::from_secs(seconds)).await;
+        call.handle_command(&mut pump, CallCommand::Typing).await;
+        assert_eq!(call.ctx.outbox.len(), said, "after {seconds} s");
+    }
+    let ((reply, _answer), (overdue, _)) = (tokio::sync::oneshot::channel(), tokio::sync::oneshot::channel());
+    let message = Message::Text { text: "hi".into(), style: TextStyle::default(), emoticons: Vec::new() };
+    call.handle_command(&mut pump, CallCommand::Send { message, reply, overdue }).await;
+    call.handle_command(&mut pump, CallCommand::Typing).await;
+    assert_eq!(call.ctx.outbox.len(), 1, "what was said before has gone");
 }

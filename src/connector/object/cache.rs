@@ -57,3 +57,36 @@ pub(in crate::connector) async fn keep(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::tests::component;
+
+    #[tokio::test]
+    async fn a_full_cache_evicts_some_with_their_files_and_never_what_owners_show() {
+        let call = component();
+        let (shared, mut batch) = (&call.ctx.shared, Batch::default());
+        let own = [OWN, b"alice"].concat();
+        batch.put(Table::Pictures, own.clone(), "own");
+        for n in 1..MAX_KEPT {
+            batch.put(Table::Pictures, format!("{n:040}"), call.media.add(&format!("m{n}"), b"x").as_str());
+        }
+        shared.storage.commit(batch, Urgency::Now).await.unwrap();
+        keep(shared, "new", &call.media.add("new", b"x")).await.unwrap();
+        let rows = shared.storage.scan(Table::Pictures, &[], None, usize::MAX).unwrap();
+        assert_eq!(rows.len(), MAX_KEPT - FORGOTTEN + 1);
+        let has = |key: &[u8]| rows.iter().any(|(known, _)| known == key);
+        assert!(has(&own) && has(b"new"));
+        for n in 1..MAX_KEPT {
+            let (digest, media) = (format!("{n:040}"), MediaId::new(format!("m{n}")).unwrap());
+            assert_eq!(shared.media.path(&media).exists(), has(digest.as_bytes()), "{n}");
+        }
+        // There is room again.
+        keep(shared, "newer", &call.media.add("newer", b"x")).await.unwrap();
+        assert_eq!(
+            shared.storage.scan(Table::Pictures, &[], None, usize::MAX).unwrap().len(),
+            rows.len() + 1
+        );
+    }
+}

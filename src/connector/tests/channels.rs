@@ -153,7 +153,7 @@ async fn fault_30_whoever_waits_for_a_call_that_never_opens_is_told_so() {
 }
 
 /// A machine that has signed in, and what it has still to tell.
-fn signed_in(task: &LoginTask, stream: DuplexStream) -> Pump<NotificationSession> {
+pub(super) fn signed_in(task: &LoginTask, stream: DuplexStream) -> Pump<NotificationSession> {
     let mut machine =
         machine(&task.shared.config, &task.credentials, None, false).expect("it has an account");
     let mut say = |text: &str| machine.handle_input(now(), text.as_bytes()).unwrap();

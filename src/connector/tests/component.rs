@@ -12,6 +12,7 @@ use crate::bridge::port::storage::StorageError;
 use crate::connector::clock::now;
 use crate::connector::context::call::CallContext;
 use crate::connector::context::peers::{Peers, session_names};
+use crate::connector::file::suspended::TransferState;
 use crate::connector::handle::{CallCommand, CallHandle};
 use crate::msn::p2p::{FileContext, Peer, PeerEvent, TransferId};
 
@@ -201,6 +202,27 @@ impl Component {
             let bytes = Bytes::copy_from_slice(&data[offset..offset + length]);
             let packet = bob.provide(now(), transfer, bytes).unwrap();
             self.ctx.peers.open(&email("bob")).unwrap().handle(now(), &packet);
+        }
+    }
+}
+
+impl Component {
+    /// A file of Bob is under way in this call; gives what there is of it.
+    pub(in crate::connector) fn file_under_way(&mut self) -> TransferState {
+        let mut bob = bob();
+        let (transfer, _) = self.offer(&mut bob, "a.bin", 5000);
+        self.ctx.peers.get(&email("bob")).unwrap().accept(now(), transfer);
+        self.exchange(&mut bob);
+        self.send(&mut bob, &[7; 5000], 1);
+        let mut peer = self.ctx.peers.take(&email("bob")).unwrap();
+        assert!(matches!(peer.poll_event(), Some(PeerEvent::Data { .. })));
+        assert!(peer.outlive(now()), "it can go on");
+        TransferState {
+            peer,
+            arriving: Vec::new(),
+            sending: Vec::new(),
+            unconfirmed: Vec::new(),
+            direct: None,
         }
     }
 }

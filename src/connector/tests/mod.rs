@@ -7,6 +7,7 @@ mod groups;
 mod mute;
 mod offline;
 mod ringing;
+mod sessions;
 
 use std::sync::Arc;
 

@@ -38,3 +38,17 @@ async fn fault_01_a_call_that_rang_is_not_left_before_its_board_says_who_is_ther
     drop(far);
     tokio::time::timeout(Duration::from_secs(10), call.asks_closed()).await.expect("it stays");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_board_that_rang_and_on_which_nobody_is_any_more_is_left_at_once() {
+    let (bridge, _core) = Bridge::channel();
+    let (near, mut far) = tokio::io::duplex(4096);
+    let shared = shared(bridge, config(), [near]);
+    let (news, _heard) = mpsc::channel(16);
+    let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let (board, cookie) = (HostPort { host: "x".into(), port: 1 }, Cookie::new("1"));
+    let begin = Begin::Rung { board, cookie, session: SessionId("1".into()), permit };
+    let call = call::start(resources(&shared, news), convert::direct(&email("bob")), begin);
+    far.write_all(b"ANS 1 OK\r\n").await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), call.asks_closed()).await.expect("it waits for nobody");
+}

@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn words_are_shown_under_the_name_that_goes_with_them_without_its_codes() {
+        let shown_as = |name: Option<&str>| {
+            let shown_as = name.map(str::to_owned);
+            match body(MsnContent::Text { text: "hi".into(), style: None, shown_as }) {
+                Some(Body::Text(text)) => text.shown_as,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(shown_as(None), None);
+        assert_eq!(shown_as(Some("[c=4]Robert[/c]")).as_deref(), Some("Robert"));
+    }
+
+    #[test]
     fn a_song_behind_a_note_is_what_is_playing() {
         let read = personal("at sea ♫ Yesterday - The Beatles");
         assert_eq!(read.text, "at sea");

@@ -81,3 +81,17 @@ async fn a_name_that_a_board_repeats_is_told_once() {
     assert_eq!(call.ctx.called(&email("bob")), "Bob", "the login says which name is the newest");
     assert_eq!(call.ctx.called(&email("carol")), "carol@example.com");
 }
+
+#[tokio::test]
+async fn who_was_dropped_for_being_idle_is_one_of_the_group_that_somebody_new_makes() {
+    let (mut call, mut members) = (component(), Members::default());
+    let two = [email("bob"), email("carol")];
+    let known = group::find_or_make(&call.ctx.shared, &call.ctx.login, &two).await.unwrap();
+    (call.ctx.conversation, call.ctx.members) = (known.clone(), two.to_vec());
+    members.left(&mut call.ctx, &email("bob"), true).await;
+    members.joined(&mut call.ctx, &email("dave"));
+    members.regroup(&mut call.ctx, Some(&email("dave"))).await;
+    let three = group::members(&call.ctx.shared, &call.ctx.login, &call.ctx.conversation);
+    assert_eq!(three, [email("bob"), email("carol"), email("dave")]);
+    assert_eq!(group::members(&call.ctx.shared, &call.ctx.login, &known), two, "that one stays as it was");
+}

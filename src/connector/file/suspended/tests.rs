@@ -2,27 +2,13 @@
 
 use super::*;
 use crate::connector::tests::{Component, bob, component, email};
-use crate::msn::p2p::PeerEvent;
-
-/// A file of Bob is under way in a call; gives what there is of it.
-fn under_way(call: &mut Component) -> TransferState {
-    let mut bob = bob();
-    let (transfer, _) = call.offer(&mut bob, "a.bin", 5000);
-    call.ctx.peers.get(&email("bob")).unwrap().accept(now(), transfer);
-    call.exchange(&mut bob);
-    call.send(&mut bob, &[7; 5000], 1);
-    let mut peer = call.ctx.peers.take(&email("bob")).unwrap();
-    assert!(matches!(peer.poll_event(), Some(PeerEvent::Data { .. })));
-    assert!(peer.outlive(now()), "it can go on");
-    TransferState { peer, arriving: Vec::new(), sending: Vec::new(), unconfirmed: Vec::new(), direct: None }
-}
 
 /// A call that broke under a file, and the place where that waits.
 async fn broken() -> (Component, Suspension, SuspendedTransfers) {
     let mut call = component();
     let transfers = SuspendedTransfers::default();
     let mut suspension = Suspension::new(transfers.clone());
-    let state = under_way(&mut call);
+    let state = call.file_under_way();
     suspension.suspend(&call.ctx, email("bob"), state).await;
     let told = call.news.try_recv().expect("the login hears of it");
     assert!(matches!(told, CallNotice::Broke(conversation) if conversation == call.ctx.conversation));

@@ -159,3 +159,62 @@ impl Fetching {
         post(&client, &self.url, &request(&self.tickets.renew().await?)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::mpsc;
+
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::connector::tests::{alice, alone, email};
+
+    /// A server that has one message, on a thread of its own; gives what each request asks of it.
+    fn server() -> (Url, mpsc::Receiver<String>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/rsi.asmx", listener.local_addr().unwrap()).parse().unwrap();
+        let (asked, actions) = mpsc::channel();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let (mut head, mut byte) = (String::new(), [0]);
+                while !head.ends_with("\r\n\r\n") && stream.read_exact(&mut byte).is_ok() {
+                    head.push(char::from(byte[0]));
+                }
+                let action = head.lines().find(|line| line.to_lowercase().starts_with("soapaction"));
+                drop(asked.send(action.unwrap_or_default().to_owned())); // the test may be over
+                let message = "<GetMessageResult>From: =?utf-8?B?Qm9i?= &lt;bob@example.com&gt;\r\n\
+                    Content-Type: text/plain; charset=UTF-8\r\nX-OIM-Message-Type: OfflineMessage\r\n\r\nhello</GetMessageResult>";
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{message}",
+                    message.len()
+                );
+                drop(stream.write_all(answer.as_bytes())); // the other end may have gone
+            }
+        });
+        (url, actions)
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_not_on_disk_here_is_not_deleted_there() {
+        let (url, actions) = server();
+        let shared = alone();
+        let password = SecretString::from("pw".to_owned());
+        let tickets = Tickets::new(shared.passport.clone(), email("alice"), password, "ct=1".into());
+        tickets.set(Ticket::new("t=1&p=2"));
+        let fetching = Fetching { shared: shared.clone(), login: alice(), tickets, url };
+        let waiting = MailData::Messages(vec!["id-1".into()]);
+        let fetched = fetching.fetch(&waiting).await;
+        assert!(matches!(fetched, Err(OimError::Refused(_))), "the core has stopped: {fetched:?}");
+        let asked: Vec<String> = actions.try_iter().collect();
+        assert!(asked.len() == 1 && asked[0].contains("GetMessage"), "{asked:?}");
+        // One that is here already is only deleted.
+        let mut batch = Batch::default();
+        batch.put(Table::Fetched, row(&alice(), "id-1"), []);
+        shared.storage.commit(batch, Urgency::Now).await.unwrap();
+        fetching.fetch(&waiting).await.unwrap();
+        let asked: Vec<String> = actions.try_iter().collect();
+        assert!(asked.len() == 1 && asked[0].contains("DeleteMessages"), "{asked:?}");
+        assert_eq!(shared.storage.read(Table::Fetched, &row(&alice(), "id-1")).unwrap(), None);
+    }
+}
