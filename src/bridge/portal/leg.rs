@@ -246,4 +246,46 @@ mod tests {
         tokio::time::advance(PENDING_AFTER).await;
         assert!(queue.take_overdue(Instant::now()).is_some(), "words do not");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_of_which_nobody_saw_the_end_may_have_arrived_by_the_next_one() {
+        let mut queue = LegQueue::new(MATRIX);
+        assert!(queue.begin(1, &entry(None)), "another life may have tried it");
+        queue.succeeded();
+        let fails: [fn(&mut LegQueue); 2] = [|queue| queue.retry(None, "lost"), |queue| queue.hold("down")];
+        for fails in fails {
+            assert!(!queue.begin(2, &entry(None)));
+            fails(&mut queue);
+            assert!(queue.begin(2, &entry(None)));
+            queue.succeeded();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_side_that_names_a_pause_gets_it_within_bounds() {
+        let next = |asked| {
+            let mut queue = LegQueue::new(IRC);
+            queue.begin(1, &entry(None));
+            queue.retry(Some(Duration::from_secs(asked)), "busy");
+            queue.wake_at().expect("it goes on") - Instant::now()
+        };
+        assert_eq!(next(90), Duration::from_secs(90));
+        assert!(next(0) >= Duration::from_millis(500), "the leg's own pause at least");
+        assert_eq!(next(86_400), Duration::from_secs(600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stays_away_is_looked_for_ever_more_seldom_until_they_are_back() {
+        let mut queue = LegQueue::new(Leg::Remote);
+        let looks = |queue: &mut LegQueue| {
+            queue.begin(1, &entry(None));
+            queue.wait_for_return("away");
+            queue.wake_at().expect("it goes on") - Instant::now()
+        };
+        let pauses: Vec<Duration> = (0..9).map(|_| looks(&mut queue)).collect();
+        assert!(pauses[0] >= HELD && pauses[0] <= HELD * 2, "{pauses:?}");
+        assert!(pauses[8] >= Duration::from_secs(1800), "{pauses:?}");
+        queue.succeeded();
+        assert!(looks(&mut queue) <= HELD * 2);
+    }
 }

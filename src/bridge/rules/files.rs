@@ -189,3 +189,39 @@ fn a_file_that_is_offered_is_asked_about_and_the_answer_goes_to_the_network() {
     });
     assert_eq!(world.heard(BOB), [""; 0]);
 }
+
+#[test]
+fn a_file_is_delivered_when_it_is_taken_and_not_when_its_words_are() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.matrix.fetching.next([Act::Late(Duration::from_secs(600))]);
+        life.sends(&world, BOB, "$1", "a.png").await;
+        life.pass(Duration::from_secs(300)).await;
+        assert_eq!(world.reports_of("$1"), []);
+        life.until(world.msn.arrived(), 1).await;
+        life.until_told(&world, "$1", |outcome| *outcome == Outcome::Delivered).await;
+    });
+}
+
+#[test]
+fn only_a_side_that_carries_no_files_is_told_addresses_of_them() {
+    for has_irc in [true, false] {
+        let mut world = World::sharing();
+        world.has_irc = has_irc;
+        world.live(async |life| {
+            life.sign_in().await;
+            gives(life, "a.png").await;
+            life.until(world.matrix.arrived(), 1).await;
+            if has_irc {
+                life.until(world.irc.arrived(), 1).await;
+            }
+        });
+        assert_eq!(world.matrix.arrived().borrow()[0].links, [""; 0]);
+        if has_irc {
+            let links = world.irc.arrived().borrow()[0].links.clone();
+            assert!(links.len() == 1 && links[0].starts_with("https://files.x/"), "{links:?}");
+        }
+        assert_eq!(world.disk.rows(Table::Links).is_empty(), !has_irc, "nobody else needs one");
+    }
+}

@@ -170,3 +170,63 @@ fn what_waits_waits_over_a_restart_and_is_not_told_of_again() {
     });
     assert_eq!(world.heard(BOB), ["m1"]);
 }
+
+#[test]
+fn what_was_held_goes_at_once_when_they_are_back_or_the_session_was_tried_and_works() {
+    for back in [Some(BOB), None] {
+        let world = World::new();
+        world.live(async |life| {
+            life.sign_in().await;
+            world.msn.script.next([Act::away()]);
+            life.writes(BOB, "$1", "m1").await;
+            life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+            life.reachable(Some("carol@x")).await;
+            life.pass(Duration::from_secs(1)).await;
+            assert_eq!(world.heard(BOB), [""; 0], "somebody else is back");
+            let at = world.now();
+            life.reachable(back).await;
+            life.until(world.msn.arrived(), 1).await;
+            assert!(world.now() - at < 1_000, "{back:?}: {} ms", world.now() - at);
+        });
+    }
+}
+
+#[test]
+fn what_is_on_its_way_is_not_taken_back() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.next([Act::away(), Act::Late(Duration::from_secs(20))]);
+        life.writes(BOB, "$1", "m1").await;
+        life.writes(BOB, "$2", "m2").await;
+        life.until_told(&world, "$2", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        life.reachable(Some(BOB)).await;
+        life.pass(Duration::from_secs(1)).await;
+        life.commands_in(BOB, "$3", "cancel").await;
+        life.until_told(&world, "$2", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        life.until_told(&world, "$1", |outcome| *outcome == Outcome::Delivered).await;
+        life.pass(Duration::from_secs(60)).await;
+    });
+    assert_eq!(world.heard(BOB), ["m1"]);
+    let of_the_first = world.reports_of("$1");
+    assert!(!of_the_first.iter().any(|it| matches!(it, Outcome::Failed { .. })), "{of_the_first:?}");
+}
+
+#[test]
+fn what_waited_before_a_restart_counts_for_the_bound_at_once() {
+    let mut world = World::new();
+    world.hold.max_messages = 2;
+    world.msn.script.usually(Act::away());
+    world.live(async |life| {
+        life.sign_in().await;
+        life.writes(BOB, "$1", "m1").await;
+        life.writes(BOB, "$2", "m2").await;
+        life.until_told(&world, "$2", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+    });
+    // Whether they are still away is not known yet.
+    world.msn.script.usually(Act::Hang { arrives: false });
+    world.live(async |life| {
+        life.writes(BOB, "$3", "m3").await;
+        life.until_told(&world, "$3", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+    });
+}

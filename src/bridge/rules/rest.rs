@@ -9,7 +9,7 @@ use crate::bridge::port::frontend::{Outcome, Signal};
 use crate::bridge::port::network::{Audience, Request};
 use crate::bridge::port::storage::Table;
 use crate::bridge::record::decode;
-use crate::bridge::testkit::{Act, BOB, Disk, Shown, World};
+use crate::bridge::testkit::{Act, BOB, Disk, Life, Shown, World};
 
 /// More than a portal rests before it is put away.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -301,4 +301,90 @@ fn a_side_without_titles_is_told_none() {
     assert!(world.matrix.arrived().borrow()[0].is_group);
     let there = world.irc.arrived().borrow()[0].clone();
     assert_eq!((there.title, there.is_group), (None, false));
+}
+
+/// Something is begun, and the disk stops answering at every moment there is behind that: what is said then is shown once
+/// the disk works, and so is what was begun.
+fn at_every_moment(begin: impl AsyncFn(&World, &Life)) {
+    for moment in 0..24 {
+        let world = World::new();
+        world.live(async |life| {
+            life.sign_in().await;
+            begin(&world, life).await;
+            for _ in 0..moment {
+                tokio::task::yield_now().await;
+            }
+            world.disk.becomes(Disk::Unreadable);
+            life.says("carol@x", "c1").await;
+            life.pass(Duration::from_secs(60)).await;
+            world.disk.becomes(Disk::Works);
+            let is_whole = |all: &[Shown]| {
+                let is_told = |it: &Shown| it.portal.management_user().is_some();
+                all.iter().any(|it| it.text == "c1") && all.iter().any(is_told)
+            };
+            life.until_that(&format!("both, {moment}"), world.matrix.arrived(), is_whole).await;
+        });
+    }
+}
+
+#[test]
+fn what_a_disk_holds_up_is_displaced_by_no_answer_of_the_network() {
+    at_every_moment(async |_, life| life.asks("$1", "page bob@x hello").await);
+}
+
+#[test]
+fn what_a_disk_holds_up_is_displaced_by_nothing_that_was_written() {
+    at_every_moment(async |_, life| life.asks("$1", "reconnect").await);
+}
+
+#[test]
+fn what_a_disk_holds_up_is_displaced_by_no_failure() {
+    at_every_moment(async |world, life| {
+        world.matrix.script.next([Act::permanent()]);
+        life.says(BOB, "b1").await;
+    });
+}
+
+/// Less than one thing needs is left where the owner is told something; no more is written down until the disk works.
+async fn fill_management(world: &World, life: &Life) {
+    let notice = |n: usize| RemoteKind::Notice { text: format!("n{n}") };
+    world.disk.becomes(Disk::Full);
+    life.remote(notice(0)).await;
+    life.pass(Duration::from_millis(10)).await;
+    for n in 1..=253 {
+        life.remote(notice(n)).await;
+    }
+    life.pass(Duration::from_millis(10)).await;
+}
+
+#[test]
+fn an_answer_that_finds_no_room_has_not_been_said_in_part() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.answers.next([Act::Late(Duration::from_secs(5))]);
+        life.asks("$1", "add bob@x --chat").await;
+        life.pass(Duration::from_secs(1)).await;
+        fill_management(&world, life).await;
+        life.pass(Duration::from_secs(30)).await;
+        world.disk.becomes(Disk::Works);
+        life.until(world.matrix.arrived(), 254 + 2).await;
+        life.pass(Duration::from_secs(60)).await;
+    });
+    assert_eq!(world.room(BOB).len(), 1, "{:?}", world.room(BOB));
+    assert_eq!(world.told().len(), 254 + 1);
+}
+
+#[test]
+fn who_asked_for_a_sign_in_hears_of_it_although_there_was_no_room_for_that() {
+    let world = World::new();
+    world.live(async |life| {
+        life.asks("$1", "reconnect").await;
+        life.until_ann_reads(&world, "Connecting").await;
+        fill_management(&world, life).await;
+        life.sign_in().await;
+        life.pass(Duration::from_secs(30)).await;
+        world.disk.becomes(Disk::Works);
+        life.until_ann_reads(&world, "Signed in to MSN as alice@x").await;
+    });
 }

@@ -70,7 +70,7 @@ impl Life {
             names: Arc::new(move || format!("n{}", name.fetch_add(1, Ordering::SeqCst))),
             heartbeat: Arc::new(|| {}),
             media: world.media.clone(),
-            links: None,
+            links: world.links.clone(),
             hold: world.hold,
             cancel: cancel.clone(),
             broken: broken.clone(),

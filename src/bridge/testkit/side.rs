@@ -23,6 +23,8 @@ pub(crate) struct Shown {
     pub(crate) content: Content,
     pub(crate) title: Option<String>,
     pub(crate) is_group: bool,
+    /// Addresses of what is not shown there.
+    pub(crate) links: Vec<String>,
     /// Shortcuts of the small pictures that came with it.
     pub(crate) emoticons: Vec<String>,
 }
@@ -54,6 +56,7 @@ impl Arrivals {
             content: delivery.content.clone(),
             title: display.title.clone(),
             is_group: display.is_group,
+            links: display.links.iter().map(|link| link.address.clone()).collect(),
             emoticons: emoticons.iter().map(|(shortcut, _)| shortcut.clone()).collect(),
         };
         self.0.send_modify(|all| all.push(shown));

@@ -18,6 +18,7 @@ use super::side::Shown;
 use super::storage::SimStorage;
 use crate::bridge::HoldLimits;
 use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
+use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Frontend, Level, Outcome, Permissions};
 use crate::bridge::port::storage::Batch;
@@ -84,6 +85,8 @@ pub(crate) struct World {
     pub(crate) hold: HoldLimits,
     pub(crate) ghost_per_login: bool,
     pub(crate) has_irc: bool,
+    /// Files that are shared, where they are.
+    pub(crate) links: Option<Arc<Links>>,
     /// Sides besides those two.
     pub(crate) others: Vec<Arc<dyn Frontend>>,
     pub(super) clock: Arc<Clock>,
@@ -106,6 +109,7 @@ impl World {
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(7 * 24 * 3600) },
             ghost_per_login: false,
             has_irc: false,
+            links: None,
             others: Vec::new(),
             clock: Arc::default(),
             numbers: Arc::default(),
@@ -136,6 +140,21 @@ impl World {
     /// The same with an IRC channel, which cannot be asked.
     pub(crate) fn relayed() -> Self {
         Self { has_irc: true, ..Self::new() }
+    }
+
+    /// A bridge to Matrix that shares files where they cannot be shown.
+    pub(crate) fn sharing() -> Self {
+        let world = Self::new();
+        let (clock, numbers) = (world.clock.clone(), world.numbers.clone());
+        let around = LinkContext {
+            storage: world.disk.clone(),
+            media: world.media.clone(),
+            clock: Arc::new(move || clock.now()),
+            names: Arc::new(move || format!("l{}", numbers.fetch_add(1, Ordering::SeqCst))),
+            address: Box::new(|shared| format!("https://files.x/{}", shared.id)),
+        };
+        let terms = Terms { keep: Duration::from_secs(7 * 24 * 3600), budget: 1 << 30 };
+        Self { links: Some(Arc::new(Links::new(around, terms))), ..world }
     }
 
     /// One life of the bridge, which ends well when `scene` is over.
