@@ -22,6 +22,9 @@ const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 static WORKING: Semaphore = Semaphore::const_new(2);
 
 /// Works on a picture that somebody waits for: not for ever. What is wrong is for people.
+///
+/// # Errors
+/// What `work` gives, or that too many pictures are being worked on; for people.
 pub async fn work_soon<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
@@ -30,6 +33,9 @@ pub async fn work_soon<T: Send + 'static>(
 }
 
 /// Works on a picture when its turn comes; what is wrong is for people.
+///
+/// # Errors
+/// What `work` gives; for people.
 pub async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
@@ -42,6 +48,9 @@ pub async fn work<T: Send + 'static>(
 }
 
 /// The pixels of a picture. Nothing is decoded before its size is known to be bearable.
+///
+/// # Errors
+/// It is larger than the bounds in bytes, pixels or memory, or no picture of a known kind.
 pub fn decode(path: &Path) -> Result<DynamicImage, String> {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
     if length > MAX_FILE {
@@ -58,6 +67,9 @@ pub fn decode(path: &Path) -> Result<DynamicImage, String> {
 }
 
 /// A PNG of it.
+///
+/// # Errors
+/// The picture cannot be written as one.
 pub fn png(picture: &DynamicImage) -> Result<Vec<u8>, String> {
     encode(picture, ImageFormat::Png)
 }
@@ -84,6 +96,9 @@ pub struct Thumbnail {
 }
 
 /// One that fits in so many pixels, a JPEG where nothing shines through.
+///
+/// # Errors
+/// The same as of [`decode`].
 pub fn thumbnail(path: &Path, width: u32, height: u32) -> Result<Thumbnail, String> {
     let small = decode(path)?.resize(width, height, FilterType::Triangle);
     let (data, mime) = match small.color().has_alpha() {

@@ -1,4 +1,6 @@
 //! The clocks of this side: tokio's, which tests stop, as the machines of [`crate::msn`] are given it, and the time of day.
+//!
+//! Knows both clocks. Refuses to know what is waited for.
 
 use crate::bridge::event::Timestamp;
 

@@ -1,4 +1,6 @@
 //! What the MSN side must be told: any server works by this alone.
+//!
+//! Knows settings that were checked already. Refuses to know where they were written.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;

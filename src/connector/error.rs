@@ -1,4 +1,6 @@
 //! Why a connection, a ticket or a message failed. Texts are for people.
+//!
+//! Knows whose fault each is, and whether only the owner can mend it. Refuses to know what is done about it.
 
 use thiserror::Error;
 
@@ -90,6 +92,7 @@ pub enum CallFailure {
     File(String),
 }
 
+/// Why somebody did not come, for people.
 fn nobody(failure: &InviteFailure) -> String {
     match failure {
         InviteFailure::Refused(code) => code.to_string(),

@@ -108,15 +108,18 @@ pub(in crate::connector) struct CallHandle {
 }
 
 impl CallHandle {
+    /// Whether the call still takes what it is asked.
     pub(in crate::connector) fn is_open(&self) -> bool {
         !self.asks.is_closed()
     }
 
+    /// Resolves when the call takes nothing any more.
     #[cfg(test)]
     pub(in crate::connector) async fn asks_closed(&self) {
         self.asks.closed().await;
     }
 
+    /// Whether both lead to one call.
     pub(in crate::connector) fn is_same(&self, other: &Self) -> bool {
         self.asks.same_channel(&other.asks)
     }
@@ -134,6 +137,9 @@ impl CallHandle {
     }
 
     /// Resolves when the other side has the file, or will not have it.
+    ///
+    /// # Errors
+    /// Why they do not have it, for people; [`CallFailure::NotOpened`] where another call may offer it.
     pub(in crate::connector) async fn send_file(&self, file: File) -> Result<(), CallFailure> {
         let (reply, answer) = oneshot::channel();
         let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
@@ -141,6 +147,10 @@ impl CallHandle {
         answer.await.unwrap_or(Err(CallFailure::Lost))
     }
 
+    /// Calls somebody into the call; resolves when they are here.
+    ///
+    /// # Errors
+    /// They did not come, or the call has ended, in words for people.
     pub(in crate::connector) async fn invite(&self, email: Email) -> Result<(), String> {
         let lost = || "the conversation is over".to_owned();
         let (reply, answer) = oneshot::channel();
@@ -149,6 +159,9 @@ impl CallHandle {
     }
 
     /// Answers an offer of this call; what is wrong is for people.
+    ///
+    /// # Errors
+    /// The file is not offered any more, or cannot be taken, in words for people.
     pub(in crate::connector) async fn answer(&self, number: u32, accept: bool) -> Result<(), String> {
         let lost = || "that file is not offered any more".to_owned();
         let (reply, answer) = oneshot::channel();
@@ -171,6 +184,7 @@ impl CallHandle {
         let _ = self.asks.try_send(CallCommand::TakeUp); // one that is that busy does so when somebody joins
     }
 
+    /// The owner is typing. Lost where the call has too much to do: the next notice comes in seconds.
     pub(in crate::connector) fn typing(&self) {
         let _ = self.asks.try_send(CallCommand::Typing); // worth nothing later
     }
@@ -199,6 +213,7 @@ pub(in crate::connector) fn never_offered(failure: &CallFailure) -> CallFailure 
     }
 }
 
+/// Answers what the call will not do any more, so that nobody waits for it.
 pub(in crate::connector) fn refuse(ask: CallCommand, failure: &CallFailure) {
     match ask {
         CallCommand::Send { reply, .. } => drop(reply.send(Err(failure.clone().into()))),

@@ -70,6 +70,10 @@ pub(in crate::connector) struct Interrupted(Arc<Mutex<Vec<Left>>>);
 type Left = (Vec<u8>, Arrival);
 
 impl Interrupted {
+    /// Every note that an earlier run left: files that it was receiving when it ended.
+    ///
+    /// # Errors
+    /// The disk cannot be read.
     pub(in crate::connector) fn load(storage: &Arc<dyn Storage>) -> Result<Self, StorageError> {
         let rows = storage.scan(Table::Arrivals, &[], None, MAX_TOLD)?;
         let left = rows.into_iter().filter_map(|(key, value)| {

@@ -58,12 +58,17 @@ pub struct MsnConnector {
     without_picture: Mutex<HashMap<LoginId, String>>,
 }
 
+/// Where one login is asked, and how it is ended.
 struct LoginHandle {
     mailbox: mpsc::Sender<LoginCommand>,
     cancel: CancellationToken,
 }
 
 impl MsnConnector {
+    /// The connector without any login; nothing is connected to. `tasks` and `cancel`: how it is stopped.
+    ///
+    /// # Errors
+    /// No client for sign-in pages can be made of the configuration.
     pub fn new(
         config: MsnConfig,
         bridge: BridgeHandle,

@@ -1,4 +1,6 @@
 //! Sizes of files, as people say them.
+//!
+//! Knows units of 1024. Refuses to know what is that large.
 
 /// A size in words: `19.5 kB`.
 pub(in crate::connector) fn bytes(count: u64) -> String {

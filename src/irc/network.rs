@@ -119,6 +119,8 @@ impl Person {
 }
 
 impl Network {
+    /// Starts the bot's session, and the task that hears what is said in the channels. Puppets come with their first
+    /// words.
     pub(super) fn start(
         config: NetworkConfig,
         own: Own,
@@ -151,6 +153,10 @@ impl Network {
     }
 
     /// Says an entry in a channel, from the line on that was not confirmed yet.
+    ///
+    /// # Errors
+    /// The lines did not all leave, with what the channel or the connection said. A later attempt begins behind the
+    /// last line that was confirmed.
     pub(super) async fn deliver(
         &self,
         relay: &RelayConfig,
@@ -215,6 +221,9 @@ impl Network {
     }
 
     /// Says something to a user alone: to the one it answers, else to those whose nick is known.
+    ///
+    /// # Errors
+    /// The bot is not connected. A user who is not on IRC is no error.
     pub(super) async fn tell(&self, user: &UserId, body: &Body) -> Result<(), DeliveryError> {
         let nick = self.bot_nick().await?;
         let own = self.own.people.iter().filter(|person| person.user == *user);

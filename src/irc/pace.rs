@@ -22,6 +22,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Nothing was sent yet. `per_line`: what one line costs at the network.
     pub(super) fn new(per_line: Duration) -> Self {
         Self { per_line, paid_at: Instant::now() }
     }

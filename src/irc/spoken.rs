@@ -31,6 +31,7 @@ fn row(portal: &PortalKey) -> Vec<u8> {
 }
 
 impl Spoken {
+    /// What was confirmed is read when it is first asked for.
     pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
         Self { storage }
     }

@@ -22,6 +22,7 @@ const MAX_OUTGOING: usize = 1024 * 1024;
 /// Longest name of a session or a gateway that is taken.
 const MAX_TOKEN: usize = 256;
 
+/// Why a session over HTTP cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum GatewayError {
     #[error("the gateway's answer does not name the session")]
@@ -158,12 +159,16 @@ pub struct GatewaySession {
 }
 
 impl GatewaySession {
+    /// A session that nobody asked for yet. `target`: host of the server behind the gateway.
     pub fn new(destination: Destination, target: impl Into<String>) -> Self {
         let (target, answered, poll_at) = (target.into(), None, None);
         Self { destination, target, answered, outgoing: Vec::new(), in_flight: false, poll_at }
     }
 
     /// Bytes for the server behind.
+    ///
+    /// # Errors
+    /// [`GatewayError::Stuck`] where more than one MiB would wait for an answer.
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), GatewayError> {
         if self.outgoing.len() + bytes.len() > MAX_OUTGOING {
             return Err(GatewayError::Stuck);
@@ -202,6 +207,9 @@ impl GatewaySession {
     }
 
     /// The answer to the request under way: its header names what the next one must name.
+    ///
+    /// # Errors
+    /// The header names no session, or one with odd characters: the session is lost.
     pub fn handle_answer(&mut self, now: Instant, header: &str) -> Result<(), GatewayError> {
         self.in_flight = false;
         self.answered = Some(header.parse()?);

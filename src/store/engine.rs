@@ -11,7 +11,9 @@ use crate::bridge::port::storage::{Row, StorageError, Table};
 
 /// The version of the layout; a store of a later version is refused.
 const SCHEMA: u32 = 1;
+/// Under which the version of all rows stands.
 const SCHEMA_KEY: &[u8] = b"schema";
+/// Under which a sealed value stands: only the key of this store opens that.
 const MARKER_KEY: &[u8] = b"marker";
 /// Number of the last batch, in the log itself.
 const SEQUENCE_KEY: &[u8] = b"sequence";
@@ -110,6 +112,9 @@ impl Engine {
     }
 
     /// Number of the last batch in the log.
+    ///
+    /// # Errors
+    /// The database cannot be read.
     pub(super) fn sequence(&self) -> Result<u64, StorageError> {
         let stored = self.read(&full_key(Table::Meta, SEQUENCE_KEY))?;
         Ok(stored.and_then(|value| value.try_into().ok()).map_or(0, u64::from_be_bytes))
@@ -172,6 +177,9 @@ impl Engine {
     }
 
     /// Hands everything that was applied to the file; syncing the file is not done here.
+    ///
+    /// # Errors
+    /// The disk did not take it.
     pub(super) fn flush(&self) -> Result<(), StorageError> {
         guarded(|| self.tree.flush().map(drop).map_err(failed))
     }
@@ -186,6 +194,9 @@ impl Engine {
     }
 
     /// A row's value, put together from its pieces; still sealed where its table is.
+    ///
+    /// # Errors
+    /// The database cannot be read, or a piece of the value is missing.
     pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         guarded(|| {
             let value = self.tree.get(full).map_err(failed)?;
@@ -193,6 +204,10 @@ impl Engine {
         })
     }
 
+    /// Rows of a table whose key starts with `prefix` and comes after `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// The same as of [`Engine::read`].
     pub(super) fn scan(
         &self,
         table: Table,

@@ -18,6 +18,8 @@ use super::{SealingKey, Store, StoreError, is_store, place};
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 
 const FORMAT: &str = "msnbridge export";
+/// Raised when a line means something else than before. An import takes this version, and the one before the code at
+/// the end.
 const VERSION: u32 = 2;
 /// The version that has no end.
 const UNCHECKED: u32 = 1;

@@ -101,6 +101,10 @@ pub(super) mod simulated {
         }
     }
 
+    /// What the disk of a test does with this kind of work now.
+    ///
+    /// # Errors
+    /// What the test has set.
     pub(in crate::store) fn check(directory: &Path, work: Work) -> Result<(), Error> {
         match FAULTS.lock().unwrap().get(directory) {
             Some((failing, number)) if *failing == work => Err(Error::from_raw_os_error(*number)),

@@ -39,6 +39,9 @@ impl SealingKey {
     }
 
     /// Reads 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyFile`]: it cannot be read, or holds something else than 64 hexadecimal digits.
     pub fn load(file: &Path) -> Result<Self, StoreError> {
         let fail = |reason: String| StoreError::KeyFile { file: file.to_owned(), reason };
         let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| fail(error.to_string()))?);
@@ -56,6 +59,9 @@ impl SealingKey {
     }
 
     /// Writes a new key that only its owner can read; an existing file is left alone.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyFile`]: it is there already, or cannot be written.
     pub fn create(file: &Path) -> Result<Self, StoreError> {
         use std::os::unix::fs::OpenOptionsExt;
         let fail =
@@ -83,6 +89,9 @@ impl SealingKey {
     }
 
     /// Opens a value that was sealed to this place.
+    ///
+    /// # Errors
+    /// The value was sealed with another key, to another place, or is damaged.
     pub(super) fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE).ok_or(Unsealable)?;
         let payload = Payload { msg: sealed, aad: place };

@@ -37,6 +37,9 @@ struct Opened {
 
 impl Opened {
     /// Opens the database, its log and its promise, and compares them.
+    ///
+    /// # Errors
+    /// The directory is in use, damaged, of another version or sealed with another key.
     fn open(
         directory: &Path,
         sealing: SealingKey,
@@ -52,6 +55,9 @@ impl Opened {
     }
 
     /// Everything up to this batch is on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk did not take it: whether any of it is there is not known.
     fn sync(&self, directory: &Path, sequence: u64) -> Result<(), StorageError> {
         self.engine.flush()?;
         #[cfg(test)]
@@ -119,6 +125,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// Opens the store of a directory. `must_exist`: a directory without one is an error, and gets no new store.
+    ///
+    /// # Errors
+    /// The directory is in use, damaged, of another version or sealed with another key.
     pub(super) fn open(directory: &Path, sealing: SealingKey, must_exist: bool) -> Result<Self, StoreError> {
         let opened = Opened::open(directory, sealing.clone(), 0, must_exist)?;
         let sequence = opened.engine.sequence().map_err(|error| StoreError::damaged(directory, error.0))?;
@@ -162,6 +172,9 @@ impl Ledger {
     }
 
     /// Makes changes visible to readers; the next sync covers them.
+    ///
+    /// # Errors
+    /// The disk takes nothing now. What is not urgent is kept in memory for the next opening, as far as the bound goes.
     pub(super) fn apply(&self, changes: Changes, urgency: Urgency) -> Result<(), StorageError> {
         let mut state = self.state();
         if let Some(reason) = state.failed.clone() {
@@ -187,6 +200,9 @@ impl Ledger {
     }
 
     /// Everything applied before this call is on disk when this returns.
+    ///
+    /// # Errors
+    /// The disk did not take it: whether any of it is there is not known.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
         let number = {
             let state = self.state();
@@ -219,6 +235,9 @@ impl Ledger {
     }
 
     /// Opens the database anew and writes what it may lack. While the disk takes nothing the old one is kept for readers.
+    ///
+    /// # Errors
+    /// The disk still takes nothing, or the database cannot be opened.
     pub(super) fn reopen(&self) -> Result<(), StoreError> {
         let failed = |error: StorageError| StoreError::Failed(error.0);
         let probed = fault::probe(&self.directory);
@@ -247,10 +266,17 @@ impl Ledger {
     }
 
     /// A row, with changes that are not synced yet.
+    ///
+    /// # Errors
+    /// The database cannot be read, or is closed, or the value cannot be unsealed.
     pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         self.with(|engine| engine.read(full))
     }
 
+    /// The rows of [`Engine::scan`], with changes that are not synced yet.
+    ///
+    /// # Errors
+    /// The same as of [`Ledger::read`].
     pub(super) fn scan(
         &self,
         table: Table,

@@ -41,6 +41,9 @@ pub struct MediaDirectory {
 
 impl MediaDirectory {
     /// Makes the directory where it is missing. Nothing is in work yet: what an earlier run left unfinished goes.
+    ///
+    /// # Errors
+    /// The directory cannot be made or read.
     pub fn open(directory: &Path, limit: u64, budget: u64) -> std::io::Result<Self> {
         // What people sent is for nobody else on this machine.
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -62,6 +65,9 @@ impl MediaDirectory {
     }
 
     /// Removes whole files that nothing speaks of any more.
+    ///
+    /// # Errors
+    /// The directory or the store cannot be read; what was removed until then stays removed.
     pub fn sweep(&self, storage: &dyn Storage) -> Result<usize, StorageError> {
         let old: Vec<PathBuf> = std::fs::read_dir(&self.directory)
             .map_err(|error| failed(&error))?

@@ -52,6 +52,9 @@ impl Drop for Syncer {
 
 impl Syncer {
     /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
     pub(super) fn start(ledger: Arc<Ledger>, directory: &Path) -> std::io::Result<Self> {
         let (waiters, queue) = sync_channel(QUEUE);
         let count = Arc::new(AtomicU64::new(0));
@@ -68,6 +71,9 @@ impl Syncer {
     }
 
     /// Everything applied before this call is on disk when the future resolves.
+    ///
+    /// # Errors
+    /// Too many changes wait for the disk, the disk did not take them, or the store has stopped.
     pub(super) fn request(&self, urgency: Urgency) -> BoxFuture<'static, Result<(), StorageError>> {
         let (done, synced) = oneshot::channel();
         // Whoever asked may have gone.
@@ -83,6 +89,9 @@ impl Syncer {
     }
 
     /// Waits on this thread until everything so far is on disk.
+    ///
+    /// # Errors
+    /// The disk did not take them, or the store has stopped.
     pub(super) fn sync_blocking(&self) -> Result<(), StorageError> {
         let (done, synced) = sync_channel(1);
         let done = Box::new(move |result| drop(done.send(result)));

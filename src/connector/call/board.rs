@@ -1,4 +1,7 @@
 //! What happens on the board of a call, and what the login asks of it: each goes to its component.
+//!
+//! Knows which event and which command goes where, and when typing is repeated. Refuses to know what a component does
+//! with it.
 
 use std::time::Duration;
 
@@ -26,6 +29,7 @@ use crate::msn::session::{CallEvent, InviteFailure, SwitchboardSession};
 const TYPING: Duration = Duration::from_secs(5);
 
 impl Call {
+    /// One thing that the login asks of the call; its reply goes out later, or at once where it is refused.
     pub(super) async fn handle_command(&mut self, pump: &mut Pump<SwitchboardSession>, ask: CallCommand) {
         match ask {
             CallCommand::Send { message, reply, overdue } => {
@@ -68,6 +72,7 @@ impl Call {
         }
     }
 
+    /// One thing that the board's session told.
     pub(super) async fn handle_event(&mut self, pump: &mut Pump<SwitchboardSession>, event: CallEvent) {
         match event {
             CallEvent::Opened => {
@@ -96,6 +101,7 @@ impl Call {
         }
     }
 
+    /// Somebody is here: what waits for a conversation, a group or a file goes on, and their picture is looked at.
     async fn joined(
         &mut self,
         pump: &mut Pump<SwitchboardSession>,
@@ -125,6 +131,7 @@ impl Call {
         self.members.left(&mut self.ctx, email, idle).await;
     }
 
+    /// Somebody who was called will not join; where nobody else is here, files for them fail.
     async fn did_not_come(&mut self, email: &Email, failure: InviteFailure) {
         self.was_occupied = true;
         if self.ctx.members.is_empty() {
@@ -134,6 +141,7 @@ impl Call {
         self.members.did_not_come(&self.ctx, email, failure);
     }
 
+    /// A message of a member: an invitation and a packet have components of their own, the rest is shown.
     async fn received(&mut self, pump: &mut Pump<SwitchboardSession>, email: &Email, content: Content) {
         if !matches!(content, Content::Typing { .. } | Content::Other { .. }) {
             self.members.decide(&mut self.ctx).await;
@@ -167,6 +175,7 @@ impl Call {
         self.settle(pump).await;
     }
 
+    /// An invitation of a member: to withdraw what waits for its owner's word, or else one for the streams.
     async fn invited(&mut self, email: &Email, read: Result<Invitation, InvitationError>) {
         let mut is_waiting = false;
         if let Ok(invitation) = &read {

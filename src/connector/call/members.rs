@@ -51,6 +51,7 @@ impl Members {
         self.invitations.is_empty()
     }
 
+    /// Tells whoever asked for somebody to be called what became of it.
     fn answer_invitation(&mut self, email: &Email, result: Result<(), String>) {
         if let Some(at) = self.invitations.iter().position(|(invited, _)| invited == email) {
             let _ = self.invitations.swap_remove(at).1.send(result); // whoever asked may have gone
@@ -108,6 +109,8 @@ impl Members {
         Ok(())
     }
 
+    /// Decides which group this call is: the one of exactly these people, or a new one. Where they are part of a larger
+    /// group that is put off until somebody says something.
     async fn form_group(&mut self, ctx: &mut CallContext) -> Result<(), StorageError> {
         let (shared, login, people) = (&ctx.shared, &ctx.login, self.present(ctx));
         if let Some(known) = group::find(shared, login, &people).await? {
@@ -122,6 +125,7 @@ impl Members {
         Ok(())
     }
 
+    /// The call is the group of exactly these people, old or new.
     async fn make_group(&mut self, ctx: &mut CallContext) -> Result<(), StorageError> {
         let group = group::find_or_make(&ctx.shared, &ctx.login, &self.present(ctx)).await?;
         self.become_group(ctx, group).await;
@@ -153,12 +157,14 @@ impl Members {
         let _ = ctx.news.send(CallNotice::Named(news)).await; // the login may have ended
     }
 
+    /// The call is found under another conversation from now on.
     async fn move_to(&self, ctx: &mut CallContext, conversation: ConversationId) {
         ctx.conversation = conversation.clone();
         let moved = CallNotice::Moved { to: conversation, call: ctx.handle.clone() };
         let _ = ctx.news.send(moved).await; // the login may have ended
     }
 
+    /// The call is this group, and everybody who is here has joined it.
     async fn become_group(&mut self, ctx: &mut CallContext, conversation: ConversationId) {
         tracing::info!(%conversation, members = ctx.members.len(), "the call is a group now");
         self.grouping = Grouping::default();

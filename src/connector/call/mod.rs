@@ -94,6 +94,7 @@ pub(in crate::connector) fn start(
 }
 
 impl Call {
+    /// The components of a call, none of them with anything to do yet.
     fn new(resources: CallResources, conversation: ConversationId, handle: CallHandle) -> Self {
         let CallResources { shared, login, email, dialect, people, names, news, doors, cancel, .. } =
             resources;
@@ -142,6 +143,7 @@ impl Call {
         skip_all,
         fields(login = %self.ctx.login, conversation = %self.ctx.conversation)
     )]
+    /// The whole life of a call: opening, driving, and telling everybody who waits how it ended.
     async fn run(mut self, begin: Begin, mut mailbox: mpsc::Receiver<CallCommand>) {
         // A board that we are called to and find empty is over: whoever rang has gone.
         self.was_occupied = matches!(begin, Begin::Rung { .. });
@@ -163,6 +165,7 @@ impl Call {
         }
     }
 
+    /// Connects to the board that was assigned or rung from. The server has a bounded time to name one.
     async fn open(&mut self, begin: Begin) -> Result<Pump<SwitchboardSession>, CallFailure> {
         let (email, dialect) = (self.ctx.email.clone(), self.ctx.dialect);
         match begin {
@@ -182,11 +185,13 @@ impl Call {
         }
     }
 
+    /// A stream to the board, by any way that the configuration allows.
     async fn reach(&self, board: &HostPort) -> Result<Box<dyn Stream>, CallFailure> {
         let way = self.ctx.shared.dialler.open(Destination::Switchboard, board).await;
         way.map(|way| way.stream).map_err(|error: ConnectError| CallFailure::NotOpened(error.to_string()))
     }
 
+    /// Waits for the board, the login, streams, the direct connection and timeouts, and hands each to whom it is for.
     async fn drive(&mut self, mut pump: Pump<SwitchboardSession>, mailbox: &mut mpsc::Receiver<CallCommand>) {
         let cancel = self.ctx.cancel.clone();
         let mut kept_alive = Instant::now();

@@ -1,4 +1,6 @@
 //! How a call begins, and what its login lends to it.
+//!
+//! Knows what a call may use. Refuses to know what a call does with any of it, which is in [`super::start`].
 
 use std::sync::Arc;
 

@@ -43,6 +43,7 @@ pub(super) struct Sendings {
 }
 
 impl Sendings {
+    /// Whether no message waits for its acknowledgement.
     pub(super) fn is_idle(&self) -> bool {
         self.under_way.is_empty()
     }
@@ -109,6 +110,7 @@ impl Sendings {
         }
     }
 
+    /// An acknowledgement should have come: the sender of the whole message may try another call. Told once a message.
     pub(super) fn part_overdue(&mut self, part: MessageHandle) {
         let sending = self.parts.get(&part).and_then(|(number, _)| self.under_way.get_mut(number));
         if let Some(overdue) = sending.and_then(|sending| sending.overdue.take()) {
@@ -124,6 +126,7 @@ impl Sendings {
 }
 
 impl Sending {
+    /// All parts are acknowledged or lost: tells the sender which, with everybody who missed one of them.
     fn finish(mut self, ctx: &CallContext, absent: &mut Vec<Email>) {
         self.missed_by.sort();
         self.missed_by.dedup();

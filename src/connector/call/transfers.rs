@@ -1,4 +1,6 @@
 //! Packets and bytes of a call on their way between peers, components, the board and a direct connection.
+//!
+//! Knows whose each packet is, and which component each outcome is for. Refuses to know what is in them.
 
 use bytes::Bytes;
 
@@ -42,6 +44,7 @@ impl Call {
         self.flush(pump, email).await;
     }
 
+    /// One thing that happened on the direct connection. A packet there counts as something said: the call is not idle.
     pub(super) async fn handle_direct(&mut self, pump: &mut Pump<SwitchboardSession>, input: DirectInput) {
         let Some(email) = self.direct.email().cloned() else { return };
         if matches!(input, DirectInput::Packet(_)) && self.ctx.peers.get(&email).is_some() {
@@ -51,6 +54,7 @@ impl Call {
         self.flush(pump, &email).await;
     }
 
+    /// Peers, streams and offers see to what is late.
     pub(super) async fn handle_timeout(&mut self, pump: &mut Pump<SwitchboardSession>) {
         for email in self.ctx.peers.emails() {
             if let Some(peer) = self.ctx.peers.get(&email) {
@@ -86,6 +90,7 @@ impl Call {
         self.ctx.tell_progress().await;
     }
 
+    /// Hands an event of a peer to the component that has the transfer.
     async fn handle_peer_event(&mut self, email: &Email, event: PeerEvent) {
         let ctx = &mut self.ctx;
         match event {
@@ -151,6 +156,7 @@ impl Call {
         }
     }
 
+    /// Hands on what the incoming transfers cannot decide by themselves.
     async fn route_incoming(&mut self, outcome: IncomingOutcome) {
         let ctx = &mut self.ctx;
         match outcome {
@@ -167,6 +173,7 @@ impl Call {
         }
     }
 
+    /// Hands on which objects are to be fetched and given.
     async fn route_object(&mut self, outcome: ObjectOutcome) {
         match outcome {
             ObjectOutcome::Fetch { email, object, name, is_once } => {
@@ -180,6 +187,7 @@ impl Call {
         }
     }
 
+    /// Hands an owner's word to the side that has the file: packets or a stream.
     async fn route_offer(&mut self, outcome: OfferOutcome) {
         let ctx = &mut self.ctx;
         match outcome {
@@ -226,6 +234,7 @@ impl Call {
         }
     }
 
+    /// Hands the messages that components left to the board's session, in their order.
     pub(super) fn send_outbox(&mut self, pump: &mut Pump<SwitchboardSession>) {
         for message in std::mem::take(&mut self.ctx.outbox) {
             pump.machine.send(now(), message.acknowledge, message.payload);
@@ -268,6 +277,7 @@ impl Call {
         }
     }
 
+    /// A peer is gone: its last results are told, and nothing else of it.
     async fn last_of(&mut self, email: &Email, mut peer: Peer) {
         while let Some(event) = peer.poll_event() {
             if matches!(event, PeerEvent::Failed { .. } | PeerEvent::Finished(_)) {

@@ -67,6 +67,7 @@ pub(in crate::connector) struct CallContext {
 }
 
 impl CallContext {
+    /// A person under the name that they had last in any call.
     pub(in crate::connector) fn ghost(&self, email: &Email) -> Ghost {
         names::ghost(email, &self.names.newest(email))
     }
@@ -95,6 +96,7 @@ impl CallContext {
         }
     }
 
+    /// Something that a person said in this conversation, now.
     pub(in crate::connector) async fn tell_body(&self, email: &Email, body: Body) {
         let (conversation, sender) = (self.conversation.clone(), self.ghost(email));
         self.tell(RemoteKind::Message { conversation, sender, body, at: time_of_day() }).await;
@@ -105,6 +107,7 @@ impl CallContext {
         self.tell_body(email, Body::Emote(RichText::plain(text))).await;
     }
 
+    /// A file that a person sent, whole on the disk.
     pub(in crate::connector) async fn show_file(&self, email: &Email, file: File) {
         self.tell_body(email, Body::File(file)).await;
     }

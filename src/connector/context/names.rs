@@ -60,6 +60,7 @@ impl BoardNames {
 pub(in crate::connector) struct Names(Arc<Mutex<HashMap<Email, String>>>);
 
 impl Names {
+    /// Names by account, as they were last seen.
     fn people(&self) -> MutexGuard<'_, HashMap<Email, String>> {
         // Nothing that holds the lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

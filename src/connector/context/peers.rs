@@ -27,6 +27,7 @@ pub(in crate::connector) fn session_names() -> Names {
 }
 
 impl Peers {
+    /// No peers yet: each is made when something is for it or of it.
     pub(in crate::connector) fn new(own: Email, config: Arc<MsnConfig>) -> Self {
         Self { own, config, known: Vec::new() }
     }
@@ -67,15 +68,18 @@ impl Peers {
         self.known.iter().map(|(email, _)| email.clone()).collect()
     }
 
+    /// The peer is another call's from now on, or nobody's.
     pub(in crate::connector) fn take(&mut self, email: &Email) -> Option<Peer> {
         let at = self.known.iter().position(|(known, _)| known == email)?;
         Some(self.known.swap_remove(at).1)
     }
 
+    /// The call ends, and all its peers with it.
     pub(in crate::connector) fn take_all(&mut self) -> Vec<(Email, Peer)> {
         std::mem::take(&mut self.known)
     }
 
+    /// A peer that another call had, with its transfers.
     pub(in crate::connector) fn put(&mut self, email: &Email, peer: Peer) {
         self.known.push((email.clone(), peer));
     }
@@ -87,6 +91,7 @@ impl Peers {
         }
     }
 
+    /// What happened at this peer, in order; `None` also for somebody who has none.
     pub(in crate::connector) fn poll_event(&mut self, email: &Email) -> Option<PeerEvent> {
         self.get(email).and_then(Peer::poll_event)
     }

@@ -69,6 +69,7 @@ pub(in crate::connector) struct People {
 }
 
 impl People {
+    /// One thing that is known of a contact; `None` for somebody who was never seen online.
     fn known<T>(&self, email: &Email, ask: impl FnOnce(&Known) -> Option<T>) -> Option<T> {
         self.contacts.borrow().get(&email.to_key()).and_then(ask)
     }

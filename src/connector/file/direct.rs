@@ -23,6 +23,7 @@ pub(in crate::connector) struct Direct {
     route: Route,
 }
 
+/// How far the connection is.
 enum Route {
     Opening { opened: AbortOnDropHandle<io::Result<TcpStream>>, nonce: Nonce, we_dialled: bool },
     Open(Box<Pump<DirectSession>>),
@@ -79,6 +80,7 @@ impl Direct {
         }
     }
 
+    /// Gives the connection up, for this reason.
     fn gone(&mut self, why: String) -> DirectInput {
         self.route = Route::Gone;
         DirectInput::Gone(why)
@@ -123,6 +125,7 @@ impl DirectConnection {
         self.0 = direct;
     }
 
+    /// Tells the peer of its connection. A connection whose peer is gone is dropped.
     fn handle_connection(&mut self, ctx: &mut CallContext, input: DirectInput) {
         let Some(email) = self.email().cloned() else { return };
         let Some(peer) = ctx.peers.get(&email) else { return self.forget() };
@@ -142,6 +145,7 @@ impl DirectConnection {
         }
     }
 
+    /// Opens a port for a member and announces where it is; without a free one the transfer stays on the switchboard.
     async fn listen(&mut self, ctx: &mut CallContext, email: &Email) {
         let config = ctx.shared.config.clone();
         let opened = match self.0 {
@@ -164,6 +168,7 @@ impl DirectConnection {
         self.open(email, Route::Opening { opened, nonce, we_dialled: false });
     }
 
+    /// Dials a member, if any of the addresses is one that may be dialled: a contact chose them.
     fn dial(&mut self, ctx: &mut CallContext, email: &Email, addresses: Vec<SocketAddr>, nonce: Nonce) {
         let config = ctx.shared.config.clone();
         let allowed = addresses.iter().any(|address| config.direct.may_dial(address.ip()));
@@ -179,6 +184,7 @@ impl DirectConnection {
         self.open(email, Route::Opening { opened, nonce, we_dialled: true });
     }
 
+    /// The one connection of the call is with this member from now on.
     fn open(&mut self, email: &Email, route: Route) {
         self.0 = Some(Direct { email: email.clone(), route });
     }

@@ -104,6 +104,7 @@ impl IncomingFiles {
         }
     }
 
+    /// What the call has to do for a transfer, in order.
     pub(in crate::connector) fn poll_event(&mut self) -> Option<IncomingOutcome> {
         self.outcomes.pop_front()
     }
@@ -129,6 +130,7 @@ impl IncomingFiles {
         self.files.extend(arriving.into_iter().map(|(transfer, file)| ((email.to_key(), transfer), file)));
     }
 
+    /// A file is offered: it is taken by itself where the settings say so and there is room, else the owner is asked.
     async fn offered(
         &mut self,
         ctx: &mut CallContext,
@@ -179,11 +181,13 @@ impl IncomingFiles {
         Ok(())
     }
 
+    /// Whether an object with this digest is on its way.
     fn is_fetching(&self, object: &MsnObject) -> bool {
         let same = |arriving: &Arriving| arriving.object.as_ref().is_some_and(|o| o.digest == object.digest);
         self.files.values().any(same)
     }
 
+    /// Transfers of this member that are under way.
     fn count(&self, email: &Email) -> usize {
         self.files.keys().filter(|(key, _)| *key == email.to_key()).count()
     }
@@ -215,6 +219,7 @@ impl IncomingFiles {
         self.files.insert((email.to_key(), transfer), arriving);
     }
 
+    /// Bytes of a transfer, in order. A disk that does not take them ends it.
     async fn arrived(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId, bytes: Bytes) {
         let Some(arriving) = self.files.get_mut(&(email.to_key(), transfer)) else { return };
         let Some(file) = &mut arriving.file else { return };
@@ -228,6 +233,7 @@ impl IncomingFiles {
         }
     }
 
+    /// All bytes are there: the file is closed, and shown or handed on once it is on the disk.
     async fn finished(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId) {
         let Some(arriving) = self.files.remove(&(email.to_key(), transfer)) else { return };
         ctx.progress.extend(arriving.reporter.as_ref().and_then(ProgressReporter::over));
@@ -261,6 +267,7 @@ impl IncomingFiles {
         }
     }
 
+    /// A transfer ended early: what is here of it is removed, and the owner hears why.
     async fn failed(
         &mut self,
         ctx: &mut CallContext,

@@ -22,6 +22,7 @@ struct Declined {
     known: VecDeque<Known>,
 }
 
+/// One invitation that came to nothing.
 #[derive(Debug)]
 struct Known {
     who: Email,
@@ -40,6 +41,7 @@ impl Declined {
         self.known.push_back(Known { who, cookie, subject: subject(invitation) });
     }
 
+    /// Whether anything under this cookie was declined: its inviter may still take it back.
     fn knows(&self, who: &Email, cookie: u32) -> bool {
         self.known.iter().any(|known| known.who == *who && known.cookie == cookie)
     }
@@ -51,6 +53,7 @@ impl Declined {
     }
 }
 
+/// What an invitation is about, to be compared.
 fn subject(invitation: &Invitation) -> String {
     format!("{:?} {:?}", invitation.application(), invitation.file())
 }
@@ -81,10 +84,12 @@ pub(in crate::connector) struct Invitations {
 }
 
 impl Invitations {
+    /// Nothing was declined yet; `streams` carries the files.
     pub(in crate::connector) fn new(streams: Streams) -> Self {
         Self { declined: Declined::default(), streams, outcomes: VecDeque::new() }
     }
 
+    /// Answers an invitation, or carries out a decision about one.
     pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, event: InvitationEvent) {
         match event {
             InvitationEvent::Came { email, read: Ok(invitation), is_waiting } => {
@@ -108,6 +113,7 @@ impl Invitations {
         }
     }
 
+    /// The offers that need their owner's word, in order.
     pub(in crate::connector) fn poll_event(&mut self) -> Option<InvitationOutcome> {
         self.outcomes.pop_front()
     }

@@ -45,6 +45,7 @@ pub(in crate::connector) struct Streams {
     ended: mpsc::Receiver<End>,
 }
 
+/// One file between an invitation and its end.
 struct Stream {
     with: Email,
     cookie: u32,
@@ -53,6 +54,7 @@ struct Stream {
     step: Step,
 }
 
+/// How far a file is.
 enum Step {
     /// They offer, and we have said yes.
     Awaited(Arriving),
@@ -78,15 +80,18 @@ pub(in crate::connector) struct End {
 }
 
 impl Streams {
+    /// No files yet. `permits`: how many may come to this login at a time.
     pub(in crate::connector) fn new(permits: Arc<Semaphore>) -> Self {
         let (end, ended) = mpsc::channel(MAX_STREAMS);
         Self { known: Vec::new(), permits, end, ended }
     }
 
+    /// Whether the call may end: nothing is agreed on or on its way.
     pub(in crate::connector) fn is_idle(&self) -> bool {
         self.known.is_empty()
     }
 
+    /// When the first answer is overdue; what runs has timeouts of its own.
     pub(in crate::connector) fn next_timeout(&self) -> Option<std::time::Instant> {
         self.known.iter().filter_map(|stream| stream.deadline).min().map(Instant::into_std)
     }
@@ -99,6 +104,7 @@ impl Streams {
         }
     }
 
+    /// The stream under this cookie of this member, once.
     fn take(&mut self, with: &Email, cookie: u32) -> Option<Stream> {
         let at = self.known.iter().position(|stream| stream.with == *with && stream.cookie == cookie)?;
         Some(self.known.swap_remove(at))
@@ -112,6 +118,9 @@ impl Streams {
     }
 
     /// Says yes to an offered file, where it can come; else no.
+    ///
+    /// # Errors
+    /// Why it is not taken, for people; it was declined on the board.
     pub(in crate::connector) async fn accept(
         &mut self,
         ctx: &mut CallContext,
@@ -227,6 +236,7 @@ impl Streams {
         true
     }
 
+    /// They named where they listen. An address that may not be dialled ends the file: a contact chose it.
     async fn go_and_fetch(
         &mut self,
         ctx: &mut CallContext,
@@ -247,6 +257,7 @@ impl Streams {
         self.run(ctx, email, accepted.cookie, |run| run.receive(dialling, secret, arriving));
     }
 
+    /// They took our offer: they listen and we dial, or the other way round where a port is free.
     async fn meet_to_give(
         &mut self,
         ctx: &mut CallContext,
@@ -276,6 +287,7 @@ impl Streams {
         }
     }
 
+    /// Starts the task of a stream. The service waits for that at a stop, and not the call.
     fn run<F>(&mut self, ctx: &CallContext, email: &Email, cookie: u32, begin: impl FnOnce(stream::Run) -> F)
     where
         F: Future<Output = bool> + Send + 'static,
@@ -300,6 +312,7 @@ impl Streams {
         self.known.push(Stream { with: email.clone(), cookie, deadline: None, step });
     }
 
+    /// Forgets a stream that has ended. Where nobody ever met, the other client hears that on the board.
     pub(in crate::connector) fn handle_end(&mut self, ctx: &mut CallContext, end: &End) {
         let is_it = |s: &mut Stream| matches!(s.step, Step::Running { number, .. } if number == end.number);
         let ended: Vec<Stream> = self.known.extract_if(.., is_it).collect();

@@ -30,6 +30,7 @@ const MAX_WAITING: usize = 8;
 #[derive(Clone, Default)]
 pub(in crate::connector) struct OfferRegistry(Arc<Mutex<Vec<Known>>>);
 
+/// An offer under its number.
 struct Known {
     number: u32,
     conversation: ConversationId,
@@ -55,6 +56,7 @@ impl OfferRegistry {
         number
     }
 
+    /// The number means nothing any more.
     fn remove(&self, number: u32) {
         self.lock().retain(|offer| offer.number != number);
     }
@@ -139,10 +141,12 @@ pub(in crate::connector) struct Offers {
 }
 
 impl Offers {
+    /// Nothing is offered in this call yet; `registry` has the numbers of the whole login.
     pub(in crate::connector) fn new(registry: OfferRegistry) -> Self {
         Self { registry, waiting: Vec::new(), outcomes: VecDeque::new() }
     }
 
+    /// One thing that happened to offers of this call.
     pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, event: OfferEvent) {
         match event {
             OfferEvent::Offered(file) => self.ask(ctx, file).await,
@@ -152,18 +156,22 @@ impl Offers {
         }
     }
 
+    /// What was decided, in order.
     pub(in crate::connector) fn poll_event(&mut self) -> Option<OfferOutcome> {
         self.outcomes.pop_front()
     }
 
+    /// When the first offer is declined for want of an answer.
     pub(in crate::connector) fn next_timeout(&self) -> Option<std::time::Instant> {
         self.waiting.iter().map(|waiting| waiting.until.into_std()).min()
     }
 
+    /// Whether nothing waits for its owner's word.
     pub(in crate::connector) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
     }
 
+    /// Asks the owner, under a number; the ninth file of a call is declined without asking.
     async fn ask(&mut self, ctx: &mut CallContext, file: OfferedFile) {
         if self.waiting.len() >= MAX_WAITING {
             let reason = "too many wait for an answer already";
@@ -182,12 +190,14 @@ impl Offers {
         ctx.tell(RemoteKind::FileOffered { conversation, sender, number, what, minutes }).await;
     }
 
+    /// Offers that are over, with their numbers.
     fn take(&mut self, which: impl Fn(&Waiting) -> bool) -> Vec<OfferedFile> {
         let taken: Vec<Waiting> = self.waiting.extract_if(.., |waiting| which(waiting)).collect();
         taken.iter().for_each(|waiting| self.registry.remove(waiting.number));
         taken.into_iter().map(|waiting| waiting.file).collect()
     }
 
+    /// The owner's word. Whoever gave it hears at once where nothing is offered under the number.
     fn answered(&mut self, number: u32, accept: bool, reply: oneshot::Sender<Result<(), String>>) {
         let answer = match (self.take(|waiting| waiting.number == number).pop(), accept) {
             (Some(file), true) => {
@@ -228,6 +238,7 @@ impl Offers {
         self.waiting.iter().any(|waiting| is_invitation(&waiting.file, email, cookie))
     }
 
+    /// They take offers back, and the owner hears of each; false where there is none.
     async fn withdraw(&mut self, ctx: &mut CallContext, which: impl Fn(&OfferedFile) -> bool) -> bool {
         let withdrawn = self.take(|waiting| which(&waiting.file));
         for file in &withdrawn {
@@ -247,6 +258,7 @@ impl Offers {
         }
     }
 
+    /// Offers that nobody can take any more, and the owner hears of each.
     async fn lose(&mut self, ctx: &mut CallContext, which: impl Fn(&OfferedFile) -> bool) {
         for file in self.take(|waiting| which(&waiting.file)) {
             let text = format!(
@@ -258,6 +270,7 @@ impl Offers {
     }
 }
 
+/// Whether a file was offered by this member's invitation under this cookie.
 fn is_invitation(file: &OfferedFile, email: &Email, cookie: u32) -> bool {
     matches!(&file.offer, Offer::Stream(invitation) if file.email == *email && invitation.cookie == cookie)
 }

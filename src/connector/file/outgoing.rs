@@ -121,6 +121,7 @@ fn failure(failure: &TransferFailure) -> CallFailure {
 }
 
 impl OutgoingFiles {
+    /// One thing that happened to files and objects that go out.
     pub(in crate::connector) async fn handle(&mut self, ctx: &mut CallContext, event: OutgoingEvent) {
         match event {
             OutgoingEvent::File { file, reply } => {
@@ -143,10 +144,12 @@ impl OutgoingFiles {
         }
     }
 
+    /// What the call has to do for them, in order.
     pub(in crate::connector) fn poll_event(&mut self) -> Option<OutgoingOutcome> {
         self.outcomes.pop_front()
     }
 
+    /// Whether the call may end: nothing is on its way out or waits for a member.
     pub(in crate::connector) fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_empty()
     }

@@ -1,4 +1,6 @@
 //! What stands beside an offered file: a small picture of it, where it is one that is worth it (§9.9).
+//!
+//! Knows its bounds. Refuses to know the offer that it goes with.
 
 use std::path::PathBuf;
 use std::time::Duration;

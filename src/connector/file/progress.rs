@@ -1,4 +1,6 @@
 //! How far a file is, said now and then while it lasts, and only of files that last.
+//!
+//! Knows words and pauses. Refuses to know how a file travels.
 
 use std::time::Duration;
 
@@ -22,10 +24,12 @@ pub(in crate::connector) struct ProgressReporter {
 }
 
 impl ProgressReporter {
+    /// Of a file that comes; `size` in bytes.
     pub(in crate::connector) fn receiving(name: &str, from: &str, size: u64) -> Self {
         Self::new(format!("Receiving «{name}» from {from}"), size)
     }
 
+    /// Of a file that goes; `size` in bytes.
     pub(in crate::connector) fn sending(name: &str, to: &str, size: u64) -> Self {
         Self::new(format!("Sending «{name}» to {to}"), size)
     }

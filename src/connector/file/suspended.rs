@@ -32,6 +32,7 @@ pub(in crate::connector) struct TransferState {
     pub(in crate::connector) direct: Option<Direct>,
 }
 
+/// Transfers with one member whose call broke, until another call takes them up.
 struct SuspendedTransfer {
     /// Told apart from what else was under way with them.
     number: u64,
@@ -63,6 +64,7 @@ impl SuspendedTransfers {
         self.lock().iter().map(|transfer| transfer.conversation.clone()).collect()
     }
 
+    /// The first that fits, once.
     fn take(&self, which: impl Fn(&SuspendedTransfer) -> bool) -> Option<SuspendedTransfer> {
         let mut waiting = self.lock();
         let at = waiting.iter().position(which)?;
@@ -77,6 +79,7 @@ pub(in crate::connector) struct Suspension {
 }
 
 impl Suspension {
+    /// Nothing of this call waits yet; `transfers` is shared by all calls of the login.
     pub(in crate::connector) fn new(transfers: SuspendedTransfers) -> Self {
         Self { transfers, waiting: None }
     }

@@ -1,4 +1,6 @@
 //! Sentences about files that several components say.
+//!
+//! Knows how they are put. Refuses to know to whom they are told.
 
 use crate::bridge::sentence::sentence;
 use crate::connector::size::bytes;

@@ -64,6 +64,7 @@ pub(in crate::connector) struct Calls {
 }
 
 impl Calls {
+    /// No calls yet. `own_picture`: what contacts are shown of the owner.
     pub(in crate::connector) fn new(
         shared: Shared,
         login: LoginId,

@@ -1,4 +1,7 @@
 //! What a login is asked, by the core's side of the connector.
+//!
+//! Knows each request and who waits for its answer. Refuses to know the answers: with a session they are in `requests`,
+//! without one in `task`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! What an owner is told when the contact list is not what the server announced (§3.2).
+//!
+//! Knows what was said last. Refuses to know the lists themselves.
 
 use crate::msn::session::{ListCount, RosterGap};
 

@@ -33,6 +33,7 @@ pub(in crate::connector) enum Verdict {
     Replace,
 }
 
+/// When the session is tried next, and how many trials in a row have failed.
 #[derive(Debug)]
 pub(in crate::connector) struct Health {
     try_at: Instant,
@@ -40,6 +41,7 @@ pub(in crate::connector) struct Health {
 }
 
 impl Health {
+    /// A session that is well: it is tried after five minutes of silence.
     pub(in crate::connector) fn new() -> Self {
         Self { try_at: Instant::now() + IDLE_TIMEOUT, failures: 0 }
     }
@@ -60,6 +62,7 @@ impl Health {
         self.try_at = Instant::now();
     }
 
+    /// What a trial means; a second failure in a row is the end of the session.
     pub(in crate::connector) fn tried(&mut self, works: bool) -> Verdict {
         if works {
             self.heard();

@@ -1,4 +1,6 @@
 //! The machine of a notification session, as one login begins it.
+//!
+//! Knows what the server is told of us. Refuses to know the socket and what comes of the session.
 
 use std::sync::Arc;
 

@@ -1,4 +1,6 @@
 //! What happens in a session that is only for its owner to read.
+//!
+//! Knows the words. Refuses to know how the owner is told.
 
 use crate::bridge::sentence::sentence;
 use crate::msn::message::without_codes;

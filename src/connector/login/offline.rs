@@ -39,6 +39,7 @@ impl Offline {
         self.tickets = Some(tickets);
     }
 
+    /// The sign-in brought a ticket: requests of the mailbox use that.
     pub(in crate::connector) fn has_ticket(&self, ticket: &Ticket) {
         if let Some(tickets) = &self.tickets {
             tickets.set(ticket.clone());

@@ -58,6 +58,7 @@ pub(in crate::connector) struct Tickets {
 }
 
 impl Tickets {
+    /// No ticket yet: the first is the sign-in's, or is asked for by itself.
     pub(in crate::connector) fn new(
         passport: Passport,
         email: Email,
@@ -72,14 +73,17 @@ impl Tickets {
         self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The newest ticket is the one that works.
     pub(in crate::connector) fn set(&self, ticket: Ticket) {
         *self.lock() = Some(ticket);
     }
 
+    /// The ticket of the sign-in.
     fn current(&self) -> Result<Ticket, OimError> {
         self.lock().clone().ok_or(OimError::NoTicket)
     }
 
+    /// Asks the sign-in page for another ticket, and keeps that.
     async fn renew(&self) -> Result<Ticket, OimError> {
         let ticket = self.passport.ticket(&self.email, &self.password, &self.policy).await?;
         self.set(ticket.clone());

@@ -30,6 +30,7 @@ pub(in crate::connector) struct Turn {
 }
 
 impl SignInPace {
+    /// At most so many sign-ins in a second, for all logins together; 0 counts as 1.
     pub(in crate::connector) fn new(per_second: u32) -> Self {
         let interval = Duration::from_secs(1) / per_second.max(1);
         let under_way = Arc::new(Semaphore::new(UNDER_WAY));

@@ -1,4 +1,7 @@
 //! One notification session of a login: from connecting to its end.
+//!
+//! Knows what each event of the machine means for the login and for the core. Refuses to know what happens between
+//! sessions, which is in `task`, and in calls.
 
 use tokio::sync::oneshot;
 
@@ -109,6 +112,9 @@ impl LoginTask {
     }
 
     /// Runs until the session ends (`Err`) or sends us elsewhere (`Ok`).
+    ///
+    /// # Errors
+    /// How the session ended.
     pub(in crate::connector) async fn drive(
         &mut self,
         pump: &mut Pump<NotificationSession>,
@@ -340,6 +346,10 @@ impl LoginTask {
         }
     }
 
+    /// The call of a conversation, made where there is none: the server is asked for a board.
+    ///
+    /// # Errors
+    /// Nobody is known to be in the conversation, in words for people.
     pub(in crate::connector) fn call(
         &mut self,
         pump: &mut Pump<NotificationSession>,

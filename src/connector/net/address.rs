@@ -48,6 +48,7 @@ const SPECIAL: [&str; 17] = [
 const GLOBAL: &str = "2000::/3";
 
 impl DirectConfig {
+    /// Whether any ports are set aside on which contacts may be waited for.
     pub(in crate::connector) fn listens(&self) -> bool {
         !self.announce.is_empty()
     }
@@ -61,6 +62,9 @@ impl DirectConfig {
     }
 
     /// The first of the allowed addresses that answers.
+    ///
+    /// # Errors
+    /// None of them may be dialled, or the last failure where none answers.
     pub(in crate::connector) async fn dial(&self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         let mut last =
             io::Error::new(io::ErrorKind::PermissionDenied, "none of their addresses may be dialled");
@@ -75,6 +79,9 @@ impl DirectConfig {
     }
 
     /// Listens at a free port of those that are set aside, where one of `doors` is free.
+    ///
+    /// # Errors
+    /// No ports are set aside, or all of them are in use.
     pub(in crate::connector) async fn listen(&self, doors: &Arc<Semaphore>) -> io::Result<PeerListener> {
         let permit = doors.clone().try_acquire_owned();
         let permit = permit.map_err(|_| io::Error::other("too many are waited for already"))?;
@@ -111,6 +118,9 @@ pub(in crate::connector) struct PeerListener {
 
 impl PeerListener {
     /// The first who comes. Nobody else is let in after that.
+    ///
+    /// # Errors
+    /// The listener failed, or nobody came in time.
     pub(in crate::connector) async fn accept(self) -> io::Result<TcpStream> {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "nobody came");
         let accepted = tokio::time::timeout(ACCEPT, self.listener.accept()).await;

@@ -116,6 +116,9 @@ impl Dialler {
     }
 
     /// Opens a way to `server`.
+    ///
+    /// # Errors
+    /// No way leads there within 15 seconds.
     pub(in crate::connector) async fn open(
         &self,
         destination: Destination,
@@ -168,6 +171,9 @@ impl Dialler {
 }
 
 /// Whether the configured server can be reached, and which way; for somebody who checks a setup.
+///
+/// # Errors
+/// No configured way leads there.
 pub async fn reach(config: &MsnConfig, passport: &Passport) -> Result<&'static str, ConnectError> {
     let dialler = Dialler::new(config, passport.client());
     let gateway = async {

@@ -1,4 +1,6 @@
 //! Drives a gateway session over HTTP, and gives a stream that the pump reads and writes like any socket.
+//!
+//! Knows requests and their answers. Refuses to know what is in them, and which server is behind the gateway.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Passport 1.4 over HTTPS: nexus, login page, ticket (§2.6).
+//!
+//! Knows pages, redirects and what a refusal looks like. Refuses to know who signs in, and what a ticket is for.
 
 use std::time::Duration;
 
@@ -29,6 +31,10 @@ pub struct Passport {
 }
 
 impl Passport {
+    /// A client for sign-in pages: HTTPS, no redirects by itself, 20 seconds for each page.
+    ///
+    /// # Errors
+    /// The proxy cannot be used, or the system has no certificates.
     pub fn new(config: &MsnConfig) -> Result<Self, TicketError> {
         // Redirects are followed here: each needs the same Authorization header, also on another host.
         let fail = |error: reqwest::Error| TicketError::Unreachable(crate::web::innermost_cause(&error));
@@ -96,6 +102,9 @@ impl Passport {
     }
 
     /// Asks the nexus where the login page is.
+    ///
+    /// # Errors
+    /// The nexus cannot be reached, or names no page.
     pub async fn login_page(&self) -> Result<String, TicketError> {
         let url = self.check(&self.nexus)?;
         let response = self.client.get(url).send().await;

@@ -1,4 +1,6 @@
 //! The only loop that reads and writes MSN sockets: it drives any machine and decides nothing.
+//!
+//! Knows bytes and time-outs. Refuses to know what any machine means by them.
 
 use std::time::Duration;
 
@@ -59,6 +61,9 @@ impl<M: Machine> Pump<M> {
     }
 
     /// The next thing that happens. Cancelling this loses nothing.
+    ///
+    /// # Errors
+    /// The connection or the machine has ended; what happened before that was given first.
     pub(in crate::connector) async fn next(&mut self) -> Result<M::Event, ConnectError> {
         loop {
             if let Some(event) = self.next_or_room(usize::MAX).await? {
@@ -68,6 +73,9 @@ impl<M: Machine> Pump<M> {
     }
 
     /// The same; also resolves, with nothing, when fewer than so many bytes wait to be written after more had waited.
+    ///
+    /// # Errors
+    /// The same as of [`Pump::next`].
     pub(in crate::connector) async fn next_or_room(
         &mut self,
         most: usize,

@@ -111,6 +111,9 @@ impl<'a> Attempts<'a> {
     }
 
     /// Resolves when MSN has confirmed the message, or with what hinders it.
+    ///
+    /// # Errors
+    /// What hinders it, and whether that passes.
     pub(in crate::connector) async fn run(mut self) -> Result<Delivered, DeliveryError> {
         let is_group = group::is_group(&self.delivery.portal.conversation);
         let mut worn = None;

@@ -27,6 +27,7 @@ pub(in crate::connector) struct Emoticons {
 }
 
 impl Emoticons {
+    /// Pictures that a text of ours names: contacts ask for them a moment later. The oldest are forgotten.
     pub(in crate::connector) fn offer(&mut self, emoticons: &[OfferedEmoticon]) {
         for emoticon in emoticons {
             self.offered.retain(|known| known.object.digest != emoticon.picture.object.digest);

@@ -64,10 +64,12 @@ pub(in crate::connector) struct Objects {
 }
 
 impl Objects {
+    /// Nothing is fetched yet; `own_picture` follows the owner's.
     pub(in crate::connector) fn new(own_picture: watch::Receiver<Option<Arc<OwnPicture>>>) -> Self {
         Self { own_picture, emoticons: Emoticons::default(), wrong: Vec::new(), outcomes: VecDeque::new() }
     }
 
+    /// One thing that a member announced, asked for or sent.
     pub(in crate::connector) async fn handle(
         &mut self,
         ctx: &mut CallContext,
@@ -84,6 +86,7 @@ impl Objects {
         }
     }
 
+    /// Which objects are to be fetched and given, in order.
     pub(in crate::connector) fn poll_event(&mut self) -> Option<ObjectOutcome> {
         self.outcomes.pop_front()
     }
@@ -118,6 +121,7 @@ impl Objects {
         }
     }
 
+    /// Wants an object of a member, unless it came wrong before.
     fn fetch(&mut self, email: &Email, object: MsnObject, name: String, is_once: bool) {
         if self.wrong.contains(&object.digest) {
             return;
@@ -125,12 +129,14 @@ impl Objects {
         self.outcomes.push_back(ObjectOutcome::Fetch { email: email.clone(), object, name, is_once });
     }
 
+    /// The same for one that is kept by its digest: what is kept is not fetched again.
     fn fetch_once(&mut self, ctx: &CallContext, email: &Email, object: MsnObject, name: String) {
         if cache::kept(&ctx.shared, &cache::digest(&object)).is_none() {
             self.fetch(email, object, name, true);
         }
     }
 
+    /// Emoticons of the text that follows (§7.6): the text names them by their digests, also before they are here.
     fn announced(&mut self, ctx: &CallContext, email: &Email, list: Vec<Announced>) {
         let mut known = Vec::new();
         for Announced { shortcut, object } in list {
@@ -209,6 +215,7 @@ async fn keep(
     Ok(Some((media, size)))
 }
 
+/// Everybody sees this picture of a contact from now on.
 async fn show_picture(ctx: &CallContext, email: &Email, picture: Picture) {
     ctx.tell(RemoteKind::Picture { ghost: names::account(email), picture }).await;
 }

@@ -39,6 +39,9 @@ pub(in crate::connector) fn load(shared: &Shared, login: &LoginId, email: &Email
 }
 
 /// Makes a picture of a file, or none of none; kept in the place of the one before.
+///
+/// # Errors
+/// It is no picture, or the disk does not take it, in words for people.
 pub(in crate::connector) async fn make(
     shared: &Shared,
     login: &LoginId,
@@ -74,6 +77,9 @@ pub(in crate::connector) async fn make(
 }
 
 /// A small picture for a text, kept under its digest like those of contacts.
+///
+/// # Errors
+/// It is no picture, or the disk does not take it, in words for people.
 pub(in crate::connector) async fn emoticon(
     shared: &Shared,
     email: &Email,
@@ -99,6 +105,9 @@ pub(in crate::connector) async fn emoticon(
 }
 
 /// A PNG that an MSN client shows, or why there can be none.
+///
+/// # Errors
+/// It is no picture, in words for people.
 pub(in crate::connector) fn shrink(path: &Path) -> Result<Vec<u8>, String> {
     let picture = pixels::decode(path)?;
     let mut last = Err("the picture cannot be made small enough".to_owned());

@@ -21,6 +21,7 @@ const SIREN: [u8; 2] = 0x028E_u16.to_le_bytes();
 /// The decoder is named, so that none of the many others reads what a peer sent.
 const INPUT: &str =
     "-hide_banner -nostdin -v error -threads 1 -protocol_whitelist file,pipe -f wav -c:a msnsiren -i";
+/// Two minutes of one channel, as chat programs play them.
 const OUTPUT: &str = "-t 120 -map 0:a:0 -ac 1 -c:a libopus -b:a 32k -f ogg pipe:1";
 /// How long a translation may take, waiting for its turn included; clips are of 15 seconds.
 const TRANSLATION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,6 +49,9 @@ fn is_siren(head: &[u8]) -> bool {
 }
 
 /// A playable clip in the place of one that is not; `None` for one that is left as it is.
+///
+/// # Errors
+/// There is no program that translates, or it failed: the clip stays as it is.
 pub(in crate::connector) async fn playable(
     shared: &Shared,
     clip: &File,

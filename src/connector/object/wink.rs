@@ -16,6 +16,9 @@ const MAX_PICTURE: u64 = 1 << 20;
 
 /// The picture, and the ending that names with it have. The library gives up on some broken cabinets with a panic: that
 /// is an error like any other here.
+///
+/// # Errors
+/// The file is no cabinet, or a damaged one.
 pub(in crate::connector) fn picture(path: &Path) -> std::io::Result<Option<(Vec<u8>, &'static str)>> {
     let looked = std::panic::catch_unwind(|| find(path));
     looked.unwrap_or_else(|_| Err(std::io::Error::other("the cabinet is broken")))

@@ -1,4 +1,6 @@
 //! Between the protocol's words and the core's.
+//!
+//! Knows both vocabularies, value by value. Refuses to know who is told.
 
 use crate::bridge::body::{Body, Format, RichText, Style};
 use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
@@ -30,6 +32,7 @@ pub(in crate::connector) fn direct(email: &Email) -> ConversationId {
     ConversationId::new(email.to_key())
 }
 
+/// The font and the effects as the core has them; black is no colour of its own.
 pub(in crate::connector) fn style_to_format(style: &TextStyle) -> Format {
     Format {
         font: style.font.clone(),
@@ -47,6 +50,7 @@ pub(in crate::connector) fn style_to_format(style: &TextStyle) -> Format {
     }
 }
 
+/// The other way round; no colour is black.
 pub(in crate::connector) fn format_to_style(format: &Format) -> TextStyle {
     TextStyle {
         font: format.font.clone(),
@@ -128,6 +132,7 @@ pub(in crate::connector) fn body(content: MsnContent) -> Option<Body> {
     }
 }
 
+/// A state as people say it; to be hidden is to be offline.
 pub(in crate::connector) fn status_words(status: Status) -> &'static str {
     match status {
         Status::Online => "online",
@@ -175,6 +180,7 @@ pub(in crate::connector) fn personal(text: &str) -> PersonalMessage {
     PersonalMessage { text: words.trim().to_owned(), media }
 }
 
+/// What is shown of a contact's state: one of three, and words where the state says more.
 pub(in crate::connector) fn presence(contact: &Contact) -> GhostPresence {
     let availability = match contact.status {
         Status::Online => Availability::Online,

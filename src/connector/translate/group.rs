@@ -1,4 +1,6 @@
 //! Group conversations: a call with several people is one conversation, and the same people later are the same one.
+//!
+//! Knows who is which group, on the disk. Refuses to know calls.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,6 +16,7 @@ const PREFIX: &str = "group:";
 /// Most groups of one login that are looked through.
 const MAX_GROUPS: usize = 1000;
 
+/// A group as it is stored: the accounts of its members.
 #[derive(Serialize, Deserialize)]
 struct Record {
     members: Vec<String>,
@@ -25,6 +28,7 @@ impl Record {
         self.members.iter().filter_map(|member| Email::parse(member).ok()).collect()
     }
 
+    /// Whether these are exactly its members; `wanted` is sorted.
     fn is_of(&self, wanted: &[String]) -> bool {
         sorted(&self.people()) == wanted
     }
@@ -35,12 +39,14 @@ impl Record {
         people.len() < wanted.len() && people.iter().all(|person| wanted.contains(person))
     }
 
+    /// Whether these are members of it, and not all of them.
     fn is_more_than(&self, wanted: &[String]) -> bool {
         let people = sorted(&self.people());
         people.len() > wanted.len() && wanted.iter().all(|person| people.contains(person))
     }
 }
 
+/// Login, NUL, group: the groups of a login lie together.
 fn row(login: &LoginId, group: &str) -> Vec<u8> {
     [login.as_str().as_bytes(), b"\0", group.as_bytes()].concat()
 }
@@ -62,12 +68,16 @@ pub fn conversation_of(members: &[Email]) -> ConversationId {
     })
 }
 
+/// One group; a row that cannot be read counts as none.
 fn read(shared: &Shared, login: &LoginId, group: &ConversationId) -> Result<Option<Record>, StorageError> {
     let stored = shared.storage.read(Table::Groups, &row(login, group.as_str()))?;
     Ok(stored.and_then(|value| serde_json::from_slice(&value).ok()))
 }
 
 /// Writes down a group that the configuration names, unless it is known: then whoever came or left since counts.
+///
+/// # Errors
+/// The disk has failed.
 pub(in crate::connector) async fn ensure(
     shared: &Shared,
     login: &LoginId,
@@ -82,6 +92,9 @@ pub(in crate::connector) async fn ensure(
 
 /// The conversation of exactly these people, if there is one. Where several groups have come to have the same members it
 /// is the one whose id follows from them.
+///
+/// # Errors
+/// The disk has failed.
 pub(in crate::connector) async fn find(
     shared: &Shared,
     login: &LoginId,
@@ -103,6 +116,9 @@ pub(in crate::connector) async fn find(
 }
 
 /// Whether a group has all these people and more.
+///
+/// # Errors
+/// The disk has failed.
 pub(in crate::connector) fn is_part_of_another(
     shared: &Shared,
     login: &LoginId,
@@ -112,6 +128,7 @@ pub(in crate::connector) fn is_part_of_another(
     Ok(groups(shared, login)?.iter().any(|(_, record)| record.is_more_than(&wanted)))
 }
 
+/// The groups of a login, 1,000 at most.
 fn groups(shared: &Shared, login: &LoginId) -> Result<Vec<(ConversationId, Record)>, StorageError> {
     let prefix = row(login, "");
     let rows = shared.storage.scan(Table::Groups, &prefix, None, MAX_GROUPS)?;
@@ -123,6 +140,9 @@ fn groups(shared: &Shared, login: &LoginId) -> Result<Vec<(ConversationId, Recor
 }
 
 /// The same; a new one is written down.
+///
+/// # Errors
+/// The disk has failed.
 pub(in crate::connector) async fn find_or_make(
     shared: &Shared,
     login: &LoginId,
@@ -142,6 +162,9 @@ pub(in crate::connector) async fn find_or_make(
 }
 
 /// Writes down who is in a group now.
+///
+/// # Errors
+/// The disk has failed.
 pub(in crate::connector) async fn remember(
     shared: &Shared,
     login: &LoginId,
@@ -167,6 +190,7 @@ pub(in crate::connector) fn members(
     record.map(|record| record.people()).unwrap_or_default()
 }
 
+/// Whether a conversation is a group and not with one contact, by its id alone.
 pub(in crate::connector) fn is_group(conversation: &ConversationId) -> bool {
     conversation.as_str().starts_with(PREFIX)
 }

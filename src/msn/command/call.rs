@@ -1,4 +1,7 @@
 //! `RNG CAL ANS IRO JOI BYE MSG ACK NAK` and the switchboard's `USR`: one conversation (§6).
+//!
+//! Knows the order of parameters on a switchboard, and the machine behind an account from MSNP16 on (§18.5). Refuses to
+//! know whether a command is allowed now: sessions do.
 
 use std::fmt;
 use std::str::FromStr;

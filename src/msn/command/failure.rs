@@ -1,4 +1,7 @@
 //! Error replies: `NNN T` (§1.6).
+//!
+//! Knows each number's name and a sentence for people. Refuses to know which request failed: the number of the request
+//! says that. Source: the table of §1.6.
 
 use std::fmt;
 
@@ -11,33 +14,61 @@ use crate::msn::wire::{Args, Encoder, Verb};
 pub struct ErrorCode(pub u16);
 
 impl ErrorCode {
+    /// A malformed command; the server may close after it.
     pub const SYNTAX: Self = Self(200);
+    /// `CHG FLN`, `ADD` of what is no address, `XFR` of an unknown kind.
     pub const INVALID_PARAMETER: Self = Self(201);
+    /// `ADD` up to MSNP9; from MSNP10 on [`ErrorCode::INVALID_ACCOUNT`].
     pub const NO_SUCH_ACCOUNT: Self = Self(205);
+    /// A second `USR` after one that succeeded.
     pub const ALREADY_LOGGED_IN: Self = Self(207);
+    /// `CAL` of a bad name, or `ADC` of an account that does not exist.
     pub const INVALID_ACCOUNT: Self = Self(208);
+    /// `REA` or `PRP MFN`: words that are banned, a name that is too long, a passport that is not verified.
     pub const NAME_NOT_ALLOWED: Self = Self(209);
+    /// `ADD` or `ADC` onto a list that takes no more.
     pub const LIST_FULL: Self = Self(210);
+    /// `ADD` of somebody who is on the list, or `CAL` of somebody who is in the call.
     pub const ALREADY_THERE: Self = Self(215);
+    /// `REM` of somebody who is not there, or `CAL` of somebody who blocks us.
     pub const NOT_ON_LIST: Self = Self(216);
+    /// `CAL` of somebody who is offline or hidden: both look the same.
     pub const NOT_ONLINE: Self = Self(217);
+    /// `GTC` or `BLP` with the value that holds already: nothing is wrong.
     pub const ALREADY_IN_MODE: Self = Self(218);
+    /// Allow and block list exclude each other.
     pub const OPPOSITE_LIST: Self = Self(219);
+    /// The contact's pager or telephone takes none (§5.7).
     pub const NO_PAGES: Self = Self(220);
+    /// `ADG` beyond the server's limit.
     pub const TOO_MANY_GROUPS: Self = Self(223);
+    /// `RMG`, `REG` or `ADD` with a group that does not exist.
     pub const INVALID_GROUP: Self = Self(224);
+    /// `REM` out of a group that the contact is not in.
     pub const NOT_IN_GROUP: Self = Self(225);
+    /// `ADG` or `REG` with a name that another group has.
     pub const GROUP_EXISTS: Self = Self(228);
+    /// Longer than 61 bytes in percent coding (§3.3).
     pub const GROUP_NAME_TOO_LONG: Self = Self(229);
+    /// The group 0 of MSNP9 and earlier cannot be removed.
     pub const GROUP_ZERO: Self = Self(230);
+    /// A payload that cannot be read, in reply to `MSG` with `D` alone.
     pub const MALFORMED_MESSAGE: Self = Self(282);
+    /// Such as the kind of acknowledgement of a `MSG`.
     pub const FIELD_MISSING: Self = Self(300);
+    /// From MSNP10 on also `REM FL` by an account instead of a GUID.
     pub const ADDRESS_BOOK: Self = Self(403);
+    /// A command that this dialect does not have any more, as `REA` from MSNP10 on.
     pub const COMMAND_DISABLED: Self = Self(502);
+    /// `QRY` with a wrong digest (§4.6); the server closes.
     pub const WRONG_CHALLENGE: Self = Self(540);
+    /// A command out of its place; in the sign-in the server closes after it.
     pub const NOT_EXPECTED: Self = Self(715);
+    /// Changes of state or name, or `XFR`, faster than the server takes them.
     pub const TOO_RAPID: Self = Self(800);
+    /// `USR` or `ANS` with a wrong ticket or cookie; the server closes.
     pub const AUTHENTICATION: Self = Self(911);
+    /// No calls and no words while hidden, or before the first `CHG`.
     pub const HIDDEN: Self = Self(913);
 
     /// A sentence for somebody who does not know the protocol.

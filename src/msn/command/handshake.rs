@@ -1,4 +1,7 @@
 //! `VER CVR USR XFR SBS`: from the first byte to signed in (§2).
+//!
+//! Knows both sides of the sign-in, line by line. Refuses to know the order of the steps, which is in `session::login`,
+//! and where a ticket comes from.
 
 use super::{ClientCommand, Context, Decoded, Link, ServerCommand};
 use crate::msn::ids::{Cookie, Email, Ticket};

@@ -1,4 +1,7 @@
 //! `CHG ILN NLN FLN UUX UBX`: who is there, in what state, under what name (§4).
+//!
+//! Knows codes of states, and the fields that each dialect adds to a line. Refuses to know whose presence matters:
+//! rosters do.
 
 use std::fmt;
 use std::str::FromStr;

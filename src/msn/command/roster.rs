@@ -1,4 +1,7 @@
 //! `SYN LST LSG BPR ADD ADC REM REA PRP SBP ADG REG RMG GTC BLP`: contact lists and groups (§3).
+//!
+//! Knows lists, groups and the fields of a contact, in the forms before and from MSNP10 on. Refuses to keep any of
+//! them: a line is read or written, and forgotten.
 
 mod client;
 mod server;

@@ -1,4 +1,7 @@
 //! `PNG QNG CHL QRY OUT URL GCF NOT IPG` and pages: what keeps a notification session alive and informed (§4.6, §5).
+//!
+//! Knows their parameters and payloads. Refuses to know how often anything is asked, and how a challenge is answered
+//! (§19).
 
 use super::{ClientCommand, Decoded, ServerCommand};
 use crate::msn::ids::TrId;

@@ -1,4 +1,7 @@
 //! Messages in several parts (§7.3): putting together what comes, and cutting what is too long for one `MSG`.
+//!
+//! Knows `Message-ID`, `Chunks` and `Chunk`, and bounds of parts, bytes and time. Refuses to know what a message says.
+//! What does not come whole is dropped as one.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

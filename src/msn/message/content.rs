@@ -1,4 +1,7 @@
 //! What a message says, by its content type (§7).
+//!
+//! Knows every content type that is shown or acted on; another one is handed on by its name alone. Refuses to know who
+//! sent the message.
 
 use bytes::Bytes;
 
@@ -47,6 +50,10 @@ pub enum Content {
 }
 
 impl Content {
+    /// What the envelope says, by its content type. A type that is not known is [`Content::Other`], which is no error.
+    ///
+    /// # Errors
+    /// [`MessageError::NoContentType`], unless there are words that can be shown without one.
     pub fn parse(envelope: &Envelope) -> Result<Self, MessageError> {
         let content_type = envelope.content_type();
         Ok(match content_type.as_str() {
@@ -87,6 +94,7 @@ impl Content {
         Envelope::new("text/x-mms-emoticon").with_body(body)
     }
 
+    /// The datacast that shakes a window (§7.5).
     pub fn nudge() -> Envelope {
         Envelope::new("text/x-msnmsgr-datacast").with_body(&b"ID: 1\r\n\r\n"[..])
     }

@@ -1,4 +1,6 @@
 //! What the notification server sends as messages: profile, mail notices, the announcement that it goes down (§5.4, §5.5).
+//!
+//! Knows their fields, of which each may be missing. Refuses to fetch anything that a notice names.
 
 use std::net::IpAddr;
 
@@ -39,6 +41,7 @@ pub enum ServerNotice {
 }
 
 impl ServerNotice {
+    /// What the server says. What is not known of it is [`Self::Other`], and a field that cannot be read is missing.
     pub fn parse(envelope: &Envelope) -> Self {
         let content_type = envelope.content_type();
         let body = envelope.text();

@@ -11,6 +11,7 @@ use super::Envelope;
 /// Most fields that are read; the longest known invitation has about twenty.
 const MAX_FIELDS: usize = 64;
 
+/// Why a body is no invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvitationError {
     #[error("the invitation has more than {MAX_FIELDS} fields")]
@@ -57,6 +58,7 @@ pub enum CancelCode {
 }
 
 impl CancelCode {
+    /// Any other word is [`CancelCode::Other`].
     fn parse(text: &str) -> Self {
         match text.trim().to_ascii_uppercase().as_str() {
             "REJECT" => Self::Reject,
@@ -155,11 +157,15 @@ pub struct Invitation {
 }
 
 impl Invitation {
+    /// The two fields that every message has; the others follow in the order in which they are added.
     pub fn new(command: InvitationCommand, cookie: u32) -> Self {
         Self { command, cookie, fields: Vec::new() }
     }
 
     /// Reads the body of an envelope: fields in any order, with or without an empty line at the end.
+    ///
+    /// # Errors
+    /// A field that everything hangs on is missing, or there are more than 64.
     pub fn parse(body: &[u8]) -> Result<Self, InvitationError> {
         let text = String::from_utf8_lossy(body);
         let mut fields = Vec::new();
@@ -192,6 +198,7 @@ impl Invitation {
         self
     }
 
+    /// Which application is meant, by its GUID, and by its name where the GUID is not known (§8.2).
     pub fn application(&self) -> Application {
         let name = self.field("Application-Name").unwrap_or_default();
         let guid = self.field("Application-GUID").unwrap_or_default().trim_matches(['{', '}']);
@@ -215,6 +222,7 @@ impl Invitation {
         Some((self.field("Application-File")?, size))
     }
 
+    /// Why it was cancelled; `None` where the message is no `CANCEL`.
     pub fn cancel_code(&self) -> Option<CancelCode> {
         (self.command == InvitationCommand::Cancel)
             .then(|| CancelCode::parse(self.field("Cancel-Code").unwrap_or_default()))

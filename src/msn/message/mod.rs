@@ -40,6 +40,7 @@ const DECISIVE: [&str; 8] = [
 /// Most header lines that are read: more than a message has bytes.
 const MAX_LINES: usize = 2048;
 
+/// Why a payload is no message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MessageError {
     #[error("the message has more than {MAX_LINES} header lines")]
@@ -79,11 +80,13 @@ impl Envelope {
         self
     }
 
+    /// The same with these bytes behind the empty line.
     pub fn with_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
+    /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
@@ -111,6 +114,9 @@ impl Envelope {
     }
 
     /// Lines end in CR LF or LF. A line without a colon is skipped, a missing body is an empty one.
+    ///
+    /// # Errors
+    /// [`MessageError::TooManyHeaders`]; everything else is read as far as it goes.
     pub fn parse(payload: &Bytes) -> Result<Self, MessageError> {
         let mut envelope = Self::default();
         let (mut at, mut lines) = (0, 0);
@@ -142,6 +148,7 @@ impl Envelope {
         }
     }
 
+    /// The payload of a `MSG`, without its length.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.body.len() + 128);
         for (name, value) in &self.headers {

@@ -1,4 +1,7 @@
 //! The personal message and what somebody listens to: the XML of `UUX` and `UBX` (§4.5).
+//!
+//! Knows the fields of `CurrentMedia` and how a line is made of them. Refuses to resolve anything in the XML but its
+//! own entities.
 
 use quick_xml::escape::escape;
 use thiserror::Error;
@@ -11,6 +14,7 @@ const SEPARATOR: &str = "\\0";
 /// Longest data that are read, in bytes; official clients write less than one kilobyte.
 const MAX_LENGTH: usize = 64 << 10;
 
+/// The only thing that is wrong with a personal message: what is odd in it is read as far as it goes.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("a personal message of {0} bytes is too long")]
 pub struct PersonalMessageError(usize);
@@ -49,6 +53,7 @@ impl CurrentMedia {
         Some(Self { application, kind, format, arguments })
     }
 
+    /// The fields as they stand in `CurrentMedia`, each followed by the separator; not escaped for XML.
     pub fn encode(&self) -> String {
         let head = [self.application.as_str(), self.kind.as_str(), "1", self.format.as_str()];
         let fields = head.into_iter().chain(self.arguments.iter().map(String::as_str));

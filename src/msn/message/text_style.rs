@@ -1,4 +1,6 @@
 //! `X-MMS-IM-Format`: the one font, effect and colour of a whole message (§7.2).
+//!
+//! Knows fonts, effects and the order of the bytes of a colour. Refuses to know how a style is shown: frontends do.
 
 use super::super::wire::UrlText;
 

@@ -1,4 +1,6 @@
 //! The side that gets the file. It speaks first, whoever opened the connection.
+//!
+//! Knows how many bytes must come, and when silence is an end. Refuses to know where they are kept. Source: §8.5.
 
 use std::collections::VecDeque;
 use std::time::Instant;

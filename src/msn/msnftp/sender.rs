@@ -1,4 +1,7 @@
 //! The side that has the file. It answers; its data are wanted once the receiver has shown who it is.
+//!
+//! Knows the cookie that the receiver must show, and blocks of 2045 bytes at most. Refuses to read the file: its bytes
+//! are handed in. Source: §8.5.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

@@ -1,4 +1,6 @@
 //! Fetching: which messages wait, one of them, and deleting those that are safe (§27.1, §27.2).
+//!
+//! Knows requests and answers of one mailbox. Refuses to know in which order messages are safe, and what a ticket is.
 
 use mail_parser::{HeaderValue, MessageParser};
 

@@ -1,4 +1,6 @@
 //! Leaving a message for somebody who is away (§27.3).
+//!
+//! Knows the envelope, the number in a run and the lock key. Refuses to know who is away.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,6 @@
 //! What all requests and answers share: the envelope, texts of elements, faults.
+//!
+//! Knows enough of XML to find an element by its local name. Refuses to check namespaces: servers differ in them.
 
 use quick_xml::Reader;
 use quick_xml::escape::escape;

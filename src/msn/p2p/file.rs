@@ -21,6 +21,7 @@ const NAME: std::ops::Range<usize> = 20..540;
 /// Most characters of a name that is shown.
 const MAX_NAME: usize = 200;
 
+/// Why a file's context cannot be read: the offer is declined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ContextError {
     #[error("the context of a file is not base64")]
@@ -40,6 +41,10 @@ pub struct FileContext {
 }
 
 impl FileContext {
+    /// Reads the record of §9.9: base64 with or without padding, of any version, with or without a preview.
+    ///
+    /// # Errors
+    /// It is not base64, or shorter than the 540 bytes that every version has.
     pub fn decode(context: &str) -> Result<Self, ContextError> {
         let compact: String = context.chars().filter(|c| !c.is_ascii_whitespace() && *c != '\0').collect();
         let record = Bytes::from(LENIENT.decode(compact).map_err(|_| ContextError::NotBase64)?);

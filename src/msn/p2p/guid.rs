@@ -1,4 +1,6 @@
 //! GUIDs as signalling writes them, and as a direct connection's handshake does (§9.11).
+//!
+//! Knows that the first three groups are little endian there. Refuses to make one: randomness is handed in.
 
 use std::fmt;
 use std::str::FromStr;

@@ -52,6 +52,7 @@ impl ObjectKind {
         named.map_or(Self::Other(number), |(kind, _)| kind)
     }
 
+    /// The number that stands in the attribute `Type` (§9.8).
     pub fn number(self) -> u32 {
         match self {
             Self::Other(number) => number,

@@ -15,6 +15,7 @@ pub const FOOTER: usize = 4;
 /// Most content of one packet on a switchboard.
 pub const MAX_CONTENT: usize = 1202;
 
+/// Why bytes are no packet. The transfer that they belong to is not known then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PacketError {
     #[error("a peer-to-peer packet of {0} bytes has no room for its header")]
@@ -30,13 +31,21 @@ pub enum PacketError {
 pub struct Flags(pub u32);
 
 impl Flags {
+    /// Signalling, and the preparation of data.
     pub const NONE: Self = Self(0);
+    /// Out of order: the receiver asks for everything from an offset on.
     pub const NAK: Self = Self(0x01);
+    /// The message with the acknowledged identifier came whole (§9.6).
     pub const ACK: Self = Self(0x02);
+    /// The session is aborted.
     pub const ERROR: Self = Self(0x08);
+    /// A picture's or a clip's bytes.
     pub const OBJECT: Self = Self(0x20);
+    /// The receiver wants no more of it, in the middle of the data.
     pub const CLOSE: Self = Self(0x40);
+    /// A nonce stands in the last 16 bytes of the header (§9.11).
     pub const HANDSHAKE: Self = Self(0x100);
+    /// A file's bytes, as clients from MSN Messenger 7 on mark them.
     pub const FILE: Self = Self(0x0100_0030);
 
     fn has(self, bits: u32) -> bool {
@@ -84,6 +93,9 @@ pub struct Packet {
 
 impl Packet {
     /// Reads what a switchboard message carries. Bytes behind the footer are ignored; a packet without one is taken.
+    ///
+    /// # Errors
+    /// It is shorter than a header, or than it says, or lies outside its own message.
     pub fn decode(bytes: &Bytes) -> Result<Self, PacketError> {
         let (mut packet, rest) = Self::read(bytes, FOOTER)?;
         if let Some(mut footer) = rest.get(..FOOTER) {
@@ -93,6 +105,9 @@ impl Packet {
     }
 
     /// Reads a frame of a direct connection.
+    ///
+    /// # Errors
+    /// The same as of [`Packet::decode`].
     pub fn decode_direct(bytes: &Bytes) -> Result<Self, PacketError> {
         Self::read(bytes, 0).map(|(packet, _)| packet)
     }
@@ -166,6 +181,7 @@ impl Packet {
         out
     }
 
+    /// What the packet is for, by session and flags alone (§9.3).
     pub fn purpose(&self) -> Purpose {
         purpose(self.session, self.flags)
     }

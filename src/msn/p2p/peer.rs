@@ -239,6 +239,7 @@ impl Peer {
         self.outbox.packets.pop_front()
     }
 
+    /// What happened, in order; to be asked after every other call until it gives `None`.
     pub fn poll_event(&mut self) -> Option<PeerEvent> {
         self.outbox.events.pop_front()
     }

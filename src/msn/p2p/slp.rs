@@ -13,6 +13,7 @@ const MAX_FIELD: usize = 512;
 /// Bytes of what an answer copies: with what stands around it there it is no longer than a header may be.
 const MAX_COPIED: usize = 256;
 
+/// Why bytes are no signalling message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SlpError {
     #[error("a signalling message begins with {0:?}")]
@@ -25,9 +26,13 @@ pub enum SlpError {
 
 /// What kind of body a message has.
 pub mod content_type {
+    /// An offer or a request, and the answer to it (§9.7).
     pub const SESSION_REQUEST: &str = "application/x-msnmsgr-sessionreqbody";
+    /// The offer of a direct connection (§9.11).
     pub const TRANSPORT_REQUEST: &str = "application/x-msnmsgr-transreqbody";
+    /// Where a direct connection can be made, or that it cannot.
     pub const TRANSPORT_RESPONSE: &str = "application/x-msnmsgr-transrespbody";
+    /// The body of a `BYE`.
     pub const SESSION_CLOSE: &str = "application/x-msnmsgr-sessionclosebody";
 }
 
@@ -58,6 +63,10 @@ pub struct Slp {
 
 impl Slp {
     /// Reads a message. `Content-Length` is not looked at: clients get it wrong.
+    ///
+    /// # Errors
+    /// The first line or a field that everything hangs on is not there, or a bound is passed: 128 lines, 512 bytes
+    /// each.
     pub fn parse(bytes: &[u8]) -> Result<Self, SlpError> {
         let text = String::from_utf8_lossy(bytes);
         let mut lines = text.trim_end_matches('\0').lines();

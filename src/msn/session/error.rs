@@ -1,4 +1,6 @@
 //! Why a session ends, by whose fault it is.
+//!
+//! Knows what can be told apart by whoever signs in again. Refuses to know when that is. Source: §1.6, §5.2.
 
 use thiserror::Error;
 

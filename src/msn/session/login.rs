@@ -1,4 +1,7 @@
 //! From `VER` to `USR OK` (§2): one struct for each thing that is expected, consumed to go on.
+//!
+//! Knows which command may come next, and whose reply is meant. Refuses to know lists and states, which begin behind
+//! `USR OK`.
 
 use super::wire::ClientWire;
 use super::{LoginFailure, SessionError};
@@ -19,6 +22,7 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// What `CVR` says of us: a program of the time, on a system of the time (§2.3).
     fn client_info(&self) -> ClientInfo {
         ClientInfo {
             locale: self.locale.clone(),
@@ -73,6 +77,7 @@ pub(super) struct Output<'a> {
 }
 
 impl Login {
+    /// Sends `VER` with the dialects that are offered, the best first, and awaits its answer.
     pub(super) fn start(identity: &Identity, out: Output<'_>) -> Self {
         let trid = (out.number)();
         let names = identity.dialects.iter().map(ToString::to_string);
@@ -82,6 +87,9 @@ impl Login {
     }
 
     /// Takes a command of the login phase. Commands that do not belong to it come back.
+    ///
+    /// # Errors
+    /// The server refused a step, or speaks none of the dialects that were offered.
     pub(super) fn handle(
         self,
         command: ServerCommand,
@@ -130,6 +138,7 @@ impl Login {
         Self::ExpectWelcome { trid }
     }
 
+    /// Which command is awaited, for the words of a timeout.
     pub(super) fn expected(&self) -> &'static str {
         match self {
             Self::ExpectVersion { .. } => "VER",

@@ -33,9 +33,15 @@ pub trait Machine {
     type Event;
 
     /// Bytes that arrived, cut anywhere.
+    ///
+    /// # Errors
+    /// The session is over: refused, ended by the server, or the stream cannot be read any more.
     fn handle_input(&mut self, now: Instant, bytes: &[u8]) -> Result<(), SessionError>;
 
     /// The moment named by [`Machine::poll_timeout`] has come.
+    ///
+    /// # Errors
+    /// Something that the session cannot be without did not come in time.
     fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError>;
 
     /// Bytes to write, in order.

@@ -99,10 +99,12 @@ impl NotificationSession {
         }
     }
 
+    /// The lists as they are known now: whole once `Loaded` was told.
     pub fn roster(&self) -> &Roster {
         &self.lists.roster
     }
 
+    /// The dialect that both sides agreed on (§2.2).
     pub fn dialect(&self) -> Dialect {
         self.channel.dialect()
     }
@@ -116,6 +118,7 @@ impl NotificationSession {
         self.presence.status
     }
 
+    /// Whether `USR OK` has come: nothing but the sign-in is possible before.
     pub fn is_signed_in(&self) -> bool {
         matches!(self.state, State::SignedIn)
     }

@@ -1,4 +1,6 @@
 //! Requests that wait for their replies, by transaction id (§1.2): replies come in any order, or never.
+//!
+//! Knows numbers and deadlines. Refuses to know what was asked: the kind is the session's own type.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ pub(super) struct Pending<K> {
 }
 
 impl<K> Pending<K> {
+    /// Nothing waits, and the first number is 1.
     pub(super) fn new() -> Self {
         Self { next: 1, waiting: BTreeMap::new() }
     }
@@ -50,6 +53,7 @@ impl<K> Pending<K> {
         self.take(TrId(trid))
     }
 
+    /// Every request that waits, in the order of their numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &K> {
         self.waiting.values().map(|(_, kind)| kind)
     }
@@ -65,6 +69,7 @@ impl<K> Pending<K> {
         taken.map(|(_, (_, kind))| kind).collect()
     }
 
+    /// When the first of them is overdue.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.waiting.values().map(|(deadline, _)| *deadline).min()
     }

@@ -145,6 +145,7 @@ impl Roster {
         }
     }
 
+    /// A property of a contact (`BPR`); without an account that of the `LST` line before it (§3.2).
     pub(super) fn set_property(&mut self, email: Option<&Email>, property: &str, value: Option<&UrlText>) {
         let Some(key) = email.map(Email::to_key).or_else(|| self.latest.clone()) else { return };
         let Some(contact) = self.contacts.get_mut(&key) else { return };
@@ -154,6 +155,7 @@ impl Roster {
         };
     }
 
+    /// Puts somebody onto a list; a name or an id that is given replaces the one that is known.
     pub(super) fn add(
         &mut self,
         list: ListKind,
@@ -245,12 +247,14 @@ impl Roster {
         Some(contact)
     }
 
+    /// They are offline; name and picture stay for the next time. `None` for somebody who is not known.
     pub(super) fn set_offline(&mut self, email: &Email) -> Option<&Contact> {
         let contact = self.contacts.get_mut(&email.to_key())?;
         contact.status = Status::Offline;
         Some(contact)
     }
 
+    /// What they say of themselves. `None` where 10,000 others are known: nothing is kept then.
     pub(super) fn set_personal(&mut self, email: &Email, personal: PersonalMessage) -> Option<&Contact> {
         let contact = self.entry(email)?;
         contact.personal = personal;
@@ -265,10 +269,12 @@ impl Roster {
         Some(self.contacts.entry(key).or_insert_with(|| Contact::new(email.clone())))
     }
 
+    /// Somebody whom a list names, also the reverse list alone, or whose state the server sent.
     pub fn contact(&self, email: &Email) -> Option<&Contact> {
         self.contacts.get(&email.to_key())
     }
 
+    /// Everybody of whom [`Roster::contact`] knows, by account.
     pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
         self.contacts.values()
     }

@@ -76,12 +76,14 @@ impl Sync {
         self.moved(now);
     }
 
+    /// One more line of this kind has come, and was read.
     pub(super) fn came(&mut self, now: Instant, line: Line) {
         let count = self.count(line);
         count.came = count.came.saturating_add(1);
         self.moved(now);
     }
 
+    /// One more line of this kind has come, and could not be read.
     pub(super) fn unreadable(&mut self, now: Instant, line: Line) {
         let count = self.count(line);
         count.unreadable = count.unreadable.saturating_add(1);
@@ -121,6 +123,7 @@ impl Sync {
         self.give_up_at
     }
 
+    /// How the lists differ from what the server announced; `None` where they are whole.
     pub(super) fn gap(&self) -> Option<RosterGap> {
         let gap = self.contacts.has_gap() || self.groups.has_gap();
         gap.then_some(RosterGap { contacts: self.contacts, groups: self.groups })

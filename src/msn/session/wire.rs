@@ -1,4 +1,7 @@
 //! What both machines share: a framer, the queue of bytes to write, and decoding that survives a bad unit.
+//!
+//! Knows that a unit ends where its framing says. Refuses to know what a command means. A skipped unit is logged by its
+//! verb, never by its content.
 
 use std::collections::VecDeque;
 
@@ -6,6 +9,7 @@ use super::SessionError;
 use crate::msn::command::{ClientCommand, Context, ServerCommand};
 use crate::msn::wire::{Direction, Framer, Limits, Verb};
 
+/// The client's side of one connection, as bytes.
 #[derive(Debug)]
 pub(super) struct ClientWire {
     framer: Framer,
@@ -24,10 +28,12 @@ impl ClientWire {
         Self { framer, context, outputs: VecDeque::new(), skipped: Vec::new() }
     }
 
+    /// Bytes that arrived, cut anywhere.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.framer.push(bytes);
     }
 
+    /// Encodes a command behind those that wait to be written.
     pub(super) fn send(&mut self, command: &ClientCommand) {
         self.outputs.push_back(command.encode());
     }
@@ -42,6 +48,9 @@ impl ClientWire {
     }
 
     /// The next command. A unit that cannot be understood is logged and skipped: it ended where it ended.
+    ///
+    /// # Errors
+    /// The stream cannot be cut into units any more.
     pub(super) fn next_command(&mut self) -> Result<Option<ServerCommand>, SessionError> {
         loop {
             let frame = match self.framer.next_frame() {

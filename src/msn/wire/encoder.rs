@@ -1,4 +1,6 @@
 //! Writes lines and payloads: the only place that writes CR LF, and the one that keeps a parameter a single token.
+//!
+//! Knows CR LF and the length before a payload. Refuses to know verbs. Source: §1.1, §1.3.
 
 use std::fmt::{Display, Write as _};
 
@@ -9,6 +11,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
+    /// A line that begins with this verb.
     pub fn new(verb: &str) -> Self {
         Self { line: verb.to_owned() }
     }
@@ -26,6 +29,7 @@ impl Encoder {
         self
     }
 
+    /// The same with one more parameter, where there is a value.
     pub fn arg_if(self, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.arg(value),
@@ -33,6 +37,7 @@ impl Encoder {
         }
     }
 
+    /// The same with these parameters, in their order.
     pub fn args<T: Display>(self, values: impl IntoIterator<Item = T>) -> Self {
         values.into_iter().fold(self, Self::arg)
     }

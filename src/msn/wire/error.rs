@@ -1,4 +1,6 @@
 //! What can be wrong with bytes: framing (the stream) and decoding (one unit of it).
+//!
+//! Knows which of both ends a connection. Refuses to know what is said to the other side about it.
 
 use thiserror::Error;
 
@@ -35,6 +37,7 @@ pub struct DecodeError {
     pub kind: DecodeErrorKind,
 }
 
+/// The words name the parameter by `protocol.md`'s name for it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeErrorKind {
     #[error("the parameter «{0}» is missing")]

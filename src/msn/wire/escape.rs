@@ -1,4 +1,6 @@
 //! Percent coding as MSN does it (§1.4): `%` and two hex digits, a stray `%` stays, `+` is not a space.
+//!
+//! Knows both directions, and text that was never valid UTF-8. Refuses to know which parameters are coded: commands do.
 
 use std::fmt;
 
@@ -43,6 +45,7 @@ impl UrlText {
         Self(token.replace([' ', '\r', '\n'], ""))
     }
 
+    /// The token as it stands in a line.
     pub fn as_wire(&self) -> &str {
         &self.0
     }

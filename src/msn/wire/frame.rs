@@ -1,4 +1,6 @@
 //! A frame: one unit of the stream, tokenised and not understood.
+//!
+//! Knows a verb of three characters, parameters and a payload. Refuses to know their meaning and order. Source: §1.1.
 
 use std::fmt;
 
@@ -22,6 +24,7 @@ impl Verb {
         self.as_str().parse().ok()
     }
 
+    /// The three characters, in upper case.
     pub fn as_str(&self) -> &str {
         // Proven by `parse`: three ASCII bytes.
         std::str::from_utf8(&self.0).unwrap_or("???")

@@ -41,6 +41,7 @@ pub struct Framer {
 }
 
 impl Framer {
+    /// For one direction of one connection: the length of some commands stands only in one of both (§1.3).
     pub fn new(direction: Direction, limits: Limits) -> Self {
         Self { direction, limits, buffer: BytesMut::new(), searched: 0, waiting: None, uncounted: false }
     }
@@ -62,6 +63,9 @@ impl Framer {
     }
 
     /// The next whole unit, `None` while more bytes are needed. After a fatal error the framer must be dropped.
+    ///
+    /// # Errors
+    /// A bound is passed or a length is no number, which is fatal; or a line has no verb, which was skipped.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
             if let Some((frame, length)) = self.waiting.take() {

@@ -1,4 +1,6 @@
 //! Bytes to frames and back: lines, counted payloads, percent coding. Nothing here knows what a command means.
+//!
+//! Knows sizes: a line and a payload are bounded before they are kept. Source: §1.1 to §1.5.
 
 mod args;
 mod encoder;

@@ -1,4 +1,7 @@
 //! One file on its way by a stream: the task that carries it, and tells what became of it.
+//!
+//! Knows the disk and the time that a file may take. Refuses to know what was agreed on the board: a stream outlives
+//! its call.
 
 use std::io;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! The invitations that belong to a file, and what stands in an answer.
+//!
+//! Knows the fields of an invitation about a file (§8.4). Refuses to know who listens and who connects.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,6 @@
 //! Fetching what was left while an owner was away.
+//!
+//! Knows in which order that is safe. Refuses to know envelopes, which are [`crate::msn::oim`]'s.
 
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ impl Fetching {
         }
     }
 
+    /// Fetches, and tries again after growing pauses; each attempt begins with what is not here yet.
     async fn fetch_at_last(&self, waiting: &MailData) -> Result<(), OimError> {
         let mut retry = Retry::new(RETRY_DELAY, MAX_RETRY_DELAY);
         for _ in 1..ATTEMPTS {
@@ -71,6 +74,8 @@ impl Fetching {
         self.fetch(waiting).await
     }
 
+    /// Fetches all that wait, hands them over in the order in which they were left, and then deletes them on the
+    /// server.
     async fn fetch(&self, waiting: &MailData) -> Result<(), OimError> {
         let ids = match waiting {
             MailData::Messages(ids) => ids.clone(),
@@ -99,6 +104,7 @@ impl Fetching {
         self.delete(&done).await
     }
 
+    /// The ids, for a mailbox with more than a notice holds (§27.1).
     async fn metadata(&self) -> Result<Vec<String>, OimError> {
         let answer = self.ask(oim::get_metadata).await?;
         match oim::mail_data(&answer) {
@@ -107,6 +113,7 @@ impl Fetching {
         }
     }
 
+    /// Whether an earlier attempt has put this message on the disk. A disk that cannot say is asked by the later write.
     fn is_here(&self, id: &str) -> bool {
         let known = self.shared.storage.read(Table::Fetched, &row(&self.login, id));
         known.is_ok_and(|known| known.is_some())

@@ -1,4 +1,6 @@
 //! Leaving messages for those who are away.
+//!
+//! Knows runs, numbers and lock keys. Refuses to know who is away, and what becomes of words that are not taken.
 
 use std::collections::HashMap;
 
@@ -42,6 +44,7 @@ pub(in crate::connector) struct Outbox {
 }
 
 impl Outbox {
+    /// No runs yet, and no lock key: the first refusal brings the challenge for one. `None` where no product is known.
     pub(in crate::connector) fn new(
         client: Client,
         url: Url,

@@ -1,4 +1,7 @@
 //! List changes as a client asks for them.
+//!
+//! Knows which parameters each dialect takes for one change. Refuses to know whether the change makes sense: the plan
+//! of a session and the service do (§3.3).
 
 use super::super::{ClientCommand, Decoded};
 use super::SyncStamp;
@@ -55,6 +58,10 @@ pub(super) struct ContactFields {
     pub(super) bare: Vec<String>,
 }
 
+/// Reads what `ADC` and its echo have behind the list (§3.3); from `args` everything is taken.
+///
+/// # Errors
+/// The account behind `N=` cannot be one.
 pub(super) fn contact_fields(args: &mut Args<'_>) -> Result<ContactFields, DecodeError> {
     let mut fields = ContactFields { email: None, name: None, contact: None, bare: Vec::new() };
     while let Some(token) = args.optional() {

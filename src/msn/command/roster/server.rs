@@ -1,4 +1,7 @@
 //! Lists as a server sends them: the lines of `SYN`, and the replies to changes.
+//!
+//! Knows positional lines before MSNP10 and named fields from it on (§3.2). Refuses to count them: a session knows how
+//! many were announced.
 
 use super::super::{Context, Decoded, ServerCommand};
 use super::client::{ContactFields, contact_fields, encode_stamp};

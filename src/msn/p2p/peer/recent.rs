@@ -1,4 +1,7 @@
 //! The last few calls with which something was done that is done once.
+//!
+//! Knows call ids, and forgets the oldest. Refuses to know what was done: an invitation that is sent twice must be
+//! answered once.
 
 use std::collections::VecDeque;
 
@@ -22,6 +25,7 @@ impl Recent {
         true
     }
 
+    /// Whether this call is among the last few.
     pub(super) fn knows(&self, call: &str) -> bool {
         self.0.iter().any(|known| known.eq_ignore_ascii_case(call))
     }

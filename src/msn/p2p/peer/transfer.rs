@@ -18,8 +18,10 @@ pub(super) const OFFER_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes that the systems of both sides may hold of a direct connection, and how many of them a slow peer reads a second.
 const BUFFERED: u64 = 4 << 20;
+/// Bytes per second below which a transfer is taken for dead.
 const SLOWEST: u64 = 16 << 10;
 
+/// What travels, as seen from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     File,

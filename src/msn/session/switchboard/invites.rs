@@ -62,6 +62,7 @@ impl Invites {
         self.gathering = true;
     }
 
+    /// Whether words wait until everybody who was called has come or has not.
     pub(super) fn is_gathering(&self) -> bool {
         self.gathering
     }

@@ -40,6 +40,7 @@ pub(super) struct Members {
 }
 
 impl Members {
+    /// Everybody who is here, in the order in which they came.
     pub(super) fn emails(&self) -> impl Iterator<Item = &Email> {
         self.present.iter().map(|member| &member.email)
     }
