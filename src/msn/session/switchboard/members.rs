@@ -120,7 +120,7 @@ mod tests {
         assert!(members.join(bob) && members.join(carol));
         assert!(members.leave(&bob_email, true));
         assert!(!members.leave(&bob_email, true), "they had left already");
-        assert_eq!(members.take_dropped(), [bob_email.clone()]);
+        assert_eq!(members.take_dropped(), [bob_email]);
         assert_eq!(members.take_dropped(), []);
         assert!(members.leave(&carol_email, true));
         assert_eq!(members.take_dropped(), [], "nobody is here");
