@@ -81,7 +81,7 @@ impl DirectConfig {
     /// Listens at a free port of those that are set aside, where one of `doors` is free.
     ///
     /// # Errors
-    /// No ports are set aside, or all of them are in use.
+    /// No address is announced, too many are waited for already, or all ports that are set aside are in use.
     pub(in crate::connector) async fn listen(&self, doors: &Arc<Semaphore>) -> io::Result<PeerListener> {
         let permit = doors.clone().try_acquire_owned();
         let permit = permit.map_err(|_| io::Error::other("too many are waited for already"))?;

@@ -31,7 +31,7 @@ pub struct Passport {
 }
 
 impl Passport {
-    /// A client for sign-in pages: HTTPS, no redirects by itself, 20 seconds for each page.
+    /// A client for sign-in pages: no redirects by itself, and 20 seconds for each page.
     ///
     /// # Errors
     /// The proxy cannot be used, or the system has no certificates.
