@@ -59,9 +59,16 @@ fn author(author: Author) -> Author {
     match author {
         Author::Ghost(known) => Author::Ghost(ghost(known)),
         Author::Owner { name } => Author::Owner { name: or(clean::name(&name), SOMEBODY) },
-        Author::Relayed { name } => Author::Relayed { name: or(clean::name(&name), SOMEBODY) },
+        Author::Relayed { name } => {
+            Author::Relayed { name: or(clean::name(&without_brackets(&name)), SOMEBODY) }
+        }
         Author::Bridge => Author::Bridge,
     }
+}
+
+/// A name that stands in brackets before somebody's words, and cannot close them to begin another's.
+fn without_brackets(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '<' | '>')).collect()
 }
 
 /// A state whose reason is one line for people.
@@ -125,6 +132,7 @@ fn message(message: LocalMessage) -> LocalMessage {
 pub(super) fn local(event: LocalEvent) -> LocalEvent {
     match event {
         LocalEvent::Message(said) => LocalEvent::Message(message(said)),
+        LocalEvent::Messages(all) => LocalEvent::Messages(all.into_iter().map(message).collect()),
         LocalEvent::Refused { portal, leg, reference, reason } => {
             LocalEvent::Refused { portal, leg, reference, reason: clean::words(&reason) }
         }
@@ -249,6 +257,7 @@ mod tests {
                 let said = LocalMessage { portal: portal.clone(), leg, author, reference, body, at: 0 };
                 let entry = crate::bridge::ids::EntryId::new("e");
                 events.push(LocalEvent::Removed { portal, entry, said: Some(said.clone()) });
+                events.push(LocalEvent::Messages(vec![said.clone()]));
                 events.push(LocalEvent::Message(said));
             }
         }

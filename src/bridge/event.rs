@@ -222,6 +222,8 @@ impl std::fmt::Debug for LocalCommand {
 #[derive(Debug, Clone, PartialEq)]
 pub enum LocalEvent {
     Message(LocalMessage),
+    /// Several things said in one breath, in one conversation: the files of a gallery.
+    Messages(Vec<LocalMessage>),
     Command(LocalCommand),
     /// Something that cannot be carried anywhere; its sender is told why.
     Refused {

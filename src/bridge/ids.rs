@@ -58,6 +58,11 @@ impl EntryId {
     pub fn brought(leg: Leg, reference: &str) -> Self {
         Self::new(format!("{leg}:{reference}"))
     }
+
+    /// The name of one of several entries that were brought together; the first has the name of all.
+    pub fn part(&self, part: usize) -> Self {
+        if part == 0 { self.clone() } else { Self::new(format!("{self}+{part}")) }
+    }
 }
 
 /// A conversation and whose view of it.

@@ -261,6 +261,13 @@ impl Links {
     /// The store cannot be read.
     pub fn revoke(&self, portal: &PortalKey, entry: &EntryId) -> Result<(), BridgeError> {
         let _one = self.changing();
+        for entry in rows::with_parts(&*self.around.storage, entry)? {
+            self.revoke_one(portal, &entry)?;
+        }
+        Ok(())
+    }
+
+    fn revoke_one(&self, portal: &PortalKey, entry: &EntryId) -> Result<(), BridgeError> {
         let told: Option<ShareRecord> = self.read(&entry_row(entry))?;
         if told.as_ref().is_some_and(|told| told.portal != *portal) {
             return Ok(());

@@ -175,16 +175,11 @@ impl Portal {
         while let Some(input) = next {
             self.taken += 1;
             match input {
-                PortalInput::Append { mut entry, with, stored } => {
+                PortalInput::Append { entries, with, stored } => {
                     on_disk.extend(stored);
-                    if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
-                        self.cursors.append(&refusal, &mut batch);
-                    }
-                    self.weigh(&mut entry);
-                    let sequence = self.cursors.append(&entry, &mut batch);
+                    appended += entries.len();
+                    entries.into_iter().for_each(|entry| self.journal(entry, &mut batch));
                     batch.0.extend(with.0);
-                    appended += 1;
-                    tracing::debug!(sequence, entry = %entry.id, "journaling");
                 }
                 PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
                 PortalInput::TakeBack { reply } => taken_back.push(reply),
@@ -206,6 +201,16 @@ impl Portal {
             let count = self.take_back().await;
             let _ = reply.send(count); // whoever asked may have gone
         }
+    }
+
+    /// Puts an entry into the journal, with what its sender is told where there is no room for it.
+    fn journal(&mut self, mut entry: Entry, batch: &mut Batch) {
+        if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
+            self.cursors.append(&refusal, batch);
+        }
+        self.weigh(&mut entry);
+        let sequence = self.cursors.append(&entry, batch);
+        tracing::debug!(sequence, entry = %entry.id, "journaling");
     }
 
     /// Writes a batch, however long the disk takes: what was said is in no other place. Nothing more is taken meanwhile.

@@ -47,6 +47,14 @@ pub(super) fn entry_row(entry: &EntryId) -> Vec<u8> {
     [b"e", entry.as_str().as_bytes()].concat()
 }
 
+/// An entry and others that were brought together with it, as far as something was decided about those.
+pub(super) fn with_parts(storage: &dyn Storage, entry: &EntryId) -> Result<Vec<EntryId>, StorageError> {
+    let prefix = [entry_row(entry).as_slice(), b"+"].concat();
+    let others = rows(storage, &prefix)?.into_iter().filter_map(|(key, _)| String::from_utf8(key).ok());
+    let others = others.filter_map(|row| row.strip_prefix('e').map(EntryId::new));
+    Ok([entry.clone()].into_iter().chain(others).collect())
+}
+
 /// The row that leads from where a link was said to the link.
 pub(super) fn place_row(reference: &str) -> Vec<u8> {
     [b"p", reference.as_bytes()].concat()
@@ -96,4 +104,27 @@ pub async fn clear(storage: &dyn Storage) -> Result<(), StorageError> {
     }
     let removed = rows.into_iter().map(|(key, _)| Write { table: Table::Links, key, value: None });
     storage.commit(Batch(removed.collect()), Urgency::Now).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::ids::{ConversationId, LoginId};
+    use crate::bridge::record::encode;
+    use crate::bridge::testkit::SimStorage;
+
+    #[tokio::test]
+    async fn an_entry_is_found_with_those_that_were_brought_with_it() {
+        let storage = SimStorage::default();
+        let mut batch = Batch::default();
+        for entry in ["m:$1", "m:$1+1", "m:$1+2", "m:$12", "m:$2"] {
+            let entry = EntryId::new(entry);
+            let portal = PortalKey::new(LoginId::new("a"), ConversationId::new("b"));
+            let record = ShareRecord { link: None, said_with: entry.clone(), portal, expires: 1 };
+            batch.put(Table::Links, entry_row(&entry), encode(&record));
+        }
+        storage.commit(batch, Urgency::Now).await.unwrap();
+        let first = EntryId::new("m:$1");
+        assert_eq!(with_parts(&storage, &first).unwrap(), [first.part(0), first.part(1), first.part(2)]);
+    }
 }

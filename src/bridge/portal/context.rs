@@ -48,9 +48,9 @@ impl Releases {
 /// What a portal's task is told.
 #[derive(Debug)]
 pub(in crate::bridge) enum PortalInput {
-    /// Something said, and changes that belong to it: both happen, or neither.
+    /// Something said, in one breath, and changes that belong to it: all happen, or nothing.
     Append {
-        entry: Box<Entry>,
+        entries: Vec<Entry>,
         with: Batch,
         /// Told when it is on disk.
         stored: Option<mpsc::Sender<()>>,

@@ -150,7 +150,7 @@ impl CommandService {
                 let LocalCommand { portal, leg, reference, .. } = given;
                 let at = (context.setup.clock)();
                 let message = LocalMessage { portal, leg, author, reference, body, at };
-                super::local::message(context, message, receipt)
+                super::local::messages(context, vec![message], receipt)
             }
             Effect::Change { login, change, then } => {
                 let mut batch = context.logins.change(&login, |login| change(login));

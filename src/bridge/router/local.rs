@@ -9,8 +9,9 @@ use super::setback::Setback;
 use crate::bridge::body::{Body, Format};
 use crate::bridge::event::{Author, LocalEvent, LocalMessage};
 use crate::bridge::ids::PortalKey;
-use crate::bridge::journal::Origin;
+use crate::bridge::journal::{Entry, Origin};
 use crate::bridge::port::delivery::Content;
+use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::network::Request;
 use crate::bridge::receipt::InboxReceipt;
 use crate::bridge::sentence::sentence;
@@ -20,13 +21,13 @@ impl Router {
     pub(super) fn local(&mut self, event: LocalEvent, receipt: InboxReceipt) -> Result<(), Setback> {
         let context = &mut self.context;
         match event {
-            LocalEvent::Message(said) => return message(context, said, receipt),
+            LocalEvent::Message(said) => return messages(context, vec![said], receipt),
+            LocalEvent::Messages(all) => return messages(context, all, receipt),
             LocalEvent::Command(command) if context.setup.permissions.may_use(&command.user) => {
                 return self.commands.command(context, command, receipt);
             }
             LocalEvent::Refused { portal, leg, reference, reason } => {
-                let text = format!("Your message was not delivered: {}", sentence(&reason));
-                return context.portals.say(&portal, leg, &text, Some(reference), receipt.into_batch());
+                return refuse(context, &portal, Origin { leg, reference }, reason, receipt);
             }
             LocalEvent::Told { user, text } => {
                 return context.portals.tell(&user, &text, receipt.into_batch());
@@ -39,7 +40,7 @@ impl Router {
                     links.revoke(&portal, &entry)?;
                 }
                 if let Some(said) = said {
-                    return message(context, said, receipt);
+                    return messages(context, vec![said], receipt);
                 }
             }
             LocalEvent::Presence { user, availability, text } => {
@@ -58,26 +59,48 @@ impl Router {
     }
 }
 
-/// Something said on a frontend.
-pub(super) fn message(
+/// Things said on a frontend, in one conversation and in one breath.
+pub(super) fn messages(
     context: &mut RouterContext,
-    message: LocalMessage,
+    messages: Vec<LocalMessage>,
     receipt: InboxReceipt,
 ) -> Result<(), Setback> {
-    let LocalMessage { portal, leg, author, reference, body, at } = message;
+    let Some(LocalMessage { portal, leg, reference, .. }) = messages.first() else {
+        context.settle(receipt);
+        return Ok(());
+    };
+    let (portal, origin) = (portal.clone(), Origin { leg: *leg, reference: reference.clone() });
     if !context.logins.contains(&portal.receiver) {
-        let text = format!(
-            "Your message was not delivered: nobody is signed in to {} for this conversation any more. \
-             Use the command «login» in the room you share with the bridge.",
+        let reason = format!(
+            "nobody is signed in to {} for this conversation any more. \
+             Use the command «login» in the room you share with the bridge",
             context.network_name()
         );
-        return context.portals.say(&portal, leg, &text, Some(reference), receipt.into_batch());
+        return refuse(context, &portal, origin, reason, receipt);
     }
-    let body = dress(context, &portal, &author, body);
-    let origin = Some(Origin { leg, reference });
-    let mut entry = context.portals.entry(&portal, author, Content::Said { body }, origin);
-    entry.at = at;
-    context.portals.append(&portal, entry, receipt.into_batch(), None)
+    let entries = messages.into_iter().enumerate().map(|(part, said)| {
+        let LocalMessage { author, body, at, .. } = said;
+        let body = dress(context, &portal, &author, body);
+        let entry = context.portals.entry(&portal, author, Content::Said { body }, Some(origin.clone()));
+        Entry { id: entry.id.part(part), at, ..entry }
+    });
+    let entries = entries.collect();
+    context.portals.append_all(&portal, entries, receipt.into_batch(), None)
+}
+
+/// Something is not carried: its sender reads why, and their client is told.
+fn refuse(
+    context: &mut RouterContext,
+    portal: &PortalKey,
+    origin: Origin,
+    reason: String,
+    receipt: InboxReceipt,
+) -> Result<(), Setback> {
+    let text = format!("Your message was not delivered: {}", sentence(&reason));
+    let Origin { leg, reference } = origin.clone();
+    context.portals.say(portal, leg, &text, Some(reference), receipt.into_batch())?;
+    context.portals.report(portal, &origin, Outcome::Failed { reason });
+    Ok(())
 }
 
 /// Plain words of a login's owner take the font and colour that they chose; the direction stays the words' own.

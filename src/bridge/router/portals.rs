@@ -18,6 +18,7 @@ use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::journal::{Entry, Origin};
 use crate::bridge::port::delivery::Content;
+use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::portal::{self, MAILBOX, PortalContext, PortalInput, Quiet, Releases};
 use crate::bridge::record::PortalRecord;
@@ -170,6 +171,17 @@ impl PortalTable {
         &mut self,
         key: &PortalKey,
         entry: Entry,
+        with: Batch,
+        stored: Option<mpsc::Sender<()>>,
+    ) -> Result<(), Setback> {
+        self.append_all(key, vec![entry], with, stored)
+    }
+
+    /// The same for entries that are all written, or none.
+    pub(super) fn append_all(
+        &mut self,
+        key: &PortalKey,
+        entries: Vec<Entry>,
         mut with: Batch,
         stored: Option<mpsc::Sender<()>>,
     ) -> Result<(), Setback> {
@@ -179,7 +191,7 @@ impl PortalTable {
         if self.new.remove(key) && PortalRecord::load(&*self.context.storage, key)?.is_none() {
             PortalRecord { key: key.clone(), legs: self.legs(key), relays: false }.store(&mut with);
         }
-        self.send(key, PortalInput::Append { entry: Box::new(entry), with, stored })
+        self.send(key, PortalInput::Append { entries, with, stored })
     }
 
     /// Says something as the bridge, on one side of a portal.
@@ -194,6 +206,11 @@ impl PortalTable {
         let content = Content::Said { body: Body::Notice { text: clean::words(text), about } };
         let entry = Entry { legs: vec![leg], ..self.entry(key, Author::Bridge, content, None) };
         self.append(key, entry, with, None)
+    }
+
+    /// Tells a frontend what became of something that it brought.
+    pub(super) fn report(&self, key: &PortalKey, origin: &Origin, outcome: Outcome) {
+        self.context.reports.send(key, origin, outcome);
     }
 
     /// Tells a user something, where they and the bridge are among themselves.

@@ -8,7 +8,7 @@ use crate::bridge::event::{
 };
 use crate::bridge::ids::{ConversationId, EntryId, LoginId, UserId};
 use crate::bridge::port::delivery::Content;
-use crate::bridge::port::frontend::Signal;
+use crate::bridge::port::frontend::{Outcome, Signal};
 use crate::bridge::port::media::MediaId;
 use crate::bridge::port::network::Request;
 use crate::bridge::port::storage::Table;
@@ -220,8 +220,11 @@ fn what_a_frontend_refused_is_told_where_it_was_said() {
             LocalEvent::Refused { portal: World::portal(BOB), leg: MATRIX, reference: "$1".into(), reason };
         life.happens(&world, "$1", refused).await;
         life.until(world.matrix.arrived(), 1).await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
     });
     assert_eq!(world.room(BOB), ["Your message was not delivered: polls cannot be carried."]);
+    let failed = Outcome::Failed { reason: "polls cannot be carried".into() };
+    assert_eq!(world.reports_of("$1"), [failed], "their client is told too");
     assert_eq!((world.heard(BOB).len(), world.disk.rows(Table::Inbox).len()), (0, 0));
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bridge::body::{Body, Emoticon, Image, RichText};
+use crate::bridge::body::{Attachment, Body, Emoticon, Image, RichText};
 use crate::bridge::event::{LocalEvent, RemoteKind};
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::delivery::DeliveryError;
@@ -42,6 +42,65 @@ fn words_do_not_wait_behind_a_file() {
     });
     assert_eq!(world.heard(BOB), ["m2", "(a.png)"]);
     assert_eq!(world.reports_of("$1"), [Outcome::Delivered], "it took its time, and moved");
+}
+
+/// Three files that came in one breath.
+fn gallery(life: &Life) -> LocalEvent {
+    let file = |name: &str| {
+        let attachment = Attachment { source: name.into(), name: name.into(), caption: None };
+        life.local(BOB, "$1", Body::Attachment(attachment))
+    };
+    LocalEvent::Messages(["a.png", "b.png", "c.png"].map(file).into())
+}
+
+#[test]
+fn files_of_one_breath_arrive_one_by_one_and_are_told_of_under_one_name() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        life.happens(&world, "$1", gallery(life)).await;
+        life.until(world.msn.arrived(), 3).await;
+        life.until_told(&world, "$1", |outcome| *outcome == Outcome::Delivered).await;
+    });
+    assert_eq!(world.heard(BOB), ["(a.png)", "(b.png)", "(c.png)"]);
+    assert_eq!(world.disk.rows(Table::Inbox).len(), 0);
+}
+
+#[test]
+fn stopped_between_any_two_steps_files_of_one_breath_are_all_carried_and_one_at_most_is_repeated() {
+    let steps = {
+        let world = World::new();
+        world.steps.never_stop();
+        world.live(async |life| {
+            life.sign_in().await;
+            life.happens(&world, "$1", gallery(life)).await;
+            life.until(world.msn.arrived(), 3).await;
+        });
+        world.steps.count()
+    };
+    for (stop, kept) in (1..=steps).flat_map(|stop| [(stop, 0), (stop, 1), (stop, usize::MAX)]) {
+        let world = World::new();
+        world.steps.stop_at(stop);
+        let mut written = false;
+        world.crash_after(kept, async |life| {
+            life.sign_in().await;
+            written = life.happens(&world, "$1", gallery(life)).await;
+            life.until(world.msn.arrived(), 3).await;
+            std::future::pending::<()>().await;
+        });
+        world.live(async |life| {
+            life.sign_in().await;
+            if !written {
+                assert!(life.happens(&world, "$1", gallery(life)).await);
+            }
+            life.until_that("the last", world.msn.arrived(), |all| all.iter().any(|it| it.text == "(c.png)"))
+                .await;
+        });
+        let mut heard = world.heard(BOB);
+        assert!(heard.len() <= 4, "stopped at {stop}, {kept} kept: {heard:?}");
+        heard.dedup();
+        assert_eq!(heard, ["(a.png)", "(b.png)", "(c.png)"], "stopped at {stop}, {kept} kept");
+    }
 }
 
 #[test]

@@ -68,15 +68,16 @@ pub(in crate::connector) fn format_to_style(format: &Format) -> TextStyle {
 /// What an entry is on MSN; `None` for what has no place there.
 pub(in crate::connector) fn message(delivery: &Delivery) -> Option<Message> {
     let Content::Said { body } = &delivery.content else { return None };
-    let prefix = match &delivery.author {
-        Author::Relayed { name } => format!("<{name}> "),
-        _ => String::new(),
+    let name = match &delivery.author {
+        Author::Relayed { name } => Some(name.as_str()),
+        _ => body.shown_as(),
     };
+    let prefix = name.map(|name| format!("<{name}> ")).unwrap_or_default();
     match body {
         Body::Text(text) => Some(plain(format!("{prefix}{}", text.text()), style_of(text))),
         Body::Emote(text) => {
-            let text = format!("* {prefix}{}", text.text());
-            Some(plain(text, TextStyle::default()))
+            let words = format!("* {prefix}{}", text.text());
+            Some(plain(words, style_of(text)))
         }
         Body::Nudge => Some(Message::Nudge),
         Body::Attachment(attachment) => {
@@ -209,6 +210,7 @@ pub(in crate::connector) fn presence(contact: &Contact) -> GhostPresence {
 mod tests {
     use super::*;
     use crate::bridge::body::Run;
+    use crate::bridge::ids::{EntryId, LoginId, PortalKey};
     use proptest::prelude::*;
 
     prop_compose! {
@@ -242,6 +244,41 @@ mod tests {
             assert_eq!(body(MsnContent::Datacast { id: 4, data: nothing.into() }), None, "{nothing:?}");
         }
         assert!(matches!(text(" ."), Some(Body::Text(_))));
+    }
+
+    fn on_msn(author: Author, body: Body) -> (String, TextStyle) {
+        let delivery = Delivery {
+            portal: PortalKey::new(LoginId::new("alice@x"), ConversationId::new("bob@x")),
+            id: EntryId::new("e"),
+            sequence: 1,
+            author,
+            content: Content::Said { body },
+            at: 1,
+            unconfirmed: false,
+        };
+        match message(&delivery) {
+            Some(Message::Text { text, style, .. }) => (text, style),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_the_accounts_stands_before_the_words() {
+        let owner = || Author::Owner { name: "Ann".into() };
+        let named = RichText { shown_as: Some("Ann at work".into()), ..RichText::plain("hi") };
+        assert_eq!(on_msn(owner(), Body::Text(named.clone())).0, "<Ann at work> hi");
+        assert_eq!(on_msn(owner(), Body::Emote(named)).0, "* <Ann at work> hi");
+        assert_eq!(on_msn(owner(), Body::Text(RichText::plain("hi"))).0, "hi");
+        let relayed = Author::Relayed { name: "eve".into() };
+        assert_eq!(on_msn(relayed, Body::Text(RichText::plain("hi"))).0, "<eve> hi");
+    }
+
+    #[test]
+    fn an_act_keeps_its_look_and_its_direction() {
+        let style = Style { bold: true, color: Some(0xFF), ..Style::default() };
+        let format = Format { right_to_left: true, style, ..Format::default() };
+        let (_, style) = on_msn(Author::Bridge, Body::Emote(RichText::formatted("waves", format.clone())));
+        assert_eq!(style_to_format(&style), format);
     }
 
     #[test]
