@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
+use super::cache::Cache;
 use super::config::MatrixConfig;
 use super::homeserver::{EventSender, Homeserver, MediaClient};
 use super::inbound::{
-    AnnotationInterpreter, EventInterpreter, InboundContext, ManagementInterpreter, MembershipInterpreter,
-    MessageInterpreter,
+    AnnotationInterpreter, EventInterpreter, InboundContext, MAX_UNSAID, ManagementInterpreter,
+    MembershipInterpreter, MessageInterpreter,
 };
 use super::outbound::{
     Announcer, EmoticonUploader, EntrySender, FileUploader, NamePublisher, ProgressPublisher, Speakers,
@@ -185,6 +186,7 @@ impl Components {
             members: self.members.clone(),
             rooms: self.rooms.clone(),
             management: self.management.clone(),
+            unsaid: Cache::new(MAX_UNSAID),
         });
         let management = Arc::new(ManagementInterpreter { context: context.clone() });
         EventInterpreter {
@@ -195,7 +197,7 @@ impl Components {
                 management: management.clone(),
                 avatars: self.avatars.clone(),
             },
-            annotations: AnnotationInterpreter { context: context.clone(), links },
+            annotations: AnnotationInterpreter::new(context.clone(), links),
             management,
             context,
         }

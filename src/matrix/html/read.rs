@@ -82,6 +82,8 @@ impl Reader {
         match name {
             // What holds no words for people, and the quotation that older clients put before an answer.
             "script" | "style" | "title" | "template" | "iframe" | "noembed" | "noframes" | "mx-reply" => {}
+            // The name before the words of a message that is shown under it anyway (MSC4144).
+            "strong" if attribute(node, "data-mx-profile-fallback").is_some() => {}
             "br" => self.flow.line_break(),
             "hr" => self.block(Block::Other, |reader| reader.flow.words("———", manner)),
             "img" => self.image(node, manner),

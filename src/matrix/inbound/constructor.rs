@@ -35,7 +35,7 @@ fn local_command(event: &Event, portal: PortalKey, text: String, typed: bool) ->
         leg: LEG,
         portal,
         reference: event.event_id.to_string(),
-        replaces: event.edits().map(|(edited, _)| edited.to_owned()),
+        replaces: event.edits().map(str::to_owned),
         place: event.room_id.to_string(),
         typed,
     }

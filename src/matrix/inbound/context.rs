@@ -5,15 +5,21 @@
 use std::sync::Arc;
 
 use ruma::api::client::room::get_room_event;
-use ruma::{EventId, RoomId, UserId};
+use ruma::{EventId, OwnedEventId, RoomId, UserId};
 
+use super::constructor;
 use super::event::{Addressed, Event};
+use crate::bridge::event::Author;
 use crate::bridge::ids::{PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::frontend::Permissions;
+use crate::matrix::cache::Cache;
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
 use crate::matrix::profile::GhostIds;
 use crate::matrix::room::{ManagementRooms, PortalRooms, RoomMembers, RoomRegistry};
+
+/// Events of which the other side never heard. Of one that is evicted the other side hears once that it was removed.
+pub(crate) const MAX_UNSAID: usize = 10_000;
 
 /// What the interpreter works with.
 pub(crate) struct InboundContext {
@@ -25,6 +31,8 @@ pub(crate) struct InboundContext {
     pub(crate) members: Arc<RoomMembers>,
     pub(crate) rooms: Arc<PortalRooms>,
     pub(crate) management: Arc<ManagementRooms>,
+    /// Events that were read and of which the other side never heard: commands, and what was refused.
+    pub(crate) unsaid: Cache<OwnedEventId, ()>,
 }
 
 impl InboundContext {
@@ -48,6 +56,31 @@ impl InboundContext {
         let Some(portal) = self.conversation(&event.room_id)? else { return Ok(None) };
         let is_owner = self.registry.owner_of(&portal)?.as_deref() == Some(&*event.sender);
         Ok(is_owner.then_some(portal))
+    }
+
+    /// In whose name the sender is heard in the conversation of the room; `None` where they are not.
+    ///
+    /// # Errors
+    /// Transient: the homeserver or the store cannot be asked.
+    pub(crate) async fn speaker(&self, event: &Event) -> Result<Option<(PortalKey, Author)>, DeliveryError> {
+        let Some(portal) = self.conversation(&event.room_id)? else { return Ok(None) };
+        Ok(match self.registry.owner_of(&portal)? {
+            Some(owner) if *owner == *event.sender => Some((portal, constructor::owner(event))),
+            Some(_) if self.registry.relays(&portal)? => Some((portal, self.relayed(event, None).await?)),
+            _ => None,
+        })
+    }
+
+    /// Another member of a room whose owner lets them be heard; under another name where the message has one of its own.
+    ///
+    /// # Errors
+    /// Transient: the homeserver cannot be asked.
+    pub(crate) async fn relayed(&self, event: &Event, name: Option<&str>) -> Result<Author, DeliveryError> {
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => self.members.name(&event.room_id, &event.sender).await?,
+        };
+        Ok(Author::Relayed { name })
     }
 
     /// The owner of the room's conversation, else a sender who may use the bot.

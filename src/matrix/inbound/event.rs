@@ -26,6 +26,8 @@ pub(crate) struct Event {
     pub(crate) content: Map<String, Value>,
     #[serde(default)]
     pub(crate) redacts: Option<OwnedEventId>,
+    #[serde(default)]
+    unsigned: Map<String, Value>,
 }
 
 /// The parts of an event that say whose it is.
@@ -60,11 +62,17 @@ impl Event {
         self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())
     }
 
-    /// The event that this one is an edit of, and what is said now.
-    pub(crate) fn edits(&self) -> Option<(&str, &Map<String, Value>)> {
+    /// The event that this one is an edit of.
+    pub(crate) fn edits(&self) -> Option<&str> {
         let is_edit = self.relation("rel_type") == Some("m.replace");
-        let edited = self.relation("event_id").filter(|_| is_edit)?;
-        Some((edited, self.content.get("m.new_content").and_then(Value::as_object)?))
+        self.relation("event_id").filter(|_| is_edit)
+    }
+
+    /// The last edit of this event by its sender, as the homeserver tells it with the event.
+    pub(crate) fn newer(&self) -> Option<Self> {
+        let newer = self.unsigned.get("m.relations")?.get("m.replace")?;
+        let newer: Self = serde_json::from_value(newer.clone()).ok()?;
+        (newer.sender == self.sender && newer.edits().is_some()).then_some(newer)
     }
 
     /// The event that this one answers.

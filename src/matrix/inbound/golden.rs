@@ -55,6 +55,9 @@ fn look(style: Style) -> String {
 fn describe(text: &RichText, found: &mut Map<String, Value>) {
     let runs = text.runs.iter().map(|run| json!([run.text, look(run.style)])).collect();
     found.insert("runs".into(), Value::Array(runs));
+    if let Some(name) = &text.shown_as {
+        found.insert("as".into(), json!(name));
+    }
     if text.format.as_ref().is_some_and(|format| format.right_to_left) {
         found.insert("rtl".into(), json!(true));
     }
@@ -102,6 +105,7 @@ fn outcome(event: LocalEvent) -> Map<String, Value> {
     };
     match &event {
         LocalEvent::Message(message) => said(message),
+        LocalEvent::Messages(all) => all.iter().for_each(said),
         LocalEvent::Removed { said: Some(message), .. } => said(message),
         LocalEvent::Refused { reason, .. } => drop(found.insert("refused".into(), json!(reason))),
         LocalEvent::Command(command) => drop(found.insert("command".into(), json!(command.text.as_str()))),
@@ -114,8 +118,8 @@ fn outcome(event: LocalEvent) -> Map<String, Value> {
 }
 
 /// The keys of a case that say what is expected.
-const EXPECTED: [&str; 10] =
-    ["says", "does", "files", "refused", "command", "nothing", "author", "rtl", "emoticons", "runs"];
+const EXPECTED: [&str; 11] =
+    ["says", "does", "files", "refused", "command", "nothing", "author", "as", "rtl", "emoticons", "runs"];
 
 /// What differs; the look of words counts only where a case speaks of it.
 async fn difference(desk: &Desk, case: &Value) -> Option<String> {

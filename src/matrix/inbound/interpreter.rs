@@ -8,6 +8,7 @@ use super::annotation::AnnotationInterpreter;
 use super::constructor;
 use super::context::InboundContext;
 use super::event::Event;
+use super::kind;
 use super::management::ManagementInterpreter;
 use super::membership::MembershipInterpreter;
 use super::message::MessageInterpreter;
@@ -39,15 +40,28 @@ impl EventInterpreter {
         self.presence.seen(&event.sender);
         match event.kind.as_str() {
             "m.room.member" => self.memberships.member(&event).await,
-            "m.room.message" => self.messages.message(&event).await,
             "m.room.encrypted" => self.encrypted(&event).await,
-            "m.reaction" => self.annotations.reaction(&event).await,
             "m.room.redaction" => self.annotations.redaction(&event).await,
             "m.room.join_rules" | "m.room.history_visibility" => {
                 self.management.company_changed(&event).await
             }
-            _ => Ok(LocalEvent::Ignored),
+            kind if event.state_key.is_some() && !kind::is_told_state(kind, &event.content) => {
+                Ok(LocalEvent::Ignored)
+            }
+            _ => self.said(&event).await,
         }
+    }
+
+    /// Something that may be said to the other side.
+    async fn said(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
+        let read = match event.kind.as_str() {
+            "m.reaction" => self.annotations.reaction(event).await?,
+            _ => self.messages.message(event).await?,
+        };
+        if !matches!(read, LocalEvent::Message(_) | LocalEvent::Messages(_)) {
+            self.context.unsaid.insert(event.event_id.clone(), ());
+        }
+        Ok(read)
     }
 
     /// Whose an event of the inbox is, from its bytes and the store alone.

@@ -91,9 +91,6 @@ impl ManagementInterpreter {
         if registry.room_of(&portal)?.as_deref() != Some(&*event.room_id) {
             registry.remember(&portal, &event.room_id).await?;
         }
-        // An edit repeats its words for clients that know no edits, with a mark before them.
-        let now = event.edits().and_then(|(_, content)| content.get("body")?.as_str());
-        let words = now.unwrap_or(words);
         let words = behind_prefix(words).unwrap_or(words);
         Ok(typed(event, portal, words.trim().to_owned()))
     }

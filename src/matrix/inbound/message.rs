@@ -1,18 +1,19 @@
-//! Messages of people.
+//! Messages of people, and everything else that they say in a room.
 //!
 //! Knows who is heard in a conversation, and what a command is there. Refuses to judge a management room: the management
 //! interpreter does. Source: sections 2 and 4 of the product's description.
 
 use std::sync::Arc;
 
-use ruma::{OwnedRoomId, OwnedUserId, RoomId};
-use serde_json::Value;
+use ruma::{OwnedRoomId, OwnedUserId};
 
-use super::constructor::{self, message, refused, typed};
+use super::constructor::{self, refused, typed};
 use super::context::InboundContext;
 use super::event::Event;
 use super::management::{ManagementInterpreter, behind_prefix};
-use super::text::{prefixed, quotation, rich_text};
+use super::reading::{Content, FileReading, Reading};
+use super::speech::SpeechReader;
+use super::{call, kind, profile, relation};
 use crate::bridge::body::{Attachment, Body, RichText};
 use crate::bridge::event::{Author, LocalEvent};
 use crate::bridge::ids::PortalKey;
@@ -20,18 +21,22 @@ use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::Media;
 use crate::matrix::cache::Cache;
 
-/// Characters of a file name.
-const MAX_FILE_NAME: usize = 255;
 /// Members who were told that nobody hears them. One who is evicted is told once more.
 const MAX_TOLD: usize = 10_000;
+/// Kinds of events that were refused in a room: programs may send one every second. One that is evicted is refused aloud
+/// once more.
+const MAX_REFUSED: usize = 1_000;
 
 /// Reads messages.
 pub(crate) struct MessageInterpreter {
     context: Arc<InboundContext>,
     management: Arc<ManagementInterpreter>,
     media: Arc<dyn Media>,
+    speech: SpeechReader,
     /// Members who were told that they are not relayed.
     told: Cache<(OwnedRoomId, OwnedUserId), ()>,
+    /// Kinds that nobody knows, where they were refused.
+    refused: Cache<(OwnedRoomId, String), ()>,
 }
 
 impl MessageInterpreter {
@@ -40,89 +45,104 @@ impl MessageInterpreter {
         management: Arc<ManagementInterpreter>,
         media: Arc<dyn Media>,
     ) -> Self {
-        Self { context, management, media, told: Cache::new(MAX_TOLD) }
+        let speech = SpeechReader::new(context.clone());
+        Self {
+            context,
+            management,
+            media,
+            speech,
+            told: Cache::new(MAX_TOLD),
+            refused: Cache::new(MAX_REFUSED),
+        }
     }
 
-    /// Reads a message.
+    /// Reads something that somebody says.
     ///
     /// # Errors
     /// Transient: the homeserver or the store cannot be asked.
     pub(crate) async fn message(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
         let registry = &self.context.registry;
-        let Some(words) = event.text("body") else { return Ok(LocalEvent::Ignored) };
+        let words = relation::words(event).filter(|_| event.kind == "m.room.message");
         let Some(portal) = registry.portal_of(&event.room_id)? else {
-            return self.management.elsewhere(event, words).await;
+            let Some(words) = words else { return Ok(LocalEvent::Ignored) };
+            return self.management.elsewhere(event, &words).await;
         };
         if let Some(user) = portal.management_user() {
             let is_user = user.as_str() == event.sender.as_str() && event.text("msgtype") == Some("m.text");
-            return match is_user {
-                true => self.management.among_us(event, portal, words).await,
-                false => Ok(LocalEvent::Ignored),
+            return match words.filter(|_| is_user) {
+                Some(words) => self.management.among_us(event, portal, &words).await,
+                None => Ok(LocalEvent::Ignored),
             };
         }
-        match registry.owner_of(&portal)? {
-            Some(owner) if *owner == *event.sender => {}
-            Some(_) if registry.relays(&portal)? => return self.relayed(event, portal).await,
+        let content = relation::said(event);
+        if !is_said(event, &content) {
+            return Ok(LocalEvent::Ignored);
+        }
+        let author = match registry.owner_of(&portal)? {
+            Some(owner) if *owner == *event.sender => constructor::owner(event),
+            Some(_) if registry.relays(&portal)? => {
+                self.context.relayed(event, profile::name(&content)).await?
+            }
             Some(_) => return Ok(self.stranger_spoke(event).await),
             None => {
                 let reason = "nobody is signed in to MSN for this conversation any more; use «login» in the room you \
                               share with the bridge";
                 return Ok(refused(event, portal, reason));
             }
-        }
-        if let Some(command) = behind_prefix(words) {
+        };
+        // Commands stay the owner's.
+        let is_owner = matches!(author, Author::Owner { .. });
+        if let Some(command) = words.as_deref().filter(|_| is_owner).and_then(behind_prefix) {
             return Ok(typed(event, portal, command.to_owned()));
         }
-        self.speak(event, portal, constructor::owner(event)).await
+        Ok(self.speak(event, &content, portal, author).await)
     }
 
-    /// A message that is carried on, in somebody's name.
-    async fn speak(
-        &self,
-        event: &Event,
-        portal: PortalKey,
-        author: Author,
-    ) -> Result<LocalEvent, DeliveryError> {
-        match event.text("msgtype") {
-            Some(kind @ ("m.text" | "m.emote")) => {
-                let text = self.words(event).await?;
-                let body = if kind == "m.emote" { Body::Emote(text) } else { Body::Text(text) };
-                Ok(LocalEvent::Message(message(event, portal, author, body)))
+    /// Something that is carried on, in somebody's name.
+    async fn speak(&self, event: &Event, content: &Content, portal: PortalKey, author: Author) -> LocalEvent {
+        let own_name = profile::name(content).filter(|_| matches!(author, Author::Owner { .. }));
+        let shown = |text: RichText| RichText { shown_as: own_name.map(str::to_owned), ..text };
+        let said = |body: Body| constructor::message(event, portal.clone(), author.clone(), body);
+        match self.speech.read(event, content).await {
+            Reading::Text(text) => LocalEvent::Message(said(Body::Text(shown(text)))),
+            Reading::Act(text) => LocalEvent::Message(said(Body::Emote(shown(text)))),
+            Reading::Line(line) => {
+                self.tell_of_call(event, content).await;
+                LocalEvent::Message(said(Body::Emote(RichText::plain(line))))
             }
-            // Other bots talk in notices; answering them would not end.
-            Some("m.notice") | None => Ok(LocalEvent::Ignored),
-            Some(kind @ ("m.file" | "m.image" | "m.audio" | "m.video")) if event.text("url").is_some() => {
-                Ok(self.attached(event, portal, author, kind))
-            }
-            Some(_) => Ok(refused(event, portal, "this kind of message cannot be sent to MSN")),
+            Reading::Files(files) => match self.attachments(files) {
+                Ok(bodies) => LocalEvent::Messages(bodies.into_iter().map(said).collect()),
+                Err(reason) => refused(event, portal, reason),
+            },
+            Reading::Refused(reason) if self.is_refused_aloud(event) => refused(event, portal, reason),
+            Reading::Refused(_) | Reading::Nothing => LocalEvent::Ignored,
         }
     }
 
-    /// A file. Where the event has a name of its own for it, the body are words about it.
-    fn attached(&self, event: &Event, portal: PortalKey, author: Author, kind: &str) -> LocalEvent {
-        let info = event.content.get("info");
-        let size = info.and_then(|info| info.get("size")).and_then(Value::as_u64).unwrap_or(0);
+    /// Files that came together; a reason where one of them cannot be carried.
+    fn attachments(&self, files: Vec<FileReading>) -> Result<Vec<Body>, String> {
         let limit = self.media.limit();
-        if size > limit {
-            let reason = format!("files of more than {} kB are not carried here", limit / 1024);
-            return refused(event, portal, reason);
+        if files.iter().any(|file| file.size > limit) {
+            return Err(format!("files of more than {} kB are not carried here", limit / 1024));
         }
-        let body = event.text("body").unwrap_or_default();
-        let named = event.text("filename").filter(|name| !name.trim().is_empty());
-        let name: String =
-            named.unwrap_or(body).chars().filter(|c| !c.is_control()).take(MAX_FILE_NAME).collect();
-        let name = if name.trim().is_empty() { kind.trim_start_matches("m.").to_owned() } else { name };
-        let caption =
-            named.filter(|name| *name != body && !body.is_empty()).map(|_| rich_text(&event.content));
-        let source = event.text("url").unwrap_or_default().to_owned();
-        let body = Body::Attachment(Attachment { source, name, caption });
-        LocalEvent::Message(message(event, portal, author, body))
+        let body = |FileReading { source, name, caption, .. }| {
+            Body::Attachment(Attachment { source, name, caption })
+        };
+        Ok(files.into_iter().map(body).collect())
     }
 
-    /// Another member of a room whose owner lets them be heard. Commands stay the owner's.
-    async fn relayed(&self, event: &Event, portal: PortalKey) -> Result<LocalEvent, DeliveryError> {
-        let name = self.context.members.name(&event.room_id, &event.sender).await?;
-        self.speak(event, portal, Author::Relayed { name }).await
+    /// Each kind that is known is refused whenever it is said; others once in each room.
+    fn is_refused_aloud(&self, event: &Event) -> bool {
+        let place = (event.room_id.clone(), event.kind.clone());
+        kind::is_known(&event.kind) || self.refused.insert(place, ()).is_none()
+    }
+
+    /// Somebody whose client shows a call that rings has to know that nobody hears it.
+    async fn tell_of_call(&self, event: &Event, content: &Content) {
+        if call::is_invite(&event.kind) || call::of_room(&event.kind, content).is_some() {
+            let about = Some(event.event_id.as_str());
+            self.context.sender.notice(&event.room_id, call::NOT_CARRIED, about).await;
+        }
     }
 
     /// Another member of the room: told once that nobody on MSN hears them.
@@ -136,23 +156,9 @@ impl MessageInterpreter {
         }
         LocalEvent::Ignored
     }
+}
 
-    /// The text of a message, with its formatting, as an edit or as an answer where it is one.
-    async fn words(&self, event: &Event) -> Result<RichText, DeliveryError> {
-        if let Some((_, content)) = event.edits() {
-            return Ok(prefixed("* ", rich_text(content)));
-        }
-        let text = rich_text(&event.content);
-        let Some(answered) = event.answers() else { return Ok(text) };
-        Ok(match self.quote(&event.room_id, answered).await {
-            Some(quote) => prefixed(&format!("> {quote}\n"), text),
-            None => text,
-        })
-    }
-
-    /// A quotation is not worth holding words up for: `None` where it cannot be had now.
-    async fn quote(&self, room: &RoomId, event: &str) -> Option<String> {
-        let event = self.context.fetch(room, event).await.ok().flatten()?;
-        quotation(&event)
-    }
+/// Whether anything was said: what programs tell one another is not.
+fn is_said(event: &Event, content: &Content) -> bool {
+    call::of_room(&event.kind, content).is_some() || kind::read(&event.kind, content) != Reading::Nothing
 }

@@ -4,21 +4,32 @@
 //! anything on: the core does that with what it is given.
 
 mod annotation;
+mod call;
 mod constructor;
 mod context;
 mod event;
+mod extensible;
+mod file;
 #[cfg(test)]
 mod golden;
 mod interpreter;
+mod kind;
+mod location;
 mod management;
 mod membership;
+mod mention;
 mod message;
+mod poll;
+mod profile;
+mod reading;
+mod relation;
+mod speech;
 #[cfg(test)]
 mod tests;
 mod text;
 
 pub(super) use annotation::AnnotationInterpreter;
-pub(super) use context::InboundContext;
+pub(super) use context::{InboundContext, MAX_UNSAID};
 pub(super) use event::lane;
 pub(super) use interpreter::EventInterpreter;
 pub(super) use management::ManagementInterpreter;

@@ -1,16 +1,12 @@
 //! The words of a message.
 //!
-//! Knows formatted text, edits and quotations. Refuses to ask for the message that is quoted.
+//! Knows formatted text, and words put before others. Refuses to know what a message relates to.
 
 use serde_json::{Map, Value};
 
-use super::event::Event;
 use crate::bridge::body::{RichText, Run, Style};
 use crate::matrix::html;
 use crate::matrix::keys::{FORMAT_KEY, format_from_json};
-
-/// Characters of an answered message that are quoted.
-const QUOTE: usize = 120;
 
 /// The words of a content, formatted where it has a form that is known.
 pub(crate) fn rich_text(content: &Map<String, Value>) -> RichText {
@@ -26,11 +22,4 @@ pub(crate) fn rich_text(content: &Map<String, Value>) -> RichText {
 pub(crate) fn prefixed(prefix: &str, mut text: RichText) -> RichText {
     text.runs.insert(0, Run { text: prefix.to_owned(), style: Style::default() });
     text
-}
-
-/// The first line of a message that is its own, cut.
-pub(crate) fn quotation(event: &Event) -> Option<String> {
-    let body = event.text("body").unwrap_or_default();
-    let line = body.lines().find(|line| !line.starts_with("> ") && !line.trim().is_empty());
-    line.map(|line| line.chars().take(QUOTE).collect())
 }
