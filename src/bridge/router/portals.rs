@@ -336,11 +336,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_next_task_of_a_portal_begins_when_the_one_before_has_ended() {
         let world = World::new();
-        world.matrix.script.next([Act::Late(Duration::from_secs(3))]);
+        world.msn.script.next([Act::Late(Duration::from_secs(3))]);
         let (mut table, key) = (table(&world), World::portal(BOB));
         for (text, taken) in [("a", 1), ("b", 1)] {
             let content = Content::Said { body: Body::Text(RichText::plain(text)) };
-            let legs = vec![crate::bridge::testkit::MATRIX];
+            let legs = vec![Leg::Remote];
             let entry = table.entry(&key, Author::Bridge, content, None);
             let entry = Entry { id: EntryId::new(text), legs, ..entry };
             assert!(table.append(&key, entry, Batch::default(), None).is_ok());
@@ -349,6 +349,6 @@ mod tests {
             table.put_away(&Quiet { portal: key.clone(), taken });
         }
         tokio::time::sleep(Duration::from_secs(60)).await;
-        assert_eq!(world.room(BOB), ["a", "b"]);
+        assert_eq!(world.heard(BOB), ["a", "b"], "the network cannot be asked what it has");
     }
 }
