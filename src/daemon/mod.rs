@@ -8,7 +8,9 @@ mod build;
 mod censor;
 mod check;
 mod disk;
+mod homeserver;
 mod init;
+mod lifetimes;
 mod logging;
 mod notify;
 mod process;
@@ -16,6 +18,7 @@ mod run;
 mod sharing;
 mod signals;
 mod source;
+mod stores;
 mod transfer;
 mod watch;
 

@@ -32,11 +32,11 @@ pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
     let embedded = start_embedded(&config, &checked).await?;
     let heartbeat = Heartbeat::default();
     let running = start(&config, &checked, &heartbeat).await?;
-    running.intake_tasks.spawn(heartbeat.feed(running.intake.clone()));
+    running.lifetimes.spawn(heartbeat.feed(running.lifetimes.intake.clone()));
     keep_pinging(&running, checked.matrix.registration_id.clone());
     export_now_and_then(&running, &config);
     tracing::info!("running");
-    let broken = running.broken.clone();
+    let broken = running.lifetimes.broken.clone();
     let code = tokio::select! {
         signal = signals::asked_to_stop() => {
             tracing::info!(signal = signal.context("cannot listen for signals")?, "stopping");
@@ -65,15 +65,7 @@ pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
 /// First nothing new comes in, then what has come in is written down, then the store is closed.
 async fn stop(running: Running) {
     notify::stopping();
-    let stopped = async {
-        running.intake.cancel();
-        running.intake_tasks.close();
-        running.intake_tasks.wait().await;
-        running.core.cancel();
-        running.core_tasks.close();
-        running.core_tasks.wait().await;
-    };
-    if tokio::time::timeout(GRACE, stopped).await.is_err() {
+    if tokio::time::timeout(GRACE, running.lifetimes.end()).await.is_err() {
         tracing::warn!(
             "something did not stop in time; what it was doing is in the journal if the disk works"
         );
@@ -82,10 +74,12 @@ async fn stop(running: Running) {
 
 /// Has the homeserver call, until it does and then again and again: whenever it was away, what it holds back comes.
 fn keep_pinging(running: &Running, registration: String) {
-    let (matrix, bridge, cancel) = (running.matrix.clone(), running.bridge.clone(), running.intake.clone());
+    let (matrix, bridge, cancel) =
+        (running.matrix.clone(), running.bridge.clone(), running.lifetimes.intake.clone());
+    let notices = &running.notices;
     let (pinged, asked, status) =
-        (running.pinged.clone(), running.ask_homeserver.clone(), running.status.clone());
-    running.intake_tasks.spawn(async move {
+        (notices.pinged.clone(), notices.ask_homeserver.clone(), notices.status.clone());
+    running.lifetimes.spawn(async move {
         let began = tokio::time::Instant::now();
         let mut up = false;
         let [shortest, longest] = PING;
@@ -136,9 +130,9 @@ fn export_now_and_then(running: &Running, config: &Config) {
     if hours == 0 {
         return;
     }
-    let (store, cancel) = (running.store.clone(), running.intake.clone());
+    let (store, cancel) = (running.store.clone(), running.lifetimes.intake.clone());
     let file = config.store.directory.with_extension("export");
-    running.intake_tasks.spawn(async move {
+    running.lifetimes.spawn(async move {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(export_due(&file, Duration::from_secs(u64::from(hours) * 3600))) => {}

@@ -17,7 +17,7 @@ const MAX_FILES: usize = 4;
 const LONG_FILES: [(&str, usize); 1] = [("config.rs", 408)];
 
 /// Functions that are to be split, and their lines today.
-const LONG_FUNCTIONS: [(&str, &str, usize); 1] = [("daemon/build.rs", "start", 98)];
+const LONG_FUNCTIONS: [(&str, &str, usize); 0] = [];
 
 /// Types that are to be split: their methods and files today.
 const LARGE_TYPES: [(&str, usize, usize); 0] = [];
