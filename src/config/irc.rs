@@ -14,6 +14,7 @@ use crate::msn::ids::Email;
 const MAX_GROUP: usize = 19;
 
 impl Config {
+    /// The whole section; the error names the first key that is wrong, a relay or a person by its place in the list.
     pub(super) fn check_irc(&self) -> Result<IrcConfig, ConfigError> {
         let section = &self.irc;
         let mut config = IrcConfig { max_puppets: section.max_puppets, ..IrcConfig::default() };

@@ -5,35 +5,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::{ConfigError, MsnSection};
+use super::{ConfigError, HoldSection, MsnSection};
 use crate::bridge::HoldLimits;
 use crate::connector::{OfflinePolicy, OimConfig};
 
-/// How much waits for one conversation, and how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HoldSection {
-    pub max_messages: usize,
-    pub days: u64,
-}
-
-impl Default for HoldSection {
-    fn default() -> Self {
-        Self { max_messages: 200, days: 7 }
-    }
-}
-
-/// Where offline messages are fetched and left; empty for nowhere.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OimSection {
-    pub rsi: String,
-    pub store: String,
-}
-
 impl MsnSection {
+    /// `oim` needs somewhere to leave messages, or the embedded service.
     pub(super) fn check_offline(&self) -> Result<OfflinePolicy, ConfigError> {
         match self.offline.as_str() {
             "hold" => Ok(OfflinePolicy::Hold),
@@ -46,6 +23,7 @@ impl MsnSection {
         }
     }
 
+    /// Messages and days within their limits.
     pub(super) fn check_hold(&self) -> Result<HoldLimits, ConfigError> {
         let HoldSection { max_messages, days } = self.hold;
         if !(1..=10_000).contains(&max_messages) {

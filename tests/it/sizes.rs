@@ -14,7 +14,7 @@ const MAX_METHODS: usize = 40;
 const MAX_FILES: usize = 4;
 
 /// Files that are to be split, and their lines today, tests besides.
-const LONG_FILES: [(&str, usize); 1] = [("config.rs", 408)];
+const LONG_FILES: [(&str, usize); 0] = [];
 
 /// Functions that are to be split, and their lines today.
 const LONG_FUNCTIONS: [(&str, &str, usize); 0] = [];
