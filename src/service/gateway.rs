@@ -33,6 +33,7 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Most sessions at once.
 const MAX_SESSIONS: usize = 4096;
 
+/// One HTTP session. Its bytes come in requests, and what it is sent leaves in their answers.
 struct Session {
     conn: ConnId,
     link: Link,
@@ -52,15 +53,19 @@ pub(super) struct Gateway {
 }
 
 impl Gateway {
+    /// A gateway without sessions, whose commands go to the owner.
     pub(super) fn new(inputs: mpsc::Sender<Input>) -> Self {
         Self { sessions: Arc::default(), inputs }
     }
 
+    /// Locked for a moment only: never while a request waits.
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Option<Session>>> {
         // Nothing that holds the lock panics.
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Answers one request: it opens a session, says something in one, or asks what has come (§10). 400 for a session that is not
+    /// there or is being asked by another request, 503 for one too many.
     pub(super) async fn answer(&self, peer: SocketAddr, request: &Request) -> Response {
         let bad = || Response::new(400, "Bad Request");
         let Ok(action) = request.query.parse::<GatewayAction>() else { return bad() };
@@ -81,6 +86,7 @@ impl Gateway {
         self.exchange(name, session, request).await
     }
 
+    /// A new connection to the server that the client names; `None` for one too many, and while the service stops.
     async fn open(&self, peer: SocketAddr, destination: Destination, gateway: String) -> Option<Session> {
         if self.sessions().len() >= MAX_SESSIONS {
             return None;
@@ -100,6 +106,7 @@ impl Gateway {
         Some(Session { conn, link, gateway, framer, quota, outlet, last_seen })
     }
 
+    /// Hands on what the request holds, and gathers what has come: an empty request does not wait for it.
     async fn exchange(&self, name: String, mut session: Session, request: &Request) -> Response {
         // Known from now on, as one that is being asked.
         self.sessions().insert(name.clone(), None);
@@ -133,6 +140,7 @@ impl Gateway {
         }
     }
 
+    /// Forgets the sessions that have not asked for a while, but for those that are being asked.
     fn take_silent(&self) -> Vec<ConnId> {
         let is_silent =
             |s: &Option<Session>| s.as_ref().is_some_and(|s| s.last_seen.elapsed() >= POLL_TIMEOUT);

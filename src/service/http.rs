@@ -10,7 +10,9 @@ use super::outgoing::Batch;
 
 /// The longest head and body that are read.
 const MAX_HEAD: usize = 16 * 1024;
+/// The longest body, in bytes: a message in a gateway's request takes far less.
 const MAX_BODY: usize = 256 * 1024;
+/// Most headers of one request.
 const MAX_HEADERS: usize = 64;
 /// How long a client may take over one request, and be silent between two.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -28,6 +30,7 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// The value of a header, whatever the case of its name.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
@@ -37,6 +40,7 @@ impl Request {
         Self { headers: vec![(name.to_owned(), value.to_owned())], ..Self::default() }
     }
 
+    /// Whether this is the last request of its connection.
     fn wants_close(&self) -> bool {
         let close = self.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         self.is_bare || close
@@ -54,15 +58,18 @@ pub(super) struct Response {
 }
 
 impl Response {
+    /// An answer without headers and body.
     pub(super) fn new(code: u16, reason: &'static str) -> Self {
         Self { status: (code, reason), headers: Vec::new(), body: Vec::new(), batch: None }
     }
 
+    /// With one more header; a line break in its value is left out, so that nobody writes a header of their own.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into().replace(['\r', '\n'], "")));
         self
     }
 
+    /// The bytes of head and body; the length counts both parts of the body.
     fn encode(&self, close: bool) -> Vec<u8> {
         let (code, reason) = self.status;
         let mut head = format!("HTTP/1.1 {code} {reason}\r\n");
@@ -115,6 +122,7 @@ where
     let _ = stream.shutdown().await; // the peer may have gone first
 }
 
+/// One request, whole.
 async fn read(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
@@ -142,6 +150,7 @@ async fn read(
     Ok(request)
 }
 
+/// More bytes; an error where there are no more.
 async fn fill(stream: &mut (impl AsyncRead + Unpin), buffer: &mut BytesMut) -> Result<(), Over> {
     match stream.read_buf(buffer).await {
         Ok(n) if n > 0 => Ok(()),

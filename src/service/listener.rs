@@ -28,6 +28,10 @@ const MAX_CONNECTIONS: usize = 20_000;
 /// How long TLS may take to begin.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
+/// Binds every address, then starts the owner, the listeners and the robots.
+///
+/// # Errors
+/// The first address that cannot be bound, or the certificate that cannot be used.
 pub(super) async fn start(
     config: ServiceConfig,
     cancel: &CancellationToken,
@@ -92,10 +96,12 @@ pub(super) async fn start(
     Ok(addresses)
 }
 
+/// Binds one address; `what` names it in the error.
 async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, ServiceError> {
     TcpListener::bind(address).await.map_err(|source| ServiceError::Listen { what, address, source })
 }
 
+/// Serves every client of one server until the service stops; a client more than [`MAX_CONNECTIONS`] is let go at once.
 async fn accept(
     listener: TcpListener,
     door: Door,

@@ -1,8 +1,9 @@
 //! The embedded MSN service: dispatch, notification server, switchboard, Passport nexus and login, on loopback.
 //!
-//! It is the network for the demo and the tests, and old clients can sign in to it. It shares wire types with the client
-//! side and nothing else. Rules live in `world`, one owner and no I/O; sockets live in `listener`, HTTP in `passport`.
-//! Accounts and lists are kept in memory: a service for demos, tests and a private network, not a public one.
+//! The service is the network of the demo and the tests, and old clients can sign in to it. The client side and it share
+//! wire types and nothing else. The rules are in `world` and its parts, with one owner and no I/O; sockets are in `listener`
+//! and `socket`, HTTP in `passport`. Accounts and lists are kept in memory: a service for demos, tests and a private
+//! network, not a public one. Source: [the wire reference](crate::msn).
 
 mod call;
 mod connections;
@@ -61,12 +62,15 @@ pub struct ServiceConfig {
     pub dispatch: Option<SocketAddr>,
     /// Where it sends them; to `notification` if this is `None`.
     pub dispatch_to: Option<HostPort>,
+    /// Where people sign in.
     pub notification: SocketAddr,
+    /// Where calls are held. Port 0, here and elsewhere, takes a free one.
     pub switchboard: SocketAddr,
-    /// Nexus, login and gateway.
+    /// Nexus, login, tokens, offline messages and gateway.
     pub http: SocketAddr,
     /// The same over TLS.
     pub https: Option<HttpsConfig>,
+    /// Everybody who can sign in; of two with one address the later counts.
     pub accounts: Vec<AccountLine>,
     /// Accounts that answer by themselves.
     pub robots: Vec<AccountLine>,
@@ -78,7 +82,8 @@ pub struct ServiceConfig {
 /// A host as clients are told it: a name or an address, without a port.
 ///
 /// # Errors
-/// What is allowed, where it is neither.
+/// What is allowed, where it is neither: 1 to 253 letters, digits, dots, hyphens and underscores, or an IP address, which may
+/// stand in brackets. They are left out of what this gives.
 pub fn parse_public_host(host: &str) -> Result<String, String> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let is_name = bare.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
@@ -139,6 +144,10 @@ pub struct Service {
 
 impl Service {
     /// Binds every address, then serves until stopped.
+    ///
+    /// # Errors
+    /// [`ServiceError::Listen`] for an address that cannot be bound, [`ServiceError::Tls`] for a certificate or key that
+    /// cannot be used. What was bound before is let go.
     pub async fn start(config: ServiceConfig) -> Result<Self, ServiceError> {
         let (cancel, tasks) = (CancellationToken::new(), TaskTracker::new());
         let addresses = listener::start(config, &cancel, &tasks).await?;

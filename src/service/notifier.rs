@@ -52,6 +52,7 @@ impl Notifier<'_> {
         }
     }
 
+    /// `NLN` for what is seen, `FLN` for somebody who is not.
     fn tell_one(&mut self, conn: ConnId, email: &Email, viewer: &Email) {
         let line = match self.seen(email, viewer) {
             Some(presence) => ServerCommand::Nln { presence },
@@ -80,6 +81,7 @@ impl Notifier<'_> {
         }
     }
 
+    /// `UBX`, from MSNP11 on.
     fn send_personal(&mut self, conn: ConnId, email: &Email) {
         if !self.connections.dialect(conn).has_personal_message() {
             return;

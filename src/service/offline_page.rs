@@ -9,9 +9,11 @@ use super::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
 use super::soap::{self, Envelope};
 use super::tickets::POLICY;
 
+/// Where messages are fetched, and where they are left; any case of the path is taken.
 pub(super) const RSI_PATH: &str = "/rsi/rsi.asmx";
 pub(super) const STORE_PATH: &str = "/OimWS/oim.asmx";
 
+/// The namespace of everything about fetching.
 const RSI: &str = "http://www.hotmail.msn.com/ws/2004/09/oim/rsi";
 /// Headers are always in this one; bodies in that of the action.
 const STORE: &str = "http://messenger.msn.com/ws/2004/09/oim/";
@@ -32,6 +34,7 @@ pub(super) struct StoreReceipt {
 }
 
 impl Storing {
+    /// `None` for what is no request to store. `at` is when it came.
     pub(super) fn parse(request: &Request, at: DateTime<Utc>) -> Option<Self> {
         let envelope = Envelope::parse(&request.body)?;
         let of = |element: &str, name: &str| Some(envelope.first(element)?.attribute(name)?.to_owned());
@@ -57,6 +60,7 @@ impl Storing {
 }
 
 impl StoreReceipt {
+    /// A sequence acknowledgment, or a fault.
     pub(super) fn answer(&self, result: &Result<(), OfflineError>) -> Response {
         let (number, namespace) = (&self.number, self.namespace);
         match result {
@@ -93,6 +97,7 @@ pub(super) fn parse_retrieval(request: &Request) -> Option<(String, Retrieval)> 
     Some((ticket, retrieval))
 }
 
+/// The data in the element of the request, escaped, or a fault.
 pub(super) fn answer_retrieval(result: &Result<Retrieved, OfflineError>) -> Response {
     let body = match result {
         Ok(Retrieved::Metadata(data)) => {
@@ -113,6 +118,7 @@ pub(super) fn misunderstood() -> Response {
     fault("<faultcode>soap:Client</faultcode><faultstring>Schema validation error</faultstring>")
 }
 
+/// The fault for an error, in the form that clients know: they look at its code, and at the challenges in its detail.
 fn refused(error: &OfflineError) -> Response {
     let policy = format!("<TweenerChallenge xmlns=\"{STORE}\">{}</TweenerChallenge>", escape(POLICY));
     let (code, detail) = match error {

@@ -39,6 +39,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Bytes that it counts for while it waits.
     fn cost(&self) -> usize {
         self.bytes.len() + OVERHEAD
     }
@@ -52,6 +53,7 @@ struct Load {
 }
 
 impl Load {
+    /// Takes one more unit, unless the connection does not read.
     fn add(&mut self, cost: usize, now: Instant) -> Result<(), Stuck> {
         if self.waiting == 0 {
             self.since = now;
@@ -65,6 +67,7 @@ impl Load {
     }
 }
 
+/// Both ends of an outbox and its batches know the same load.
 type SharedLoad = Arc<Mutex<Load>>;
 
 fn lock(load: &SharedLoad) -> MutexGuard<'_, Load> {
@@ -138,6 +141,7 @@ impl Outbox {
     }
 }
 
+/// Counts a unit, then puts it behind the others.
 fn put(queue: &mpsc::UnboundedSender<Outgoing>, load: &SharedLoad, unit: Outgoing) -> Result<(), Stuck> {
     lock(load).add(unit.cost(), Instant::now())?;
     // A writer that has gone is noticed by who reads the same connection.
@@ -177,6 +181,7 @@ impl fmt::Debug for Batch {
 }
 
 impl Batch {
+    /// Takes a unit into what is written together; it counts as waiting until the batch is gone.
     pub(super) fn push(&mut self, unit: Outgoing) {
         self.cost += unit.cost();
         self.bytes.extend_from_slice(&unit.bytes);
@@ -244,6 +249,7 @@ impl Receipt {
         std::iter::repeat_n(Arc::new(sender), count).map(|sender| Self { sender, signed: false })
     }
 
+    /// It arrived.
     pub(super) fn sign(mut self) {
         self.signed = true;
     }

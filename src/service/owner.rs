@@ -36,10 +36,12 @@ pub(super) async fn own(mut world: World, mut mailbox: mpsc::Receiver<Input>, ca
     }
 }
 
+/// The runtime's clock, which tests can stop.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Lets the rules answer one input.
 fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>, input: Input) {
     match input {
         Input::Connected { door, peer, outbox, id } => {
@@ -103,6 +105,7 @@ fn perform(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>) {
     }
 }
 
+/// Ends a connection whose client does not read what it is sent: what waits is bounded.
 fn close_if_stuck(
     pushed: Result<(), Stuck>,
     world: &mut World,

@@ -29,6 +29,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// Answers one request: nexus, login, tokens, offline messages or gateway by its path, else 404.
     pub(super) async fn answer(&self, peer: SocketAddr, request: Request) -> Response {
         if let ("POST", Some(service)) = (request.method.as_str(), TokenService::at(&request.path)) {
             return self.tokens(service, &request).await;
@@ -43,6 +44,7 @@ impl Pages {
         }
     }
 
+    /// `GET /rdr/pprdr.asp`: where the login page is, in `PassportURLs` (§2.6).
     fn nexus(&self, request: &Request) -> Response {
         let host = self.host(request);
         let urls = if self.is_secure {
@@ -69,6 +71,7 @@ impl Pages {
         host.strip_suffix(usual).map(str::to_owned).unwrap_or(host)
     }
 
+    /// `GET /login2.srf`: a ticket in `Authentication-Info`, or 401 (§2.6).
     async fn login(&self, request: &Request) -> Response {
         let Some((sign_in, password)) = request.header("Authorization").and_then(credentials) else {
             return refused();
@@ -84,6 +87,7 @@ impl Pages {
         }
     }
 
+    /// `POST /RST.srf` and `/RST2.srf`: the same ticket in every token (§18).
     async fn tokens(&self, service: TokenService, request: &Request) -> Response {
         let Some(asked) = TokenRequest::parse(&request.body) else { return service.misunderstand() };
         match self.ticket(asked.sign_in.clone(), asked.password.clone()).await {
@@ -93,6 +97,7 @@ impl Pages {
         }
     }
 
+    /// A message is left for somebody (§27.3).
     async fn store(&self, request: &Request) -> Response {
         let Some(storing) = Storing::parse(request, SystemTime::now().into()) else {
             return page::misunderstood();
@@ -103,6 +108,7 @@ impl Pages {
         }
     }
 
+    /// Messages are listed, fetched or deleted (§27.2).
     async fn retrieve(&self, request: &Request) -> Response {
         let Some((ticket, retrieval)) = page::parse_retrieval(request) else { return page::misunderstood() };
         match self.ask(|reply| Input::Retrieve { ticket, retrieval, reply }).await {
@@ -127,6 +133,7 @@ impl Pages {
 /// The service stops.
 struct Stopped;
 
+/// What is answered while the service stops.
 fn unavailable() -> Response {
     Response::new(503, "Service Unavailable")
 }
@@ -141,6 +148,7 @@ fn credentials(authorization: &str) -> Option<(String, String)> {
     Some((field("sign-in")?, field("pwd")?))
 }
 
+/// What a wrong password is answered: 401, with the reason in `cbtxt`.
 fn refused() -> Response {
     let text = "The%20e-mail%20address%20or%20the%20password%20is%20not%20right.";
     let challenge = format!(

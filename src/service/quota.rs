@@ -9,6 +9,7 @@ use crate::msn::wire::DecodeError;
 
 /// Commands that may come at once, and a second after that.
 const BURST: u32 = 500;
+/// Commands a second, once the burst is used up.
 const PER_SECOND: u32 = 200;
 /// Packets of files that count as one command: nothing but copying is done with them.
 const PACKETS: u32 = 10;
@@ -17,6 +18,7 @@ const PACKET_BURST: u32 = 250;
 /// Bytes in which the head of a packet's message stands.
 const HEAD: usize = 256;
 
+/// The content type of packets, in any case.
 const PACKET: &[u8] = b"application/x-msnmsgrp2p";
 
 /// One connection's allowance.
@@ -27,6 +29,7 @@ pub(super) struct Quota {
 }
 
 impl Quota {
+    /// A whole burst.
     pub(super) fn new() -> Self {
         Self { paid_at: Instant::now() }
     }

@@ -37,6 +37,7 @@ const GREETING: Duration = Duration::from_secs(3);
 /// What a robot's connections bring.
 type Heard = (ConnId, ServerCommand);
 
+/// One contact that answers by itself: its session, its calls, and whom it is yet to greet.
 struct Robot {
     line: AccountLine,
     inputs: mpsc::Sender<Input>,
@@ -83,6 +84,7 @@ pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: 
 }
 
 impl Robot {
+    /// A connection without a socket; what it is sent is decoded in a task of its own.
     async fn connect(&self, door: Door) -> Option<ConnId> {
         let (outbox, mut outlet) = outbox(Carrier::Socket);
         let (id, conn) = oneshot::channel();
@@ -110,15 +112,18 @@ impl Robot {
         Some(conn)
     }
 
+    /// `None` while the service stops, as with everything that says something.
     async fn say(&mut self, conn: ConnId, command: ClientCommand) -> Option<()> {
         self.inputs.send(Input::Command(conn, Ok(command))).await.ok()
     }
 
+    /// The next request number; one row for all connections.
     fn number(&mut self) -> TrId {
         self.numbers += 1;
         TrId(self.numbers)
     }
 
+    /// As any client does: ticket, versions, `USR`, a first status with a face, and a personal message.
     async fn sign_in(&mut self) -> Option<()> {
         let (reply, ticket) = oneshot::channel();
         let (sign_in, password) =
@@ -155,6 +160,7 @@ impl Robot {
         self.say(conn, ClientCommand::Uux { trid, data: personal.encode().into() }).await
     }
 
+    /// Acts on one command. `None` where it was not to be acted on, or the service stops.
     async fn hear(&mut self, conn: ConnId, command: ServerCommand) -> Option<()> {
         match command {
             ServerCommand::Adc { trid: TrId(0), list: ListKind::Reverse, email: Some(email), .. } => {
@@ -184,6 +190,7 @@ impl Robot {
         }
     }
 
+    /// Lists whoever has added the robot, and lets them see it.
     async fn befriend(&mut self, email: &Email) -> Option<()> {
         let conn = self.session?;
         for list in [ListKind::Allow, ListKind::Forward] {
@@ -194,6 +201,7 @@ impl Robot {
         Some(())
     }
 
+    /// Everybody who is seen online is greeted once.
     fn plan_greeting(&mut self, email: Email) {
         if !self.greeted.contains(&email) {
             self.greeted.push(email.clone());
@@ -201,12 +209,14 @@ impl Robot {
         }
     }
 
+    /// Asks for a call, for the next greeting.
     async fn call_next(&mut self) -> Option<()> {
         let conn = self.session?;
         let trid = self.number();
         self.say(conn, ClientCommand::Xfr { trid, kind: "SB".into() }).await
     }
 
+    /// Enters the call and remembers whom to ring.
     async fn open_call(&mut self, cookie: Cookie) -> Option<()> {
         let target = self.greet.pop()?;
         let conn = self.connect(Door::Switchboard).await?;
@@ -215,6 +225,7 @@ impl Robot {
         self.say(conn, ClientCommand::UsrCall { trid, email, cookie }).await
     }
 
+    /// Comes when it is rung.
     async fn answer(&mut self, cookie: Cookie, session: SessionId) -> Option<()> {
         let conn = self.connect(Door::Switchboard).await?;
         self.calls.insert(conn, None);
@@ -235,6 +246,7 @@ impl Robot {
         self.text(conn, &text, TextStyle { color: 0x00_80_00, ..style() }).await
     }
 
+    /// Answers what is said in a call: a picture, a nudge back, or an echo after some typing.
     async fn reply(&mut self, conn: ConnId, from: &Email, payload: &bytes::Bytes) -> Option<()> {
         let content = Content::parse(&Envelope::parse(payload).ok()?).ok()?;
         match content {

@@ -46,6 +46,7 @@ impl RosterHandler<'_> {
         self.change(command).map_err(|code| Refusal::Error(self.trid, code))
     }
 
+    /// Carries a command out, in the form that the dialect has; the other form is 502.
     fn change(&mut self, command: ClientCommand) -> Result<(), ErrorCode> {
         let guids = self.dialect.has_guids();
         match command {
@@ -93,6 +94,7 @@ impl RosterHandler<'_> {
         self.directory.get_mut(&self.owner).ok_or(ErrorCode::NO_SUCH_ACCOUNT)
     }
 
+    /// Who is told of a change that was made.
     fn notifier(&mut self) -> Notifier<'_> {
         let Self { directory, presence, connections, .. } = self;
         Notifier { directory, presence, connections }

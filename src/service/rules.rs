@@ -9,13 +9,13 @@ use crate::msn::dialect::Dialect;
 /// What can be set about the service.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// Dialects that are spoken.
+    /// Dialects that are spoken; a client takes the first of its own that is among them (§2.2).
     pub dialects: Vec<Dialect>,
-    /// Whether a challenge follows the first `CHG`.
+    /// Whether a challenge follows the first `CHG` (§4.6), and a key is asked for before an offline message is stored (§27.3).
     pub challenge: bool,
-    /// Seconds that `QNG` names.
+    /// Seconds that `QNG` names: when the client is to ping again (§5.1).
     pub ping_seconds: u32,
-    /// A call without traffic for so long drops its members.
+    /// A call without traffic for so long drops its members, one at a time (§6.3).
     pub idle_call: Duration,
 }
 

@@ -9,6 +9,7 @@ use crate::msn::message::text_of;
 
 /// Elements and attributes that are read; an envelope has some dozens.
 const MAX_ELEMENTS: usize = 512;
+/// Most attributes of one element.
 const MAX_ATTRIBUTES: usize = 32;
 /// How deep they may stand in each other.
 const MAX_DEPTH: usize = 32;
@@ -22,6 +23,7 @@ pub(super) struct Element {
 }
 
 impl Element {
+    /// An attribute by its local name, entities resolved.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -59,6 +61,7 @@ impl Envelope {
         (path.is_empty() && !elements.is_empty()).then_some(Self(elements))
     }
 
+    /// The first element of a local name, wherever it stands.
     pub(super) fn first(&self, name: &str) -> Option<&Element> {
         self.0.iter().find(|element| element.name == name)
     }
@@ -69,6 +72,7 @@ impl Envelope {
     }
 }
 
+/// The name and attributes of a tag; `None` for attributes that are none, or too many.
 fn element(tag: &BytesStart<'_>) -> Option<Element> {
     let local =
         |name: quick_xml::name::QName<'_>| String::from_utf8_lossy(name.local_name().as_ref()).into_owned();

@@ -41,6 +41,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, door: Door, input
     let _ = inputs.send(Input::Disconnected(conn)).await; // the owner may have stopped
 }
 
+/// Hands on what the client says until it ends, or says what is not the protocol.
 async fn read(
     mut reader: tokio::net::tcp::OwnedReadHalf,
     conn: ConnId,

@@ -9,6 +9,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{HttpsConfig, ServiceError};
 
+/// Reads the certificate with its chain, and the key, once: a renewed certificate needs a new start.
+///
+/// # Errors
+/// [`ServiceError::Tls`] with the file and what is wrong with it.
 pub(super) fn acceptor(config: &HttpsConfig) -> Result<TlsAcceptor, ServiceError> {
     let fail = |what, file: &Path, reason: String| ServiceError::Tls { what, file: file.to_owned(), reason };
     let certificate = |reason| fail("the certificate", &config.certificate, reason);

@@ -41,6 +41,7 @@ impl TokenService {
         }
     }
 
+    /// The answer to a request: one token for each address, all of them the ticket, good for 24 hours from `now`.
     pub(super) fn grant(self, request: &TokenRequest, ticket: &str, now: DateTime<Utc>) -> Response {
         let life = TimeDelta::from_std(TICKET_LIFE).unwrap_or_default();
         let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -83,6 +84,7 @@ impl TokenService {
         })
     }
 
+    /// Every answer is 200: clients read the fault in it, not the status.
     fn envelope(self, content: &str) -> Response {
         let soap = match self {
             Self::Rst => "http://schemas.xmlsoap.org/soap/envelope/",
@@ -91,6 +93,7 @@ impl TokenService {
         soap::answer(200, "OK", format!("<S:Envelope xmlns:S=\"{soap}\">{content}</S:Envelope>"))
     }
 
+    /// Clients compare these texts, and the prefixes that the answer uses.
     fn namespaces(self) -> &'static str {
         match self {
             Self::Rst => {
@@ -104,6 +107,7 @@ impl TokenService {
 }
 
 impl TokenRequest {
+    /// `None` for what holds no name and password. A request without addresses is one for the messenger.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let envelope = Envelope::parse(body)?;
         let mut tokens = Vec::new();

@@ -84,6 +84,7 @@ impl World {
         }
     }
 
+    /// Takes somebody out of a call, and tells those who are left.
     fn left_board(&mut self, conn: ConnId, id: BoardId, email: &Email, idle: bool) {
         let left = self.switchboards.leave(id, conn);
         left.iter().for_each(|member| self.connections.send(member.conn, CallHandler::bye(email, idle)));
@@ -114,6 +115,7 @@ impl World {
         }
     }
 
+    /// A line that is no command is 201 to a session; whoever has not signed in is not answered.
     fn malformed(&self, conn: ConnId, error: &DecodeError) -> Refusal {
         let signed_in = matches!(self.connections.stage(conn), Some(Stage::SignedIn(_)));
         match error.trid {

@@ -69,6 +69,7 @@ fn paint(email: &Email, (width, height): (u32, u32)) -> Bytes {
 }
 
 impl Robot {
+    /// The transfers of a call, from its first packet on.
     fn exchange(&mut self, conn: ConnId, with: &Email) -> &mut Exchange {
         let own = self.line.email.clone();
         self.exchanges.entry(conn).or_insert_with(|| Exchange {
@@ -92,6 +93,7 @@ impl Robot {
         self.send_next(conn).await
     }
 
+    /// Takes in one packet, and answers as long as there is something to say.
     pub(super) async fn packet(&mut self, conn: ConnId, from: &Email, packet: &Bytes) -> Option<()> {
         let packet = Packet::decode(packet).ok()?;
         self.exchange(conn, from).peer.handle(Instant::now(), &packet);
@@ -130,6 +132,7 @@ impl Robot {
         }
     }
 
+    /// Acts on what the other side began, sent or ended; nothing of a file is kept but its digest.
     async fn exchanged(&mut self, conn: ConnId, event: PeerEvent) -> Option<()> {
         let face = (self.album.face.digest, self.album.face_data.clone());
         let exchange = self.exchanges.get_mut(&conn)?;
@@ -171,6 +174,7 @@ impl Robot {
 }
 
 impl Exchange {
+    /// The next piece of what is being given, if the transfer can take one.
     fn next_data(&mut self) -> Option<Packet> {
         let (transfer, offset, length) = self.peer.wants_data()?;
         let data = self.giving.iter().find(|(known, _)| *known == transfer).map(|(_, data)| data)?;

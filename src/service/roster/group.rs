@@ -8,12 +8,14 @@ use crate::msn::ids::GroupId;
 use crate::msn::wire::{UrlText, Verb};
 
 impl RosterHandler<'_> {
+    /// A name and, from MSNP10 on, a new GUID.
     pub(super) fn create_group(&mut self, name: UrlText) -> Result<(), ErrorCode> {
         let (guid, dialect) = (self.random.guid(), self.dialect);
         let id = self.account()?.create_group(name.clone(), guid)?.id(dialect);
         self.answer("ADG", [name.to_string(), id.0])
     }
 
+    /// Any group but none: the first one, too, has a name up to MSNP9.
     pub(super) fn rename_group(&mut self, given: GroupId, name: UrlText) -> Result<(), ErrorCode> {
         let dialect = self.dialect;
         let account = self.account()?;

@@ -44,6 +44,7 @@ impl RosterHandler<'_> {
         Ok(())
     }
 
+    /// The line that came, with the list version up to MSNP9 and the contact id after; less of it for one more group.
     fn answer_addition(
         &mut self,
         contact: &Email,
@@ -124,6 +125,7 @@ impl RosterHandler<'_> {
         Ok(())
     }
 
+    /// The other side's reverse list, and a line if they are signed in (§3.4).
     fn told_of_removal(&mut self, contact: &Email) {
         let Some(other) = self.directory.get_mut(contact) else { return };
         other.removed_by(&self.owner);

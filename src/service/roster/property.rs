@@ -40,6 +40,7 @@ impl RosterHandler<'_> {
         Ok(())
     }
 
+    /// Whether the client is to ask about people who add this account.
     pub(super) fn set_prompt(&mut self, setting: String) -> Result<(), ErrorCode> {
         self.account()?.set_prompt(&setting)?;
         let (trid, version) = (Some(self.trid), self.bump()?);

@@ -75,6 +75,7 @@ fn lines(directory: &Directory, account: &Account, dialect: Dialect) -> Vec<Serv
     lines
 }
 
+/// The own name from MSNP10 on, then phones in their order, then everything else.
 fn own_properties(account: &Account, dialect: Dialect) -> Vec<ServerCommand> {
     let line = |property: &str, value: &UrlText| ServerCommand::Prp {
         trid: None,
@@ -88,6 +89,7 @@ fn own_properties(account: &Account, dialect: Dialect) -> Vec<ServerCommand> {
     name.into_iter().chain(properties.into_iter().map(|(name, value)| line(name, value))).collect()
 }
 
+/// One person. Up to MSNP10 nobody is shown as waiting; id and groups stand behind contacts alone.
 fn contact(account: &Account, listed: &Listed, dialect: Dialect) -> ServerCommand {
     let mut lists = listed.lists;
     if !dialect.has_pending_list() {

@@ -11,6 +11,7 @@ use crate::msn::wire::UrlText;
 
 /// Most groups besides the first one, and the longest name in its encoded form (§1.5).
 const MAX_GROUPS: usize = 30;
+/// Longest name of a group, percent-encoded, in bytes (§1.5).
 const MAX_NAME: usize = 61;
 
 /// A group, by both of its names.

@@ -48,6 +48,7 @@ impl Listed {
         self.tidy();
     }
 
+    /// Being in the first group alone is being in none.
     fn tidy(&mut self) {
         if self.groups == [0] {
             self.groups.clear();
@@ -206,6 +207,7 @@ impl Account {
         Some(self.allows(contact) != allowed)
     }
 
+    /// Keeps nothing of somebody who is on no list any more.
     fn forget_unlisted(&mut self, email: &Email) {
         let key = email.to_key();
         if self.listed.get(&key).is_some_and(|listed| listed.lists.is_empty()) {
