@@ -119,6 +119,7 @@ impl Config {
         })
     }
 
+    /// Each is named in errors by its place in the list, since an account may be what is wrong.
     fn check_logins(&self) -> Result<Vec<CheckedLogin>, ConfigError> {
         let mut logins = Vec::new();
         for (at, section) in self.logins.iter().enumerate() {

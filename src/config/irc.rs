@@ -38,6 +38,7 @@ impl Config {
         Ok(config)
     }
 
+    /// The mask must be whole: a nick alone is anybody's who takes it.
     fn check_person(&self, at: usize, person: &IrcPersonSection) -> Result<PersonConfig, ConfigError> {
         let key = |name: &str| format!("irc.people[{at}].{name}");
         if !self.irc.networks.contains_key(&person.network) {
@@ -58,6 +59,7 @@ impl Config {
         Ok(PersonConfig { network, mask, user: UserId::new(user.as_str()) })
     }
 
+    /// Network, channel and accounts; the portal is the one that a Matrix room of the same contacts has.
     fn check_relay(&self, at: usize, relay: &IrcRelaySection) -> Result<RelayConfig, ConfigError> {
         let key = |name: &str| format!("irc.relays[{at}].{name}");
         if !self.irc.networks.contains_key(&relay.network) {
@@ -115,6 +117,7 @@ impl Config {
     }
 }
 
+/// Names its keys by the network's own name.
 fn check_network(name: &str, section: &IrcNetworkSection) -> Result<NetworkConfig, ConfigError> {
     let key = |field: &str| format!("irc.networks.{name}.{field}");
     if section.server.is_empty() || section.server.contains(char::is_whitespace) {

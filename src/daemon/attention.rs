@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 /// Events waiting; more are dropped.
 const WAITING: usize = 64;
 
+/// What each user said last of their presence, by user.
 type Newest = HashMap<String, Value>;
 
 /// Where events are put.
@@ -35,6 +36,7 @@ fn lock(presence: &Mutex<Newest>) -> MutexGuard<'_, Newest> {
     presence.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Both ends; the sender can be shared.
 pub(super) fn channel() -> (Attention, Attended) {
     let (events, waiting) = mpsc::channel(WAITING);
     let (presence, arrived) = (Arc::new(Mutex::default()), Arc::new(Notify::new()));

@@ -87,6 +87,7 @@ async fn sharing(checked: &Checked, stores: &Stores) -> anyhow::Result<Option<Sh
     Ok(Some(Sharing::new(config, &stores.key, stores.storage(), stores.media.clone())))
 }
 
+/// The frontend, with a client for the homeserver. Aliases of rooms are derived from the key: nobody can guess one.
 async fn matrix(
     checked: &Checked,
     stores: &Stores,
@@ -104,6 +105,7 @@ async fn matrix(
     Ok(Arc::new(matrix))
 }
 
+/// The MSN side; its logins come from the core.
 fn network(
     checked: &Checked,
     stores: &Stores,
@@ -198,6 +200,7 @@ impl Parts<'_> {
         listen(self.checked, appservice, intake, intake_tasks).await
     }
 
+    /// What leaves and comes back when the disk fails.
     fn disk(&self, notices: &Notices) -> Disk {
         Disk {
             store: self.stores.store.clone(),
@@ -211,6 +214,7 @@ impl Parts<'_> {
         }
     }
 
+    /// Serves shared files, if there are to be any.
     async fn share(&self, sharing: Option<Sharing>) -> anyhow::Result<()> {
         let (Some(sharing), Some(config)) = (sharing, &self.checked.links) else { return Ok(()) };
         let Lifetimes { intake, intake_tasks, .. } = &self.lifetimes;

@@ -15,16 +15,16 @@ use crate::store::StoreError;
 
 /// What one look found.
 pub(super) enum Finding {
+    /// Works, and what it is.
     Fine(String),
-    Problem {
-        what: String,
-        cure: String,
-    },
+    /// Does not work: what was seen, and what to do about it, as sentences without a full stop.
+    Problem { what: String, cure: String },
     /// Could not be looked at because of an earlier problem.
     Skipped(String),
 }
 
 impl Finding {
+    /// A problem, with its cure.
     pub(super) fn problem(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self::Problem { what: what.into(), cure: cure.into() }
     }
@@ -67,6 +67,7 @@ pub(super) async fn run(file: &Path) -> ExitCode {
     }
 }
 
+/// Every part in turn, the store first; one that has a problem holds none of the others up.
 async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     let mut findings = vec![store(config)];
     findings.extend(homeserver::look(&checked.matrix).await);

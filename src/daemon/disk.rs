@@ -21,6 +21,7 @@ use crate::bridge::port::network::Network;
 use crate::matrix::MatrixFrontend;
 use crate::store::Store;
 
+/// What is stopped, started and told when the disk fails and comes back.
 pub(super) struct Disk {
     pub(super) store: Arc<Store>,
     pub(super) network: Arc<dyn Network>,
@@ -70,6 +71,7 @@ impl Disk {
         }
     }
 
+    /// Owners on Matrix, and the channels on IRC that are ends of conversations.
     async fn tell_everybody(&self, reason: &str) {
         let text = format!(
             "The bridge's disk fails: {reason}. Nothing is taken until it works again: you are offline on MSN meanwhile, \
@@ -84,6 +86,7 @@ impl Disk {
     }
 }
 
+/// Past the journal, under a name that no entry has; a channel that cannot be told is passed over.
 async fn tell(frontend: &dyn Frontend, portal: PortalKey, text: &str) {
     let delivery = Delivery {
         portal,

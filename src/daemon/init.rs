@@ -14,10 +14,12 @@ use secrecy::SecretString;
 use super::args::InitOptions;
 use crate::matrix::registration::Registration;
 
+/// What a registration says where nobody has asked for anything else; the defaults of the configuration.
 const ID: &str = "msnbridge";
 const BOT: &str = "msnbot";
 const PREFIX: &str = "msn_";
 
+/// 64 hexadecimal digits: 256 random bits.
 fn token() -> String {
     format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())
 }
@@ -27,6 +29,10 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// Writes the configuration to the path given, the registration beside it, and prints what to do next.
+///
+/// # Errors
+/// A file that exists already, or that cannot be written; in the first case neither is touched.
 pub(super) fn write(config: &Path, options: &InitOptions) -> anyhow::Result<ExitCode> {
     let (as_token, hs_token) = (token(), token());
     let registration_file = config.with_file_name("registration.yaml");
@@ -55,6 +61,7 @@ pub(super) fn write(config: &Path, options: &InitOptions) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// The keys that only an administrator can know; every other has a default.
 fn bridge_yaml(options: &InitOptions, as_token: &str, hs_token: &str) -> String {
     let mut yaml = format!(
         "# Every key is explained in bridge.example.yaml.\n\

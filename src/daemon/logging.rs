@@ -17,6 +17,10 @@ use crate::config::LogSection;
 /// Libraries that say more than anybody wants to know.
 const QUIET: &str = "ruma=warn,sled=warn,hyper=warn,rustls=warn,html5ever=off";
 
+/// Logs to standard error from now on; `RUST_LOG` takes precedence over the section.
+///
+/// # Errors
+/// A filter that is none, or logging that was started already.
 pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());
     let layer = subscriber(filter(&wanted)?, || Censored, section.json);
@@ -24,6 +28,10 @@ pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
 }
 
+/// A filter of the administrator's, after that of libraries which say too much.
+///
+/// # Errors
+/// A text that is no filter, under the name of its key.
 pub(super) fn filter(wanted: &str) -> anyhow::Result<EnvFilter> {
     EnvFilter::builder().parse(format!("{QUIET},{wanted}")).context("log.filter")
 }

@@ -38,6 +38,7 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// What [`main`] runs; the error is the last line that is printed, without secrets.
 fn run_program() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     process::hide();
@@ -50,6 +51,7 @@ fn run_program() -> anyhow::Result<ExitCode> {
     result
 }
 
+/// One subcommand. Only those that run for long log and raise their limits.
 async fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Init(options) => init::write(&args.config, &options),

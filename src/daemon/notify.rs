@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sd_notify::NotifyState;
 
+/// Nothing depends on being heard.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be told");
@@ -20,6 +21,7 @@ pub(super) struct Status {
 }
 
 #[derive(Debug, Default)]
+/// What stands in the one line that there is, and whether `READY` was said.
 struct Lines {
     homeserver: String,
     disk: Option<String>,
@@ -27,6 +29,7 @@ struct Lines {
 }
 
 impl Lines {
+    /// The disk first: while it fails, nothing else is of use.
     fn shown(&self) -> String {
         match &self.disk {
             Some(reason) => format!("the disk fails, nothing is taken: {reason}"),
@@ -36,6 +39,7 @@ impl Lines {
 }
 
 impl Status {
+    /// Says the whole line anew, and `READY` once.
     fn change(&self, change: impl FnOnce(&mut Lines)) {
         // Nothing that holds the lock panics.
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,10 +66,12 @@ impl Status {
     }
 }
 
+/// The end was asked for: a stop that takes its time is not a hang.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }
 
+/// To be said within the interval that systemd has set.
 pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }

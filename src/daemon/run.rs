@@ -27,6 +27,10 @@ const EXPORT_PAUSE: Duration = Duration::from_secs(60);
 /// How long stopping may take in all; under the 10 s that an administrator is promised.
 const GRACE: Duration = Duration::from_secs(8);
 
+/// Runs the bridge until a signal, or until the core breaks off.
+///
+/// # Errors
+/// Whatever keeps it from starting. Once it runs, the exit code says whether everything was written.
 pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
     let checked = config.check()?;
     let embedded = start_embedded(&config, &checked).await?;
@@ -156,6 +160,7 @@ fn export_due(file: &std::path::Path, interval: Duration) -> Duration {
     interval.saturating_sub(age).max(EXPORT_PAUSE)
 }
 
+/// The service of `msn.server: embedded`, before the bridge that signs in to it.
 async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Option<Service>> {
     let MsnServer::Embedded(accounts) = &checked.server else { return Ok(None) };
     let section = &config.service;
@@ -174,7 +179,10 @@ async fn start_embedded(config: &Config, checked: &Checked) -> anyhow::Result<Op
     Ok(Some(service.await?))
 }
 
-/// The embedded service alone.
+/// The embedded service alone, until a signal; prints the addresses that were bound.
+///
+/// # Errors
+/// Accounts that cannot be read, and addresses or certificates that cannot be used.
 pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode> {
     let accounts = read_accounts(&options.accounts)?;
     let robots = options.robots.as_deref().map(read_accounts).transpose()?.unwrap_or_default();
@@ -216,6 +224,7 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// The error names the file, and the line in it.
 fn read_accounts(file: &std::path::Path) -> anyhow::Result<Vec<AccountLine>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_accounts(&text).with_context(|| file.display().to_string())

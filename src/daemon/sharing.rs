@@ -16,12 +16,14 @@ use crate::bridge::port::storage::Storage;
 use crate::links::{LinksConfig, Signer, serve};
 use crate::store::SealingKey;
 
+/// The core's part, which the frontends share, and what signs and checks addresses.
 pub(super) struct Sharing {
     pub(super) links: Arc<Links>,
     signer: Arc<Signer>,
 }
 
 impl Sharing {
+    /// Nothing is served yet. Signatures are derived from the store's key: links outlive a restart.
     pub(super) fn new(
         config: &LinksConfig,
         key: &SealingKey,
@@ -42,6 +44,10 @@ impl Sharing {
         Self { links: Arc::new(Links::new(around, terms)), signer }
     }
 
+    /// Serves what is shared until `cancel`, and lets files go whose time is up.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
     pub(super) async fn start(
         self,
         config: &LinksConfig,

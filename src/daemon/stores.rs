@@ -34,6 +34,7 @@ impl Stores {
     }
 }
 
+/// Of a store without a key, or a key without a store, neither is replaced: an error says which is missing.
 fn open_store(config: &Config) -> anyhow::Result<(Arc<Store>, SealingKey)> {
     let section = &config.store;
     // A directory alone is no store: somebody may have made it for us.

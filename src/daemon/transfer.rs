@@ -12,11 +12,16 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::store::{Imported, SealingKey, Store, create_file};
 
+/// The store as it is: an export makes none.
 fn open(config: &Config) -> anyhow::Result<Store> {
     let key = SealingKey::load(&config.store.key_file)?;
     Ok(Store::open_existing(&config.store.directory, key)?)
 }
 
+/// `export`: every row but those on their way, sealed as in the store.
+///
+/// # Errors
+/// A store that is in use or cannot be unsealed, a file that cannot be written.
 pub(super) fn export(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     let store = open(config)?;
     let count = write(&store, file)?;
@@ -24,7 +29,10 @@ pub(super) fn export(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes beside the file first: a half export never stands in the place of a whole one.
+/// Writes beside the file first: a half export never stands in the place of a whole one. Gives how many rows there are.
+///
+/// # Errors
+/// A store that cannot be read, a file that cannot be written or moved.
 pub(super) fn write(store: &Store, file: &Path) -> anyhow::Result<usize> {
     let part = file.with_extension("part");
     let out = create_file(&part).with_context(|| format!("cannot write {}", part.display()))?;
@@ -36,6 +44,10 @@ pub(super) fn write(store: &Store, file: &Path) -> anyhow::Result<usize> {
     Ok(count)
 }
 
+/// `import`: into a new store, with the key of the old one.
+///
+/// # Errors
+/// A store that is there already, a file that is no export, is damaged or was sealed with another key.
 pub(super) fn import(config: &Config, file: &Path) -> anyhow::Result<ExitCode> {
     let input = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let key = SealingKey::load(&config.store.key_file)?;

@@ -52,6 +52,7 @@ impl MsnSection {
         self.server == "embedded"
     }
 
+    /// In the order of the list, which is the order in which they are offered.
     fn check_dialects(&self) -> Result<Vec<Dialect>, ConfigError> {
         let dialect = |name: &String| {
             let allowed = "MSNP8, MSNP9, MSNP10, MSNP11 or MSNP12";
@@ -65,6 +66,7 @@ impl MsnSection {
         Ok(dialects)
     }
 
+    /// The embedded service is reached where it listens.
     fn check_server(&self, service: &ServiceSection) -> Result<HostPort, ConfigError> {
         if self.is_embedded() {
             let address = service.notification;
@@ -74,6 +76,7 @@ impl MsnSection {
         self.server.parse().map_err(|_| ConfigError::value("msn.server", &self.server, allowed))
     }
 
+    /// That of the embedded service is known; any other must be named.
     fn check_nexus(&self, service: &ServiceSection) -> Result<String, ConfigError> {
         match (self.is_embedded(), self.nexus.as_str()) {
             (true, _) => Ok(format!("http://{}/rdr/pprdr.asp", service.http)),
@@ -99,6 +102,7 @@ impl MsnSection {
         Ok(())
     }
 
+    /// Both or neither.
     fn check_product(&self) -> Result<Option<Product>, ConfigError> {
         match (self.product_id.as_str(), self.product_key.as_str()) {
             ("", "") => Ok(None),
@@ -110,6 +114,7 @@ impl MsnSection {
         }
     }
 
+    /// `http` needs a gateway; `auto` takes one if there is one.
     fn check_transport(&self) -> Result<Transport, ConfigError> {
         match self.transport.as_str() {
             "auto" => Ok(Transport::Auto),
@@ -123,6 +128,7 @@ impl MsnSection {
         }
     }
 
+    /// With or without `socks5://`, and with a password where there is a user.
     fn check_proxy(&self) -> Result<Option<Proxy>, ConfigError> {
         if self.proxy.is_empty() {
             return Ok(None);
@@ -172,6 +178,7 @@ impl ServiceSection {
         checked.map_err(|_| ConfigError::value("service.public_host", &self.public_host, allowed))
     }
 
+    /// An account that is wrong is an error of the file, which names its line.
     fn read_accounts(&self) -> Result<Vec<AccountLine>, ConfigError> {
         let file = std::path::PathBuf::from(&self.accounts);
         let fail = |reason: String| ConfigError::SecretFile {

@@ -27,6 +27,7 @@ impl Permissions for PermissionTable {
 }
 
 impl PermissionTable {
+    /// Each entry is a user, a server or `*`, and has one of the four levels.
     pub(super) fn check(table: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let mut levels = BTreeMap::new();
         for (who, level) in table {

@@ -1,4 +1,6 @@
 //! Both directions to the homeserver: our token and namespaces there, its token and our address here.
+//!
+//! Knows which mistake each of its answers stands for. Refuses to register or to change anything there.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use tokio::net::TcpListener;
 use super::Finding;
 use crate::matrix::{Homeserver, MatrixConfig, MatrixError};
 
+/// Asks in the order in which one mistake hides the others; what could not be asked is named as skipped.
 pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
     let homeserver = match Homeserver::new(config).await {
         Ok(homeserver) => homeserver,
@@ -75,11 +78,13 @@ struct Seen {
     wrong_token: AtomicBool,
 }
 
+/// Answers the homeserver's ping in place of the bridge.
 struct Endpoint {
     token: secrecy::SecretString,
     seen: Arc<Seen>,
 }
 
+/// Has the homeserver call: it tells us how that went, and the call itself which token it holds.
 async fn way_back(homeserver: &Homeserver, config: &MatrixConfig) -> Finding {
     let seen = Arc::new(Seen::default());
     // A port that is taken is taken by the running bridge: it answers for itself.
@@ -123,6 +128,7 @@ async fn way_back(homeserver: &Homeserver, config: &MatrixConfig) -> Finding {
     }
 }
 
+/// 200 for the token of the configuration, 403 for another, as the bridge itself answers.
 async fn answer(
     State(endpoint): State<Arc<Endpoint>>,
     headers: HeaderMap,

@@ -1,4 +1,6 @@
-//! The networks: the MSN server, its sign-in pages, IRC.
+//! The networks: the MSN server, its sign-in pages and offline messages, IRC.
+//!
+//! Knows how far each can be reached without an account. Refuses to sign in: no server sees a password.
 
 use std::time::Duration;
 
@@ -10,12 +12,14 @@ use crate::config::{Checked, MsnServer};
 use crate::connector::{Passport, TicketError, oim_answers, reach};
 use crate::irc::NetworkConfig;
 
+/// How long a network may take to let us connect.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the longest line of IRC, with its tags.
 const MAX_LINE: u64 = 8192 + 512;
 /// An IRC server that refuses says so at once.
 const REFUSAL: Duration = Duration::from_secs(2);
 
+/// A connection, or why there is none.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     match tokio::time::timeout(ANSWER_TIMEOUT, TcpStream::connect((host, port))).await {
         Ok(Ok(stream)) => Ok(stream),
@@ -24,6 +28,7 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     }
 }
 
+/// The server by the way that the configuration has, then the nexus, then the pages of offline messages.
 pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
     if let MsnServer::Embedded(accounts) = &checked.server {
         return vec![Finding::Fine(format!("the embedded MSN service, with {} accounts", accounts.len()))];
@@ -56,6 +61,7 @@ pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
     findings
 }
 
+/// The nexus, and whether the login page that it names may be given a password.
 async fn nexus(checked: &Checked) -> Finding {
     let nexus = &checked.msn.nexus;
     let page = match Passport::new(&checked.msn) {
@@ -75,6 +81,7 @@ async fn nexus(checked: &Checked) -> Finding {
     }
 }
 
+/// Connects, and waits a moment for a refusal; over TLS a connection is all that is looked at.
 pub(super) async fn irc(name: &str, network: &NetworkConfig) -> Finding {
     let server = format!("{}:{}", network.server, network.port);
     let stream = match connect(&network.server, network.port).await {

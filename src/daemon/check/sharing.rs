@@ -1,4 +1,6 @@
 //! Whether the addresses of shared files lead here.
+//!
+//! Knows the greeting that the link server has at its root. Refuses to look at any file.
 
 use std::time::Duration;
 
@@ -10,8 +12,10 @@ use super::Finding;
 use crate::links::{GREETING, LinksConfig};
 use crate::web::{BodyError, read_body};
 
+/// How long the web server in front may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Fetches the root of the address as somebody outside would, and compares the greeting.
 pub(super) async fn look(config: &LinksConfig) -> Finding {
     // A port that is taken is taken by the running bridge: it answers for itself.
     let served = TcpListener::bind(config.listen).await.map(|listener| {
@@ -40,6 +44,7 @@ pub(super) async fn look(config: &LinksConfig) -> Finding {
     )
 }
 
+/// What is read there, no longer than the greeting; empty for something longer.
 async fn ask(url: &str) -> Result<String, String> {
     let client =
         reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build().map_err(|error| error.to_string())?;
