@@ -15,6 +15,9 @@ const MAX_GROUP: usize = 19;
 
 impl Config {
     /// The whole section; the error names the first key that is wrong, a relay or a person by its place in the list.
+    ///
+    /// # Errors
+    /// A key of `irc`.
     pub(super) fn check_irc(&self) -> Result<IrcConfig, ConfigError> {
         let section = &self.irc;
         let mut config = IrcConfig { max_puppets: section.max_puppets, ..IrcConfig::default() };
@@ -105,6 +108,9 @@ impl Config {
     }
 
     /// The groups that relays name, for whoever holds the calls.
+    ///
+    /// # Errors
+    /// A relay without contacts, or with too many.
     pub(super) fn relay_groups(&self) -> Result<Vec<(LoginId, Vec<Email>)>, ConfigError> {
         let mut groups = Vec::new();
         for (at, relay) in self.irc.relays.iter().enumerate() {

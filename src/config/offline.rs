@@ -11,6 +11,9 @@ use crate::connector::{OfflinePolicy, OimConfig};
 
 impl MsnSection {
     /// `oim` needs somewhere to leave messages, or the embedded service.
+    ///
+    /// # Errors
+    /// Another policy, or `oim` with nowhere to leave messages.
     pub(super) fn check_offline(&self) -> Result<OfflinePolicy, ConfigError> {
         match self.offline.as_str() {
             "hold" => Ok(OfflinePolicy::Hold),
@@ -24,6 +27,9 @@ impl MsnSection {
     }
 
     /// Messages and days within their limits.
+    ///
+    /// # Errors
+    /// A number that is out of its limits.
     pub(super) fn check_hold(&self) -> Result<HoldLimits, ConfigError> {
         let HoldSection { max_messages, days } = self.hold;
         if !(1..=10_000).contains(&max_messages) {
@@ -36,6 +42,9 @@ impl MsnSection {
     }
 
     /// `embedded`: where the service in this program answers HTTP, if it is the one that is used.
+    ///
+    /// # Errors
+    /// A text that is no address of `http` or `https`.
     pub(super) fn check_oim(&self, embedded: Option<SocketAddr>) -> Result<OimConfig, ConfigError> {
         let address = |key: &str, text: &str, path: &str| {
             let own = embedded.map(|address| format!("http://{address}{path}")).unwrap_or_default();

@@ -8,7 +8,10 @@ use secrecy::SecretString;
 
 use super::ConfigError;
 
-/// The secret of `key`: from `key_file` if that is set, else the value itself. An empty one is an error.
+/// The secret of `key`: from `key_file` if that is set, else the value itself.
+///
+/// # Errors
+/// [`ConfigError::SecretFile`] for a file that cannot be read, [`ConfigError::Absent`] for an empty secret.
 pub(super) fn resolve(key: &str, value: &str, file: &str) -> Result<SecretString, ConfigError> {
     let text = if file.is_empty() {
         value.to_owned()

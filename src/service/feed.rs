@@ -18,6 +18,9 @@ pub(super) const LIMITS: Limits = Limits { line: 8 * 1024, payload: 16 * 1024 };
 pub(super) struct Broken;
 
 /// Hands every whole command on, as fast as the connection's allowance lets it.
+///
+/// # Errors
+/// [`Broken`] for bytes that are no frames, and while the service stops.
 pub(super) async fn feed(
     framer: &mut Framer,
     conn: ConnId,

@@ -1,4 +1,6 @@
 //! The gateway's side of HTTP sessions: each is a connection like any other, only that its bytes come in requests (§10).
+//!
+//! Knows requests, and how long a session may be silent. Refuses to know what the bytes say.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

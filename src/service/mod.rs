@@ -98,14 +98,16 @@ pub fn parse_public_host(host: &str) -> Result<String, String> {
 #[derive(Debug, Clone)]
 pub struct HttpsConfig {
     pub address: SocketAddr,
-    /// PEM files.
+    /// A PEM file: the certificate, then its chain.
     pub certificate: PathBuf,
+    /// A PEM file: the certificate's private key.
     pub key: PathBuf,
 }
 
 /// The addresses of a running service: what was bound where port 0 was asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Addresses {
+    /// `None` where none was asked for, as with `https`.
     pub dispatch: Option<SocketAddr>,
     pub notification: SocketAddr,
     pub switchboard: SocketAddr,
@@ -114,22 +116,22 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// The nexus as a client's configuration names it.
+    /// The nexus as a client's configuration names it: `msn.nexus` (§2.6).
     pub fn nexus(&self) -> String {
         format!("http://{}/rdr/pprdr.asp", self.http)
     }
 
-    /// Where words left for somebody are fetched.
+    /// Where messages left for somebody are fetched: `msn.oim.rsi` of a client's configuration (§27.2).
     pub fn offline_retrieval(&self) -> String {
         format!("http://{}{}", self.http, offline_page::RSI_PATH)
     }
 
-    /// Where words are left for somebody.
+    /// Where messages are left for somebody: `msn.oim.store` (§27.3).
     pub fn offline_store(&self) -> String {
         format!("http://{}{}", self.http, offline_page::STORE_PATH)
     }
 
-    /// The gateway as a client's configuration names it.
+    /// The gateway as a client's configuration names it: `msn.gateway` (§10).
     pub fn gateway(&self) -> String {
         format!("http://{}{}", self.http, crate::msn::gateway::PATH)
     }

@@ -1,4 +1,6 @@
 //! Messages that the notification server itself sends (§5.4).
+//!
+//! Knows which fields clients look for. Refuses to invent what this service does not know of a person.
 
 use std::net::SocketAddr;
 

@@ -111,6 +111,9 @@ pub(super) fn outbox(carrier: Carrier) -> (Outbox, Outlet) {
 
 impl Outbox {
     /// Puts one command behind the others.
+    ///
+    /// # Errors
+    /// [`Stuck`] for a connection that does not read, or has 16 MiB waiting.
     pub(super) fn push(
         &self,
         dialect: Dialect,
@@ -121,6 +124,9 @@ impl Outbox {
     }
 
     /// Puts words behind the others.
+    ///
+    /// # Errors
+    /// [`Stuck`], as for any command; the receipt is dropped unsigned then.
     pub(super) fn push_words(
         &self,
         dialect: Dialect,
@@ -156,6 +162,9 @@ impl Outlet {
     }
 
     /// The next unit if one waits; the error says whether one can still come.
+    ///
+    /// # Errors
+    /// `Empty` while more can come, `Disconnected` once the service has let go of the connection.
     pub(super) fn try_next(&mut self) -> Result<Outgoing, mpsc::error::TryRecvError> {
         self.queue.try_recv()
     }

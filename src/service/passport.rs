@@ -1,4 +1,6 @@
 //! The pages of the service. Passport: the nexus names the login page, the login page gives tickets (§2.6).
+//!
+//! Knows paths, and asks the owner of the rules. Refuses to know what a ticket or a message means.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;

@@ -1,4 +1,6 @@
 //! How much one connection may ask: beyond it, it is read more slowly, and nobody else notices.
+//!
+//! Knows what a command costs. Refuses to drop or to refuse one.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! TLS for the sign-in pages, with a certificate that the administrator brings.
+//!
+//! Knows PEM files. Refuses to ask clients for certificates, and to offer versions before TLS 1.2, which rustls has not.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -16,6 +16,9 @@ const MAX_LINK_URL: usize = 100;
 
 impl FilesSection {
     /// One file fits into what all of them may take.
+    ///
+    /// # Errors
+    /// One file larger than all may be.
     pub(super) fn check_total(&self) -> Result<(), ConfigError> {
         if self.max_bytes > self.max_total_bytes {
             return Err(ConfigError::value(
@@ -28,6 +31,9 @@ impl FilesSection {
     }
 
     /// Links, if there are any: they leave room for two files on their way.
+    ///
+    /// # Errors
+    /// `url`, `hours` or `max_bytes`, by their keys.
     pub(super) fn check_links(&self) -> Result<Option<LinksConfig>, ConfigError> {
         let section = &self.links;
         if section.url.is_empty() {
@@ -69,6 +75,9 @@ impl FilesSection {
     }
 
     /// Networks, addresses and ports of connections straight to contacts.
+    ///
+    /// # Errors
+    /// `allow`, `announce` or `ports`, by their keys.
     pub(super) fn check_direct(&self) -> Result<DirectConfig, ConfigError> {
         let section = &self.direct;
         let network = |text: &String| {

@@ -15,6 +15,9 @@ const MAX_SIGN_INS: u32 = 10_000;
 
 impl Config {
     /// What the connector is handed, and which server it is for.
+    ///
+    /// # Errors
+    /// The first key of `msn`, `files.direct` or `service.accounts` that is wrong or missing.
     pub(super) fn check_msn(&self) -> Result<(MsnConfig, MsnServer), ConfigError> {
         let section = &self.msn;
         let embedded = section.is_embedded();
@@ -157,6 +160,9 @@ impl MsnSection {
     }
 
     /// 1 to 10,000: revival servers are small, and none at all would be no bridge.
+    ///
+    /// # Errors
+    /// A rate that is out of its limits.
     pub(super) fn check_sign_ins(&self) -> Result<u32, ConfigError> {
         let rate = self.sign_ins_per_second;
         if !(1..=MAX_SIGN_INS).contains(&rate) {
@@ -169,6 +175,9 @@ impl MsnSection {
 
 impl ServiceSection {
     /// The name that clients are told, if one is set.
+    ///
+    /// # Errors
+    /// A host with a port, or none at all.
     pub(super) fn check_public_host(&self) -> Result<Option<String>, ConfigError> {
         if self.public_host.is_empty() {
             return Ok(None);

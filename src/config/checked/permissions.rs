@@ -28,6 +28,9 @@ impl Permissions for PermissionTable {
 
 impl PermissionTable {
     /// Each entry is a user, a server or `*`, and has one of the four levels.
+    ///
+    /// # Errors
+    /// An entry that is none of them, or has another level.
     pub(super) fn check(table: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let mut levels = BTreeMap::new();
         for (who, level) in table {

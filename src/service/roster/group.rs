@@ -9,6 +9,9 @@ use crate::msn::wire::{UrlText, Verb};
 
 impl RosterHandler<'_> {
     /// A name and, from MSNP10 on, a new GUID.
+    ///
+    /// # Errors
+    /// 223 for one too many, 228 and 229 for a name that cannot be.
     pub(super) fn create_group(&mut self, name: UrlText) -> Result<(), ErrorCode> {
         let (guid, dialect) = (self.random.guid(), self.dialect);
         let id = self.account()?.create_group(name.clone(), guid)?.id(dialect);
@@ -16,6 +19,9 @@ impl RosterHandler<'_> {
     }
 
     /// Any group but none: the first one, too, has a name up to MSNP9.
+    ///
+    /// # Errors
+    /// 224 for a group that is not there, 228 and 229 for a name that cannot be.
     pub(super) fn rename_group(&mut self, given: GroupId, name: UrlText) -> Result<(), ErrorCode> {
         let dialect = self.dialect;
         let account = self.account()?;
@@ -29,6 +35,9 @@ impl RosterHandler<'_> {
     }
 
     /// Removes a group; contacts who were in no other go off the forward list with it.
+    ///
+    /// # Errors
+    /// 224 for a group that is not there, 230 for the first one.
     pub(super) fn remove_group(&mut self, given: GroupId) -> Result<(), ErrorCode> {
         let dialect = self.dialect;
         let account = self.account()?;

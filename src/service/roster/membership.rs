@@ -20,6 +20,9 @@ pub(super) struct Addition {
 
 impl RosterHandler<'_> {
     /// Puts somebody on a list; a contact who is there already can still be put into one more group.
+    ///
+    /// # Errors
+    /// 216 for an id on no list, 224 for a group that is not there, and whatever [`Account::may_add`](crate::service::directory::Account::may_add) refuses.
     pub(super) fn add(&mut self, addition: Addition) -> Result<(), ErrorCode> {
         let (list, dialect) = (addition.list, self.dialect);
         let account = self.account()?;
@@ -92,6 +95,9 @@ impl RosterHandler<'_> {
     }
 
     /// Takes somebody off a list, or out of a group.
+    ///
+    /// # Errors
+    /// 216 for somebody who is not on the list, 224 for a group that is not there, 225 for one they are not in.
     pub(super) fn remove(
         &mut self,
         list: ListKind,
@@ -114,6 +120,9 @@ impl RosterHandler<'_> {
     }
 
     /// Off a list, and what that means to the other side.
+    ///
+    /// # Errors
+    /// None but for an account that is not there, which a session's is.
     pub(super) fn unlist(&mut self, list: ListKind, contact: &Email) -> Result<(), ErrorCode> {
         let Some(changed) = self.account()?.take_off(list, contact) else { return Ok(()) };
         let owner = self.owner.clone();

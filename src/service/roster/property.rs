@@ -10,6 +10,9 @@ use crate::service::directory::NAME;
 
 impl RosterHandler<'_> {
     /// The own name or a contact's, up to MSNP9.
+    ///
+    /// # Errors
+    /// 209 for a name that is too long, 216 for somebody on no list, 502 from MSNP10 on.
     pub(super) fn rename(&mut self, target: Email, name: UrlText) -> Result<(), ErrorCode> {
         if self.dialect.has_guids() {
             return Err(ErrorCode::COMMAND_DISABLED);
@@ -24,6 +27,9 @@ impl RosterHandler<'_> {
     }
 
     /// A phone number or another property, and from MSNP10 on the own name: up to MSNP9 `REA` changes it.
+    ///
+    /// # Errors
+    /// 201 for a value that is too long, 209 for a name that cannot be, 715 for the own name up to MSNP9.
     pub(super) fn set_property(&mut self, property: String, value: Option<UrlText>) -> Result<(), ErrorCode> {
         let is_name = property == NAME;
         if is_name && !self.dialect.has_guids() {
@@ -41,6 +47,9 @@ impl RosterHandler<'_> {
     }
 
     /// Whether the client is to ask about people who add this account.
+    ///
+    /// # Errors
+    /// 218 for the setting that there is.
     pub(super) fn set_prompt(&mut self, setting: String) -> Result<(), ErrorCode> {
         self.account()?.set_prompt(&setting)?;
         let (trid, version) = (Some(self.trid), self.bump()?);
@@ -49,6 +58,9 @@ impl RosterHandler<'_> {
     }
 
     /// A setting that is so already is answered, with the list version as it was.
+    ///
+    /// # Errors
+    /// 201 for anything but `AL` and `BL`.
     pub(super) fn set_privacy(&mut self, setting: String) -> Result<(), ErrorCode> {
         let changed = self.account()?.set_privacy(&setting)?;
         let conn = self.conn;
@@ -61,6 +73,9 @@ impl RosterHandler<'_> {
     }
 
     /// What these lists say of a contact: nobody else is told.
+    ///
+    /// # Errors
+    /// 209 for a name that is too long, 216 for an id on no list.
     pub(super) fn set_contact_property(
         &mut self,
         contact: ContactId,
