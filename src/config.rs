@@ -22,7 +22,7 @@ pub use error::ConfigError;
 pub use section::{
     AppserviceSection, DirectSection, FilesSection, GhostSection, HoldSection, HomeserverSection,
     IrcNetworkSection, IrcPersonSection, IrcRelaySection, IrcSection, LinksSection, LogSection, LoginSection,
-    MatrixSection, MsnSection, OimSection, ServiceSection, StoreSection,
+    MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
@@ -83,15 +83,21 @@ impl Config {
         let anchor = |path: &mut PathBuf| *path = base.join(&*path);
         anchor(&mut self.store.directory);
         anchor(&mut self.store.key_file);
+        if self.appservice.has_picture_file() {
+            let picture = &mut self.appservice.bot_avatar;
+            *picture = base.join(&*picture).to_string_lossy().into_owned();
+        }
         let texts = [
             &mut self.appservice.as_token_file,
             &mut self.appservice.hs_token_file,
             &mut self.service.accounts,
             &mut self.msn.proxy_password_file,
         ];
+        let puppets = self.matrix.double_puppet.values_mut().map(|puppet| &mut puppet.token_file);
         let logins = self.logins.iter_mut().map(|login| &mut login.password_file);
         let networks = self.irc.networks.values_mut().map(|network| &mut network.password_file);
-        for text in texts.into_iter().chain(logins).chain(networks).filter(|text| !text.is_empty()) {
+        let all = texts.into_iter().chain(puppets).chain(logins).chain(networks);
+        for text in all.filter(|text| !text.is_empty()) {
             *text = base.join(&*text).to_string_lossy().into_owned();
         }
     }

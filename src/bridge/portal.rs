@@ -285,8 +285,8 @@ impl Portal {
         let (names, login) = (&self.context.names, &self.key.receiver);
         let traits = self.context.sides.traits(leg);
         let has_title = traits.is_some_and(|traits| traits.shows_titles);
-        let (title, is_group) = if has_title { self.context.title(&self.key) } else { (None, false) };
-        let display = Display { links: Vec::new(), title, is_group, missed: self.cursors.missed(leg) };
+        let display = if has_title { self.context.display(&self.key) } else { Display::default() };
+        let display = Display { missed: self.cursors.missed(leg), ..display };
         let delivery = Delivery {
             portal: self.key.clone(),
             id: attempt.entry.id.clone(),

@@ -15,6 +15,7 @@ mod profiles;
 mod questions;
 mod reader;
 mod requests;
+mod rooms;
 mod setback;
 mod signals;
 mod status;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 use super::BridgeError;
 use super::border;
 use super::ghost_names::GhostNames;
+use super::ids::PortalKey;
 use super::port::storage::{Batch, disk_retry};
 use super::portal::{PortalContext, Quiet, Undeliverable};
 use super::report::Reports;
@@ -45,6 +47,7 @@ pub use handle::{Bridge, BridgeHandle, Setup};
 use logins::LoginRegistry;
 use portals::PortalTable;
 use profiles::OwnerProfiles;
+use rooms::ContactRooms;
 use setback::Setback;
 use signals::SignalHub;
 
@@ -74,6 +77,8 @@ struct Router {
     failures: mpsc::Receiver<Undeliverable>,
     /// Portals in which nothing has happened for long.
     quiet: mpsc::Receiver<Quiet>,
+    /// Conversations that are there though nothing was said in them.
+    met: mpsc::Receiver<PortalKey>,
     stalled: Option<Stalled>,
     /// Pauses between attempts on a disk that fails.
     disk: Retry,
@@ -84,6 +89,7 @@ impl Router {
     fn load(setup: Setup) -> Result<Self, BridgeError> {
         let (undeliverable, failures) = mpsc::channel(NOTES);
         let (quiet_portals, quiet) = mpsc::channel(NOTES);
+        let (met_portals, met) = mpsc::channel(NOTES);
         let sides = Sides::new(&*setup.network, &setup.frontends);
         let names = GhostNames::new(setup.storage.clone(), setup.ghost_per_login);
         let (cancel, tasks) = (&setup.cancel, &setup.tasks);
@@ -111,7 +117,9 @@ impl Router {
             setup.cancel.clone(),
         );
         let commands = CommandService::load(&*setup.storage)?;
+        let rooms = ContactRooms::start(&portal, &met_portals, cancel, tasks);
         let mut context = RouterContext {
+            rooms,
             sides,
             names,
             portals: PortalTable::new(portal, setup.tasks.clone(), setup.names.clone()),
@@ -123,7 +131,7 @@ impl Router {
         };
         context.portals.load()?;
         context.connect_all();
-        Ok(Self { context, commands, failures, quiet, stalled: None, disk: disk_retry() })
+        Ok(Self { context, commands, failures, quiet, met, stalled: None, disk: disk_retry() })
     }
 
     async fn run(mut self, mut events: mpsc::Receiver<Input>) {
@@ -145,6 +153,7 @@ impl Router {
                 }
                 Some(failure) = self.failures.recv(), if is_free => self.act(Work::Failure(failure)),
                 Some(quiet) = self.quiet.recv() => self.context.portals.put_away(&quiet),
+                Some(met) = self.met.recv() => self.establish(&met),
                 () = resumed(&mut self.stalled) => self.try_again(),
                 _ = pulse.tick() => self.look_at_logins(),
                 () = cancel.cancelled() => break,
@@ -264,6 +273,13 @@ impl Router {
             self.context.network_name()
         );
         owners.iter().try_for_each(|owner| self.context.tell(owner, &text))
+    }
+
+    /// Its record is written again at the next sign-in, should that fail now.
+    fn establish(&self, portal: &PortalKey) {
+        if let Err(error) = self.context.portals.establish(portal) {
+            tracing::error!(%portal, %error, "a conversation could not be written down");
+        }
     }
 
     /// Owners hear of interruptions that have become long, if they can be told now.

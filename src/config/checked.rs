@@ -3,10 +3,11 @@
 //! Knows the limits of every value, and puts what is right into each part's own configuration. Refuses to read the file.
 
 mod files;
+mod matrix;
 mod msn;
 mod permissions;
 
-use ruma::{OwnedUserId, ServerName, UserId};
+use ruma::{OwnedUserId, UserId};
 use secrecy::SecretString;
 
 use super::{Config, ConfigError, secret};
@@ -77,45 +78,6 @@ impl Config {
             public_host: self.service.check_public_host()?,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,
-        })
-    }
-
-    /// The bot must make a user of the homeserver, and the prefix begin the name of one.
-    fn check_matrix(&self) -> Result<MatrixConfig, ConfigError> {
-        let name = &self.homeserver.server_name;
-        let server_name = ServerName::parse(name).map_err(|_| {
-            ConfigError::value("homeserver.server_name", name, "the homeserver's name, as in example.org")
-        })?;
-        let url = &self.homeserver.url;
-        if reqwest::Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https")) {
-            return Err(ConfigError::value("homeserver.url", url, "an address, as in http://127.0.0.1:8008"));
-        }
-        let section = &self.appservice;
-        let bot = UserId::parse(format!("@{}:{server_name}", section.bot)).map_err(|_| {
-            ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user")
-        })?;
-        let prefix = &section.ghost_prefix;
-        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
-        if prefix.is_empty() || !prefix.chars().all(legal) {
-            return Err(ConfigError::value(
-                "appservice.ghost_prefix",
-                prefix,
-                "a to z, 0 to 9, dot, underscore or hyphen",
-            ));
-        }
-        Ok(MatrixConfig {
-            homeserver: url.clone(),
-            server_name,
-            bot,
-            ghost_prefix: prefix.clone(),
-            registration_id: section.id.clone(),
-            as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
-            hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
-            listen: section.listen,
-            status_events: self.matrix.status_events,
-            presence: self.matrix.presence,
-            spaces: self.matrix.spaces,
-            ghost_per_login: self.ghost.per_login,
         })
     }
 

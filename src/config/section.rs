@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use files::{DirectSection, FilesSection, LinksSection, StoreSection};
 pub use irc::{IrcNetworkSection, IrcPersonSection, IrcRelaySection, IrcSection};
-pub use matrix::{AppserviceSection, GhostSection, HomeserverSection, MatrixSection};
+pub use matrix::{AppserviceSection, GhostSection, HomeserverSection, MatrixSection, PuppetSection};
 pub use msn::{HoldSection, MsnSection, OimSection, ServiceSection};
 
 /// A login that is made at the start, for people who do not want to talk to the bot.

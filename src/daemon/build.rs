@@ -24,7 +24,7 @@ use crate::bridge::{Bridge, BridgeHandle, Setup};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
-use crate::matrix::{Homeserver, MatrixFrontend, organize_spaces, show_presence};
+use crate::matrix::{Homeserver, MatrixFrontend, show_presence, tend_rooms};
 use crate::store::{Store, sweep_media};
 
 /// Names the Matrix inbox in the store.
@@ -228,6 +228,6 @@ impl Parts<'_> {
         self.lifetimes.spawn(show_presence(matrix.clone(), intake()));
         self.lifetimes.spawn(learn_limit(matrix.clone(), media.clone(), intake()));
         self.lifetimes.spawn(sweep_media(media.clone(), store.clone(), intake()));
-        self.lifetimes.spawn(organize_spaces(matrix.clone(), intake()));
+        self.lifetimes.spawn(tend_rooms(matrix.clone(), intake()));
     }
 }

@@ -9,15 +9,17 @@ use super::config::MatrixConfig;
 use super::homeserver::{EventSender, Homeserver, MediaClient};
 use super::inbound::{
     AnnotationInterpreter, EventInterpreter, InboundContext, MAX_UNSAID, ManagementInterpreter,
-    MembershipInterpreter, MessageInterpreter,
+    MembershipInterpreter, MessageInterpreter, TombstoneInterpreter,
 };
 use super::outbound::{
     Announcer, EmoticonUploader, EntrySender, FileUploader, NamePublisher, ProgressPublisher, Speakers,
     StatusReporter, TypingPublisher,
 };
-use super::profile::{GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
+use super::profile::{BotProfile, DoublePuppets, GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
 use super::room::{
-    AliasOf, ManagementRooms, PortalRooms, RoomAliases, RoomMembers, RoomRegistry, SpaceOrganizer, SpaceQueue,
+    AliasOf, DirectRooms, ManagementRooms, PortalLocks, PortalRooms, RoomAliases, RoomCreator, RoomLeaver,
+    RoomLevels, RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, RoomVersions, SpaceOrganizer,
+    SpaceQueue,
 };
 use crate::bridge::link::Links;
 use crate::bridge::port::frontend::Permissions;
@@ -34,11 +36,14 @@ pub(super) struct Components {
     pub(super) registry: Arc<RoomRegistry>,
     pub(super) profiles: Arc<GhostProfiles>,
     pub(super) avatars: Arc<OwnerAvatars>,
+    pub(super) bot: Arc<BotProfile>,
+    pub(super) puppets: Arc<DoublePuppets>,
     pub(super) presence: Arc<PresencePublisher>,
     pub(super) members: Arc<RoomMembers>,
     pub(super) aliases: Arc<RoomAliases>,
     pub(super) queue: Arc<SpaceQueue>,
     pub(super) rooms: Arc<PortalRooms>,
+    pub(super) levels: Arc<RoomLevels>,
     pub(super) management: Arc<ManagementRooms>,
 }
 
@@ -58,6 +63,8 @@ impl Components {
         let profiles = GhostProfiles::new(homeserver.clone(), ids.clone(), media.clone(), storage.clone());
         let profiles = Arc::new(profiles);
         let avatars = Arc::new(OwnerAvatars::new(homeserver.clone(), media.clone()));
+        let bot = BotProfile::new(config, homeserver.clone(), media.clone(), storage.clone());
+        let (bot, puppets) = (Arc::new(bot), Arc::new(DoublePuppets::new(homeserver.clone())));
         let presence = PresencePublisher::new(
             config.presence,
             homeserver.clone(),
@@ -67,20 +74,49 @@ impl Components {
         );
         let presence = Arc::new(presence);
         let members = Arc::new(RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone()));
-        let aliases = Arc::new(RoomAliases::new(config, homeserver.clone(), members.clone(), alias_of));
+        let aliases = Arc::new(RoomAliases::new(config, homeserver.clone(), alias_of));
         let queue = Arc::<SpaceQueue>::default();
+        let leaver = RoomLeaver::new(
+            homeserver.clone(),
+            ids.clone(),
+            storage.clone(),
+            members.clone(),
+            puppets.clone(),
+        );
         let rooms = Arc::new(PortalRooms {
             homeserver: homeserver.clone(),
             sender: sender.clone(),
             registry: registry.clone(),
             members: members.clone(),
             aliases: aliases.clone(),
+            ids: ids.clone(),
             profiles: profiles.clone(),
+            puppets: puppets.clone(),
+            bot: bot.clone(),
+            creator: RoomCreator {
+                homeserver: homeserver.clone(),
+                sender: sender.clone(),
+                aliases: aliases.clone(),
+                versions: RoomVersions::new(homeserver.clone()),
+            },
+            states: RoomStates {
+                homeserver: homeserver.clone(),
+                storage: storage.clone(),
+                sender: sender.clone(),
+                bot: bot.clone(),
+                profiles: profiles.clone(),
+            },
+            direct: DirectRooms::new(homeserver.clone(), puppets.clone()),
+            leaver: Arc::new(leaver),
             spaces: queue.clone(),
+            locks: PortalLocks::default(),
+            making: tokio::sync::Mutex::default(),
         });
+        let levels = RoomLevels { homeserver: homeserver.clone(), sender: sender.clone() };
         let management = ManagementRooms::new(homeserver.clone(), ids.clone(), sender.clone(), rooms.clone());
         let management = Arc::new(management);
         Self {
+            levels: Arc::new(levels),
             homeserver,
             storage,
             ids,
@@ -89,6 +125,8 @@ impl Components {
             registry,
             profiles,
             avatars,
+            bot,
+            puppets,
             presence,
             members,
             aliases,
@@ -108,6 +146,8 @@ impl Components {
             registry: self.registry.clone(),
             members: self.members.clone(),
             aliases: self.aliases.clone(),
+            puppets: self.puppets.clone(),
+            bot: self.bot.clone(),
             queue: self.queue.clone(),
         }
     }
@@ -119,6 +159,8 @@ impl Components {
             self.members.clone(),
             self.profiles.clone(),
             self.sender.clone(),
+            self.puppets.clone(),
+            self.levels.clone(),
         );
         EntrySender {
             homeserver: self.homeserver.clone(),
@@ -188,6 +230,13 @@ impl Components {
             management: self.management.clone(),
             unsaid: Cache::new(MAX_UNSAID),
         });
+        let upgrades = Arc::new(RoomUpgrades {
+            homeserver: self.homeserver.clone(),
+            sender: self.sender.clone(),
+            registry: self.registry.clone(),
+            rooms: self.rooms.clone(),
+            levels: self.levels.clone(),
+        });
         let management = Arc::new(ManagementInterpreter { context: context.clone() });
         EventInterpreter {
             presence: self.presence.clone(),
@@ -196,7 +245,9 @@ impl Components {
                 context: context.clone(),
                 management: management.clone(),
                 avatars: self.avatars.clone(),
+                upgrades: upgrades.clone(),
             },
+            tombstones: TombstoneInterpreter { upgrades },
             annotations: AnnotationInterpreter::new(context.clone(), links),
             management,
             context,

@@ -2,6 +2,8 @@
 //!
 //! Knows settings that were checked already. Refuses to know where they are written.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ruma::{OwnedServerName, OwnedUserId};
@@ -12,6 +14,49 @@ use crate::bridge::ids::Leg;
 /// This side in the core.
 pub const LEG: Leg = Leg::frontend("matrix");
 
+/// The project's own picture.
+const OWN_PICTURE: &[u8] = include_bytes!("../../deploy/avatar.png");
+
+/// What the bot looks like.
+#[derive(Debug, Clone)]
+pub enum BotPicture {
+    None,
+    /// An address on the homeserver.
+    Uploaded(String),
+    /// To be uploaded, once.
+    File {
+        bytes: Cow<'static, [u8]>,
+        mime: &'static str,
+    },
+}
+
+impl BotPicture {
+    /// The project's own.
+    pub fn own() -> Self {
+        Self::File { bytes: Cow::Borrowed(OWN_PICTURE), mime: "image/png" }
+    }
+
+    /// The picture that is in these bytes, if one is.
+    pub fn of(bytes: Vec<u8>) -> Option<Self> {
+        let kind = infer::get(&bytes).filter(|kind| kind.matcher_type() == infer::MatcherType::Image)?;
+        Some(Self::File { mime: kind.mime_type(), bytes: bytes.into() })
+    }
+}
+
+/// Whose rooms there are before something is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoomPolicy {
+    /// All contacts', where that floods nobody with invitations.
+    Auto,
+    All,
+    Spoken,
+}
+
+/// Tokens with which the bridge may act as people. Under a user's id stands a token of their own; under the server's name
+/// one that may act as everybody there.
+#[derive(Debug, Clone, Default)]
+pub struct PuppetTokens(pub BTreeMap<String, SecretString>);
+
 /// Checked settings of the Matrix side.
 #[derive(Debug, Clone)]
 pub struct MatrixConfig {
@@ -20,6 +65,9 @@ pub struct MatrixConfig {
     pub server_name: OwnedServerName,
     /// The appservice's own user.
     pub bot: OwnedUserId,
+    /// What the bot is called; empty for what it is called already.
+    pub bot_name: String,
+    pub bot_picture: BotPicture,
     /// What user names of ghosts and aliases of rooms start with.
     pub ghost_prefix: String,
     /// The `id` in the registration.
@@ -34,6 +82,9 @@ pub struct MatrixConfig {
     pub presence: bool,
     /// Whether rooms are filed in spaces, as contacts are in groups.
     pub spaces: bool,
+    pub rooms: RoomPolicy,
+    /// How owners are acted as, where the appservice's own token may not.
+    pub double_puppets: PuppetTokens,
     /// Whether each login has ghosts of its own, in place of one for each contact.
     pub ghost_per_login: bool,
 }

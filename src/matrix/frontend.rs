@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::appservice::ephemeral;
 use super::component::Components;
-use super::config::{LEG, MatrixConfig};
+use super::config::{LEG, MatrixConfig, RoomPolicy};
 use super::homeserver::{Failures, Homeserver, MatrixError};
 use super::inbound::{self, EventInterpreter};
 use super::outbound::{
@@ -28,9 +28,13 @@ use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissio
 use crate::bridge::port::media::{File, Media};
 use crate::bridge::port::storage::Storage;
 
+/// Most invitations that somebody wants to find all at once.
+const MAX_INVITATIONS: usize = 50;
+
 /// The Matrix frontend.
 pub struct MatrixFrontend {
     components: Components,
+    policy: RoomPolicy,
     spaces: SpaceOrganizer,
     entries: EntrySender,
     status: StatusReporter,
@@ -54,6 +58,7 @@ impl MatrixFrontend {
     ) -> Self {
         let components = Components::new(&config, homeserver, storage, media.clone(), alias_of);
         Self {
+            policy: config.rooms,
             spaces: components.spaces(&config),
             entries: components.entries(links.clone()),
             status: components.status(&config),
@@ -124,7 +129,12 @@ impl MatrixFrontend {
             Signal::Presence { logins, presence } => self.components.presence.show(&logins, presence),
             Signal::Named { login, ghost, titles } => self.names.show(&login, ghost, titles).await,
             Signal::Picture { login, ghost, picture } => {
-                self.components.profiles.show_avatar(&login, &ghost, picture).await;
+                let shown = self.components.profiles.show_avatar(&login, &ghost, picture).await;
+                if let Some(user) = shown
+                    && let Err(error) = self.components.rooms.repicture(&user).await
+                {
+                    tracing::info!(%error, %user, "rooms do not bear a new picture");
+                }
             }
             Signal::Progress { portal, progress } => self.progress.show(&portal, progress).await,
             Signal::Groups { login, groups } => self.spaces.show_groups(login, groups),
@@ -137,9 +147,11 @@ pub async fn show_presence(frontend: Arc<MatrixFrontend>, cancel: CancellationTo
     frontend.components.presence.run(cancel).await;
 }
 
-/// Files rooms in spaces, until stopped.
-pub async fn organize_spaces(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
-    frontend.spaces.run(cancel).await;
+/// Shows who the bot is, files rooms in spaces, and leaves those that are given up, until stopped.
+pub async fn tend_rooms(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
+    let introduced = cancel.run_until_cancelled(frontend.components.bot.show());
+    let left = frontend.components.rooms.leaver.run(cancel.clone());
+    futures_util::join!(introduced, frontend.spaces.run(cancel.clone()), left);
 }
 
 impl Frontend for MatrixFrontend {
@@ -197,6 +209,34 @@ impl Frontend for MatrixFrontend {
 
     fn owner_of_item(&self, raw: &[u8]) -> Option<BridgeUser> {
         self.interpreter.owner_of_item(raw)
+    }
+
+    fn lists_contacts<'a>(
+        &'a self,
+        owner: &'a BridgeUser,
+        contacts: usize,
+    ) -> BoxFuture<'a, Result<bool, DeliveryError>> {
+        Box::pin(async move {
+            match (self.policy, UserId::parse(owner.as_str())) {
+                (RoomPolicy::All, _) => Ok(true),
+                (RoomPolicy::Spoken, _) | (RoomPolicy::Auto, Err(_)) => Ok(false),
+                (RoomPolicy::Auto, _) if contacts <= MAX_INVITATIONS => Ok(true),
+                (RoomPolicy::Auto, Ok(owner)) => Ok(self.components.puppets.may_act_as(&owner).await?),
+            }
+        })
+    }
+
+    fn ensure_room<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        display: Display,
+        makes: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async move { self.components.rooms.show(portal, &display, makes).await })
+    }
+
+    fn remove_portal<'a>(&'a self, portal: &'a PortalKey) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(self.components.rooms.delete(portal))
     }
 
     fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool> {

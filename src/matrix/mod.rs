@@ -20,6 +20,6 @@ mod room;
 mod testkit;
 
 pub use appservice::{Appservice, registration, serve};
-pub use config::{LEG, MatrixConfig};
-pub use frontend::{MatrixFrontend, organize_spaces, show_presence};
+pub use config::{BotPicture, LEG, MatrixConfig, PuppetTokens, RoomPolicy};
+pub use frontend::{MatrixFrontend, show_presence, tend_rooms};
 pub use homeserver::{Homeserver, MatrixError};

@@ -19,7 +19,7 @@ use crate::bridge::login::Login;
 use crate::bridge::port::storage::{Batch, Storage, Urgency};
 use crate::bridge::testkit::SimMedia;
 use crate::matrix::component::Components;
-use crate::matrix::config::MatrixConfig;
+use crate::matrix::config::{BotPicture, MatrixConfig, PuppetTokens, RoomPolicy};
 use crate::matrix::homeserver::Homeserver;
 
 /// Owns a login, in which [`BOB`] is a contact.
@@ -62,6 +62,8 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
         homeserver: homeserver.to_owned(),
         server_name: "test.localhost".try_into().unwrap(),
         bot: "@msnbot:test.localhost".try_into().unwrap(),
+        bot_name: "MSN bridge".into(),
+        bot_picture: BotPicture::own(),
         ghost_prefix: "msn_".into(),
         registration_id: "msnbridge".into(),
         as_token: "as".to_owned().into(),
@@ -70,6 +72,8 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
         status_events: false,
         presence: true,
         spaces: true,
+        rooms: RoomPolicy::Auto,
+        double_puppets: PuppetTokens::default(),
         ghost_per_login: false,
     }
 }
@@ -82,12 +86,19 @@ pub(crate) async fn components(server: &FakeHomeserver, storage: Arc<dyn Storage
     Components::new(&config, homeserver, storage, Arc::new(SimMedia::default()), alias_of)
 }
 
+/// What is answered to a request whose path has this in it, in anybody's name or in one.
+struct Answer {
+    part: String,
+    user: Option<String>,
+    status: StatusCode,
+    answer: Value,
+}
+
 #[derive(Default)]
 struct Script {
-    /// Method and path, and what was sent.
-    asked: Vec<(String, Value)>,
-    /// What is answered to a request whose path has this in it.
-    answers: Vec<(String, StatusCode, Value)>,
+    /// Method and path, what was sent, and whether it was granted.
+    asked: Vec<(String, Value, bool)>,
+    answers: Vec<Answer>,
 }
 
 #[derive(Default)]
@@ -119,8 +130,18 @@ impl FakeHomeserver {
 
     /// What is answered to requests whose path has `part` in it.
     pub(crate) fn answers(&self, part: &str, status: u16, answer: Value) {
+        self.answer(None, part, status, answer);
+    }
+
+    fn answer(&self, user: Option<&str>, part: &str, status: u16, answer: Value) {
+        let (part, user) = (part.to_owned(), user.map(str::to_owned));
         let status = StatusCode::from_u16(status).unwrap();
-        self.desk.script.lock().unwrap().answers.insert(0, (part.to_owned(), status, answer));
+        self.desk.script.lock().unwrap().answers.insert(0, Answer { part, user, status, answer });
+    }
+
+    /// The same refusal for requests in one user's name alone.
+    pub(crate) fn refuses_as(&self, user: &str, part: &str, status: u16, code: &str) {
+        self.answer(Some(user), part, status, json!({"errcode": code, "error": "no"}));
     }
 
     pub(crate) fn refuses(&self, part: &str, status: u16, code: &str) {
@@ -129,7 +150,7 @@ impl FakeHomeserver {
 
     /// Method and path of each request so far.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.desk.script.lock().unwrap().asked.iter().map(|(asked, _)| asked.clone()).collect()
+        self.desk.script.lock().unwrap().asked.iter().map(|(asked, ..)| asked.clone()).collect()
     }
 
     /// Waits for a request whose path has `part` in it.
@@ -142,23 +163,42 @@ impl FakeHomeserver {
     /// What was sent in requests whose path has `part` in it.
     pub(crate) fn sent(&self, part: &str) -> Vec<Value> {
         let script = self.desk.script.lock().unwrap();
-        let of = script.asked.iter().filter(|(asked, _)| asked.contains(part));
-        of.map(|(_, body)| body.clone()).collect()
+        let of = script.asked.iter().filter(|(asked, ..)| asked.contains(part));
+        of.map(|(_, body, _)| body.clone()).collect()
+    }
+
+    /// The same of those that were granted.
+    pub(crate) fn taken(&self, part: &str) -> Vec<Value> {
+        let script = self.desk.script.lock().unwrap();
+        let of = script.asked.iter().filter(|(asked, _, granted)| *granted && asked.contains(part));
+        of.map(|(_, body, _)| body.clone()).collect()
+    }
+
+    /// How often something was put there.
+    pub(crate) fn puts(&self, part: &str) -> usize {
+        self.asked().iter().filter(|asked| asked.starts_with("PUT ") && asked.contains(part)).count()
     }
 }
 
 async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let path = percent_encoding::percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let query = request.uri().query().unwrap_or_default();
+    let query = percent_encoding::percent_decode_str(query).decode_utf8_lossy().into_owned();
     let asked = format!("{} {path}", request.method());
     let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
     let mut script = desk.script.lock().unwrap();
     desk.asked.notify_one();
-    script.asked.push((asked, serde_json::from_slice(&body).unwrap_or_default()));
-    let told = script.answers.iter().find(|(part, ..)| path.contains(part));
+    let is_it = |answer: &&Answer| {
+        path.contains(&answer.part) && answer.user.as_ref().is_none_or(|user| query.contains(user))
+    };
+    let told = script.answers.iter().find(is_it);
     let granted = json!({
         "event_id": "$sent", "room_id": "!made:test.localhost", "user_id": "@somebody:test.localhost",
+        "content_uri": "mxc://test.localhost/made",
+        "capabilities": {"m.room_versions": {"default": "10", "available": {}}},
     });
     let (status, answer) =
-        told.map_or_else(|| (StatusCode::OK, granted), |(_, status, answer)| (*status, answer.clone()));
+        told.map_or_else(|| (StatusCode::OK, granted), |told| (told.status, told.answer.clone()));
+    script.asked.push((asked, serde_json::from_slice(&body).unwrap_or_default(), status.is_success()));
     (status, axum::Json(answer)).into_response()
 }

@@ -41,6 +41,7 @@ mod outage;
 mod peers;
 mod recorded_peers;
 mod refusals;
+mod rooms;
 mod secrets;
 mod servers;
 mod sign_in;

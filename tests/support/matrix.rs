@@ -39,6 +39,11 @@ impl MatrixUser {
         }
     }
 
+    /// The access token of this user's only device.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
         let mut request = self.http.request(method, format!("{}/_matrix/client/v3/{path}", self.base));
         request = request.bearer_auth(&self.token);

@@ -30,7 +30,16 @@ impl Synapse {
         Self::start_on(free_port(), directory, registration).await
     }
 
+    /// The same with more of a configuration.
+    pub(crate) async fn start_with(directory: &Path, registration: &Path, more: &str) -> Self {
+        Self::start_at(free_port(), directory, registration, more).await
+    }
+
     pub(crate) async fn start_on(port: u16, directory: &Path, registration: &Path) -> Self {
+        Self::start_at(port, directory, registration, "").await
+    }
+
+    async fn start_at(port: u16, directory: &Path, registration: &Path, more: &str) -> Self {
         std::fs::create_dir_all(directory).expect("a directory");
         let dir = directory.display();
         let config = format!(
@@ -47,7 +56,7 @@ impl Synapse {
              rc_registration: {{per_second: 1000, burst_count: 1000}}\n\
              rc_login: {{address: {{per_second: 1000, burst_count: 1000}}, account: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_joins: {{local: {{per_second: 1000, burst_count: 1000}}}}\n\
-             rc_invites: {{per_room: {{per_second: 1000, burst_count: 1000}}, per_user: {{per_second: 1000, burst_count: 1000}}}}\n",
+             rc_invites: {{per_room: {{per_second: 1000, burst_count: 1000}}, per_user: {{per_second: 1000, burst_count: 1000}}}}\n{more}",
             registration.display()
         );
         std::fs::write(directory.join("homeserver.yaml"), config).expect("homeserver.yaml");

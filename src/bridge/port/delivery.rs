@@ -37,6 +37,8 @@ pub struct Display {
     pub title: Option<String>,
     /// Whether it is with several people.
     pub is_group: bool,
+    /// Those whom it is with, as far as is known.
+    pub people: Vec<Ghost>,
     /// Entries before this one that were passed over, because they had become too old or too many.
     pub missed: u64,
 }

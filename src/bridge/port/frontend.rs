@@ -149,6 +149,32 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Ok(None) })
     }
 
+    /// Whether each contact of a login of `owner` has a room there from the first sign-in on, where there are so many; else
+    /// only those with whom something was said.
+    fn lists_contacts<'a>(
+        &'a self,
+        _owner: &'a UserId,
+        _contacts: usize,
+    ) -> BoxFuture<'a, Result<bool, DeliveryError>> {
+        Box::pin(async { Ok(false) })
+    }
+
+    /// Has the room of a conversation show what is so now, without repeating what it shows already. Where there is none and
+    /// it `makes` one, one is made, unless its owner left the last.
+    fn ensure_room<'a>(
+        &'a self,
+        _portal: &'a PortalKey,
+        _display: Display,
+        _makes: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Takes the room of a conversation away, with everybody in it. What is said later makes another.
+    fn remove_portal<'a>(&'a self, _portal: &'a PortalKey) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Removes what somebody should not have left lying about, a password, where it was said: `place` is that of its
     /// command. False when that was not possible.
     fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool>;

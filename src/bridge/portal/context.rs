@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::hold::HoldLimits;
+use crate::bridge::event::Ghost;
 use crate::bridge::ghost_names::GhostNames;
 use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Entry;
 use crate::bridge::link::Links;
+use crate::bridge::port::delivery::Display;
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::Media;
 use crate::bridge::port::network::{Audience, Network};
@@ -103,17 +105,18 @@ impl PortalContext {
         self.frontends.iter().find(|frontend| frontend.leg() == leg).cloned()
     }
 
-    /// What a conversation is called, by the people in it, and whether it is a group.
-    pub(in crate::bridge) fn title(&self, portal: &PortalKey) -> (Option<String>, bool) {
+    /// What a conversation looks like: what it is called, by the people in it, and who they are.
+    pub(in crate::bridge) fn display(&self, portal: &PortalKey) -> Display {
         if portal.management_user().is_some() {
-            return (None, false);
+            return Display::default();
         }
         let Audience { people, is_group } = self.network.audience(portal);
         let is_last = is_group && people.len() == 1;
-        let title = self.names.title(&portal.receiver, people);
+        let title = self.names.title(&portal.receiver, people.clone());
         // A group is not called like the conversation with the one who is left in it.
         let title = title.map(|title| if is_last { format!("{title} (group)") } else { title });
-        (title, is_group)
+        let newest = |id| self.names.newest(&portal.receiver, Ghost { id, name: String::new() });
+        Display { title, is_group, people: people.into_iter().map(newest).collect(), ..Display::default() }
     }
 }
 

@@ -9,6 +9,7 @@ use super::handle::Setup;
 use super::logins::LoginRegistry;
 use super::portals::PortalTable;
 use super::profiles::OwnerProfiles;
+use super::rooms::ContactRooms;
 use super::setback::Setback;
 use super::signals::SignalHub;
 use crate::bridge::BridgeError;
@@ -34,6 +35,7 @@ pub(super) struct RouterContext {
     pub(super) logins: LoginRegistry,
     pub(super) signals: SignalHub,
     pub(super) profiles: OwnerProfiles,
+    pub(super) rooms: ContactRooms,
     pub(super) writer: Writer<Finished>,
 }
 

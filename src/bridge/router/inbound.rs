@@ -128,7 +128,12 @@ fn signal(context: &mut RouterContext, login: LoginId, kind: RemoteKind) -> Resu
         RemoteKind::Progress { conversation, progress } => {
             Signal::Progress { portal: PortalKey::new(login, conversation), progress }
         }
-        RemoteKind::Groups(groups) => Signal::Groups { login, groups },
+        RemoteKind::Groups(groups) => {
+            if let Some(owner) = context.logins.owner(&login) {
+                context.rooms.again(&login, &owner);
+            }
+            Signal::Groups { login, groups }
+        }
         RemoteKind::Named(ghosts) => {
             for ghost in &ghosts {
                 context.named(&login, ghost)?;
@@ -175,6 +180,7 @@ fn connected(context: &mut RouterContext, id: &LoginId) -> Result<(), Setback> {
     let Some(login) = context.logins.get(id) else { return Ok(()) };
     context.profiles.show_picture(login);
     let owner = login.owner.clone();
+    context.rooms.again(id, &owner);
     context.release_network(|key| key.receiver == *id);
     let network = context.network_name();
     match reached {

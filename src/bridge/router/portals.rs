@@ -112,6 +112,17 @@ impl PortalTable {
         Ok(())
     }
 
+    /// A conversation is there from now on, though nothing was said in it.
+    pub(super) fn establish(&self, key: &PortalKey) -> Result<(), BridgeError> {
+        if PortalRecord::load(&*self.context.storage, key)?.is_none() {
+            let mut batch = Batch::default();
+            PortalRecord { key: key.clone(), legs: self.legs(key), relays: false }.store(&mut batch);
+            // Lost in a crash, it is established again at the next sign-in.
+            drop(self.context.storage.commit(batch, Urgency::Soon));
+        }
+        Ok(())
+    }
+
     /// A portal that has been quiet for long is put away, unless something was said there since it said so: then it may be
     /// at work on that.
     pub(super) fn put_away(&mut self, quiet: &Quiet) {
@@ -273,7 +284,7 @@ impl PortalTable {
 
     /// What a conversation is called, by the people in it.
     pub(super) fn title(&self, key: &PortalKey) -> Option<String> {
-        self.context.title(key).0
+        self.context.display(key).title
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows keys and defaults. Refuses to know which of them the registration repeats.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,12 @@ pub struct AppserviceSection {
     /// The local part of the bot's user.
     #[serde(default = "default_bot")]
     pub bot: String,
+    /// What the bot is called; empty for what it is called already.
+    #[serde(default = "default_bot_name")]
+    pub bot_name: String,
+    /// The bot's picture: «default», nothing, an `mxc://` address, or a file.
+    #[serde(default = "default_bot_avatar")]
+    pub bot_avatar: String,
     /// How the user names of contacts begin: `a` to `z`, digits, dot, underscore, hyphen.
     #[serde(default = "default_prefix")]
     pub ghost_prefix: String,
@@ -55,8 +62,24 @@ fn default_bot() -> String {
     "msnbot".into()
 }
 
+fn default_bot_name() -> String {
+    "MSN bridge".into()
+}
+
+fn default_bot_avatar() -> String {
+    "default".into()
+}
+
 fn default_prefix() -> String {
     "msn_".into()
+}
+
+impl AppserviceSection {
+    /// Whether the bot's picture is a file.
+    pub(in crate::config) fn has_picture_file(&self) -> bool {
+        let picture = &self.bot_avatar;
+        !picture.is_empty() && *picture != default_bot_avatar() && !picture.starts_with("mxc://")
+    }
 }
 
 /// What is shown on Matrix besides messages.
@@ -69,11 +92,29 @@ pub struct MatrixSection {
     pub presence: bool,
     /// Files rooms in a space for each account, and in it one for each group of contacts.
     pub spaces: bool,
+    /// Which contacts have a room before something is said: `auto`, `all` or `spoken`.
+    pub rooms: String,
+    /// With which token the bridge acts as its users, by user or by server.
+    pub double_puppet: BTreeMap<String, PuppetSection>,
+}
+
+/// A token that acts as somebody, or a file that holds it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PuppetSection {
+    pub token: String,
+    pub token_file: String,
 }
 
 impl Default for MatrixSection {
     fn default() -> Self {
-        Self { status_events: true, presence: true, spaces: true }
+        Self {
+            status_events: true,
+            presence: true,
+            spaces: true,
+            rooms: "auto".into(),
+            double_puppet: BTreeMap::new(),
+        }
     }
 }
 

@@ -3,28 +3,24 @@
 //! Knows whether the homeserver is there, and how often it came back. Refuses to repeat a request: its caller knows whether
 //! that is worth anything. Source: `?user_id=` of the appservice API.
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
+use bytes::BytesMut;
 use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::store::RoomLoadSettings;
 use matrix_sdk::{Client, SessionMeta, SessionTokens};
 use reqwest::StatusCode;
-use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
-use ruma::api::error::IntoHttpError;
-use ruma::api::path_builder::{PathBuilder, SinglePath, VersionHistory};
-use ruma::api::{
-    AppserviceUserIdentity, IncomingResponse, MatrixVersion, Metadata, OutgoingRequest, SupportedVersions,
-};
+use ruma::api::auth_scheme::SendAccessToken;
+use ruma::api::{IncomingResponse, MatrixVersion, SupportedVersions};
 use ruma::{OwnedUserId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{MatrixError, Refusal};
+use super::error::MatrixError;
+use super::identity::{As, Identities, Identity, Outgoing, Paths};
 use crate::matrix::config::MatrixConfig;
 use crate::web::read_body;
 
@@ -39,37 +35,6 @@ pub(super) fn client() -> reqwest::Client {
     reqwest::Client::builder().connect_timeout(TIMEOUT).build().unwrap_or_default()
 }
 
-/// A request in somebody's name: it is itself a request, with `?user_id=` on it.
-#[derive(Clone, Debug)]
-pub(crate) struct As<R> {
-    user: OwnedUserId,
-    request: R,
-}
-
-impl<R: Metadata> Metadata for As<R> {
-    const METHOD: http::Method = R::METHOD;
-    const RATE_LIMITED: bool = R::RATE_LIMITED;
-    type Authentication = R::Authentication;
-    type PathBuilder = R::PathBuilder;
-    const PATH_BUILDER: Self::PathBuilder = R::PATH_BUILDER;
-}
-
-impl<R: OutgoingRequest> OutgoingRequest for As<R> {
-    type EndpointError = R::EndpointError;
-    type IncomingResponse = R::IncomingResponse;
-
-    fn try_into_http_request<T: Default + BufMut + AsRef<[u8]>>(
-        self,
-        base_url: &str,
-        authentication: <Self::Authentication as AuthScheme>::Input<'_>,
-        path: <Self::PathBuilder as PathBuilder>::Input<'_>,
-    ) -> Result<http::Request<T>, IntoHttpError> {
-        let mut request = self.request.try_into_http_request(base_url, authentication, path)?;
-        AppserviceUserIdentity::new(&self.user).maybe_add_to_uri(request.uri_mut())?;
-        Ok(request)
-    }
-}
-
 /// The homeserver, and the right to act there as the bot and as every ghost.
 #[derive(Clone, Debug)]
 pub struct Homeserver {
@@ -78,7 +43,7 @@ pub struct Homeserver {
     http: reqwest::Client,
     bot: OwnedUserId,
     base: String,
-    token: SecretString,
+    identities: Arc<Identities>,
     versions: SupportedVersions,
     returns: Arc<Returns>,
 }
@@ -111,32 +76,13 @@ struct Returns {
     count: AtomicU64,
 }
 
-/// How a request's path is made: ruma has one way for what has versions and one for what has none.
-pub(crate) trait Paths: PathBuilder {
-    fn input(versions: &SupportedVersions) -> Self::Input<'_>;
-}
-
-impl Paths for VersionHistory {
-    fn input(versions: &SupportedVersions) -> Self::Input<'_> {
-        Cow::Borrowed(versions)
-    }
-}
-
-impl Paths for SinglePath {
-    fn input(_: &SupportedVersions) -> Self::Input<'_> {}
-}
-
 /// Sends a request in somebody's name.
 macro_rules! send_as {
     ($homeserver:expr, $user:expr, $request:expr) => {
-        $homeserver.send($crate::matrix::homeserver::named($user, $request)).await
+        $homeserver.send_as($user, $request).await
     };
 }
 pub(crate) use send_as;
-
-pub(crate) fn named<R>(user: &UserId, request: R) -> As<R> {
-    As { user: user.to_owned(), request }
-}
 
 impl Homeserver {
     /// Prepares the client; nothing is sent yet.
@@ -149,9 +95,10 @@ impl Homeserver {
             versions: [MatrixVersion::V1_11, MatrixVersion::V1_12].into(),
             features: Default::default(),
         };
-        let (base, token, bot) = (config.homeserver.clone(), config.as_token.clone(), config.bot.clone());
+        let (base, bot) = (config.homeserver.clone(), config.bot.clone());
+        let identities = Arc::new(Identities::new(config));
         let session = restore(config).await?;
-        Ok(Self { session, http: client(), bot, base, token, versions, returns: Arc::default() })
+        Ok(Self { session, http: client(), bot, base, identities, versions, returns: Arc::default() })
     }
 
     /// The appservice's own user.
@@ -164,20 +111,45 @@ impl Homeserver {
         self.returns.count.load(Ordering::Relaxed)
     }
 
-    /// Sends a request with the appservice's token. Of the answer no more is read than any can have.
+    /// With which token somebody is acted as.
+    pub(super) fn identity(&self, user: &UserId) -> Identity<'_> {
+        self.identities.of(user)
+    }
+
+    /// Sends a request with the appservice's token, as nobody in particular.
     ///
     /// # Errors
     /// The homeserver is not available, refuses, or does not know the token.
-    pub(crate) async fn send<R>(&self, request: R) -> Result<R::IncomingResponse, MatrixError>
-    where
-        R: OutgoingRequest,
-        R::EndpointError: Refusal,
-        R::PathBuilder: Paths,
-        for<'a> R::Authentication: AuthScheme<Input<'a> = SendAccessToken<'a>>,
-    {
-        let token = SendAccessToken::Appservice(self.token.expose_secret());
+    async fn send<R: Outgoing>(&self, request: R) -> Result<R::IncomingResponse, MatrixError> {
+        self.exchange(self.identities.appservice(), request).await
+    }
+
+    /// Sends a request in somebody's name.
+    ///
+    /// # Errors
+    /// As for every request. A token of the configuration that is not known there is a refusal: only the one act fails.
+    pub(crate) async fn send_as<R: Outgoing>(
+        &self,
+        user: &UserId,
+        request: R,
+    ) -> Result<R::IncomingResponse, MatrixError> {
+        let Identity { token, is_appservice, names_user } = self.identity(user);
+        let user = names_user.then(|| user.to_owned());
+        match self.exchange(token, As { user, request }).await {
+            Err(MatrixError::Token) if !is_appservice => Err(MatrixError::puppet_token()),
+            answer => answer,
+        }
+    }
+
+    /// Of the answer no more is read than any can have.
+    async fn exchange<R: Outgoing>(
+        &self,
+        token: &SecretString,
+        request: R,
+    ) -> Result<R::IncomingResponse, MatrixError> {
+        let token = SendAccessToken::Appservice(token.expose_secret());
         let request: http::Request<BytesMut> = request
-            .try_into_http_request(&self.base, token, R::PathBuilder::input(&self.versions))
+            .try_into_http_request(&self.base, token, <R::PathBuilder as Paths>::input(&self.versions))
             .map_err(MatrixError::own)?;
         let request = request.map(|body| reqwest::Body::from(body.freeze()));
         let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;

@@ -47,6 +47,12 @@ impl MatrixError {
         Self::Refused { code: "M_BRIDGE".into(), status: 0, message: error.to_string() }
     }
 
+    /// A token of the configuration, for somebody who is no user of ours, is not known there.
+    pub(super) fn puppet_token() -> Self {
+        let message = "the token under matrix.double_puppet is not accepted".into();
+        Self::Refused { code: "M_UNKNOWN_TOKEN".into(), status: 401, message }
+    }
+
     /// No answer, or none that is Matrix: a proxy in front of a homeserver that is down.
     pub(crate) fn unavailable(error: &dyn std::error::Error) -> Self {
         Self::Unavailable { reason: crate::web::innermost_cause(error), after: None }

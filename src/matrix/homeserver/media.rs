@@ -15,6 +15,7 @@ use tokio_util::io::ReaderStream;
 
 use super::client::{Homeserver, client};
 use super::error::{MatrixError, storage_failed};
+use super::identity::Identity;
 use crate::bridge::body::Attachment;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::{File, Media, MediaId};
@@ -126,19 +127,51 @@ impl MediaClient {
         // Not what somebody says it has: a body that is too short or too long would never be taken.
         let length = disk.metadata().await.map_err(not_on_disk)?.len();
         let request = self
-            .http
-            .post(format!("{}/_matrix/media/v3/upload", self.base))
-            .query(&[("user_id", speaker.as_str()), ("filename", &file.name)])
-            .bearer_auth(self.token.expose_secret())
-            .header(http::header::CONTENT_TYPE, mime)
+            .begin_upload(speaker, &file.name, mime)
             .header(http::header::CONTENT_LENGTH, length)
             .timeout(UPLOAD_TIMEOUT + Duration::from_secs(length / SLOWEST))
             .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
         match request.send().await {
-            Ok(answer) => self.uploaded(answer, &upload_key(file)).await,
+            Ok(answer) => match self.uploaded(answer, &upload_key(file)).await {
+                Err(DeliveryError::LegDown { .. }) if !self.homeserver.identity(speaker).is_appservice => {
+                    Err(MatrixError::puppet_token().into())
+                }
+                uploaded => uploaded,
+            },
             Err(error) if error.is_connect() => Err(unavailable(error).into()),
             Err(error) => Err(self.failed(&upload_key(file), &error.to_string()).await),
         }
+    }
+
+    /// Uploads what is at hand, and gives its address there.
+    ///
+    /// # Errors
+    /// Permanent where it is refused; transient otherwise.
+    pub(crate) async fn upload_bytes(
+        &self,
+        speaker: &UserId,
+        name: &str,
+        mime: &str,
+        bytes: Vec<u8>,
+    ) -> Result<String, DeliveryError> {
+        let request = self.begin_upload(speaker, name, mime).timeout(UPLOAD_TIMEOUT).body(bytes);
+        let key = format!("upload {name}");
+        match request.send().await {
+            Ok(answer) => self.uploaded(answer, &key).await,
+            Err(error) => Err(unavailable(error).into()),
+        }
+    }
+
+    /// An upload in somebody's name, with everything but the bytes.
+    fn begin_upload(&self, speaker: &UserId, name: &str, mime: &str) -> reqwest::RequestBuilder {
+        let Identity { token, names_user, .. } = self.homeserver.identity(speaker);
+        let user = names_user.then(|| ("user_id", speaker.as_str()));
+        self.http
+            .post(format!("{}/_matrix/media/v3/upload", self.base))
+            .query(&[("filename", name)])
+            .query(&user.into_iter().collect::<Vec<_>>())
+            .bearer_auth(token.expose_secret())
+            .header(http::header::CONTENT_TYPE, mime)
     }
 
     /// What the homeserver answers to an upload.

@@ -7,12 +7,13 @@
 mod client;
 mod error;
 mod event;
+mod identity;
 mod media;
 
 pub use client::Homeserver;
 pub use error::MatrixError;
 
-pub(super) use client::{named, send_as};
+pub(super) use client::send_as;
 pub(super) use error::storage_failed;
 pub(super) use event::{EventSender, Sent};
 pub(super) use media::{Failures, MediaClient};

@@ -57,6 +57,12 @@ impl Event {
         self.content.get("m.relates_to")?.get(key)?.as_str()
     }
 
+    /// What somebody who is invited is told of a part of the room's state.
+    pub(crate) fn invite_state(&self, kind: &str) -> Option<&Value> {
+        let state = self.unsigned.get("invite_room_state")?.as_array()?;
+        state.iter().find(|part| part.get("type").and_then(Value::as_str) == Some(kind))?.get("content")
+    }
+
     /// Something that we said in a person's name.
     pub(crate) fn is_echo(&self) -> bool {
         self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())

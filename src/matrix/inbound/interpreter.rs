@@ -12,6 +12,7 @@ use super::kind;
 use super::management::ManagementInterpreter;
 use super::membership::MembershipInterpreter;
 use super::message::MessageInterpreter;
+use super::tombstone::{TOMBSTONE, TombstoneInterpreter};
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::port::delivery::DeliveryError;
@@ -24,6 +25,7 @@ pub(crate) struct EventInterpreter {
     pub(crate) messages: MessageInterpreter,
     pub(crate) memberships: MembershipInterpreter,
     pub(crate) annotations: AnnotationInterpreter,
+    pub(crate) tombstones: TombstoneInterpreter,
     pub(crate) management: Arc<ManagementInterpreter>,
 }
 
@@ -34,6 +36,10 @@ impl EventInterpreter {
     /// Permanent where it is no event; transient where the homeserver or the store cannot be asked.
     pub(crate) async fn interpret(&self, raw: &[u8]) -> Result<LocalEvent, DeliveryError> {
         let event = Event::parse(raw)?;
+        if event.kind == TOMBSTONE {
+            self.tombstones.tombstone(&event).await?;
+            return Ok(LocalEvent::Ignored);
+        }
         if self.context.ids.is_ours(&event.sender) || event.is_echo() {
             return Ok(LocalEvent::Ignored);
         }

@@ -17,17 +17,26 @@ use crate::bridge::ids::{GhostId, PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::homeserver::{MatrixError, send_as};
 use crate::matrix::profile::OwnerAvatars;
+use crate::matrix::room::RoomUpgrades;
 
 /// Reads changes of membership.
 pub(crate) struct MembershipInterpreter {
     pub(crate) context: Arc<InboundContext>,
     pub(crate) management: Arc<ManagementInterpreter>,
     pub(crate) avatars: Arc<OwnerAvatars>,
+    pub(crate) upgrades: Arc<RoomUpgrades>,
 }
 
 /// The user whose membership an event sets.
 fn member_of(event: &Event) -> Option<OwnedUserId> {
     event.state_key.as_deref().and_then(|key| UserId::parse(key).ok())
+}
+
+fn ignore_refusal(error: MatrixError) -> Result<LocalEvent, DeliveryError> {
+    match error {
+        MatrixError::Refused { .. } => Ok(LocalEvent::Ignored),
+        error => Err(error.into()),
+    }
 }
 
 impl MembershipInterpreter {
@@ -67,6 +76,11 @@ impl MembershipInterpreter {
             return Ok(LocalEvent::Ignored);
         }
         if let Some(ghost) = ids.ghost(invited) {
+            if self.succeeds_ours(event)? {
+                // Somebody who upgrades a room asks everybody of the old one into the new one.
+                let joined = members.ensure_joined(&event.room_id, invited).await;
+                return joined.map(|()| LocalEvent::Ignored).or_else(ignore_refusal);
+            }
             // A person who invites a contact wants to talk to them: they get the conversation that exists for it.
             members.leave(&event.room_id, invited).await?;
             // Into a conversation it is a call into that; anywhere else it makes them a contact.
@@ -77,6 +91,8 @@ impl MembershipInterpreter {
         }
         let join = join_room_by_id::v3::Request::new(event.room_id.clone());
         match send_as!(homeserver, homeserver.bot(), join) {
+            Ok(_) if self.context.conversation(&event.room_id)?.is_some() => Ok(LocalEvent::Ignored),
+            Ok(_) if self.upgrades.entered(&event.room_id).await? => Ok(LocalEvent::Ignored),
             Ok(_) => self.management.entered(event).await,
             // Taken back, or not to be joined by this homeserver: the person who invited can do so again.
             Err(error @ MatrixError::Refused { .. }) => {
@@ -87,11 +103,17 @@ impl MembershipInterpreter {
         }
     }
 
+    /// Whether the room of an invitation is there to take the place of one of ours.
+    fn succeeds_ours(&self, event: &Event) -> Result<bool, DeliveryError> {
+        let create = event.invite_state("m.room.create");
+        create.map_or(Ok(false), |create| self.upgrades.succeeds_ours(create))
+    }
+
     /// A contact whom the owner of a conversation removed from its room.
     fn removed_ghost(&self, event: &Event) -> Result<Option<(PortalKey, GhostId)>, DeliveryError> {
-        let Some(ghost) = member_of(event).and_then(|user| self.context.ids.ghost(&user)) else {
-            return Ok(None);
-        };
+        let Some(user) = member_of(event) else { return Ok(None) };
+        let Some(ghost) = self.context.ids.ghost(&user) else { return Ok(None) };
+        self.context.members.forget_member(&event.room_id, &user);
         Ok(self.context.own_portal(event)?.map(|portal| (portal, ghost)))
     }
 
@@ -112,11 +134,13 @@ impl MembershipInterpreter {
         let InboundContext { registry, rooms, .. } = &*self.context;
         let Some(portal) = registry.portal_of(&event.room_id)? else { return Ok(None) };
         let owner = registry.owner_of(&portal)?;
-        if owner.is_none() || owner.map(String::from) != event.state_key {
+        if owner.is_none() || owner.as_ref().map(|owner| owner.as_str()) != event.state_key.as_deref() {
             return Ok(None);
         }
         tracing::info!(%portal, room = %event.room_id, "the owner left the room");
-        rooms.forget(&portal, &event.room_id).await?;
+        if let Some(owner) = &owner {
+            rooms.abandon(&portal, &event.room_id, owner).await?;
+        }
         Ok(portal.management_user().is_none().then_some(portal))
     }
 }

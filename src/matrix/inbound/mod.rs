@@ -27,6 +27,7 @@ mod speech;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tombstone;
 
 pub(super) use annotation::AnnotationInterpreter;
 pub(super) use context::{InboundContext, MAX_UNSAID};
@@ -35,3 +36,4 @@ pub(super) use interpreter::EventInterpreter;
 pub(super) use management::ManagementInterpreter;
 pub(super) use membership::MembershipInterpreter;
 pub(super) use message::MessageInterpreter;
+pub(super) use tombstone::TombstoneInterpreter;

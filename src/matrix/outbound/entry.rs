@@ -80,10 +80,10 @@ impl EntrySender {
         let user = portal.management_user().and_then(|user| UserId::parse(user.as_str()).ok());
         let room = match user {
             Some(user) => self.management.ensure_private(portal, &user).await?,
-            None => self.rooms.ensure(portal, display.title.as_deref(), display.is_group).await?,
+            None => self.rooms.ensure(portal, display).await?,
         };
         if let Some(title) = &display.title {
-            self.rooms.ensure_title(portal, &room, title).await?;
+            self.rooms.retitle(portal, &room, title).await?;
         }
         Ok(room)
     }
@@ -185,6 +185,7 @@ impl EntrySender {
             Err(error) if error.is("M_FORBIDDEN") && speaker != self.homeserver.bot() => {
                 // Removed from the room since: once more from the start.
                 self.members.forget_member(room, speaker);
+                self.speakers.note_refused(room, speaker);
                 Err(error)
             }
             result => result,

@@ -29,7 +29,7 @@ impl NamePublisher {
         }
         for (portal, title) in titles {
             let Ok(Some(room)) = self.registry.room_of(&portal) else { continue };
-            if let Err(error) = self.rooms.ensure_title(&portal, &room, &title).await {
+            if let Err(error) = self.rooms.retitle(&portal, &room, &title).await {
                 tracing::info!(%error, %portal, "a title was not shown");
             }
         }

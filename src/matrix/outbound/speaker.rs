@@ -11,11 +11,9 @@ use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::cache::Cache;
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError};
-use crate::matrix::profile::GhostProfiles;
-use crate::matrix::room::{RoomMembers, RoomRegistry};
+use crate::matrix::profile::{DoublePuppets, GhostProfiles};
+use crate::matrix::room::{RoomLevels, RoomMembers, RoomRegistry};
 
-/// People of whom it is known whether we may act as them. One who is evicted costs a request.
-const MAX_PUPPETS: usize = 10_000;
 /// Ghosts that were said to be shut out of a room. For one that is evicted it is said once more.
 const MAX_TOLD: usize = 10_000;
 
@@ -34,10 +32,12 @@ pub(crate) struct Speakers {
     members: Arc<RoomMembers>,
     profiles: Arc<GhostProfiles>,
     sender: Arc<EventSender>,
-    /// Whether the homeserver lets us act as a person.
-    puppets: Cache<OwnedUserId, bool>,
+    puppets: Arc<DoublePuppets>,
+    levels: Arc<RoomLevels>,
     /// Ghosts for whom the bot speaks.
     told: Cache<(OwnedRoomId, OwnedUserId), ()>,
+    /// Ghosts that were refused what they said, in rooms they are in.
+    refused: Cache<(OwnedRoomId, OwnedUserId), ()>,
 }
 
 impl Speakers {
@@ -47,9 +47,11 @@ impl Speakers {
         members: Arc<RoomMembers>,
         profiles: Arc<GhostProfiles>,
         sender: Arc<EventSender>,
+        puppets: Arc<DoublePuppets>,
+        levels: Arc<RoomLevels>,
     ) -> Self {
-        let (puppets, told) = (Cache::new(MAX_PUPPETS), Cache::new(MAX_TOLD));
-        Self { homeserver, registry, members, profiles, sender, puppets, told }
+        let (told, refused) = (Cache::new(MAX_TOLD), Cache::new(MAX_TOLD));
+        Self { homeserver, registry, members, profiles, sender, puppets, levels, told, refused }
     }
 
     fn bot(&self) -> Speaker {
@@ -85,7 +87,11 @@ impl Speakers {
     ) -> Result<Speaker, DeliveryError> {
         let user = self.profiles.ensure(&portal.receiver, ghost).await?;
         match self.members.ensure_joined(room, &user).await {
-            Ok(()) => Ok(Speaker { user, is_bot: false }),
+            Ok(()) if self.may_speak(room, &user).await? => Ok(Speaker { user, is_bot: false }),
+            Ok(()) => {
+                self.tell_muted(room, &user, ghost).await;
+                Ok(self.bot())
+            }
             Err(error @ MatrixError::Refused { .. }) => {
                 if !self.members.is_alive(room).await? {
                     return Err(error.into());
@@ -104,7 +110,7 @@ impl Speakers {
         room: &RoomId,
     ) -> Result<Option<OwnedUserId>, DeliveryError> {
         let Some(owner) = self.registry.owner_of(portal)? else { return Ok(None) };
-        if !self.may_act_as(&owner).await? {
+        if !self.puppets.may_act_as(&owner).await? {
             return Ok(None);
         }
         match self.members.ensure_joined(room, &owner).await {
@@ -114,28 +120,44 @@ impl Speakers {
         }
     }
 
-    async fn may_act_as(&self, owner: &UserId) -> Result<bool, MatrixError> {
-        if let Some(known) = self.puppets.get(owner) {
-            return Ok(known);
-        }
-        let allowed = match self.homeserver.whoami(Some(owner)).await {
-            Ok(_) => true,
-            Err(MatrixError::Refused { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        self.puppets.insert(owner.to_owned(), allowed);
-        Ok(allowed)
+    /// What somebody said was refused, though they are in the room: the next time their level is looked at.
+    pub(crate) fn note_refused(&self, room: &RoomId, user: &UserId) {
+        self.refused.insert((room.to_owned(), user.to_owned()), ());
     }
 
-    /// Says once why the bot speaks for a ghost.
-    async fn tell_shut_out(&self, room: &RoomId, user: &UserId, ghost: &Ghost) {
-        if self.told.insert((room.to_owned(), user.to_owned()), ()).is_some() {
-            return;
+    async fn may_speak(&self, room: &RoomId, ghost: &UserId) -> Result<bool, MatrixError> {
+        let key = (room.to_owned(), ghost.to_owned());
+        if !self.refused.contains(&key) {
+            return Ok(true);
         }
+        let may = self.levels.let_speak(room, ghost).await?;
+        if may {
+            self.refused.remove(&key);
+            self.told.remove(&key);
+        }
+        Ok(may)
+    }
+
+    async fn tell_shut_out(&self, room: &RoomId, user: &UserId, ghost: &Ghost) {
         let text = format!(
             "{} cannot be in this room (banned, perhaps), so their messages are shown by the bridge. Lift the ban to see them as themselves again, or block them on MSN.",
             ghost.name
         );
-        self.sender.notice(room, &text, None).await;
+        self.tell_once(room, user, &text).await;
+    }
+
+    async fn tell_muted(&self, room: &RoomId, user: &UserId, ghost: &Ghost) {
+        let text = format!(
+            "{} may not speak in this room, so their messages are shown by the bridge. Give them a higher power level to see them as themselves again, or block them on MSN.",
+            ghost.name
+        );
+        self.tell_once(room, user, &text).await;
+    }
+
+    /// Says once why the bot speaks for a ghost.
+    async fn tell_once(&self, room: &RoomId, user: &UserId, text: &str) {
+        if self.told.insert((room.to_owned(), user.to_owned()), ()).is_none() {
+            self.sender.notice(room, text, None).await;
+        }
     }
 }

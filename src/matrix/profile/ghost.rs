@@ -4,10 +4,11 @@
 //! called: the core says so. Source: registration of the appservice API, profiles of the client-server API.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ruma::api::client::account::register;
-use ruma::api::client::profile::set_profile_field;
-use ruma::profile::ProfileFieldValue;
+use ruma::api::client::profile::{get_profile_field, set_profile_field};
+use ruma::profile::{ProfileFieldName, ProfileFieldValue};
 use ruma::{OwnedUserId, UserId};
 
 use super::ghost_id::GhostIds;
@@ -31,6 +32,16 @@ fn avatar_row(user: &UserId) -> Vec<u8> {
     [b"a", user.as_bytes()].concat()
 }
 
+/// The row of the address of that picture.
+fn picture_row(user: &UserId) -> Vec<u8> {
+    [b"m", user.as_bytes()].concat()
+}
+
+/// The row of the name that a ghost was given last: who has one is registered.
+fn name_row(user: &UserId) -> Vec<u8> {
+    [b"n", user.as_bytes()].concat()
+}
+
 /// Makes ghosts, and has them look like their contacts.
 pub(crate) struct GhostProfiles {
     homeserver: Homeserver,
@@ -40,6 +51,8 @@ pub(crate) struct GhostProfiles {
     registered: Cache<OwnedUserId, ()>,
     /// Ghosts and the name they were last given.
     named: Cache<OwnedUserId, String>,
+    /// Something was refused in this life: what is written down of ghosts may be another homeserver's.
+    distrusts_disk: AtomicBool,
 }
 
 impl GhostProfiles {
@@ -50,13 +63,31 @@ impl GhostProfiles {
         storage: Arc<dyn Storage>,
     ) -> Self {
         let (registered, named) = (Cache::new(MAX_KNOWN), Cache::new(MAX_KNOWN));
-        Self { homeserver, ids, media, storage, registered, named }
+        let distrusts_disk = AtomicBool::new(false);
+        Self { homeserver, ids, media, storage, registered, named, distrusts_disk }
     }
 
     /// A homeserver that started anew knows no ghosts.
     pub(crate) fn forget_all(&self) {
+        self.distrusts_disk.store(true, Ordering::Relaxed);
         self.registered.clear();
         self.named.clear();
+    }
+
+    /// A row about a ghost, where what is written down counts.
+    fn known(&self, row: &[u8]) -> Result<Option<String>, DeliveryError> {
+        if self.distrusts_disk.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let row = self.storage.read(Table::Rooms, row).map_err(storage_failed)?;
+        Ok(row.and_then(|row| String::from_utf8(row).ok()))
+    }
+
+    /// Lost in a crash, it costs a request.
+    fn note(&self, row: Vec<u8>, value: &str) {
+        let mut batch = Batch::default();
+        batch.put(Table::Rooms, row, value);
+        drop(self.storage.commit(batch, Urgency::Soon));
     }
 
     /// Whether a ghost was named since the start.
@@ -74,11 +105,18 @@ impl GhostProfiles {
         ghost: &Ghost,
     ) -> Result<OwnedUserId, DeliveryError> {
         let user = self.ids.user(receiver, &ghost.id)?;
+        if !self.named.contains(&user)
+            && let Some(known) = self.known(&name_row(&user))?
+        {
+            self.registered.insert(user.clone(), ());
+            self.named.insert(user.clone(), known);
+        }
         self.ensure_registered(&user).await?;
         let name: String = ghost.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
         let is_new = self.named.get(&user).as_ref() != Some(&name);
         if is_new && !name.trim().is_empty() {
             self.set_name(&user, &name).await?;
+            self.note(name_row(&user), &name);
             self.named.insert(user.clone(), name);
         }
         Ok(user)
@@ -119,12 +157,42 @@ impl GhostProfiles {
         }
     }
 
-    /// Gives a ghost the picture that its contact has, once for each picture.
-    pub(crate) async fn show_avatar(&self, login: &LoginId, ghost: &Ghost, picture: Picture) {
-        if let Err(error) = self.set_avatar(login, ghost, picture).await {
+    /// Gives a ghost the picture that its contact has, once for each picture. Gives the ghost, if it is news.
+    pub(crate) async fn show_avatar(
+        &self,
+        login: &LoginId,
+        ghost: &Ghost,
+        picture: Picture,
+    ) -> Option<OwnedUserId> {
+        self.set_avatar(login, ghost, picture).await.unwrap_or_else(|error| {
             // Shown again in the next conversation with them.
             tracing::info!(%error, "a picture was not shown");
+            None
+        })
+    }
+
+    /// Where the picture of a ghost is, if it was given one.
+    ///
+    /// # Errors
+    /// The homeserver is not available.
+    pub(crate) async fn avatar(&self, user: &UserId) -> Result<Option<String>, MatrixError> {
+        let read = |row: Vec<u8>| self.storage.read(Table::Rooms, &row).ok().flatten();
+        if let Some(known) = read(picture_row(user)).and_then(|row| String::from_utf8(row).ok()) {
+            return Ok(Some(known));
         }
+        if read(avatar_row(user)).is_none() {
+            return Ok(None);
+        }
+        // Given before its address was written down.
+        let request = get_profile_field::v3::Request::new(user.to_owned(), ProfileFieldName::AvatarUrl);
+        let found = match send_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => answer.value,
+            Err(MatrixError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(ProfileFieldValue::AvatarUrl(uri)) = found else { return Ok(None) };
+        self.note(picture_row(user), uri.as_str());
+        Ok(Some(uri.to_string()))
     }
 
     async fn set_avatar(
@@ -132,12 +200,12 @@ impl GhostProfiles {
         login: &LoginId,
         ghost: &Ghost,
         picture: Picture,
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<Option<OwnedUserId>, DeliveryError> {
         let user = self.ids.user(login, &ghost.id)?;
         let row = avatar_row(&user);
         let shown = self.storage.read(Table::Rooms, &row).map_err(storage_failed)?;
         if shown.as_deref() == Some(picture.digest.as_bytes()) {
-            return Ok(());
+            return Ok(None);
         }
         self.ensure_registered(&user).await?;
         let Some(kind) = self.media.image_kind(&picture.media).await else {
@@ -146,13 +214,15 @@ impl GhostProfiles {
         let name = format!("picture.{}", kind.extension());
         let file = File { media: picture.media, name, size: picture.size };
         let uploaded = self.media.upload(&user, &file, kind.mime_type()).await?;
-        let value = ProfileFieldValue::AvatarUrl(uploaded.into());
+        let value = ProfileFieldValue::AvatarUrl(uploaded.clone().into());
         let request = set_profile_field::v3::Request::new(user.clone(), value);
         send_as!(self.homeserver, &user, request)?;
         tracing::info!(%user, "a picture was shown");
         let mut batch = Batch::default();
         batch.put(Table::Rooms, row, picture.digest);
-        self.storage.commit(batch, Urgency::Soon).await.map_err(storage_failed)
+        batch.put(Table::Rooms, picture_row(&user), uploaded);
+        self.storage.commit(batch, Urgency::Soon).await.map_err(storage_failed)?;
+        Ok(Some(user))
     }
 }
 

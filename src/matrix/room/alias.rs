@@ -3,13 +3,10 @@
 //! Knows how a room that was made just before a crash is found again: making it a second time is refused, and it is adopted.
 //! Refuses to write down what was found: its caller does.
 
-use std::sync::Arc;
-
-use ruma::api::client::alias::{delete_alias, get_alias};
+use ruma::api::client::alias::{create_alias, delete_alias, get_alias};
 use ruma::api::client::membership::join_room_by_id;
-use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, UserId};
+use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId};
 
-use super::member::RoomMembers;
 use crate::bridge::ids::PortalKey;
 use crate::matrix::config::MatrixConfig;
 use crate::matrix::homeserver::{Homeserver, MatrixError, send_as};
@@ -20,21 +17,15 @@ pub(crate) type AliasOf = Box<dyn Fn(&PortalKey) -> String + Send + Sync>;
 /// Names rooms so that they are found again.
 pub(crate) struct RoomAliases {
     homeserver: Homeserver,
-    members: Arc<RoomMembers>,
     prefix: String,
     server_name: OwnedServerName,
     alias_of: AliasOf,
 }
 
 impl RoomAliases {
-    pub(crate) fn new(
-        config: &MatrixConfig,
-        homeserver: Homeserver,
-        members: Arc<RoomMembers>,
-        alias_of: AliasOf,
-    ) -> Self {
+    pub(crate) fn new(config: &MatrixConfig, homeserver: Homeserver, alias_of: AliasOf) -> Self {
         let (prefix, server_name) = (config.ghost_prefix.clone(), config.server_name.clone());
-        Self { homeserver, members, prefix, server_name, alias_of }
+        Self { homeserver, prefix, server_name, alias_of }
     }
 
     /// The alias of a portal's room.
@@ -58,11 +49,32 @@ impl RoomAliases {
         }
     }
 
+    /// Gives the alias of a portal's room to another room. A homeserver may have done so already.
+    ///
+    /// # Errors
+    /// The homeserver is not available. Where it refuses, a room that is forgotten is not found again.
+    pub(crate) async fn move_to(&self, portal: &PortalKey, room: &RoomId) -> Result<(), MatrixError> {
+        let (alias, bot) = (self.of(portal)?, self.homeserver.bot());
+        let asked = get_alias::v3::Request::new(alias.clone());
+        if send_as!(self.homeserver, bot, asked).is_ok_and(|found| found.room_id == *room) {
+            return Ok(());
+        }
+        self.free(portal).await?;
+        match send_as!(self.homeserver, bot, create_alias::v3::Request::new(alias, room.to_owned())) {
+            Ok(_) => Ok(()),
+            Err(error @ MatrixError::Refused { .. }) => {
+                tracing::warn!(%error, %portal, %room, "an alias was not moved");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// The room that an earlier run made and did not live to write down.
     ///
     /// # Errors
     /// Unavailable where the bot cannot enter the room: its alias is free then, and the next attempt makes another.
-    pub(crate) async fn adopt(&self, portal: &PortalKey, owner: &UserId) -> Result<OwnedRoomId, MatrixError> {
+    pub(crate) async fn adopt(&self, portal: &PortalKey) -> Result<OwnedRoomId, MatrixError> {
         let (alias, bot) = (self.of(portal)?, self.homeserver.bot());
         let found = send_as!(self.homeserver, bot, get_alias::v3::Request::new(alias.clone()))?;
         let room = found.room_id;
@@ -75,7 +87,6 @@ impl RoomAliases {
             }
             return Err(MatrixError::Unavailable { reason: error.to_string(), after: None });
         }
-        self.members.invite(&room, owner).await?;
         tracing::info!(%portal, %room, "adopted a room from an earlier run");
         Ok(room)
     }

@@ -12,7 +12,7 @@ use ruma::{OwnedRoomId, RoomId, UserId};
 use super::company::{Company, is_private};
 use super::portal::PortalRooms;
 use crate::bridge::ids::PortalKey;
-use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::delivery::{DeliveryError, Display};
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
 use crate::matrix::profile::GhostIds;
 
@@ -75,7 +75,7 @@ impl ManagementRooms {
         user: &UserId,
     ) -> Result<OwnedRoomId, DeliveryError> {
         for _ in 0..2 {
-            let room = self.portals.ensure(portal, None, false).await?;
+            let room = self.portals.ensure(portal, &Display::default()).await?;
             if self.is_private(&room, user).await? {
                 return Ok(room);
             }

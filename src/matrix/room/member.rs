@@ -95,6 +95,19 @@ impl RoomMembers {
         }
     }
 
+    /// Who is in a room; nobody where the bot is not.
+    ///
+    /// # Errors
+    /// The homeserver is not available.
+    pub(crate) async fn joined(&self, room: &RoomId) -> Result<Vec<OwnedUserId>, MatrixError> {
+        let request = joined_members::v3::Request::new(room.to_owned());
+        match send_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => Ok(answer.joined.into_keys().collect()),
+            Err(MatrixError::Refused { .. }) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the bot is still in the room: false for a room that was purged, or on a homeserver that started anew.
     ///
     /// # Errors

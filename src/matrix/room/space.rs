@@ -11,7 +11,7 @@ use std::time::Duration;
 use ruma::api::client::room::create_room;
 use ruma::events::StateEventType;
 use ruma::serde::Raw;
-use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, UserId};
+use ruma::{OwnedRoomId, OwnedServerName, OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::bridge::ids::{ConversationId, LoginId, PortalKey};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as, storage_failed};
+use crate::matrix::profile::{BotProfile, DoublePuppets};
 
 /// After a failure nothing is filed for so long: spaces are never urgent.
 const RETRY_DELAY: Duration = Duration::from_secs(30);
@@ -59,6 +60,8 @@ pub(crate) struct SpaceOrganizer {
     pub(crate) registry: Arc<RoomRegistry>,
     pub(crate) members: Arc<RoomMembers>,
     pub(crate) aliases: Arc<RoomAliases>,
+    pub(crate) puppets: Arc<DoublePuppets>,
+    pub(crate) bot: Arc<BotProfile>,
     pub(crate) queue: Arc<SpaceQueue>,
 }
 
@@ -190,17 +193,42 @@ impl SpaceOrganizer {
         request.invite = vec![owner.to_owned()];
         request.name = Some(name.to_owned());
         request.creation_content = Raw::new(&json!({"type": "m.space"})).ok().map(Raw::cast_unchecked);
+        // The alias finds a space that a crash made us forget. It is no title.
+        let mut state = vec![json!({"type": "m.room.canonical_alias", "state_key": "", "content": {}})];
+        let picture = self.bot.picture().await.filter(|_| group.is_empty());
+        let avatar = |url| json!({"type": "m.room.avatar", "state_key": "", "content": {"url": url}});
+        state.extend(picture.map(avatar));
+        let state = state.iter().filter_map(|part| Raw::new(part).ok());
+        request.initial_state = state.map(Raw::cast_unchecked).collect();
         // Nobody talks in a space.
         let levels = json!({"events_default": 100});
         request.power_level_content_override = Raw::new(&levels).ok().map(Raw::cast_unchecked);
         let room = match send_as!(self.homeserver, self.homeserver.bot(), request) {
             Ok(made) => made.room_id,
-            Err(error) if error.is("M_ROOM_IN_USE") => self.aliases.adopt(&key, owner).await?,
+            Err(error) if error.is("M_ROOM_IN_USE") => self.adopt(&key, owner).await?,
             Err(error) => return Err(error.into()),
         };
+        self.bring(&room, owner).await?;
         tracing::info!(%login, group, %room, "a space was made");
         let (name, owner) = (name.to_owned(), owner.to_owned());
         Ok(Space { room, name, owner, children: BTreeSet::new() })
+    }
+
+    async fn adopt(&self, key: &PortalKey, owner: &UserId) -> Result<OwnedRoomId, MatrixError> {
+        let room = self.aliases.adopt(key).await?;
+        self.members.invite(&room, owner).await?;
+        Ok(room)
+    }
+
+    /// Whoever may be acted as need not accept the invitation.
+    async fn bring(&self, room: &RoomId, owner: &UserId) -> Result<(), MatrixError> {
+        if !self.puppets.may_act_as(owner).await? {
+            return Ok(());
+        }
+        match self.members.ensure_joined(room, owner).await {
+            Err(MatrixError::Refused { .. }) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// Spaces of groups that are no more.

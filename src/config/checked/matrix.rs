@@ -1,0 +1,114 @@
+//! The Matrix side: the homeserver, the bot, rooms and double puppets.
+//!
+//! Knows what is allowed of each key. Refuses to ask the homeserver whether a token is right.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedMxcUri, OwnedServerName, ServerName, UserId};
+
+use crate::config::{AppserviceSection, Config, ConfigError, MatrixSection, secret};
+use crate::matrix::{BotPicture, MatrixConfig, PuppetTokens, RoomPolicy};
+
+/// Bytes of the largest file that is taken as the bot's picture.
+const MAX_PICTURE: u64 = 5 << 20;
+
+impl Config {
+    /// The bot must make a user of the homeserver, and the prefix begin the name of one.
+    pub(super) fn check_matrix(&self) -> Result<MatrixConfig, ConfigError> {
+        let name = &self.homeserver.server_name;
+        let server_name = ServerName::parse(name).map_err(|_| {
+            ConfigError::value("homeserver.server_name", name, "the homeserver's name, as in example.org")
+        })?;
+        let url = &self.homeserver.url;
+        if reqwest::Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https")) {
+            return Err(ConfigError::value("homeserver.url", url, "an address, as in http://127.0.0.1:8008"));
+        }
+        let section = &self.appservice;
+        let bot = UserId::parse(format!("@{}:{server_name}", section.bot)).map_err(|_| {
+            ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user")
+        })?;
+        Ok(MatrixConfig {
+            homeserver: url.clone(),
+            bot,
+            bot_name: section.bot_name.trim().to_owned(),
+            bot_picture: section.check_picture()?,
+            ghost_prefix: section.check_prefix()?,
+            registration_id: section.id.clone(),
+            as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
+            hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
+            listen: section.listen,
+            status_events: self.matrix.status_events,
+            presence: self.matrix.presence,
+            spaces: self.matrix.spaces,
+            rooms: self.matrix.check_rooms()?,
+            double_puppets: self.matrix.check_puppets(&server_name)?,
+            ghost_per_login: self.ghost.per_login,
+            server_name,
+        })
+    }
+}
+
+impl AppserviceSection {
+    fn check_prefix(&self) -> Result<String, ConfigError> {
+        let prefix = &self.ghost_prefix;
+        let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+        if prefix.is_empty() || !prefix.chars().all(legal) {
+            let allowed = "a to z, 0 to 9, dot, underscore or hyphen";
+            return Err(ConfigError::value("appservice.ghost_prefix", prefix, allowed));
+        }
+        Ok(prefix.clone())
+    }
+
+    fn check_picture(&self) -> Result<BotPicture, ConfigError> {
+        let (key, picture) = ("appservice.bot_avatar", &self.bot_avatar);
+        if picture.starts_with("mxc://") {
+            let uri = OwnedMxcUri::from(picture.as_str());
+            let allowed = "an address of the media repository, as in mxc://example.org/abc";
+            return match uri.is_valid() {
+                true => Ok(BotPicture::Uploaded(picture.clone())),
+                false => Err(ConfigError::value(key, picture, allowed)),
+            };
+        }
+        if !self.has_picture_file() {
+            return Ok(if picture.is_empty() { BotPicture::None } else { BotPicture::own() });
+        }
+        let read = std::fs::metadata(picture).and_then(|file| match file.len() {
+            0..=MAX_PICTURE => std::fs::read(picture),
+            _ => Err(std::io::Error::other("it is larger than 5 MB")),
+        });
+        let bytes = read.map_err(|error| ConfigError::SecretFile {
+            key: key.into(),
+            file: picture.into(),
+            reason: error.to_string(),
+        })?;
+        let allowed = "a picture, an mxc:// address, «default», or nothing";
+        BotPicture::of(bytes).ok_or_else(|| ConfigError::value(key, picture, allowed))
+    }
+}
+
+impl MatrixSection {
+    fn check_rooms(&self) -> Result<RoomPolicy, ConfigError> {
+        match self.rooms.as_str() {
+            "auto" => Ok(RoomPolicy::Auto),
+            "all" => Ok(RoomPolicy::All),
+            "spoken" => Ok(RoomPolicy::Spoken),
+            other => Err(ConfigError::value("matrix.rooms", other, "auto, all or spoken")),
+        }
+    }
+
+    /// Another homeserver's people cannot be acted as by way of this one.
+    fn check_puppets(&self, server: &OwnedServerName) -> Result<PuppetTokens, ConfigError> {
+        let mut tokens = BTreeMap::new();
+        for (who, section) in &self.double_puppet {
+            let is_ours =
+                who == server.as_str() || UserId::parse(who).is_ok_and(|user| user.server_name() == server);
+            if !is_ours {
+                let allowed = format!("{server}, or a user there, as in @you:{server}");
+                return Err(ConfigError::value("matrix.double_puppet", who, &allowed));
+            }
+            let key = format!("matrix.double_puppet.{who}.token");
+            tokens.insert(who.clone(), secret::resolve(&key, &section.token, &section.token_file)?);
+        }
+        Ok(PuppetTokens(tokens))
+    }
+}
