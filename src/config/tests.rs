@@ -52,6 +52,23 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
         ("example.org}", "'ex ample'}", "homeserver.server_name"),
         ("as_token: a,", "", "appservice.as_token is missing"),
         ("friends.org: user", "friends.org: king", "permissions.friends.org: \"king\""),
+        ("as_token: a,", "as_token: a, bot_avatar: /nowhere.png,", "appservice.bot_avatar"),
+        (
+            "as_token: a,",
+            "as_token: a, bot_avatar: 'mxc://nothing',",
+            "appservice.bot_avatar: \"mxc://nothing\"",
+        ),
+        ("permissions:", "matrix: {rooms: none}\npermissions:", "matrix.rooms: \"none\""),
+        (
+            "permissions:",
+            "matrix: {double_puppet: {'@ann:elsewhere.org': {token: x}}}\npermissions:",
+            "matrix.double_puppet: \"@ann:elsewhere.org\"",
+        ),
+        (
+            "permissions:",
+            "matrix: {double_puppet: {example.org: {}}}\npermissions:",
+            "matrix.double_puppet.example.org.token is missing",
+        ),
         ("permissions:", "files: {direct: {allow: [here]}}\npermissions:", "files.direct.allow: \"here\""),
         ("permissions:", "files: {direct: {announce: [me]}}\npermissions:", "files.direct.announce: \"me\""),
         ("permissions:", "files: {direct: {ports: 9-1}}\npermissions:", "files.direct.ports: \"9-1\""),

@@ -17,5 +17,6 @@ mod order;
 mod people;
 mod relay;
 mod rest;
+mod rooms;
 mod sign_in;
 mod standing;

@@ -30,6 +30,9 @@ pub(crate) struct Saying {
     pub(crate) is_command: bool,
 }
 
+/// A room that was to show what is so: of which conversation, under which title, and whether it was made for that.
+pub(crate) type SimRoom = (PortalKey, Option<String>, bool);
+
 /// A simulated frontend.
 pub(crate) struct SimFrontend {
     leg: Leg,
@@ -47,6 +50,11 @@ pub(crate) struct SimFrontend {
     pub(crate) pace: Mutex<Duration>,
     /// Whether signals are shown at all: otherwise showing one never ends.
     pub(crate) shows: watch::Sender<bool>,
+    /// Whether contacts have rooms there before something is said.
+    pub(crate) lists: Mutex<bool>,
+    /// What making a room or bringing it up to date comes to.
+    pub(crate) making: Script,
+    rooms: watch::Sender<Vec<SimRoom>>,
     /// Whether what somebody wants removed can be.
     pub(crate) removes: Mutex<bool>,
     steps: Arc<Steps>,
@@ -69,6 +77,9 @@ impl SimFrontend {
             special: Mutex::default(),
             pace: Mutex::default(),
             shows: watch::Sender::new(true),
+            lists: Mutex::default(),
+            making: Script::default(),
+            rooms: watch::Sender::new(Vec::new()),
             removes: Mutex::new(true),
             steps,
             arrivals: Arrivals::new(),
@@ -90,6 +101,11 @@ impl SimFrontend {
 
     pub(crate) fn signals(&self) -> watch::Receiver<Vec<Signal>> {
         self.signals.subscribe()
+    }
+
+    /// Rooms that were to show what is so, each time.
+    pub(crate) fn rooms(&self) -> watch::Receiver<Vec<SimRoom>> {
+        self.rooms.subscribe()
     }
 
     /// Nothing can be shown there, or something can again. What is said meanwhile may be passed over.
@@ -185,6 +201,32 @@ impl Frontend for SimFrontend {
                 serde_json::from_slice(raw).map_err(|error| DeliveryError::permanent(error.to_string()))?;
             let special = self.special.lock().unwrap().get(&saying.reference).cloned();
             Ok(special.unwrap_or_else(|| read(saying, self.leg)))
+        })
+    }
+
+    fn lists_contacts<'a>(
+        &'a self,
+        _owner: &'a UserId,
+        _contacts: usize,
+    ) -> BoxFuture<'a, Result<bool, DeliveryError>> {
+        let lists = *self.lists.lock().unwrap();
+        Box::pin(async move { Ok(lists) })
+    }
+
+    fn ensure_room<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        display: Display,
+        makes: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            match self.making.act() {
+                Act::Refuse(error) | Act::TakeAndRefuse(error) => return Err(error),
+                Act::Hang { .. } => std::future::pending().await,
+                _ => {}
+            }
+            self.rooms.send_modify(|all| all.push((portal.clone(), display.title, makes)));
+            Ok(())
         })
     }
 

@@ -33,8 +33,8 @@ impl Shown {
     /// Takes over what is known now; what is not known stays.
     pub(crate) fn learn(&mut self, facts: &Self) {
         self.is_group = facts.is_group;
-        self.title = facts.title.clone().or(self.title.take());
-        self.person = if facts.is_group { None } else { facts.person.clone().or(self.person.take()) };
+        self.title = facts.title.clone().or_else(|| self.title.take());
+        self.person = if facts.is_group { None } else { facts.person.clone().or_else(|| self.person.take()) };
     }
 }
 
