@@ -65,7 +65,7 @@ impl Config {
     /// The first key that is wrong, with what would be right.
     pub fn check(&self) -> Result<Checked, ConfigError> {
         self.files.check_total()?;
-        let matrix = self.check_matrix()?;
+        let matrix = matrix::check_matrix(self)?;
         let (msn, server) = self.check_msn()?;
         Ok(Checked {
             matrix,

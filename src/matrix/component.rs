@@ -17,9 +17,8 @@ use super::outbound::{
 };
 use super::profile::{BotProfile, DoublePuppets, GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
 use super::room::{
-    AliasOf, DirectRooms, ManagementRooms, PortalLocks, PortalRooms, RoomAliases, RoomCreator, RoomLeaver,
-    RoomLevels, RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, RoomVersions, SpaceOrganizer,
-    SpaceQueue,
+    AliasOf, DirectRooms, ManagementRooms, PortalRooms, RoomAliases, RoomCreator, RoomLevels, RoomMaker,
+    RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, SpaceOrganizer, SpaceQueue,
 };
 use crate::bridge::link::Links;
 use crate::bridge::port::frontend::Permissions;
@@ -76,14 +75,14 @@ impl Components {
         let members = Arc::new(RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone()));
         let aliases = Arc::new(RoomAliases::new(config, homeserver.clone(), alias_of));
         let queue = Arc::<SpaceQueue>::default();
-        let leaver = RoomLeaver::new(
-            homeserver.clone(),
-            ids.clone(),
-            storage.clone(),
-            members.clone(),
-            puppets.clone(),
-        );
-        let rooms = Arc::new(PortalRooms {
+        let states = Arc::new(RoomStates {
+            homeserver: homeserver.clone(),
+            storage: storage.clone(),
+            sender: sender.clone(),
+            bot: bot.clone(),
+            profiles: profiles.clone(),
+        });
+        let maker = RoomMaker {
             homeserver: homeserver.clone(),
             sender: sender.clone(),
             registry: registry.clone(),
@@ -93,25 +92,12 @@ impl Components {
             profiles: profiles.clone(),
             puppets: puppets.clone(),
             bot: bot.clone(),
-            creator: RoomCreator {
-                homeserver: homeserver.clone(),
-                sender: sender.clone(),
-                aliases: aliases.clone(),
-                versions: RoomVersions::new(homeserver.clone()),
-            },
-            states: RoomStates {
-                homeserver: homeserver.clone(),
-                storage: storage.clone(),
-                sender: sender.clone(),
-                bot: bot.clone(),
-                profiles: profiles.clone(),
-            },
-            direct: DirectRooms::new(homeserver.clone(), puppets.clone()),
-            leaver: Arc::new(leaver),
+            creator: RoomCreator::new(homeserver.clone(), sender.clone(), aliases.clone()),
+            states,
+            direct: Arc::new(DirectRooms::new(homeserver.clone(), puppets.clone())),
             spaces: queue.clone(),
-            locks: PortalLocks::default(),
-            making: tokio::sync::Mutex::default(),
-        });
+        };
+        let rooms = Arc::new(PortalRooms::new(maker, storage.clone()));
         let levels = RoomLevels { homeserver: homeserver.clone(), sender: sender.clone() };
         let management = ManagementRooms::new(homeserver.clone(), ids.clone(), sender.clone(), rooms.clone());
         let management = Arc::new(management);

@@ -159,14 +159,15 @@ async fn fault_18_a_larger_group_that_forms_again_is_found_and_makes_no_smaller_
     }
     let (mut world, _bobs, _carols, again) = call_of_three(world, &mut bob, &mut carol, "three again").await;
     assert_eq!(again, three);
-    let mut with_bob = Vec::new();
+    let mut with_both = Vec::new();
     for room in world.user.joined_rooms().await {
         let members = world.user.call(Method::GET, &format!("rooms/{room}/joined_members"), None).await;
-        if !members["joined"][crate::names::ghost("bob")].is_null() {
-            with_bob.push(room);
+        let is_there = |name: &str| !members["joined"][crate::names::ghost(name)].is_null();
+        if is_there("bob") && is_there("carol") {
+            with_both.push(room);
         }
     }
-    assert_eq!(with_bob.len(), 2, "one room for each group: {with_bob:?}");
+    assert_eq!(with_both.len(), 2, "one room for each group: {with_both:?}");
     world.user.send(&four, "!msn drop dave@example.com").await;
     world.user.message_with("dave@example.com is out of this group").await;
 }

@@ -151,6 +151,9 @@ pub trait Frontend: Send + Sync {
 
     /// Whether each contact of a login of `owner` has a room there from the first sign-in on, where there are so many; else
     /// only those with whom something was said.
+    ///
+    /// # Errors
+    /// Transient: that cannot be asked now.
     fn lists_contacts<'a>(
         &'a self,
         _owner: &'a UserId,
@@ -161,6 +164,9 @@ pub trait Frontend: Send + Sync {
 
     /// Has the room of a conversation show what is so now, without repeating what it shows already. Where there is none and
     /// it `makes` one, one is made, unless its owner left the last.
+    ///
+    /// # Errors
+    /// Permanent where no room can be made; otherwise by what can be done about it.
     fn ensure_room<'a>(
         &'a self,
         _portal: &'a PortalKey,
@@ -171,6 +177,9 @@ pub trait Frontend: Send + Sync {
     }
 
     /// Takes the room of a conversation away, with everybody in it. What is said later makes another.
+    ///
+    /// # Errors
+    /// Transient: it cannot be taken away now.
     fn remove_portal<'a>(&'a self, _portal: &'a PortalKey) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async { Ok(()) })
     }

@@ -12,40 +12,37 @@ use crate::matrix::{BotPicture, MatrixConfig, PuppetTokens, RoomPolicy};
 /// Bytes of the largest file that is taken as the bot's picture.
 const MAX_PICTURE: u64 = 5 << 20;
 
-impl Config {
-    /// The bot must make a user of the homeserver, and the prefix begin the name of one.
-    pub(super) fn check_matrix(&self) -> Result<MatrixConfig, ConfigError> {
-        let name = &self.homeserver.server_name;
-        let server_name = ServerName::parse(name).map_err(|_| {
-            ConfigError::value("homeserver.server_name", name, "the homeserver's name, as in example.org")
-        })?;
-        let url = &self.homeserver.url;
-        if reqwest::Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https")) {
-            return Err(ConfigError::value("homeserver.url", url, "an address, as in http://127.0.0.1:8008"));
-        }
-        let section = &self.appservice;
-        let bot = UserId::parse(format!("@{}:{server_name}", section.bot)).map_err(|_| {
-            ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user")
-        })?;
-        Ok(MatrixConfig {
-            homeserver: url.clone(),
-            bot,
-            bot_name: section.bot_name.trim().to_owned(),
-            bot_picture: section.check_picture()?,
-            ghost_prefix: section.check_prefix()?,
-            registration_id: section.id.clone(),
-            as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
-            hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
-            listen: section.listen,
-            status_events: self.matrix.status_events,
-            presence: self.matrix.presence,
-            spaces: self.matrix.spaces,
-            rooms: self.matrix.check_rooms()?,
-            double_puppets: self.matrix.check_puppets(&server_name)?,
-            ghost_per_login: self.ghost.per_login,
-            server_name,
-        })
+/// The bot must make a user of the homeserver, and the prefix begin the name of one.
+pub(super) fn check_matrix(config: &Config) -> Result<MatrixConfig, ConfigError> {
+    let name = &config.homeserver.server_name;
+    let server_name = ServerName::parse(name).map_err(|_| {
+        ConfigError::value("homeserver.server_name", name, "the homeserver's name, as in example.org")
+    })?;
+    let url = &config.homeserver.url;
+    if reqwest::Url::parse(url).map_or(true, |url| !matches!(url.scheme(), "http" | "https")) {
+        return Err(ConfigError::value("homeserver.url", url, "an address, as in http://127.0.0.1:8008"));
     }
+    let section = &config.appservice;
+    let bot = UserId::parse(format!("@{}:{server_name}", section.bot))
+        .map_err(|_| ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user"))?;
+    Ok(MatrixConfig {
+        homeserver: url.clone(),
+        bot,
+        bot_name: section.bot_name.trim().to_owned(),
+        bot_picture: section.check_picture()?,
+        ghost_prefix: section.check_prefix()?,
+        registration_id: section.id.clone(),
+        as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
+        hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
+        listen: section.listen,
+        status_events: config.matrix.status_events,
+        presence: config.matrix.presence,
+        spaces: config.matrix.spaces,
+        rooms: config.matrix.check_rooms()?,
+        double_puppets: config.matrix.check_puppets(&server_name)?,
+        ghost_per_login: config.ghost.per_login,
+        server_name,
+    })
 }
 
 impl AppserviceSection {

@@ -19,10 +19,10 @@ use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
 
 /// Makes rooms.
 pub(crate) struct RoomCreator {
-    pub(crate) homeserver: Homeserver,
-    pub(crate) sender: Arc<EventSender>,
-    pub(crate) aliases: Arc<RoomAliases>,
-    pub(crate) versions: RoomVersions,
+    homeserver: Homeserver,
+    sender: Arc<EventSender>,
+    aliases: Arc<RoomAliases>,
+    versions: RoomVersions,
 }
 
 /// What a new room is to be.
@@ -51,6 +51,11 @@ fn levels(bot: &UserId, owner: &UserId, creators_have_levels: bool) -> Value {
 }
 
 impl RoomCreator {
+    pub(crate) fn new(homeserver: Homeserver, sender: Arc<EventSender>, aliases: Arc<RoomAliases>) -> Self {
+        let versions = RoomVersions::new(homeserver.clone());
+        Self { homeserver, sender, aliases, versions }
+    }
+
     /// Makes a room, in which only the bot is.
     ///
     /// # Errors

@@ -1,56 +1,80 @@
 //! Rooms of portals: made, adopted, kept up to date, given up and made anew.
 //!
-//! Knows in which order a room comes to be: the bot makes it with its state, the ghosts come, and its owner is asked in
-//! last. Refuses to take for granted that it is still there: something that is refused has it looked at.
+//! Knows which portals have a room, and lets one at a time change a portal's. Refuses to take for granted that it is still
+//! there: something that is refused has it looked at.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ruma::events::StateEventType;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
-use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::alias::RoomAliases;
-use super::creation::{NewRoom, RoomCreator};
 use super::direct::DirectRooms;
 use super::leaver::RoomLeaver;
 use super::lock::PortalLocks;
+use super::maker::RoomMaker;
 use super::member::RoomMembers;
 use super::registry::RoomRegistry;
 use super::space_queue::SpaceQueue;
-use super::state::{RoomStates, Shown};
+use super::state::RoomStates;
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::{DeliveryError, Display};
-use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError};
-use crate::matrix::profile::{BotProfile, DoublePuppets, GhostIds, GhostProfiles};
+use crate::bridge::port::storage::Storage;
+use crate::matrix::homeserver::{Homeserver, MatrixError};
+use crate::matrix::profile::{DoublePuppets, GhostIds, GhostProfiles};
 
 /// After a room that nobody waits for, so long is nothing made: the homeserver has more to do.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Makes rooms for portals.
 pub(crate) struct PortalRooms {
-    pub(crate) homeserver: Homeserver,
-    pub(crate) sender: Arc<EventSender>,
-    pub(crate) registry: Arc<RoomRegistry>,
-    pub(crate) members: Arc<RoomMembers>,
-    pub(crate) aliases: Arc<RoomAliases>,
-    pub(crate) ids: Arc<GhostIds>,
-    pub(crate) profiles: Arc<GhostProfiles>,
-    pub(crate) puppets: Arc<DoublePuppets>,
-    pub(crate) bot: Arc<BotProfile>,
-    pub(crate) creator: RoomCreator,
-    pub(crate) states: RoomStates,
-    pub(crate) direct: DirectRooms,
-    pub(crate) leaver: Arc<RoomLeaver>,
+    homeserver: Homeserver,
+    registry: Arc<RoomRegistry>,
+    members: Arc<RoomMembers>,
+    aliases: Arc<RoomAliases>,
+    ids: Arc<GhostIds>,
+    profiles: Arc<GhostProfiles>,
+    puppets: Arc<DoublePuppets>,
+    states: Arc<RoomStates>,
+    direct: Arc<DirectRooms>,
+    maker: RoomMaker,
+    pub(crate) leaver: RoomLeaver,
     /// Told of rooms that have come to be.
-    pub(crate) spaces: Arc<SpaceQueue>,
-    pub(crate) locks: PortalLocks,
+    spaces: Arc<SpaceQueue>,
+    locks: PortalLocks,
     /// One room that nobody waits for at a time.
-    pub(crate) making: Mutex<()>,
+    making: Mutex<()>,
 }
 
 impl PortalRooms {
+    /// Around what makes rooms whole.
+    pub(crate) fn new(maker: RoomMaker, storage: Arc<dyn Storage>) -> Self {
+        let leaver = RoomLeaver::new(
+            maker.homeserver.clone(),
+            maker.ids.clone(),
+            storage,
+            maker.members.clone(),
+            maker.puppets.clone(),
+        );
+        Self {
+            homeserver: maker.homeserver.clone(),
+            registry: maker.registry.clone(),
+            members: maker.members.clone(),
+            aliases: maker.aliases.clone(),
+            ids: maker.ids.clone(),
+            profiles: maker.profiles.clone(),
+            puppets: maker.puppets.clone(),
+            states: maker.states.clone(),
+            direct: maker.direct.clone(),
+            leaver,
+            spaces: maker.spaces.clone(),
+            maker,
+            locks: PortalLocks::default(),
+            making: Mutex::default(),
+        }
+    }
+
     /// The portal's room, made if there is none.
     ///
     /// # Errors
@@ -74,7 +98,7 @@ impl PortalRooms {
         };
         if let Some(room) = self.registry.room_of(portal)? {
             if self.registry.made_for(portal)?.is_none_or(|made_for| made_for == owner) {
-                self.complete(portal, &room, &owner, display).await?;
+                self.maker.complete(portal, &room, &owner, display).await?;
                 return Ok(room);
             }
             // The login is somebody else's now, and what they are told is not for those who are in that room.
@@ -82,8 +106,8 @@ impl PortalRooms {
             self.leaver.put(&room, self.ghosts_of(portal)?, None).await?;
             self.forget(portal, &room).await?;
         }
-        let room = self.make(portal, &owner, display).await?;
-        self.complete(portal, &room, &owner, display).await?;
+        let room = self.maker.make(portal, &owner, display).await?;
+        self.maker.complete(portal, &room, &owner, display).await?;
         tracing::info!(%portal, %room, "portal room ready");
         Ok(room)
     }
@@ -94,123 +118,6 @@ impl PortalRooms {
         let Some(room) = self.registry.room_of(portal)? else { return Ok(None) };
         let Some(owner) = self.registry.owner_of(portal)? else { return Ok(Some(room)) };
         Ok(self.registry.made_for(portal)?.filter(|made_for| *made_for == owner).map(|_| room))
-    }
-
-    fn facts(&self, portal: &PortalKey, display: &Display) -> Shown {
-        let person = match display.people.as_slice() {
-            [one] if !display.is_group => self.ids.user(&portal.receiver, &one.id).ok(),
-            _ => None,
-        };
-        Shown { title: self.title(portal, display), is_group: display.is_group, person, ..Shown::default() }
-    }
-
-    fn title(&self, portal: &PortalKey, display: &Display) -> Option<String> {
-        match portal.management_user() {
-            Some(_) => Some(self.bot.name().to_owned()).filter(|name| !name.is_empty()),
-            None => display.title.clone(),
-        }
-    }
-
-    /// The ghosts of those in a conversation.
-    async fn ghosts(&self, portal: &PortalKey, display: &Display) -> Result<Vec<OwnedUserId>, DeliveryError> {
-        let mut ghosts = Vec::new();
-        for person in &display.people {
-            match self.profiles.ensure(&portal.receiver, person).await {
-                Ok(user) => ghosts.push(user),
-                Err(DeliveryError::Permanent { reason }) => {
-                    tracing::info!(%portal, reason, "somebody cannot be shown");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(ghosts)
-    }
-
-    /// A room with nobody but the bot in it yet, or the one that an earlier run made.
-    async fn make(
-        &self,
-        portal: &PortalKey,
-        owner: &UserId,
-        display: &Display,
-    ) -> Result<OwnedRoomId, DeliveryError> {
-        let ghosts = self.ghosts(portal, display).await?;
-        let shown = self.facts(portal, display);
-        let state = self.states.wanted(portal, &shown).await?;
-        let name = shown.title.as_deref();
-        let new = NewRoom { portal, owner, name, ghosts: &ghosts, state: state.clone() };
-        match self.creator.create(new).await {
-            Ok(room) => {
-                self.registry.remember(portal, &room).await?;
-                if let Some(title) = &display.title {
-                    self.registry.remember_title(portal, title);
-                }
-                self.states.made(portal, shown, &state).await?;
-                Ok(room)
-            }
-            Err(error) if error.is("M_ROOM_IN_USE") => {
-                let room = self.aliases.adopt(portal).await?;
-                self.registry.remember(portal, &room).await?;
-                self.states.made(portal, shown, &[]).await?;
-                Ok(room)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Brings everybody into a room, the owner last, and has it say what it is.
-    async fn complete(
-        &self,
-        portal: &PortalKey,
-        room: &RoomId,
-        owner: &UserId,
-        display: &Display,
-    ) -> Result<(), DeliveryError> {
-        for ghost in self.ghosts(portal, display).await? {
-            match self.members.ensure_joined(room, &ghost).await {
-                Ok(()) => {}
-                // Whoever is shut out there is spoken for by the bot.
-                Err(error @ MatrixError::Refused { .. }) => {
-                    tracing::info!(%error, %ghost, "a ghost is not there")
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if let Some(title) = &display.title {
-            self.ensure_title(portal, room, title).await?;
-        }
-        let facts = self.facts(portal, display);
-        self.states.publish(portal, room, |shown| shown.learn(&facts)).await?;
-        self.bring_owner(portal, room, owner, &facts).await?;
-        self.spaces.again(&portal.receiver);
-        self.registry.remember_made(portal, owner, display.title.as_deref()).await
-    }
-
-    async fn bring_owner(
-        &self,
-        portal: &PortalKey,
-        room: &RoomId,
-        owner: &UserId,
-        facts: &Shown,
-    ) -> Result<(), DeliveryError> {
-        let other = match portal.management_user() {
-            Some(_) => Some(self.homeserver.bot()),
-            None => facts.person.as_deref(),
-        };
-        self.creator.invite(room, owner, other.is_some()).await?;
-        if !self.puppets.may_act_as(owner).await? {
-            return Ok(());
-        }
-        match self.members.ensure_joined(room, owner).await {
-            Ok(()) => {}
-            Err(error @ MatrixError::Refused { .. }) => {
-                tracing::info!(%error, %owner, "an owner is not there")
-            }
-            Err(error) => return Err(error.into()),
-        }
-        if let Some(other) = other {
-            self.direct.mark(owner, other, Some(room), None).await?;
-        }
-        Ok(())
     }
 
     /// Has the room of a portal show what is so now, if there is one. Where there is none and it `makes` one, one is made,
@@ -239,16 +146,16 @@ impl PortalRooms {
             let _one = self.making.lock().await;
             let _lock = self.locks.lock(portal).await;
             tracing::info!(%portal, %room, "bringing a room up to date");
-            self.complete(portal, &room, &owner, display).await?;
+            self.maker.complete(portal, &room, &owner, display).await?;
             tokio::time::sleep(PAUSE).await;
             return Ok(());
         }
         let room = self.ensure(portal, display).await?;
         let _lock = self.locks.lock(portal).await;
         if let Some(title) = &display.title {
-            self.ensure_title(portal, &room, title).await?;
+            self.maker.ensure_title(portal, &room, title).await?;
         }
-        let facts = self.facts(portal, display);
+        let facts = self.maker.facts(portal, display);
         self.states.publish(portal, &room, |shown| shown.learn(&facts)).await
     }
 
@@ -266,7 +173,7 @@ impl PortalRooms {
             return Ok(());
         }
         let _one = self.locks.lock(portal).await;
-        self.ensure_title(portal, room, title).await?;
+        self.maker.ensure_title(portal, room, title).await?;
         if self.states.shown(portal)?.is_none() {
             return Ok(());
         }
@@ -286,28 +193,6 @@ impl PortalRooms {
                 self.states.publish(&portal, &room, |_| {}).await?;
             }
         }
-        Ok(())
-    }
-
-    /// Names a portal's room, unless it was named so last: what its people call it themselves stays until then.
-    async fn ensure_title(
-        &self,
-        portal: &PortalKey,
-        room: &RoomId,
-        title: &str,
-    ) -> Result<(), DeliveryError> {
-        if self.registry.has_title(portal, title)? {
-            return Ok(());
-        }
-        match self.sender.put_state(room, StateEventType::RoomName, "", &json!({"name": title})).await {
-            Ok(()) => {}
-            // Without the right to name it the room is as good.
-            Err(error @ MatrixError::Refused { .. }) => {
-                tracing::info!(%error, %portal, "a room could not be named");
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.registry.remember_title(portal, title);
         Ok(())
     }
 
