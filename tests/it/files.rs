@@ -96,8 +96,15 @@ async fn a_contact_has_the_face_that_their_client_announces() {
                     && event["content"]["avatar_url"].is_string()
             };
             let face = world.user.event("Bob's face", shown).await;
-            seen = world.user.download(face["content"]["avatar_url"].as_str().unwrap()).await;
+            let uri = face["content"]["avatar_url"].as_str().unwrap().to_owned();
+            seen = world.user.download(&uri).await;
             assert_eq!(seen, picture);
+            let borne = |event: &Value| event["type"] == "m.room.avatar" && event["content"]["url"] == *uri;
+            world.user.event("the room with Bob's face", borne).await;
+            let said = |event: &Value| {
+                event["type"] == "m.bridge" && event["content"]["channel"]["avatar_url"] == *uri
+            };
+            world.user.event("Bob's face in what is bridged", said).await;
         }
         drop(call);
     }

@@ -27,6 +27,9 @@ fn bodies(history: &[Value], start: &str) -> Vec<String> {
 async fn a_bridge_that_was_killed_goes_on_in_the_same_rooms() {
     let mut world = World::start().await;
     let (mut bob, call, room) = conversation(&mut world, "before").await;
+    // The space of the room comes beside it, in its own time.
+    let filed = |event: &Value| event["type"] == "m.space.child" && event["state_key"] == room.as_str();
+    world.user.event("the room in its space", filed).await;
     let rooms = world.user.joined_rooms().await;
     world.bridge.kill().await;
     drop(call);
