@@ -74,6 +74,8 @@ pub mod matrix;
 pub mod msn;
 pub mod pixels;
 pub mod retry;
+#[cfg(test)]
+mod round_trip;
 pub mod service;
 pub mod store;
 pub mod web;

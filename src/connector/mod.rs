@@ -18,6 +18,8 @@ mod network;
 mod object;
 mod size;
 #[cfg(test)]
+pub(crate) mod testkit;
+#[cfg(test)]
 mod tests;
 mod translate;
 

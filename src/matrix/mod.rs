@@ -13,11 +13,12 @@ mod homeserver;
 mod html;
 mod inbound;
 mod keys;
+mod mentions;
 mod outbound;
 mod profile;
 mod room;
 #[cfg(test)]
-mod testkit;
+pub(crate) mod testkit;
 
 pub use appservice::{Appservice, registration, serve};
 pub use config::{BotPicture, LEG, MatrixConfig, PuppetTokens, RoomPolicy};

@@ -13,14 +13,16 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::bridge::event::Ghost;
-use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey, UserId as BridgeUser};
+use crate::bridge::body::Body;
+use crate::bridge::event::{Author, Ghost, LocalMessage};
+use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::login::Login;
 use crate::bridge::port::storage::{Batch, Storage, Urgency};
 use crate::bridge::testkit::SimMedia;
 use crate::matrix::component::Components;
 use crate::matrix::config::{BotPicture, MatrixConfig, PuppetTokens, RoomPolicy};
 use crate::matrix::homeserver::Homeserver;
+use crate::matrix::{inbound, outbound};
 
 /// Owns a login, in which [`BOB`] is a contact.
 pub(crate) const ANN: &str = "@ann:test.localhost";
@@ -79,11 +81,21 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
 }
 
 /// Components over a homeserver and a store, with nothing known yet.
-pub(crate) async fn components(server: &FakeHomeserver, storage: Arc<dyn Storage>) -> Components {
+pub(super) async fn components(server: &FakeHomeserver, storage: Arc<dyn Storage>) -> Components {
     let config = config(&server.url());
     let homeserver = Homeserver::new(&config).await.unwrap();
     let alias_of = Box::new(|portal: &PortalKey| format!("alias_{}", portal.conversation).replace(':', "="));
     Components::new(&config, homeserver, storage, Arc::new(SimMedia::default()), alias_of)
+}
+
+/// The content of the event that shows what Bob says.
+pub(crate) fn content_of(body: &Body) -> Value {
+    outbound::contents(body, &Author::Ghost(bob()), false, &EntryId::new("e"), 1, &[]).remove(0)
+}
+
+/// What Ann says with a message of this content.
+pub(crate) fn message_of(content: Value, portal: PortalKey) -> LocalMessage {
+    inbound::message_of(content, portal)
 }
 
 /// What is answered to a request whose path has this in it, in anybody's name or in one.

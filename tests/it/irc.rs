@@ -112,7 +112,8 @@ async fn formatting_is_seen_in_the_room_and_on_the_wire() {
     }
     eve.say(CHANNEL, "\x02bold\x02").await;
     let shown = world.user.message("<eve> bold").await;
-    assert_eq!(shown["content"]["formatted_body"], "&lt;eve&gt; <strong>bold</strong>");
+    let named = "<strong data-mx-profile-fallback>&lt;eve&gt; </strong><strong>bold</strong>";
+    assert_eq!(shown["content"]["formatted_body"], named);
     let heard = call.message("<eve> bold").await;
     assert!(heard.payload.contains("EF=B;"), "{}", heard.payload);
     let room = shown["room_id"].as_str().unwrap().to_owned();

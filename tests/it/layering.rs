@@ -218,7 +218,7 @@ const FLOORS: [(&str, Floors); 3] = [
             &[&["room"]],
             &[&["profile"]],
             &[&["homeserver"]],
-            &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"]],
+            &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"], &["mentions"]],
         ],
     ),
     (

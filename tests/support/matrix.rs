@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::within;
 
+/// `{"room":{"timeline":{"limit":500}}}`
+const FILTER: &str = "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A500%7D%7D%7D";
+
 pub(crate) struct MatrixUser {
     http: Client,
     base: String,
@@ -97,7 +100,8 @@ impl MatrixUser {
 
     /// One round of syncing; joins what the user is invited to.
     async fn sync(&mut self) {
-        let mut path = "sync?timeout=5000".to_owned();
+        // A homeserver leaves out what is more than ten events of a room at once, unless it is told otherwise.
+        let mut path = format!("sync?timeout=5000&filter={FILTER}");
         if let Some(since) = &self.since {
             path.push_str(&format!("&since={since}"));
         }

@@ -57,3 +57,8 @@ pub(super) const NETWORK_TRAITS: NetworkTraits = NetworkTraits {
 pub(crate) fn behind_border(event: super::event::LocalEvent) -> super::event::LocalEvent {
     super::border::local(event)
 }
+
+/// An event of the network as the core takes it.
+pub(crate) fn behind_network_border(event: super::event::RemoteEvent) -> super::event::RemoteEvent {
+    super::border::remote(event)
+}

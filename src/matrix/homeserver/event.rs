@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::client::{Homeserver, send_as};
 use super::error::MatrixError;
+use crate::matrix::mentions;
 use crate::retry::Retry;
 
 /// Attempts to remove a password.
@@ -47,7 +48,10 @@ impl EventSender {
     ///
     /// # Errors
     /// The homeserver refuses it or is not available.
-    pub(crate) async fn send(&self, sent: Sent<'_>, content: Value) -> Result<OwnedEventId, MatrixError> {
+    pub(crate) async fn send(&self, sent: Sent<'_>, mut content: Value) -> Result<OwnedEventId, MatrixError> {
+        if sent.kind == "m.room.message" {
+            mentions::state(&mut content);
+        }
         let digest = Sha256::digest(sent.id.as_bytes());
         let transaction: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let content = Raw::new(&content).map_err(MatrixError::own)?.cast_unchecked();

@@ -12,4 +12,4 @@ mod tests;
 mod write;
 
 pub(crate) use read::to_rich;
-pub(crate) use write::{Picture, escaped, from_rich};
+pub(crate) use write::{Picture, behind_name, escaped, from_rich};

@@ -31,6 +31,14 @@ pub(crate) fn escaped(text: &str) -> String {
     out
 }
 
+/// HTML with a name before it that clients leave out where they show the name anyway (MSC4144).
+pub(crate) fn behind_name(before: &str, html: &str) -> String {
+    match before.is_empty() {
+        true => html.to_owned(),
+        false => format!("<strong data-mx-profile-fallback>{}</strong>{html}", escaped(before)),
+    }
+}
+
 /// A small picture that is on the homeserver: its shortcut, and where it is.
 pub(crate) type Picture = (String, String);
 

@@ -5,9 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::event::Event;
+use super::reading::Reading;
 use super::tests::{Desk, bobs, desk, let_everybody_speak};
+use super::{constructor, kind, relation};
 use crate::bridge::body::{Attachment, Body, Image, RichText, Style};
 use crate::bridge::event::{Author, LocalEvent, LocalMessage};
+use crate::bridge::ids::PortalKey;
 use crate::bridge::testkit::behind_border;
 use crate::matrix::testkit::{ANN, BOT, EVE};
 
@@ -115,6 +119,18 @@ fn outcome(event: LocalEvent) -> Map<String, Value> {
         other => panic!("{other:?}"),
     }
     found
+}
+
+/// What the owner of a conversation says with a message that needs nothing to be asked.
+pub(in crate::matrix) fn message_of(content: Value, portal: PortalKey) -> LocalMessage {
+    let event = event(&json!({ "content": content }), "$1");
+    let event = Event::parse(event.to_string().as_bytes()).unwrap();
+    match kind::read(&event.kind, &relation::said(&event)) {
+        Reading::Text(text) => {
+            constructor::message(&event, portal, constructor::owner(&event), Body::Text(text))
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The keys of a case that say what is expected.

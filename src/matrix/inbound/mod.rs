@@ -32,6 +32,8 @@ mod tombstone;
 pub(super) use annotation::AnnotationInterpreter;
 pub(super) use context::{InboundContext, MAX_UNSAID};
 pub(super) use event::lane;
+#[cfg(test)]
+pub(super) use golden::message_of;
 pub(super) use interpreter::EventInterpreter;
 pub(super) use management::ManagementInterpreter;
 pub(super) use membership::MembershipInterpreter;

@@ -8,6 +8,8 @@ mod content;
 mod emoticon;
 mod entry;
 mod file;
+#[cfg(test)]
+mod golden;
 mod history;
 mod live_notice;
 mod name;
@@ -19,6 +21,8 @@ mod tests;
 mod typing;
 
 pub(super) use announce::Announcer;
+#[cfg(test)]
+pub(super) use content::contents;
 pub(super) use emoticon::EmoticonUploader;
 pub(super) use entry::EntrySender;
 pub(super) use file::FileUploader;

@@ -15,14 +15,14 @@ use crate::bridge::testkit::SimStorage;
 use crate::matrix::component::Components;
 use crate::matrix::testkit::{self, ANN, BOB, FakeHomeserver, bob, with_bob};
 
-const SEND: &str = "/send/m.room.message/";
+pub(super) const SEND: &str = "/send/m.room.message/";
 
-struct Desk {
-    server: FakeHomeserver,
+pub(super) struct Desk {
+    pub(super) server: FakeHomeserver,
     parts: Components,
 }
 
-async fn desk() -> Desk {
+pub(super) async fn desk() -> Desk {
     let server = FakeHomeserver::start().await;
     let storage: Arc<dyn Storage> = Arc::new(SimStorage::default());
     testkit::sign_in(&*storage).await;
@@ -31,7 +31,7 @@ async fn desk() -> Desk {
 }
 
 impl Desk {
-    async fn delivers(&self, delivery: Delivery) -> Result<(), DeliveryError> {
+    pub(super) async fn delivers(&self, delivery: Delivery) -> Result<(), DeliveryError> {
         self.parts.entries(None).deliver(delivery, Display::default()).await
     }
 
@@ -47,7 +47,7 @@ impl Desk {
     }
 }
 
-fn said(author: Author, words: &str) -> Delivery {
+pub(super) fn said(author: Author, words: &str) -> Delivery {
     Delivery {
         portal: with_bob(),
         id: EntryId::new("e"),

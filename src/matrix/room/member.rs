@@ -18,6 +18,9 @@ const MAX_JOINED: usize = 50_000;
 /// Names of members that are known. One that is evicted costs a request for the members of its room.
 const MAX_NAMES: usize = 10_000;
 
+/// Characters of a name that are kept: more than the core takes, whatever a homeserver lets somebody be called.
+const MAX_NAME: usize = 512;
+
 type Membership = (OwnedRoomId, OwnedUserId);
 
 /// Members of rooms.
@@ -138,6 +141,7 @@ impl RoomMembers {
         };
         let name = members.get(user).and_then(|member| member.display_name.clone());
         let name = name.unwrap_or_else(|| user.localpart().to_owned());
+        let name: String = name.chars().take(MAX_NAME).collect();
         self.names.insert(key(room, user), name.clone());
         Ok(name)
     }
