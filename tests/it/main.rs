@@ -43,6 +43,7 @@ mod peers;
 mod recorded_peers;
 mod refusals;
 mod rooms;
+mod sdk;
 mod secrets;
 mod servers;
 mod sign_in;

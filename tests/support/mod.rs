@@ -14,6 +14,7 @@ pub(crate) mod plain;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod scripted;
+pub(crate) mod sdk;
 pub(crate) mod service;
 pub(crate) mod stage;
 pub(crate) mod synapse;
