@@ -335,6 +335,8 @@ pub(crate) fn peer(data: &[u8]) {
                     peer.accept(now, transfer);
                 }
                 PeerEvent::ObjectWanted { transfer, .. } => peer.end(now, transfer),
+                PeerEvent::Arrived(transfer) if choice & 64 == 0 => peer.confirm(now, transfer),
+                PeerEvent::Arrived(transfer) => peer.end(now, transfer),
                 PeerEvent::ListenWanted => {
                     let door = Door { addresses: vec![[192, 0, 2, 1].into()], port: 1 };
                     peer.listening(now, Some(&door).filter(|_| choice & 4 == 0));

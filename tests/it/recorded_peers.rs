@@ -225,14 +225,18 @@ impl End {
             PeerEvent::Data { transfer, bytes } => {
                 self.received.entry(transfer).or_default().extend_from_slice(&bytes);
             }
-            PeerEvent::Finished(id) => match (self.received.remove(&id), self.objects.remove(&id)) {
-                (Some(data), Some(object)) => {
-                    assert!(object.describes(&data), "the digest of {object:?}");
-                    self.outcome.objects.push(data.len());
+            PeerEvent::Arrived(id) => {
+                let data = self.received.remove(&id).unwrap_or_default();
+                match self.objects.remove(&id) {
+                    Some(object) => {
+                        assert!(object.describes(&data), "the digest of {object:?}");
+                        self.outcome.objects.push(data.len());
+                    }
+                    None => self.outcome.files.push(data.len()),
                 }
-                (Some(data), None) => self.outcome.files.push(data.len()),
-                (None, _) => self.outcome.given += 1,
-            },
+                self.peer.confirm(now, id);
+            }
+            PeerEvent::Finished(_) => self.outcome.given += 1,
             PeerEvent::Failed { .. } => self.outcome.failed += 1,
             PeerEvent::Declined { .. }
             | PeerEvent::Accepted(_)

@@ -100,8 +100,8 @@ impl Call {
             PeerEvent::Data { transfer, bytes } => {
                 self.incoming.handle(ctx, email, IncomingEvent::Data { transfer, bytes }).await;
             }
-            PeerEvent::Finished(transfer) if self.incoming.has(email, transfer) => {
-                self.incoming.handle(ctx, email, IncomingEvent::Finished(transfer)).await;
+            PeerEvent::Arrived(transfer) => {
+                self.incoming.handle(ctx, email, IncomingEvent::Arrived(transfer)).await;
             }
             PeerEvent::Finished(transfer) => {
                 let finished = OutgoingEvent::Finished { email: email.clone(), transfer };
@@ -164,11 +164,13 @@ impl Call {
                 let offered = OfferedFile { email, name, size, offer: Offer::Packets(transfer) };
                 self.offers.handle(ctx, OfferEvent::Offered(offered)).await;
             }
-            IncomingOutcome::Picture { email, object, file } => {
-                self.objects.handle(ctx, &email, ObjectEvent::PictureCame { object, file }).await;
+            IncomingOutcome::Picture { email, transfer, object, file } => {
+                let came = ObjectEvent::PictureCame { transfer, object, file };
+                self.objects.handle(ctx, &email, came).await;
             }
-            IncomingOutcome::Clip { email, object, file } => {
-                self.objects.handle(ctx, &email, ObjectEvent::ClipCame { object, file }).await;
+            IncomingOutcome::Clip { email, transfer, object, file } => {
+                let came = ObjectEvent::ClipCame { transfer, object, file };
+                self.objects.handle(ctx, &email, came).await;
             }
         }
     }

@@ -84,7 +84,14 @@ impl Peers {
         self.known.push((email.clone(), peer));
     }
 
-    /// Says no to what a member asks, or breaks off what is under way with them.
+    /// What has arrived of a member is kept: they hear that.
+    pub(in crate::connector) fn confirm(&mut self, email: &Email, transfer: TransferId) {
+        if let Some(peer) = self.get(email) {
+            peer.confirm(now(), transfer);
+        }
+    }
+
+    /// Says no to what a member asks or has sent, or breaks off what is under way with them.
     pub(in crate::connector) fn end(&mut self, email: &Email, transfer: TransferId) {
         if let Some(peer) = self.get(email) {
             peer.end(now(), transfer);

@@ -35,8 +35,8 @@ pub(in crate::connector) struct Arriving {
     /// Of a file that somebody sends.
     reporter: Option<ProgressReporter>,
     note: Option<IncompleteFile>,
-    /// What of it is on disk; `None` once the disk has failed.
-    file: Option<Box<dyn Incoming>>,
+    /// What of it is on disk.
+    file: Box<dyn Incoming>,
 }
 
 /// What happened with a contact.
@@ -60,7 +60,8 @@ pub(in crate::connector) enum IncomingEvent {
         transfer: TransferId,
         bytes: Bytes,
     },
-    Finished(TransferId),
+    /// All bytes are here, and their sender has not heard so.
+    Arrived(TransferId),
     Failed {
         transfer: TransferId,
         failure: TransferFailure,
@@ -71,10 +72,10 @@ pub(in crate::connector) enum IncomingEvent {
 pub(in crate::connector) enum IncomingOutcome {
     /// The owner is to be asked about a file.
     OwnerWanted { email: Email, transfer: TransferId, name: String, size: u64 },
-    /// A picture or an emoticon is there.
-    Picture { email: Email, object: MsnObject, file: Box<dyn Incoming> },
-    /// A wink or a voice clip is there.
-    Clip { email: Email, object: MsnObject, file: File },
+    /// A picture or an emoticon is there; its transfer is to be confirmed or ended.
+    Picture { email: Email, transfer: TransferId, object: MsnObject, file: Box<dyn Incoming> },
+    /// A wink or a voice clip is there; its transfer is to be confirmed or ended.
+    Clip { email: Email, transfer: TransferId, object: MsnObject, file: File },
 }
 
 /// What is coming to one call.
@@ -98,8 +99,8 @@ impl IncomingFiles {
             IncomingEvent::Fetch { object, name, is_once } => {
                 self.fetch(ctx, email, object, name, is_once).await;
             }
-            IncomingEvent::Data { transfer, bytes } => self.arrived(ctx, email, transfer, bytes).await,
-            IncomingEvent::Finished(transfer) => self.finished(ctx, email, transfer).await,
+            IncomingEvent::Data { transfer, bytes } => self.write(ctx, email, transfer, bytes).await,
+            IncomingEvent::Arrived(transfer) => self.keep(ctx, email, transfer).await,
             IncomingEvent::Failed { transfer, failure } => self.failed(ctx, email, transfer, &failure).await,
         }
     }
@@ -170,7 +171,7 @@ impl IncomingFiles {
         size: u64,
     ) -> Result<(), String> {
         let room = ctx.shared.room_for(size).await;
-        let file = Some(room.inspect_err(|_| ctx.peers.end(email, transfer))?);
+        let file = room.inspect_err(|_| ctx.peers.end(email, transfer))?;
         let reporter = Some(ProgressReporter::receiving(name, &ctx.ghost(email).name, size));
         let note = Some(ctx.note_incoming(email, name, size));
         let arriving = Arriving { object: None, name: name.to_owned(), size, done: 0, reporter, note, file };
@@ -207,7 +208,7 @@ impl IncomingFiles {
         // What does not say how large it is may be as large as any that is taken.
         let expected = if object.size == 0 { MAX_UNSIZED_OBJECT } else { object.size };
         let file = match ctx.shared.media.begin(expected).await {
-            Ok(file) => Some(file),
+            Ok(file) => file,
             Err(error) => return tracing::error!(%error, "a picture cannot be kept"),
         };
         let Some(peer) = ctx.peers.open(email) else { return };
@@ -220,30 +221,27 @@ impl IncomingFiles {
     }
 
     /// Bytes of a transfer, in order. A disk that does not take them ends it.
-    async fn arrived(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId, bytes: Bytes) {
+    async fn write(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId, bytes: Bytes) {
         let Some(arriving) = self.files.get_mut(&(email.to_key(), transfer)) else { return };
-        let Some(file) = &mut arriving.file else { return };
         arriving.done += bytes.len() as u64;
         ctx.progress.extend(arriving.reporter.as_mut().and_then(|reporter| reporter.at(arriving.done)));
-        if let Err(error) = file.write(bytes).await {
+        if let Err(error) = arriving.file.write(bytes).await {
             tracing::error!(%error, "a file cannot be kept");
-            arriving.file = None;
             ctx.peers.end(email, transfer);
-            self.failed(ctx, email, transfer, &TransferFailure::Lost).await;
+            self.lost(ctx, email, transfer, words::NOT_KEPT).await;
         }
     }
 
-    /// All bytes are there: the file is closed, and shown or handed on once it is on the disk.
-    async fn finished(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId) {
+    /// All bytes are there: the file is closed, and shown or handed on once it is on the disk. Its sender hears which.
+    async fn keep(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId) {
         let Some(arriving) = self.files.remove(&(email.to_key(), transfer)) else { return };
         ctx.progress.extend(arriving.reporter.as_ref().and_then(ProgressReporter::over));
         // Held until it is told.
         let Arriving { object, name, size, done, file, note: _note, .. } = arriving;
-        let Some(file) = file else { return };
         let email = email.clone();
         let object = match object {
             Some(object) if name.is_empty() => {
-                return self.outcomes.push_back(IncomingOutcome::Picture { email, object, file });
+                return self.outcomes.push_back(IncomingOutcome::Picture { email, transfer, object, file });
             }
             object => object,
         };
@@ -254,20 +252,23 @@ impl IncomingFiles {
                 let file = File { media, name, size };
                 match object {
                     Some(object) => {
-                        self.outcomes.push_back(IncomingOutcome::Clip { email, object, file });
+                        self.outcomes.push_back(IncomingOutcome::Clip { email, transfer, object, file });
                     }
-                    None => ctx.show_file(&email, file).await,
+                    None => {
+                        ctx.peers.confirm(&email, transfer);
+                        ctx.show_file(&email, file).await;
+                    }
                 }
             }
             Err(error) => {
                 tracing::error!(%error, "a file cannot be kept");
-                let text = format!("sent the file «{name}», which could not be kept on the bridge's disk");
-                ctx.show(&email, &text).await;
+                ctx.peers.end(&email, transfer);
+                ctx.show(&email, &words::lost(&name, size, words::NOT_KEPT)).await;
             }
         }
     }
 
-    /// A transfer ended early: what is here of it is removed, and the owner hears why.
+    /// A transfer ended early.
     async fn failed(
         &mut self,
         ctx: &mut CallContext,
@@ -275,17 +276,22 @@ impl IncomingFiles {
         transfer: TransferId,
         failure: &TransferFailure,
     ) {
-        let Some(arriving) = self.files.remove(&(email.to_key(), transfer)) else { return };
-        if arriving.object.is_some() && arriving.name.is_empty() {
-            return tracing::debug!(?failure, "a picture did not come");
-        }
-        ctx.progress.extend(arriving.reporter.as_ref().and_then(ProgressReporter::over));
         let why = match failure {
             TransferFailure::Cancelled | TransferFailure::Declined => "they cancelled it",
             TransferFailure::TimedOut => "nothing came for five minutes",
             TransferFailure::Lost | TransferFailure::Unclosed => "the connection was lost",
             TransferFailure::Refused(_) | TransferFailure::Malformed => "their client sent something else",
         };
+        self.lost(ctx, email, transfer, why).await;
+    }
+
+    /// What is here of a transfer is removed, and the owner hears why; of a picture nobody hears.
+    async fn lost(&mut self, ctx: &mut CallContext, email: &Email, transfer: TransferId, why: &str) {
+        let Some(arriving) = self.files.remove(&(email.to_key(), transfer)) else { return };
+        if arriving.object.is_some() && arriving.name.is_empty() {
+            return tracing::debug!(why, "a picture did not come");
+        }
+        ctx.progress.extend(arriving.reporter.as_ref().and_then(ProgressReporter::over));
         ctx.show(email, &words::lost(&arriving.name, arriving.size, why)).await;
     }
 }

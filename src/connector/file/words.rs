@@ -5,6 +5,9 @@
 use crate::bridge::sentence::sentence;
 use crate::connector::size::bytes;
 
+/// Why a file did not come that the disk refused.
+pub(in crate::connector) const NOT_KEPT: &str = "it could not be kept on the bridge's disk";
+
 /// What is shown of a file that did not come.
 pub(in crate::connector) fn lost(name: &str, size: u64, why: &str) -> String {
     let (size, why) = (bytes(size), sentence(why));

@@ -14,7 +14,7 @@ use crate::connector::context::Shared;
 use crate::connector::context::call::CallContext;
 use crate::connector::object::{voice, wink};
 use crate::msn::ids::Email;
-use crate::msn::p2p::{MsnObject, ObjectKind, safe_name};
+use crate::msn::p2p::{MsnObject, ObjectKind, TransferId, safe_name};
 use crate::pixels;
 
 /// What a clip that is announced is called; `None` for what is none.
@@ -26,15 +26,22 @@ pub(in crate::connector) fn name(object: &MsnObject) -> Option<String> {
     }
 }
 
-/// A clip has come.
-pub(in crate::connector) async fn show(ctx: &CallContext, email: &Email, object: &MsnObject, file: File) {
+/// A clip has come: its sender hears whether that is what was announced.
+pub(in crate::connector) async fn show(
+    ctx: &mut CallContext,
+    email: &Email,
+    (transfer, object): (TransferId, &MsnObject),
+    file: File,
+) {
     let data = tokio::fs::read(ctx.shared.media.path(&file.media)).await;
     if data.is_ok_and(|data| object.describes(&data)) {
+        ctx.peers.confirm(email, transfer);
         return match object.kind {
             ObjectKind::VoiceClip => translate(ctx, email, file, spoken),
             _ => translate(ctx, email, file, drawn),
         };
     }
+    ctx.peers.end(email, transfer);
     ctx.shared.media.discard(&file.media);
     let text = format!("sent «{}», which is not what was announced", file.name);
     ctx.show(email, &text).await;

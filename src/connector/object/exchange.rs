@@ -38,10 +38,10 @@ pub(in crate::connector) enum ObjectEvent {
     Clip(String),
     /// They ask for an object.
     Wanted { transfer: TransferId, object: MsnObject },
-    /// A picture or an emoticon of theirs is there.
-    PictureCame { object: MsnObject, file: Box<dyn Incoming> },
-    /// A wink or a voice clip of theirs is there.
-    ClipCame { object: MsnObject, file: File },
+    /// A picture or an emoticon of theirs is there; they have not heard so.
+    PictureCame { transfer: TransferId, object: MsnObject, file: Box<dyn Incoming> },
+    /// A wink or a voice clip of theirs is there; they have not heard so.
+    ClipCame { transfer: TransferId, object: MsnObject, file: File },
 }
 
 /// What is to be done elsewhere.
@@ -81,8 +81,12 @@ impl Objects {
             ObjectEvent::Emoticons(list) => self.announced(ctx, email, list),
             ObjectEvent::Clip(data) => self.clip_announced(ctx, email, &data),
             ObjectEvent::Wanted { transfer, object } => self.wanted(ctx, email, transfer, &object),
-            ObjectEvent::PictureCame { object, file } => self.picture_came(ctx, email, &object, file).await,
-            ObjectEvent::ClipCame { object, file } => clip::show(ctx, email, &object, file).await,
+            ObjectEvent::PictureCame { transfer, object, file } => {
+                self.picture_came(ctx, email, (transfer, &object), file).await;
+            }
+            ObjectEvent::ClipCame { transfer, object, file } => {
+                clip::show(ctx, email, (transfer, &object), file).await;
+            }
         }
     }
 
@@ -172,14 +176,20 @@ impl Objects {
         }
     }
 
+    /// A picture is kept where it is what was announced; its sender hears which.
     async fn picture_came(
         &mut self,
-        ctx: &CallContext,
+        ctx: &mut CallContext,
         email: &Email,
-        object: &MsnObject,
+        (transfer, object): (TransferId, &MsnObject),
         file: Box<dyn Incoming>,
     ) {
-        match keep(&ctx.shared, object, file).await {
+        let kept = keep(&ctx.shared, object, file).await;
+        match &kept {
+            Ok(Some(_)) => ctx.peers.confirm(email, transfer),
+            _ => ctx.peers.end(email, transfer),
+        }
+        match kept {
             Ok(Some(_)) if object.kind == ObjectKind::Emoticon => {}
             Ok(Some((media, size))) => {
                 let picture = Picture { media, digest: cache::digest(object), size };

@@ -2,7 +2,7 @@
 //!
 //! Knows which part a packet is for: the transfers by session, the agreement on a direct connection, the messages that are
 //! put together. Refuses to know the switchboard, files and pictures: data come in by [`Peer::provide`] and go out as
-//! [`PeerEvent::Data`], a fragment at a time.
+//! [`PeerEvent::Data`], a fragment at a time; whether they are kept is said by [`Peer::confirm`].
 
 mod outbox;
 mod reassembly;
@@ -96,7 +96,10 @@ pub enum PeerEvent {
         transfer: TransferId,
         bytes: Bytes,
     },
-    /// The receiving side has everything: it is here, or they have acknowledged all of it and closed the session.
+    /// All data are here, and they have not heard so: answer with [`Peer::confirm`], or with [`Peer::end`] where they
+    /// cannot be kept or are wrong.
+    Arrived(TransferId),
+    /// They have acknowledged all that we gave, and closed the session.
     Finished(TransferId),
     /// They could connect to us: answer with [`Peer::listening`]. Whoever comes shows [`Peer::door_nonce`].
     ListenWanted,
@@ -171,7 +174,12 @@ impl Peer {
         self.sessions.wait_for_answer(id, until);
     }
 
-    /// Says no to what is asked, withdraws what we offered, or breaks off what is under way.
+    /// What has [arrived](PeerEvent::Arrived) is whole and kept: only now do they hear that it is.
+    pub fn confirm(&mut self, now: Instant, id: TransferId) {
+        self.sessions.confirm(now, id, &mut self.outbox);
+    }
+
+    /// Says no to what is asked or has arrived, withdraws what we offered, or breaks off what is under way.
     pub fn end(&mut self, now: Instant, id: TransferId) {
         self.sessions.end(now, id, &mut self.outbox);
     }

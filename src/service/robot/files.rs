@@ -152,8 +152,9 @@ impl Robot {
                 coming.2 += bytes.len() as u64;
                 coming.3.update(&bytes);
             }
-            PeerEvent::Finished(transfer) => {
-                exchange.giving.retain(|(known, _)| *known != transfer);
+            PeerEvent::Finished(transfer) => exchange.giving.retain(|(known, _)| *known != transfer),
+            PeerEvent::Arrived(transfer) => {
+                exchange.peer.confirm(now, transfer);
                 let at = exchange.coming.iter().position(|(known, ..)| *known == transfer)?;
                 let (_, name, size, digest) = exchange.coming.swap_remove(at);
                 let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();

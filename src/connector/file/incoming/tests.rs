@@ -14,7 +14,7 @@ async fn drain(incoming: &mut IncomingFiles, call: &mut Component) {
         let event = match event {
             PeerEvent::FileOffered { transfer, file } => IncomingEvent::Offered { transfer, file },
             PeerEvent::Data { transfer, bytes } => IncomingEvent::Data { transfer, bytes },
-            PeerEvent::Finished(transfer) => IncomingEvent::Finished(transfer),
+            PeerEvent::Arrived(transfer) => IncomingEvent::Arrived(transfer),
             PeerEvent::Failed { transfer, failure } => IncomingEvent::Failed { transfer, failure },
             PeerEvent::Declined { what } => IncomingEvent::Declined(what),
             PeerEvent::Accepted(_) => continue,
@@ -92,6 +92,72 @@ async fn a_disk_that_fails_ends_the_file_here_and_there() {
     let events: Vec<PeerEvent> = std::iter::from_fn(|| bob.poll_event()).collect();
     assert!(events.iter().any(|event| matches!(event, PeerEvent::Failed { .. })), "{events:?}");
     assert!(incoming.is_idle());
+}
+
+/// What Bob's client tells him in the end.
+fn outcome(call: &mut Component, bob: &mut Peer) -> Vec<PeerEvent> {
+    call.exchange(bob);
+    bob.handle_timeout(now() + Duration::from_secs(6));
+    std::iter::from_fn(|| bob.poll_event()).filter(|event| !matches!(event, PeerEvent::Accepted(_))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_02_bob_hears_that_a_file_arrived_only_where_it_is_kept() {
+    for size in [5000_usize, 1202, 1] {
+        let fragments = size.div_ceil(1202);
+        // Before the last fragment, behind it, or not at all.
+        for (full_at, is_kept) in [(fragments - 1, false), (fragments, false), (usize::MAX, true)] {
+            let (mut call, mut bob, data) = (component(), bob(), vec![7; size]);
+            let mut incoming = taken(&mut call, &mut bob, &data).await;
+            for fragment in 0..fragments {
+                if fragment == full_at {
+                    call.media.fill();
+                }
+                call.send(&mut bob, &data, 1);
+                if full_at == fragments && fragment + 1 == fragments {
+                    let Some(PeerEvent::Data { transfer, bytes }) = call.ctx.peers.poll_event(&email("bob"))
+                    else {
+                        panic!("no data")
+                    };
+                    let data = IncomingEvent::Data { transfer, bytes };
+                    incoming.handle(&mut call.ctx, &email("bob"), data).await;
+                    call.media.fill();
+                }
+                drain(&mut incoming, &mut call).await;
+            }
+            let told = outcome(&mut call, &mut bob);
+            if is_kept {
+                assert!(matches!(told[..], [PeerEvent::Finished(_)]), "{told:?}");
+                assert!(matches!(call.told().await, RemoteKind::Message { body: Body::File(_), .. }));
+            } else {
+                assert!(matches!(told[..], [PeerEvent::Failed { .. }]), "{size}, {full_at}: {told:?}");
+                let text = call.shown().await;
+                assert!(
+                    text.contains("which did not arrive: it could not be kept on the bridge's disk."),
+                    "{text}"
+                );
+            }
+            assert!(incoming.is_idle() && call.is_silent());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fault_02_a_clip_that_cannot_be_kept_has_not_arrived() {
+    let (mut call, mut bob, mut incoming) = (component(), bob(), IncomingFiles::default());
+    let fetch = IncomingEvent::Fetch { object: object("cat"), name: "laugh.mct".into(), is_once: true };
+    incoming.handle(&mut call.ctx, &email("bob"), fetch).await;
+    call.exchange(&mut bob);
+    let Some(PeerEvent::ObjectWanted { transfer, .. }) = bob.poll_event() else { panic!("nobody asks") };
+    bob.accept(now(), transfer);
+    call.exchange(&mut bob);
+    call.media.fill();
+    call.send(&mut bob, b"cat", 9);
+    drain(&mut incoming, &mut call).await;
+    assert!(call.shown().await.contains("could not be kept on the bridge's disk"));
+    let told = outcome(&mut call, &mut bob);
+    assert!(matches!(told[..], [PeerEvent::Failed { .. }]), "{told:?}");
+    assert!(incoming.is_idle() && incoming.poll_event().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,7 +274,7 @@ async fn a_clip_that_has_come_is_handed_on_and_a_picture_too() {
             _ => panic!("it is not handed on"),
         }
         call.exchange(&mut bob);
-        while bob.poll_event().is_some() {}
+        assert_eq!(bob.poll_event(), None, "he hears what becomes of it from whoever it is handed to");
         assert!(incoming.is_idle() && call.is_silent());
     }
 }

@@ -21,7 +21,7 @@ use crate::connector::clock::{now, time_of_day};
 use crate::connector::context::Shared;
 use crate::connector::error::CallFailure;
 use crate::connector::file::progress::ProgressReporter;
-use crate::connector::file::words::lost;
+use crate::connector::file::words::{NOT_KEPT, lost};
 use crate::connector::handle::Reply;
 use crate::connector::interrupted::IncompleteFile;
 use crate::connector::net::pump::Pump;
@@ -96,7 +96,7 @@ impl Run {
                     if let Err(error) = file.write(bytes).await {
                         tracing::error!(%error, "a file cannot be kept");
                         pump.machine.cancel(Bye::NoSpace);
-                        break "it could not be kept on the bridge's disk".to_owned();
+                        break NOT_KEPT.to_owned();
                     }
                 }
                 Ok(ReceiverEvent::Whole) => match file.finish().await {
@@ -112,8 +112,7 @@ impl Run {
                         tracing::error!(%error, "a file cannot be kept");
                         pump.machine.cancel(Bye::NoSpace);
                         self.say(teller.over()).await;
-                        self.give_up(pump, &lost(&name, size, "it could not be kept on the bridge's disk"))
-                            .await;
+                        self.give_up(pump, &lost(&name, size, NOT_KEPT)).await;
                         return true;
                     }
                 },

@@ -90,7 +90,11 @@ async fn a_file_has_arrived_when_its_receiver_says_so() {
         while let Some(event) = bob.poll_event() {
             match event {
                 PeerEvent::Data { bytes, .. } => came.extend_from_slice(&bytes),
-                PeerEvent::Finished(_) => assert_eq!(came, data),
+                PeerEvent::Arrived(transfer) => {
+                    assert_eq!(came, data);
+                    bob.confirm(now(), transfer);
+                    call.exchange(&mut bob);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -201,8 +205,13 @@ async fn an_object_is_given_to_who_asks_for_it() {
         handles.iter().for_each(|handle| assert!(outgoing.confirmed(&mut call.ctx, *handle, true)));
         call.exchange(&mut bob);
         let events: Vec<PeerEvent> = std::iter::from_fn(|| bob.poll_event()).collect();
-        let finished = events.iter().any(|event| matches!(event, PeerEvent::Finished(_)));
-        assert_eq!(finished, arrives, "{events:?}");
+        let came = events.iter().find_map(|event| match event {
+            PeerEvent::Arrived(transfer) => Some(*transfer),
+            _ => None,
+        });
+        assert_eq!(came.is_some(), arrives, "{events:?}");
+        came.into_iter().for_each(|transfer| bob.confirm(now(), transfer));
+        call.exchange(&mut bob);
         drain(&mut outgoing, &mut call).await;
     }
 }

@@ -1,12 +1,14 @@
 //! The objects of a call alone: what is fetched, what is given, and what is shown.
 
 use super::*;
+use crate::connector::clock::now;
+use crate::connector::context::peers::session_names;
 use crate::connector::context::people::Directory;
 use crate::connector::tests::{Component, bob, component, email};
 use crate::msn::command::{ListMask, Status};
 use crate::msn::ids::Capabilities;
 use crate::msn::message::PersonalMessage;
-use crate::msn::p2p::PeerEvent;
+use crate::msn::p2p::{Peer, PeerEvent};
 use crate::msn::session::Contact;
 use crate::msn::wire::UrlText;
 
@@ -23,6 +25,47 @@ async fn came(call: &Component, data: &'static [u8]) -> Box<dyn Incoming> {
     let mut file = call.ctx.shared.media.begin(data.len() as u64).await.unwrap();
     file.write(data.into()).await.unwrap();
     file
+}
+
+/// All bytes of an object have come from Bob, who has not heard so.
+fn arrived(call: &mut Component, object: &MsnObject, data: &[u8]) -> (Peer, TransferId) {
+    let mut bob = bob();
+    // A peer of its own each time, as Bob's is.
+    call.ctx.peers.take(&email("bob"));
+    let transfer = call.ctx.peers.open(&email("bob")).unwrap().want(now(), object, session_names());
+    call.exchange(&mut bob);
+    let Some(PeerEvent::ObjectWanted { transfer: wanted, .. }) = bob.poll_event() else {
+        panic!("nobody asks")
+    };
+    bob.accept(now(), wanted);
+    call.exchange(&mut bob);
+    call.send(&mut bob, data, 9);
+    let told = std::iter::from_fn(|| call.ctx.peers.poll_event(&email("bob"))).last();
+    assert_eq!(told, Some(PeerEvent::Arrived(transfer)));
+    (bob, transfer)
+}
+
+/// What Bob's client says in the end.
+fn is_delivered(call: &mut Component, bob: &mut Peer) -> bool {
+    call.exchange(bob);
+    match &std::iter::from_fn(|| bob.poll_event()).collect::<Vec<_>>()[..] {
+        [PeerEvent::Finished(_)] => true,
+        [PeerEvent::Failed { .. }] => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn fault_02_a_picture_whose_keeping_fails_has_not_arrived() {
+    let (mut call, mut objects) = (component(), objects(None));
+    let picture = object(ObjectKind::DisplayPicture, b"face");
+    let (mut bob, transfer) = arrived(&mut call, &picture, b"face");
+    let file = came(&call, b"face").await;
+    call.media.fill();
+    let event = ObjectEvent::PictureCame { transfer, object: picture.clone(), file };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
+    assert!(!is_delivered(&mut call, &mut bob) && call.is_silent());
+    assert_eq!(cache::kept(&call.ctx.shared, &cache::digest(&picture)), None);
 }
 
 fn fetched(objects: &mut Objects) -> Option<(MsnObject, bool)> {
@@ -60,10 +103,11 @@ async fn a_picture_is_fetched_when_it_is_new_and_shown_from_the_disk_after_that(
     announce(&mut call, &picture);
     objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
     assert_eq!(fetched(&mut objects), Some((picture.clone(), false)));
-    let file = came(&call, b"face").await;
-    objects
-        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: picture.clone(), file })
-        .await;
+    let (mut bob, transfer) = arrived(&mut call, &picture, b"face");
+    let (object, file) = (picture.clone(), came(&call, b"face").await);
+    let event = ObjectEvent::PictureCame { transfer, object, file };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
+    assert!(is_delivered(&mut call, &mut bob));
     objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
     for _ in 0..2 {
         let RemoteKind::Picture { ghost, picture: shown } = call.told().await else { panic!("no picture") };
@@ -81,10 +125,11 @@ async fn a_picture_that_is_another_than_was_announced_is_not_fetched_again() {
     announce(&mut call, &picture);
     objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
     assert!(fetched(&mut objects).is_some());
-    let file = came(&call, b"mask").await;
-    objects
-        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: picture.clone(), file })
-        .await;
+    let (mut bob, transfer) = arrived(&mut call, &picture, b"mask");
+    let (object, file) = (picture.clone(), came(&call, b"mask").await);
+    let event = ObjectEvent::PictureCame { transfer, object, file };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
+    assert!(!is_delivered(&mut call, &mut bob), "nor is its sender told that it came");
     assert!(call.is_silent(), "nobody sees it");
     assert_eq!(cache::kept(&call.ctx.shared, &cache::digest(&picture)), None);
     objects.handle(&mut call.ctx, &email("bob"), ObjectEvent::Joined).await;
@@ -95,10 +140,11 @@ async fn a_picture_that_is_another_than_was_announced_is_not_fetched_again() {
 async fn emoticons_are_fetched_and_named_by_the_next_words() {
     let (mut call, mut objects) = (component(), objects(None));
     let (cat, dog) = (object(ObjectKind::Emoticon, b"cat"), object(ObjectKind::Emoticon, b"dog"));
+    let (mut bob, transfer) = arrived(&mut call, &dog, b"dog");
     let file = came(&call, b"dog").await;
-    objects
-        .handle(&mut call.ctx, &email("bob"), ObjectEvent::PictureCame { object: dog.clone(), file })
-        .await;
+    let event = ObjectEvent::PictureCame { transfer, object: dog.clone(), file };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
+    assert!(is_delivered(&mut call, &mut bob));
     assert!(call.is_silent(), "an emoticon is shown in words only");
     let announced = |shortcut: &str, object: &MsnObject| Announced {
         shortcut: shortcut.into(),
@@ -137,7 +183,7 @@ async fn nothing_is_given_but_what_our_side_has_announced() {
     assert!(said.contains("text/x-mms-emoticon") && said.contains(":cat:"), "{said}");
     let mut bob = bob();
     for (asked, given) in [(&face, Some("face")), (&cat, Some("cat")), (&other, None)] {
-        bob.want(crate::connector::clock::now(), asked, crate::connector::context::peers::session_names());
+        bob.want(now(), asked, session_names());
         call.exchange(&mut bob);
         let Some(PeerEvent::ObjectWanted { transfer, object }) = call.ctx.peers.poll_event(&email("bob"))
         else {
@@ -177,13 +223,15 @@ async fn clips_are_fetched_unless_they_are_large_and_shown_as_files() {
     let file =
         |data: &[u8]| File { media: call.media.add("clip", data), name: "voice clip.wav".into(), size: 4 };
     let (wrong, right) = (file(b"mask"), File { media: call.media.add("right", b"RIFF"), ..file(b"mask") });
-    objects
-        .handle(&mut call.ctx, &email("bob"), ObjectEvent::ClipCame { object: clip.clone(), file: wrong })
-        .await;
+    let (mut bob, transfer) = arrived(&mut call, &clip, b"mask");
+    let event = ObjectEvent::ClipCame { transfer, object: clip.clone(), file: wrong };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
     assert_eq!(call.shown().await, "sent «voice clip.wav», which is not what was announced");
-    objects
-        .handle(&mut call.ctx, &email("bob"), ObjectEvent::ClipCame { object: clip, file: right.clone() })
-        .await;
+    assert!(!is_delivered(&mut call, &mut bob), "nor is its sender told that it came");
+    let (mut bob, transfer) = arrived(&mut call, &clip, b"RIFF");
+    let event = ObjectEvent::ClipCame { transfer, object: clip, file: right.clone() };
+    objects.handle(&mut call.ctx, &email("bob"), event).await;
+    assert!(is_delivered(&mut call, &mut bob));
     let RemoteKind::Message { body: Body::File(shown), .. } = call.told().await else { panic!("no file") };
     assert_eq!(shown, right, "what everybody can play stays as it is");
     call.ctx.shared.tasks.close();

@@ -153,7 +153,7 @@ impl Sessions {
         let Some(at) = self.transfers.iter().position(is_it) else { return };
         match self.transfers[at].receive(now, packet, outbox) {
             Received::Going => {}
-            Received::Whole => self.complete(now, at, outbox),
+            Received::Whole => self.arrived(now, at, outbox),
             Received::Malformed => self.break_off(now, at, TransferFailure::Malformed, outbox),
         }
     }

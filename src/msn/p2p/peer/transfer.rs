@@ -9,6 +9,7 @@ mod receiving;
 use std::time::{Duration, Instant};
 
 use super::{TransferFailure, TransferId};
+use crate::msn::p2p::packet::Packet;
 use crate::msn::p2p::slp::{Slp, content_type};
 pub(super) use receiving::Received;
 
@@ -44,6 +45,8 @@ pub(super) enum Stage {
     Sending,
     Sent,
     Receiving,
+    /// All has come, and nobody has said yet that it is kept.
+    Whole,
     /// The direct connection broke under it: the receiver may have the rest sent over the switchboard.
     Broken,
     /// All is there, or all is lost; their goodbye, or the acknowledgement of ours, is missing.
@@ -85,6 +88,8 @@ pub(super) struct Transfer {
     pub(super) done: u64,
     /// What was missing from here on has been asked for.
     pub(super) missed: Option<u64>,
+    /// The packet that made it whole, without its content: acknowledged once all is kept.
+    pub(super) last: Option<Packet>,
     /// What an offer of theirs is known by.
     pub(super) offer: String,
     /// How often they asked for something again.
@@ -111,6 +116,7 @@ impl Transfer {
             size: 0,
             done: 0,
             missed: None,
+            last: None,
             resent: 0,
             offer: String::new(),
             on_board: 0,

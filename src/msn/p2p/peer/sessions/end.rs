@@ -2,7 +2,8 @@
 //!
 //! A file that we give has arrived once its receiver has acknowledged all of it and closed the session. An acknowledgement
 //! alone proves nothing: there are clients that acknowledge what belongs to no session they know. Of those who know it, for
-//! their answer named it, some close it by leaving the board (libpurple), some not at all (msnp11-sdk).
+//! their answer named it, some close it by leaving the board (libpurple), some not at all (msnp11-sdk). What we receive is
+//! acknowledged once it is kept; a goodbye without that says that it is not.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::Sessions;
 use crate::msn::p2p::Guid;
 use crate::msn::p2p::packet::Flags;
 use crate::msn::p2p::peer::outbox::Outbox;
-use crate::msn::p2p::peer::transfer::{ACK_TIMEOUT, Kind, Stage, Transfer};
+use crate::msn::p2p::peer::transfer::{ACK_TIMEOUT, Kind, OFFER_TIMEOUT, Stage, Transfer};
 use crate::msn::p2p::peer::{PeerEvent, TransferFailure, TransferId};
 use crate::msn::p2p::slp::{Slp, Verb, content_type};
 
@@ -67,7 +68,7 @@ impl Sessions {
                 outbox.emit(PeerEvent::Finished(id));
             } else if late.stage == Stage::Receiving && late.size == 0 {
                 // Some clients send nothing at all of an empty file: then nothing is missing.
-                self.complete(now, at, outbox);
+                self.arrived(now, at, outbox);
             } else {
                 let failure = late.lateness();
                 self.break_off(now, at, failure, outbox);
@@ -103,9 +104,22 @@ impl Sessions {
         }
     }
 
-    /// Everything is there: that is told, and they are told that we are done.
-    pub(super) fn complete(&mut self, now: Instant, at: usize, outbox: &mut Outbox) {
-        outbox.emit(PeerEvent::Finished(self.transfers[at].id));
+    /// Everything is there: that is told, and they hear nothing before it is kept.
+    pub(super) fn arrived(&mut self, now: Instant, at: usize, outbox: &mut Outbox) {
+        let transfer = &mut self.transfers[at];
+        transfer.stage = Stage::Whole;
+        transfer.deadline = now + OFFER_TIMEOUT;
+        outbox.emit(PeerEvent::Arrived(transfer.id));
+    }
+
+    /// What has arrived is kept: its last data are acknowledged, and they are told that we are done.
+    pub(in super::super) fn confirm(&mut self, now: Instant, id: TransferId, outbox: &mut Outbox) {
+        let is_it = |t: &Transfer| t.id == id && t.stage == Stage::Whole;
+        let Some(at) = self.transfers.iter().position(is_it) else { return };
+        // Of an empty file there may have been no packet.
+        if let Some(last) = self.transfers[at].last.take() {
+            outbox.acknowledge(&last);
+        }
         self.say_goodbye(now, at, outbox);
     }
 
@@ -144,7 +158,7 @@ impl Sessions {
         if transfer.stage == Stage::Receiving && transfer.size == 0 {
             // Nothing of it could have come.
             let id = self.transfers.remove(at).id;
-            return outbox.emit(PeerEvent::Finished(id));
+            return outbox.emit(PeerEvent::Arrived(id));
         }
         self.fail(at, TransferFailure::Cancelled, outbox);
     }

@@ -233,6 +233,90 @@ fn fault_02_silence_of_30_s_ends_an_offer_and_data_and_nothing_that_moves() {
     assert_eq!(script.outcome(), None);
 }
 
+/// Alice gives Bob something of this size, all of which has come; gives both, and which it is with each.
+fn arrived(kind: Kind, size: u64, is_direct: bool) -> (Peer, TransferId, Peer, TransferId) {
+    let now = Instant::now();
+    let (mut alice, mut bob) = peers();
+    let object = MsnObject::new("alice@example.com", ObjectKind::DisplayPicture, "x", &source(size));
+    match kind {
+        Kind::File => alice.offer(now, &FileContext { name: "x".into(), size, preview: None }, names(1)),
+        Kind::Object => bob.want(now, &object, names(1)),
+    };
+    let answer = |peer: &mut Peer, now: Instant, event: &PeerEvent| match event {
+        PeerEvent::Arrived(_) => {}
+        event => accept(peer, now, event),
+    };
+    if is_direct {
+        // Nothing goes over a switchboard, not even the offer.
+        alice.direct_up(now);
+        bob.direct_up(now);
+    }
+    let dialogue = talk(&mut alice, &mut bob, &source(size), answer);
+    assert_eq!(dialogue.data('b'), source(size));
+    let outline = dialogue.outline();
+    let data = outline.iter().rposition(|line| line.starts_with("a: data")).unwrap();
+    assert_eq!(outline[data + 1..], [""; 0], "nothing is said behind the data");
+    assert!(!dialogue.has('a', |event| matches!(event, PeerEvent::Finished(_))));
+    let own = dialogue.events.iter().find_map(|(who, event)| match event {
+        PeerEvent::Accepted(id) | PeerEvent::ObjectWanted { transfer: id, .. } if *who == 'a' => Some(*id),
+        _ => None,
+    });
+    let theirs = dialogue.events.iter().find_map(|(_, event)| match event {
+        PeerEvent::Arrived(id) => Some(*id),
+        _ => None,
+    });
+    (alice, own.unwrap(), bob, theirs.unwrap())
+}
+
+#[test]
+fn fault_02_the_last_data_are_acknowledged_once_they_are_kept_and_a_refusal_is_a_failure_there() {
+    let nothing = |_: &mut Peer, _: Instant, _: &PeerEvent| {};
+    for (kind, size) in [(Kind::File, 3000), (Kind::File, 1202), (Kind::File, 0), (Kind::Object, 3000)] {
+        for (is_direct, is_kept) in [(false, true), (false, false), (true, true), (true, false)] {
+            let what = format!("{kind:?} of {size}, direct {is_direct}, kept {is_kept}");
+            let (mut alice, given, mut bob, came) = arrived(kind, size, is_direct);
+            let now = Instant::now();
+            match is_kept {
+                true => bob.confirm(now, came),
+                false => bob.end(now, came),
+            }
+            let dialogue = talk(&mut alice, &mut bob, &[], nothing);
+            let said = if is_kept { &["b: ack", "b: BYE", "a: ack"][..] } else { &["b: BYE", "a: ack"] };
+            assert_eq!(dialogue.outline(), said, "{what}");
+            let mut told: Vec<PeerEvent> = dialogue.events.into_iter().map(|(_, event)| event).collect();
+            alice.handle_timeout(now + Duration::from_secs(6));
+            told.extend(std::iter::from_fn(|| alice.poll_event()));
+            let failed = PeerEvent::Failed { transfer: given, failure: TransferFailure::Cancelled };
+            let expected = if is_kept { PeerEvent::Finished(given) } else { failed };
+            assert_eq!(told, [expected], "{what}");
+            // Said once: neither is taken back.
+            bob.confirm(now, came);
+            bob.end(now, came);
+            assert_eq!((bob.poll_packet(), bob.poll_event()), (None, None), "{what}");
+        }
+    }
+}
+
+/// What they close before anybody has said that it is kept counts for nothing there, and is an end here.
+#[test]
+fn fault_02_a_session_that_ends_before_anything_is_kept_was_never_acknowledged() {
+    for leaves in [true, false] {
+        let (mut alice, given, mut bob, came) = arrived(Kind::File, 3000, false);
+        let now = Instant::now();
+        if leaves {
+            bob.left();
+        } else {
+            alice.end(now, given);
+            let goodbye = alice.poll_packet().unwrap();
+            bob.handle(now, &goodbye);
+        }
+        assert!(matches!(bob.poll_event(), Some(PeerEvent::Failed { transfer, .. }) if transfer == came));
+        bob.confirm(now, came);
+        let said: Vec<Packet> = std::iter::from_fn(|| bob.poll_packet()).collect();
+        assert!(said.iter().all(|packet| packet.session == 0), "the data are not acknowledged: {said:?}");
+    }
+}
+
 #[test]
 fn fault_02_any_random_number_makes_names_that_are_read_signed() {
     let edges = [0, 1, 3, 4, 64, 999, (1 << 31) - 1, 1 << 31, (1 << 31) + 1, u32::MAX - 1, u32::MAX];
@@ -300,8 +384,8 @@ fn fault_21_an_empty_file_is_one_message_each_way() {
     let outline = dialogue.outline();
     let place = |line: &str| outline.iter().position(|said| said == line);
     assert!(place("b: BYE") > place("a: data 0x1000030"), "{outline:?}");
+    assert!(dialogue.has('b', |event| matches!(event, PeerEvent::Arrived(_))), "{outline:?}");
     for side in ['a', 'b'] {
-        assert!(dialogue.has(side, |event| matches!(event, PeerEvent::Finished(_))), "{side}: {outline:?}");
         assert!(!dialogue.has(side, |event| matches!(event, PeerEvent::Data { .. })));
     }
     assert!(dialogue.events.contains(&('a', PeerEvent::Finished(id))));
@@ -348,7 +432,7 @@ fn fault_21_an_empty_file_without_a_message_is_there_all_the_same() {
         } else {
             bob.handle_timeout(now + ACK_TIMEOUT);
         }
-        assert!(matches!(bob.poll_event(), Some(PeerEvent::Finished(_))), "{says_goodbye}");
+        assert!(matches!(bob.poll_event(), Some(PeerEvent::Arrived(_))), "{says_goodbye}");
     }
 }
 

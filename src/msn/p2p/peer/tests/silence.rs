@@ -18,12 +18,13 @@ fn bound(stage: Stage) -> (&'static str, Duration) {
         Stage::Sending => ("sending", ACK_TIMEOUT),
         Stage::Sent => ("sent", ACK_TIMEOUT),
         Stage::Receiving => ("receiving", OFFER_TIMEOUT),
+        Stage::Whole => ("whole", OFFER_TIMEOUT),
         Stage::Broken => ("broken", RESUME),
         Stage::Over { .. } => ("over", GOODBYE),
     }
 }
 
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "asked",
     "inviting, unheard",
     "inviting",
@@ -32,6 +33,7 @@ const STAGES: [&str; 10] = [
     "sending",
     "sent",
     "receiving",
+    "whole",
     "broken",
     "over",
 ];
@@ -148,6 +150,12 @@ fn fault_07_a_peer_who_falls_silent_is_given_up_in_every_stage() {
         walk(name, alice);
     }
     walk("receiving", accepted(now, SIZE).1);
+    // All of it came, and whoever is to keep it never says so.
+    let (mut alice, mut bob) = accepted(now, 1000);
+    let (id, _, length) = alice.wants_data().unwrap();
+    let packet = alice.provide(now, id, vec![7; length].into()).unwrap();
+    bob.handle(now, &packet);
+    walk("whole", bob);
     // The direct connection breaks under it, on either side.
     let (mut alice, mut bob) = accepted(now, SIZE);
     alice.direct_up(now);
@@ -178,6 +186,8 @@ fn fault_07_a_receiver_who_acknowledges_and_says_no_more_ends_the_file_in_time()
     let (id, _, length) = alice.wants_data().unwrap();
     let packet = alice.provide(now, id, vec![7; length].into()).unwrap();
     bob.handle(now, &packet);
+    let id = first(&mut bob);
+    bob.confirm(now, id);
     let acknowledges = std::iter::from_fn(|| bob.poll_packet()).find(|p| p.purpose() == Purpose::Ack);
     alice.handle(now, &acknowledges.expect("an acknowledgement"));
     let (_, told) = wait(&mut alice, now);

@@ -116,13 +116,9 @@ impl Meeting {
 
     fn arrived(&self) {
         assert!(self.got == self.source, "{} of {SIZE} bytes", self.got.len());
-        for side in ['a', 'b'] {
-            assert!(
-                self.has(side, |event| matches!(event, PeerEvent::Finished(_))),
-                "{:?}",
-                self.seen.last()
-            );
-        }
+        let last = self.seen.last();
+        assert!(self.has('a', |event| matches!(event, PeerEvent::Finished(_))), "{last:?}");
+        assert!(self.has('b', |event| matches!(event, PeerEvent::Arrived(_))), "{last:?}");
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) const PREPARATION: &[u8] = &[0; 4];
 pub(in super::super) enum Received {
     /// More is awaited.
     Going,
-    /// All is there, and acknowledged.
+    /// All is there; the acknowledgement waits until it is kept.
     Whole,
     /// More or other data came than were announced.
     Malformed,
@@ -77,7 +77,7 @@ impl Transfer {
         if self.done != self.size {
             return Received::Going;
         }
-        outbox.acknowledge(packet);
+        self.last = Some(Packet { content: Bytes::new(), ..packet.clone() });
         Received::Whole
     }
 
