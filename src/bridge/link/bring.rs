@@ -36,6 +36,9 @@ pub enum Opened {
 
 impl Links {
     /// The file behind a link.
+    ///
+    /// # Errors
+    /// [`BridgeError::Storage`] and [`BridgeError::Record`]: what the link stands for cannot be read.
     pub async fn open(
         self: &Arc<Self>,
         id: &str,

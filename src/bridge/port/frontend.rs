@@ -101,6 +101,9 @@ pub trait Frontend: Send + Sync {
 
     /// Shows an entry. Resolves when the side has it for good, or says why it has not. After [`Delivery::unconfirmed`]
     /// the side is asked first whether the entry is there.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: whether another attempt can help, and the reason for people.
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>>;
 
     /// Whether nothing can be shown in `portal` now. Only what is said meanwhile may be passed over later, with a word
@@ -121,6 +124,9 @@ pub trait Frontend: Send + Sync {
     fn show(&self, signal: Signal) -> BoxFuture<'_, ()>;
 
     /// Reads something that was put into the inbox by this side. An error is transient: the item is tried again.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: the side cannot say now what it means.
     fn interpret<'a>(&'a self, raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>>;
 
     /// The conversation that an item of the inbox belongs to, in this side's words and without asking anybody: items of
@@ -135,16 +141,25 @@ pub trait Frontend: Send + Sync {
     }
 
     /// Brings an attachment of this side to the disk.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: it is not there, is too large, or cannot be had or kept now.
     fn fetch<'a>(&'a self, _attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
         Box::pin(async { Err(DeliveryError::permanent("files cannot be fetched from there")) })
     }
 
     /// The same for somebody who waits and can ask again: failures do not count against the file.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: as [`Frontend::fetch`].
     fn fetch_now<'a>(&'a self, attachment: &'a Attachment) -> BoxFuture<'a, Result<File, DeliveryError>> {
         self.fetch(attachment)
     }
 
     /// Brings what a user looks like to the disk; `None` for nothing.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: it cannot be had or kept now.
     fn avatar<'a>(&'a self, _user: &'a UserId) -> BoxFuture<'a, Result<Option<File>, DeliveryError>> {
         Box::pin(async { Ok(None) })
     }

@@ -45,9 +45,15 @@ pub struct File {
 /// A file that is coming in. Dropped unfinished, nothing of it stays.
 pub trait Incoming: Send + Sync {
     /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the disk has not taken them; the file can only be dropped.
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>>;
 
     /// The file is whole: it is on disk when this resolves.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the disk has not taken all of it, and nothing of it stays.
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<MediaId, StorageError>>;
 }
 
@@ -60,6 +66,9 @@ pub trait Media: Send + Sync {
     fn lower_limit(&self, bytes: u64);
 
     /// Room for a file of this many bytes; an error where there is none.
+    ///
+    /// # Errors
+    /// [`StorageError`]: there is no room for it, or the disk takes no files.
     fn begin(&self, expected: u64) -> BoxFuture<'_, Result<Box<dyn Incoming>, StorageError>>;
 
     /// Removes a finished file that nothing speaks of.

@@ -154,9 +154,15 @@ pub trait Network: Send + Sync {
     fn traits(&self) -> NetworkTraits;
 
     /// Checks what a person typed as an account, and gives the login it would be.
+    ///
+    /// # Errors
+    /// Why no account can be called that, for people.
     fn login_id(&self, account: &str) -> Result<LoginId, String>;
 
     /// Checks what a person typed as a contact, and gives its conversation.
+    ///
+    /// # Errors
+    /// Why no contact can be called that, for people.
     fn direct_conversation(&self, contact: &str) -> Result<(GhostId, ConversationId), String>;
 
     /// Keeps one session for a login from now on. A second call replaces the credentials and tries at once.
@@ -182,6 +188,9 @@ pub trait Network: Send + Sync {
     }
 
     /// Resolves when the network confirmed the message, or with the reason why it did not.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: whether another attempt can help, and the reason for people.
     fn deliver(
         &self,
         delivery: Delivery,
@@ -189,6 +198,9 @@ pub trait Network: Send + Sync {
     ) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
 
     /// Asks for something. Resolves with the network's answer, or with the reason for people why it said no.
+    ///
+    /// # Errors
+    /// Why the network said no, or that it did not answer, for people.
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>>;
 
     /// What is known of somebody before anybody writes to them, in words: whether they are listed, known at all, there.
@@ -197,5 +209,8 @@ pub trait Network: Send + Sync {
     }
 
     /// All contacts of a login, in the order in which they are shown; the reason for people where they are not known.
+    ///
+    /// # Errors
+    /// Why they are not known, for people.
     fn contacts<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<Vec<ContactLine>, String>>;
 }

@@ -142,9 +142,15 @@ pub type Row = (Vec<u8>, Vec<u8>);
 /// Durable keys and values.
 pub trait Storage: Send + Sync {
     /// The value of one row, as it was last committed, synced or not.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the storage cannot be read.
     fn read(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError>;
 
     /// Rows whose key starts with `prefix` and comes after `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the storage cannot be read.
     fn scan(
         &self,
         table: Table,
@@ -155,6 +161,9 @@ pub trait Storage: Send + Sync {
 
     /// Visible to readers at once; the future resolves when it is synced to disk. After an error it is not known whether
     /// the changes were made, or will be once the disk works again.
+    ///
+    /// # Errors
+    /// [`StorageError`]: the storage has not taken the changes for certain.
     fn commit(&self, batch: Batch, urgency: Urgency) -> BoxFuture<'static, Result<(), StorageError>>;
 
     /// Resolves when changes are taken, at once unless the disk failed.
