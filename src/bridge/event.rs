@@ -207,6 +207,8 @@ pub struct LocalCommand {
     pub replaces: Option<String>,
     /// The frontend's own name of the room it was given in: a person may have several that are the same conversation.
     pub place: String,
+    /// The entry that it speaks of, where it answers one.
+    pub about: Option<EntryId>,
     /// Written by a person, not made of something they did: only that can be a password.
     pub typed: bool,
 }

@@ -316,12 +316,30 @@ pub(super) enum Next {
 }
 
 impl DeadLetter {
-    pub(super) fn store(&self, batch: &mut Batch) {
+    fn key(&self) -> Vec<u8> {
         let mut key = self.entry.at.to_be_bytes().to_vec();
         key.extend_from_slice(self.entry.id.as_str().as_bytes());
         // Each side that cannot take it has its own reason.
         key.extend_from_slice(format!(" {}", self.leg).as_bytes());
-        batch.put(Table::DeadLetters, key, encode(self));
+        key
+    }
+
+    pub(super) fn store(&self, batch: &mut Batch) {
+        batch.put(Table::DeadLetters, self.key(), encode(self));
+    }
+
+    /// It is set aside no longer.
+    pub(super) fn erase(&self, batch: &mut Batch) {
+        batch.remove(Table::DeadLetters, self.key());
+    }
+
+    /// All of them, the oldest first; [`MAX_DEAD_LETTERS`] at most.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a row is damaged.
+    pub(super) fn load_all(storage: &dyn Storage) -> Result<Vec<Self>, BridgeError> {
+        let rows = storage.scan(Table::DeadLetters, &[], None, MAX_DEAD_LETTERS)?;
+        rows.iter().map(|(_, value)| decode("dead letter", value)).collect()
     }
 }
 

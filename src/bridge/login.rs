@@ -51,6 +51,9 @@ pub struct Login {
     pub personal_message: String,
     /// The font and colour that plain messages get.
     pub format: Option<Format>,
+    /// Among several logins of its owner, the one for which commands are that name none.
+    #[serde(default)]
+    pub preferred: bool,
 }
 
 /// Only into the store, whose table is sealed.
@@ -82,6 +85,7 @@ impl Login {
             follows: true,
             personal_message: String::new(),
             format: None,
+            preferred: false,
         }
     }
 

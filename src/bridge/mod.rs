@@ -17,6 +17,7 @@ pub mod journal;
 pub mod link;
 pub mod login;
 pub mod media_use;
+mod page;
 pub mod port;
 mod portal;
 pub mod prefix;
@@ -29,13 +30,16 @@ mod router;
 #[cfg(test)]
 mod rules;
 pub mod sentence;
+mod shut_out;
 mod sides;
 #[cfg(test)]
 pub(crate) mod testkit;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod writer;
 
 pub use error::BridgeError;
 pub use portal::HoldLimits;
 pub use router::{Bridge, BridgeHandle, Setup};
+pub use shut_out::ShutOutList;

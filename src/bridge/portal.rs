@@ -10,6 +10,7 @@ mod hold;
 mod leg;
 mod outcome;
 mod pace;
+mod traces;
 mod waiting;
 
 use std::sync::Arc;
@@ -29,10 +30,12 @@ use super::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display
 use super::port::frontend::Outcome;
 use super::port::media::File;
 use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
+use super::trace::Verdict;
 pub(super) use context::{PortalContext, PortalInput, Quiet, Releases, Undeliverable};
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
+use traces::Traces;
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
 pub(super) const MAILBOX: usize = 256;
@@ -50,6 +53,7 @@ pub(super) struct Portal {
     cursors: Cursors,
     legs: Vec<LegQueue>,
     hold: Hold,
+    traces: Traces,
     /// Inputs taken from the mailbox.
     taken: u64,
     under_way: JoinSet<(Leg, Attempt, Result<Delivered, DeliveryError>)>,
@@ -90,7 +94,8 @@ impl Portal {
         let cursors = Cursors::load(&*context.storage, &key, legs)?;
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
         let hold = Hold::load(&*context.storage, &key, context.sides.in_conversation("cancel"))?;
-        let mut portal = Self { key, context, cursors, legs, hold, taken: 0, under_way: JoinSet::new() };
+        let (traces, under_way) = (Traces::new(key.clone(), &context), JoinSet::new());
+        let mut portal = Self { key, context, cursors, legs, hold, traces, taken: 0, under_way };
         portal.count_waiting();
         Ok(portal)
     }
@@ -163,6 +168,7 @@ impl Portal {
             }
         }
         self.under_way.abort_all();
+        self.traces.keep_all();
     }
 
     /// Handles an input and everything that waits behind it: one commit for all.
@@ -171,23 +177,27 @@ impl Portal {
         let mut next = Some(first);
         let mut appended = 0;
         let mut given_up = Vec::new();
-        let (mut taken_back, mut on_disk) = (Vec::new(), Vec::new());
+        let (mut taken_back, mut on_disk, mut begun) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(input) = next {
             self.taken += 1;
             match input {
                 PortalInput::Append { entries, with, stored } => {
                     on_disk.extend(stored);
                     appended += entries.len();
-                    entries.into_iter().for_each(|entry| self.journal(entry, &mut batch));
+                    begun.extend(entries.into_iter().map(|entry| self.journal(entry, &mut batch)));
                     batch.0.extend(with.0);
                 }
                 PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
                 PortalInput::TakeBack { reply } => taken_back.push(reply),
+                PortalInput::Explain { entry, reply } => {
+                    let _ = reply.send(self.traces.find(entry.as_ref())); // whoever asked may have gone
+                }
             }
             next = (appended < MAILBOX).then(|| mailbox.try_recv().ok()).flatten();
         }
         if appended > 0 {
             self.write_down(batch).await;
+            begun.iter().for_each(|(sequence, entry)| self.traces.begin(*sequence, entry, false));
             for stored in on_disk {
                 let _ = stored.try_send(()); // whoever waited may have gone
             }
@@ -203,14 +213,15 @@ impl Portal {
         }
     }
 
-    /// Puts an entry into the journal, with what its sender is told where there is no room for it.
-    fn journal(&mut self, mut entry: Entry, batch: &mut Batch) {
+    /// Puts an entry into the journal, with what its sender is told where there is no room for it. Gives its number there.
+    fn journal(&mut self, mut entry: Entry, batch: &mut Batch) -> (u64, Entry) {
         if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
             self.cursors.append(&refusal, batch);
         }
         self.weigh(&mut entry);
         let sequence = self.cursors.append(&entry, batch);
         tracing::debug!(sequence, entry = %entry.id, "journaling");
+        (sequence, entry)
     }
 
     /// Writes a batch, however long the disk takes: what was said is in no other place. Nothing more is taken meanwhile.
@@ -257,6 +268,7 @@ impl Portal {
             match next {
                 Next::Entry { sequence, entry } if self.is_stale(index, sequence, &entry) => {
                     self.legs[index].pass_over();
+                    self.traces.note(leg, sequence, &entry, Verdict::PassedOver);
                     self.unburden(index, &entry);
                     let mut batch = Batch::default();
                     self.cursors.pass_over(leg, sequence, &mut batch);
@@ -278,8 +290,9 @@ impl Portal {
 
     /// Carries an entry to a leg, in a task of its own.
     fn start(&mut self, index: usize, attempt: Attempt) {
+        let leg = self.legs[index].leg;
+        self.traces.note(leg, attempt.sequence, &attempt.entry, Verdict::UnderWay);
         let queue = &mut self.legs[index];
-        let leg = queue.leg;
         let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
         // What waited long is still said by somebody who is called as they are called now.
         let (names, login) = (&self.context.names, &self.key.receiver);
@@ -314,6 +327,7 @@ impl Portal {
         attempt: Attempt,
         result: Result<Delivered, DeliveryError>,
     ) -> Result<(), BridgeError> {
+        self.traces.note(leg, attempt.sequence, &attempt.entry, verdict(&result));
         match result {
             Ok(Delivered { note }) => {
                 let mut batch = Batch::default();
@@ -366,6 +380,18 @@ impl Portal {
             self.context.media.discard(&file.media);
         }
         Ok(())
+    }
+}
+
+/// What the end of an attempt means for whoever asks.
+fn verdict(result: &Result<Delivered, DeliveryError>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Delivered,
+        Err(DeliveryError::Away { reason }) => Verdict::Held { reason: reason.clone() },
+        Err(DeliveryError::Permanent { reason }) => Verdict::GivenUp { reason: reason.clone() },
+        Err(DeliveryError::Transient { reason, .. } | DeliveryError::LegDown { reason }) => {
+            Verdict::Waiting { reason: reason.clone() }
+        }
     }
 }
 

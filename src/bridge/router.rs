@@ -3,8 +3,12 @@
 //! Knows where things go. Refuses to wait: neither the disk nor the network nor a portal holds up its loop. An input that
 //! finds no room, or a disk that fails, stays at the head and is tried again; until then no other is taken.
 
+mod administration;
 mod commands;
 mod context;
+mod dead_letters;
+mod effects;
+mod explanation;
 mod finished;
 mod handle;
 mod inbound;
@@ -16,6 +20,7 @@ mod questions;
 mod reader;
 mod requests;
 mod rooms;
+mod rooms_on_demand;
 mod setback;
 mod signals;
 mod status;
@@ -37,6 +42,7 @@ use super::portal::{PortalContext, Quiet, Undeliverable};
 use super::report::Reports;
 use super::sentence::sentence;
 use super::sides::Sides;
+use super::trace::TraceLog;
 use super::writer::{Disk, Writer};
 use crate::retry::Retry;
 use commands::CommandService;
@@ -93,6 +99,7 @@ impl Router {
         let sides = Sides::new(&*setup.network, &setup.frontends);
         let names = GhostNames::new(setup.storage.clone(), setup.ghost_per_login);
         let (cancel, tasks) = (&setup.cancel, &setup.tasks);
+        let traces = TraceLog::load(setup.storage.clone())?;
         let portal = PortalContext {
             storage: setup.storage.clone(),
             network: setup.network.clone(),
@@ -107,6 +114,7 @@ impl Router {
             hold: setup.hold,
             names: names.clone(),
             sides: sides.clone(),
+            traces: traces.clone(),
         };
         let disk = Disk { storage: setup.storage.clone(), heartbeat: setup.heartbeat.clone() };
         let profiles = OwnerProfiles::new(
@@ -122,6 +130,7 @@ impl Router {
             rooms,
             sides,
             names,
+            traces,
             portals: PortalTable::new(portal, setup.tasks.clone(), setup.names.clone()),
             logins: LoginRegistry::load(&*setup.storage)?,
             signals: SignalHub::start(&setup.frontends, setup.ghost_per_login, cancel, tasks),

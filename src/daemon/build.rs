@@ -18,9 +18,9 @@ use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::link::{self, Links};
 use crate::bridge::login::Login;
-use crate::bridge::port::frontend::Frontend;
+use crate::bridge::port::frontend::{Frontend, Permissions};
 use crate::bridge::port::network::Network;
-use crate::bridge::{Bridge, BridgeHandle, Setup};
+use crate::bridge::{Bridge, BridgeHandle, Setup, ShutOutList};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
@@ -62,12 +62,15 @@ pub(super) async fn start(
     let (stores, lifetimes) = (Stores::open(config)?, Lifetimes::default());
     let sharing = sharing(checked, &stores).await?;
     let links = sharing.as_ref().map(|sharing| sharing.links.clone());
-    let matrix = matrix(checked, &stores, links.clone()).await?;
+    let permissions = ShutOutList::load(&*stores.store, Arc::new(checked.permissions.clone()))?;
+    let permissions: Arc<dyn Permissions> = Arc::new(permissions);
+    let matrix = matrix(checked, &stores, permissions.clone(), links.clone()).await?;
     let inbox = Arc::new(Inbox::open(stores.storage(), crate::matrix::LEG, MATRIX_INBOX)?);
     let (bridge, core) = Bridge::channel();
     let network = network(checked, &stores, &bridge, &lifetimes)?;
     let frontends = frontends(checked, &stores, &matrix, &bridge, &lifetimes);
-    let parts = Parts { checked, stores, lifetimes, links, matrix, inbox, bridge, network, frontends };
+    let parts =
+        Parts { checked, stores, lifetimes, permissions, links, matrix, inbox, bridge, network, frontends };
     core.start(parts.setup(heartbeat))?;
     parts.introduce().await?;
     let notices = Notices::default();
@@ -91,6 +94,7 @@ async fn sharing(checked: &Checked, stores: &Stores) -> anyhow::Result<Option<Sh
 async fn matrix(
     checked: &Checked,
     stores: &Stores,
+    permissions: Arc<dyn Permissions>,
     links: Option<Arc<Links>>,
 ) -> anyhow::Result<Arc<MatrixFrontend>> {
     let homeserver = Homeserver::new(&checked.matrix).await?;
@@ -99,7 +103,7 @@ async fn matrix(
         let hash = key.derive(&format!("alias\0{portal}"));
         hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     });
-    let (config, permissions) = (checked.matrix.clone(), Arc::new(checked.permissions.clone()));
+    let config = checked.matrix.clone();
     let (storage, media) = (stores.storage(), stores.media.clone());
     let matrix = MatrixFrontend::new(config, homeserver, storage, permissions, media, links, alias_of);
     Ok(Arc::new(matrix))
@@ -145,6 +149,7 @@ struct Parts<'a> {
     checked: &'a Checked,
     stores: Stores,
     lifetimes: Lifetimes,
+    permissions: Arc<dyn Permissions>,
     links: Option<Arc<Links>>,
     matrix: Arc<MatrixFrontend>,
     inbox: Arc<Inbox>,
@@ -161,7 +166,7 @@ impl Parts<'_> {
             network: self.network.clone(),
             frontends: self.frontends.clone(),
             inboxes: vec![self.inbox.clone()],
-            permissions: Arc::new(self.checked.permissions.clone()),
+            permissions: self.permissions.clone(),
             clock: Arc::new(time_of_day),
             ghost_per_login: self.checked.matrix.ghost_per_login,
             names: Arc::new(random_name),
@@ -171,6 +176,7 @@ impl Parts<'_> {
             hold: self.checked.hold,
             cancel: self.lifetimes.core.clone(),
             broken: self.lifetimes.broken.clone(),
+            shutdown: self.lifetimes.shutdown.clone(),
             tasks: self.lifetimes.core_tasks.clone(),
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Lifetimes {
     /// Ends the core, which first writes down what has come in.
     pub(super) core: CancellationToken,
     pub(super) core_tasks: TaskTracker,
+    /// Cancelled when an administrator ends the program.
+    pub(super) shutdown: CancellationToken,
     /// Cancelled when the core broke off.
     pub(super) broken: CancellationToken,
 }

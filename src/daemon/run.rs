@@ -40,10 +40,14 @@ pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
     keep_pinging(&running, checked.matrix.registration_id.clone());
     export_now_and_then(&running, &config);
     tracing::info!("running");
-    let broken = running.lifetimes.broken.clone();
+    let (broken, shutdown) = (running.lifetimes.broken.clone(), running.lifetimes.shutdown.clone());
     let code = tokio::select! {
         signal = signals::asked_to_stop() => {
             tracing::info!(signal = signal.context("cannot listen for signals")?, "stopping");
+            ExitCode::SUCCESS
+        }
+        () = shutdown.cancelled() => {
+            tracing::info!("stopping, as an administrator said");
             ExitCode::SUCCESS
         }
         // Starting again takes up everything from the journal.

@@ -17,8 +17,8 @@ use super::outbound::{
 };
 use super::profile::{BotProfile, DoublePuppets, GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
 use super::room::{
-    AliasOf, DirectRooms, ManagementRooms, PortalRooms, RoomAliases, RoomCreator, RoomLevels, RoomMaker,
-    RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, SpaceOrganizer, SpaceQueue,
+    AliasOf, DirectRooms, ManagementRooms, PortalRooms, RoomAdoption, RoomAliases, RoomCreator, RoomLevels,
+    RoomMaker, RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, SpaceOrganizer, SpaceQueue,
 };
 use crate::bridge::link::Links;
 use crate::bridge::port::frontend::Permissions;
@@ -119,6 +119,14 @@ impl Components {
             queue,
             rooms,
             management,
+        }
+    }
+
+    pub(super) fn adoption(&self) -> RoomAdoption {
+        RoomAdoption {
+            rooms: self.rooms.clone(),
+            levels: self.levels.clone(),
+            registry: self.registry.clone(),
         }
     }
 

@@ -17,7 +17,7 @@ use super::inbound::{self, EventInterpreter};
 use super::outbound::{
     Announcer, EntrySender, NamePublisher, ProgressPublisher, StatusReporter, TypingPublisher,
 };
-use super::room::SpaceOrganizer;
+use super::room::{RoomAdoption, SpaceOrganizer};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
@@ -36,6 +36,7 @@ pub struct MatrixFrontend {
     components: Components,
     policy: RoomPolicy,
     spaces: SpaceOrganizer,
+    adoption: RoomAdoption,
     entries: EntrySender,
     status: StatusReporter,
     typing: TypingPublisher,
@@ -60,6 +61,7 @@ impl MatrixFrontend {
         Self {
             policy: config.rooms,
             spaces: components.spaces(&config),
+            adoption: components.adoption(),
             entries: components.entries(links.clone()),
             status: components.status(&config),
             typing: components.typing(),
@@ -235,8 +237,21 @@ impl Frontend for MatrixFrontend {
         Box::pin(async move { self.components.rooms.show(portal, &display, makes).await })
     }
 
-    fn remove_portal<'a>(&'a self, portal: &'a PortalKey) -> BoxFuture<'a, Result<(), DeliveryError>> {
-        Box::pin(self.components.rooms.delete(portal))
+    fn remove_portal<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        keeps_people: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(self.components.rooms.delete(portal, keeps_people))
+    }
+
+    fn adopt_room<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        display: Display,
+        place: &'a str,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(self.adoption.adopt(portal, display, place))
     }
 
     fn redact<'a>(&'a self, place: &'a str, reference: &'a str) -> BoxFuture<'a, bool> {

@@ -7,7 +7,23 @@ use super::*;
 use crate::bridge::port::storage::Write;
 
 fn open(directory: &Path, key: &SealingKey) -> Store {
-    Store::open(directory, key.clone()).unwrap()
+    opened(|| Store::open(directory, key.clone()))
+}
+
+/// A store, once nobody else holds it. A process that another test starts holds every file that is open here, and its
+/// lock, until it has become another program; nothing tells when that is.
+fn opened(open: impl Fn() -> Result<Store, StoreError>) -> Store {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        match open() {
+            Err(StoreError::Unusable { source, .. })
+                if source.to_string().contains("lock") && std::time::Instant::now() < until =>
+            {
+                std::thread::yield_now();
+            }
+            result => return result.unwrap(),
+        }
+    }
 }
 
 fn put(table: Table, key: &str, value: &[u8]) -> Batch {

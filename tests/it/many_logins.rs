@@ -137,6 +137,7 @@ async fn fault_27_a_thousand_sign_ins_do_not_wait_for_the_disk_one_after_the_oth
         hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(86_400) },
         cancel: cancel.clone(),
         broken: CancellationToken::new(),
+        shutdown: CancellationToken::new(),
         tasks: TaskTracker::new(),
     };
     bridge.start(setup).unwrap();

@@ -456,3 +456,50 @@ async fn a_room_whose_owner_left_is_left_by_all_and_another_is_made_for_the_next
     let aliases = world.user.call(Method::GET, &format!("rooms/{again}/aliases"), None).await;
     assert_eq!(aliases["aliases"].as_array().map(Vec::len), Some(1), "it is found again: {aliases}");
 }
+
+#[tokio::test]
+async fn a_room_is_removed_when_its_owner_says_so_and_the_next_words_make_another() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = bobs(&world).await;
+    let (room, _call) = bob_says(&mut world, &mut bob, "hi").await;
+    world.user.send(&room, "!msn delete-portal").await;
+    world.user.message_with("is removed; what is said later makes another.").await;
+    left(&world, &ghost("bob"), &room).await;
+    left(&world, &bot(), &room).await;
+    assert!(!world.user.joined_rooms().await.contains(&room), "the owner too");
+    let (again, _another) = bob_says(&mut world, &mut bob, "are you there?").await;
+    assert_ne!(again, room);
+}
+
+#[tokio::test]
+async fn an_ordinary_room_becomes_the_conversation_with_a_contact_and_an_ordinary_one_again() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = bobs(&world).await;
+    let (old, _call) = bob_says(&mut world, &mut bob, "hi").await;
+    let friend = MatrixUser::register(&world.synapse.url(), "friend").await;
+    let made = world
+        .user
+        .call(Method::POST, "createRoom", Some(json!({"name": "ours", "invite": [friend.id, bot()]})))
+        .await;
+    let room = made["room_id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    friend.call(Method::POST, &format!("rooms/{room}/join"), Some(json!({}))).await;
+    world.user.message_with("I am the bridge to MSN").await;
+
+    // Without the right to invite it is no use.
+    world.user.send(&room, "!msn bridge bob@example.com").await;
+    world.user.message_with("make me a moderator").await;
+    let mut levels = state(&world, &room, "m.room.power_levels").await;
+    levels["users"][bot()] = json!(50);
+    world.user.call(Method::PUT, &format!("rooms/{room}/state/m.room.power_levels"), Some(levels)).await;
+    world.user.send(&room, "!msn bridge bob@example.com").await;
+    let told = world.user.message_with("This room is the conversation with").await;
+    assert_eq!(told["room_id"], room);
+    left(&world, &bot(), &old).await;
+    let (here, _another) = bob_says(&mut world, &mut bob, "new place").await;
+    assert_eq!(here, room);
+
+    world.user.send(&room, "!msn unbridge").await;
+    world.user.message_with("is an ordinary room again").await;
+    left(&world, &ghost("bob"), &room).await;
+    assert!(world.user.joined_rooms().await.contains(&room), "its people stay");
+}

@@ -264,6 +264,7 @@ impl PlainBridge {
             hold: config.hold,
             cancel: cancel.clone(),
             broken: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
             tasks,
         };
         bridge.start(setup).expect("a core");
@@ -317,6 +318,7 @@ impl PlainBridge {
             portal,
             reference,
             replaces: None,
+            about: None,
             place: String::new(),
             typed: true,
         };

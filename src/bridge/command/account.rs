@@ -26,6 +26,18 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         run: |_, words| nothing(words).map(|()| Effect::Status),
     },
     CommandSpec {
+        name: "set-default",
+        arguments: "<account>",
+        does: "of several logins, chooses the one for commands that name none",
+        run: set_default,
+    },
+    CommandSpec {
+        name: "set-management",
+        arguments: "",
+        does: "makes this room the one in which you are told things",
+        run: set_management,
+    },
+    CommandSpec {
         name: "help",
         arguments: "[topic or command]",
         does: "lists the commands, or says more of some",
@@ -73,6 +85,20 @@ fn reconnect(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Ref
     let login = context.login_id()?;
     let connect = Effect::Connect { login: login.clone() };
     Ok(Effect::change(login, connect, |login| login.signed_out = None))
+}
+
+fn set_default(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    let named = one(words)?;
+    Ok(Effect::Prefer { login: context.login_called(named)?.id.clone() })
+}
+
+/// A room in which a user and the bridge are alone is taken for theirs with the first command there.
+fn set_management(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    nothing(words)?;
+    if !context.is_in_management() || Some(context.given.leg) != context.sides.host() {
+        return Err("Say this in a room with nobody but you and me.".to_owned().into());
+    }
+    Ok(Effect::Answer("From now on I tell you things in this room.".into()))
 }
 
 fn cancel(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {

@@ -3,18 +3,18 @@
 //! Knows the change that each asks for and what is said when the network has made it. Refuses to know lists and bits of
 //! the network: [`ContactChange`] names what a person means.
 
-use super::{CommandContext, CommandSpec, Effect, NetworkRequest, Refusal, line, nothing, one, switch};
+use super::{CommandContext, CommandSpec, Effect, NetworkRequest, Refusal, admin, line, one, page, switch};
 use crate::bridge::ids::{GhostId, PortalKey};
 use crate::bridge::port::network::{ContactChange, Request};
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "contacts",
-        arguments: "",
+        arguments: "[page]",
         does: "lists your contacts and who is online",
         run: |context, words| {
-            nothing(words)?;
-            Ok(Effect::ListContacts { login: context.login_id()?, with: None })
+            let page = page(words)?;
+            Ok(Effect::ListContacts { login: context.login_id()?, with: None, page })
         },
     },
     CommandSpec {
@@ -23,7 +23,7 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         does: "lists the contacts in whose name or address the words are",
         run: |context, words| {
             let with = Some(line(words)?);
-            Ok(Effect::ListContacts { login: context.login_id()?, with })
+            Ok(Effect::ListContacts { login: context.login_id()?, with, page: 1 })
         },
     },
     CommandSpec { name: "add", arguments: "<account> [group]", does: "adds a contact", run: add },
@@ -132,12 +132,18 @@ fn rename(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusa
 }
 
 fn block(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    if let Some(effect) = admin::shut_out(context, one(words)?, true) {
+        return Ok(effect);
+    }
     let ghost = ghost(context, one(words)?)?;
     let done = format!("{ghost} can neither see nor call you now.");
     answered(context, ghost.clone(), ContactChange::Block { ghost }, done)
 }
 
 fn unblock(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    if let Some(effect) = admin::shut_out(context, one(words)?, false) {
+        return Ok(effect);
+    }
     let ghost = ghost(context, one(words)?)?;
     let done = format!("{ghost} can see and call you again.");
     changed(context, ContactChange::Unblock { ghost }, done)

@@ -4,7 +4,7 @@
 
 use super::{CommandContext, CommandSpec, Effect, Refusal, nothing, one, switch};
 use crate::bridge::body::Body;
-use crate::bridge::ids::ConversationId;
+use crate::bridge::ids::{ConversationId, EntryId};
 use crate::bridge::port::network::Request;
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
@@ -21,6 +21,12 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         does: "takes somebody out of this group for good",
         run: drop_member,
     },
+    CommandSpec {
+        name: "explain",
+        arguments: "[event]",
+        does: "says what became of a message: of the one that you reply to with this, or of the last",
+        run: explain,
+    },
     CommandSpec { name: "nudge", arguments: "", does: "sends a nudge in this conversation", run: nudge },
     CommandSpec {
         name: "file",
@@ -33,6 +39,24 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         arguments: "<on|off>",
         does: "lets other people in this conversation's room be heard on {network}, through your account",
         run: relay,
+    },
+    CommandSpec {
+        name: "bridge",
+        arguments: "<account>",
+        does: "makes the room in which you say it, an ordinary one into which you invited me, the conversation with a contact",
+        run: bridge,
+    },
+    CommandSpec {
+        name: "unbridge",
+        arguments: "",
+        does: "makes this conversation's room an ordinary one again: the contact and I leave it",
+        run: |context, words| remove_room(context, words, true),
+    },
+    CommandSpec {
+        name: "delete-portal",
+        arguments: "",
+        does: "removes this conversation's room, for you too; what is said later makes another",
+        run: |context, words| remove_room(context, words, false),
     },
     CommandSpec {
         name: "page",
@@ -76,6 +100,20 @@ fn drop_member(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, R
     Ok(Effect::request(login, Request::Drop { conversation, ghost }, done))
 }
 
+/// The message is the one that the command answers, the one whose name is given, or the newest of the conversation.
+fn explain(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    let given = context.given;
+    let entry = match words {
+        [] => given.about.clone(),
+        [name] => Some(EntryId::brought(given.leg, name)),
+        _ => return Err(Refusal::Usage),
+    };
+    if entry.is_none() {
+        here(context, "a conversation", "explain")?;
+    }
+    Ok(Effect::Explain { entry })
+}
+
 /// A nudge is a message like any other.
 fn nudge(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
     nothing(words)?;
@@ -115,6 +153,26 @@ fn relay(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal
         return Err(format!("Use this in a conversation: {command}.").into());
     }
     Ok(Effect::Relay { on })
+}
+
+fn bridge(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
+    let typed = one(words)?;
+    let login = context.login_id()?;
+    if !context.is_in_management() {
+        return Err("This room is a conversation already. Invite me into another, and say it there."
+            .to_owned()
+            .into());
+    }
+    let (_, conversation) = context.contact(typed)?;
+    Ok(Effect::AdoptRoom { login, conversation })
+}
+
+fn remove_room(context: &CommandContext<'_>, words: &[&str], keeps_people: bool) -> Result<Effect, Refusal> {
+    nothing(words)?;
+    context.login_id()?;
+    let command = if keeps_people { "unbridge" } else { "delete-portal" };
+    here(context, "a conversation", command)?;
+    Ok(Effect::RemoveRoom { keeps_people })
 }
 
 fn page(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {

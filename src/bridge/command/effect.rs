@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::bridge::body::Body;
-use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey, UserId};
+use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
 use crate::bridge::port::network::Request;
 
@@ -15,8 +15,10 @@ pub(in crate::bridge) enum Effect {
     Answer(String),
     /// How the user's logins stand.
     Status,
-    /// How everybody's logins stand.
-    AllLogins,
+    /// How everybody's logins stand: a page of the list.
+    AllLogins {
+        page: usize,
+    },
     /// The same command, given by another user; the answer stays here.
     As {
         user: UserId,
@@ -29,6 +31,32 @@ pub(in crate::bridge) enum Effect {
     SignOut {
         login: LoginId,
     },
+    /// Commands of the owner that name no login are for this one.
+    Prefer {
+        login: LoginId,
+    },
+    /// A login of another user is ended, and that user is told.
+    Kick {
+        login: LoginId,
+    },
+    /// A user is shut out of the bridge, and their logins end; or is let in again.
+    ShutOut {
+        user: UserId,
+        is_out: bool,
+    },
+    /// The messages that were set aside: a page of their list.
+    DeadLetters {
+        page: usize,
+    },
+    /// The messages that were set aside are tried again, each on the side that could not take it.
+    RetryDeadLetters,
+    DiscardDeadLetters,
+    /// What became of a message: the one that is named, or the newest of the conversation.
+    Explain {
+        entry: Option<EntryId>,
+    },
+    /// The program ends.
+    Shutdown,
     /// The login is connected again, for somebody who waits for that.
     Connect {
         login: LoginId,
@@ -39,10 +67,22 @@ pub(in crate::bridge) enum Effect {
     ListContacts {
         login: LoginId,
         with: Option<String>,
+        /// From 1.
+        page: usize,
     },
     OpenChat {
         login: LoginId,
         ghost: GhostId,
+        conversation: ConversationId,
+    },
+    /// The room of the conversation is given up. What waits there is taken back.
+    RemoveRoom {
+        /// Whether those who are there stay.
+        keeps_people: bool,
+    },
+    /// The room in which the command was given becomes the room of a conversation.
+    AdoptRoom {
+        login: LoginId,
         conversation: ConversationId,
     },
     /// The user says this in the conversation.

@@ -16,7 +16,7 @@ mod words;
 
 use std::collections::HashMap;
 
-pub(super) use effect::{Effect, NetworkRequest};
+pub(super) use effect::{Effect, LoginChange, NetworkRequest};
 
 use super::event::LocalCommand;
 use super::ids::{ConversationId, GhostId, LoginId};
@@ -81,7 +81,8 @@ impl From<String> for Refusal {
 }
 
 /// Other names that people try, from the bots of other bridges.
-const ALIASES: [(&str, &str); 3] = [("list-logins", "status"), ("pm", "chat"), ("start-chat", "chat")];
+const ALIASES: [(&str, &str); 4] =
+    [("list-logins", "status"), ("pm", "chat"), ("start-chat", "chat"), ("logins", "status")];
 
 /// What every command can see.
 pub(super) struct CommandContext<'a> {
@@ -158,17 +159,19 @@ impl<'a> CommandContext<'a> {
         self.given.portal.management_user().is_some()
     }
 
-    /// The login the command is for: the one named, the conversation's, or the only one.
+    /// The login the command is for: the one named, the conversation's, the preferred one, or the only one.
     fn login(&self) -> Result<&'a Login, Refusal> {
         let mut own: Vec<&Login> =
             self.logins.values().filter(|login| login.owner == self.given.user).collect();
         own.sort_by(|a, b| a.id.cmp(&b.id));
         if let Some(named) = &self.named {
-            let found = own.into_iter().find(|login| login.id.as_str().eq_ignore_ascii_case(named));
-            return found.ok_or_else(|| format!("You have no login {named}. Say «status» for yours.").into());
+            return self.login_called(named);
         }
         if let Some(login) = own.iter().find(|login| login.id == self.given.portal.receiver) {
             return Ok(login);
+        }
+        if let Some(preferred) = own.iter().find(|login| login.preferred) {
+            return Ok(preferred);
         }
         match own.as_slice() {
             [] => {
@@ -182,9 +185,21 @@ impl<'a> CommandContext<'a> {
             [only] => Ok(only),
             several => {
                 let names: Vec<&str> = several.iter().map(|login| login.id.as_str()).collect();
-                Err(format!("Say for which account: add --login=… ({}).", names.join(", ")).into())
+                let text = format!(
+                    "Say for which account: add --login=… ({}), or choose one with «set-default».",
+                    names.join(", ")
+                );
+                Err(text.into())
             }
         }
+    }
+
+    /// The user's login of this name.
+    fn login_called(&self, named: &str) -> Result<&'a Login, Refusal> {
+        let is_it =
+            |login: &&Login| login.owner == self.given.user && login.id.as_str().eq_ignore_ascii_case(named);
+        let found = self.logins.values().find(is_it);
+        found.ok_or_else(|| format!("You have no login {named}. Say «status» for yours.").into())
     }
 
     /// The same, by its id.
@@ -200,6 +215,15 @@ impl<'a> CommandContext<'a> {
     /// A text in which the network's own words stand.
     fn fill(&self, text: &str) -> String {
         help::fill(text, self.sides)
+    }
+}
+
+/// No words, or the number of a page of a long list, from 1.
+fn page(words: &[&str]) -> Result<usize, Refusal> {
+    match words {
+        [] => Ok(1),
+        [number] => number.parse().ok().filter(|page| *page > 0).ok_or(Refusal::Usage),
+        _ => Err(Refusal::Usage),
     }
 }
 

@@ -36,6 +36,7 @@ fn effect_of(user: &str, leg: Leg, level: Level, text: &str, in_conversation: bo
         portal: if in_conversation { conversation } else { PortalKey::management(&ann) },
         reference: "$1".into(),
         replaces: None,
+        about: None,
         place: "!room".into(),
         typed: true,
     };
@@ -197,7 +198,7 @@ fn only_an_administrator_sees_and_commands_the_logins_of_others() {
         assert!(matches!(effect(text, false), Effect::Answer(answer) if answer.contains("do not know")));
     }
     assert!(!answer("help").contains("all-logins"));
-    assert!(matches!(effect_at(Level::Admin, "all-logins", false), Effect::AllLogins));
+    assert!(matches!(effect_at(Level::Admin, "all-logins", false), Effect::AllLogins { page: 1 }));
     let Effect::As { user, text } = effect_at(Level::Admin, "as @bob:x group create \"Old friends\"", false)
     else {
         panic!("it is carried out")

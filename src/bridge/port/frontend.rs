@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::delivery::{Delivery, DeliveryError, Display};
 use super::media::File;
+use super::storage::Batch;
 use crate::bridge::body::{Attachment, Body};
 use crate::bridge::event::{Author, ContactGroup, Ghost, GhostPresence, LocalEvent, Picture, Progress};
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
@@ -191,12 +192,31 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// Takes the room of a conversation away, with everybody in it. What is said later makes another.
+    /// Takes the room of a conversation away: ours leave it, and its owner is taken out unless it `keeps_people`. What is
+    /// said later makes another.
     ///
     /// # Errors
     /// Transient: it cannot be taken away now.
-    fn remove_portal<'a>(&'a self, _portal: &'a PortalKey) -> BoxFuture<'a, Result<(), DeliveryError>> {
+    fn remove_portal<'a>(
+        &'a self,
+        _portal: &'a PortalKey,
+        _keeps_people: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    /// Has a room of this side that is no conversation's be the room of one from now on, in the place of the room that it
+    /// has. `place` is that of a command.
+    ///
+    /// # Errors
+    /// Permanent with a reason for people where that cannot be; transient otherwise.
+    fn adopt_room<'a>(
+        &'a self,
+        _portal: &'a PortalKey,
+        _display: Display,
+        _place: &'a str,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::permanent("rooms cannot be taken over there")) })
     }
 
     /// Removes what somebody should not have left lying about, a password, where it was said: `place` is that of its
@@ -220,6 +240,12 @@ pub enum Level {
 /// Who may do what with the bot.
 pub trait Permissions: Send + Sync {
     fn level(&self, user: &UserId) -> Level;
+
+    /// Shuts a user out, or lets them in again, from now on. What remembers that goes into `batch`. False where this
+    /// cannot be done here.
+    fn shut_out(&self, _user: &UserId, _is_out: bool, _batch: &mut Batch) -> bool {
+        false
+    }
 
     /// Whether this user is answered at all.
     fn may_use(&self, user: &UserId) -> bool {

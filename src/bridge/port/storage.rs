@@ -45,10 +45,14 @@ pub enum Table {
     Fetched,
     /// The newest name of each ghost that was shown.
     GhostNames,
+    /// Users whom an administrator has shut out.
+    ShutOut,
+    /// What became of messages: sealed, since it says who talked to whom and when.
+    Traces,
 }
 
 impl Table {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -68,13 +72,21 @@ impl Table {
         Self::Notices,
         Self::Fetched,
         Self::GhostNames,
+        Self::ShutOut,
+        Self::Traces,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
     pub fn is_sealed(self) -> bool {
         matches!(
             self,
-            Self::Logins | Self::Journal | Self::Inbox | Self::DeadLetters | Self::Links | Self::Arrivals
+            Self::Logins
+                | Self::Journal
+                | Self::Inbox
+                | Self::DeadLetters
+                | Self::Links
+                | Self::Arrivals
+                | Self::Traces
         )
     }
 
@@ -93,6 +105,7 @@ impl Table {
                 | Self::Notices
                 | Self::Fetched
                 | Self::GhostNames
+                | Self::Traces
         )
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::hold::HoldLimits;
 use crate::bridge::event::Ghost;
 use crate::bridge::ghost_names::GhostNames;
-use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::ids::{EntryId, Leg, PortalKey};
 use crate::bridge::journal::Entry;
 use crate::bridge::link::Links;
 use crate::bridge::port::delivery::Display;
@@ -20,6 +20,7 @@ use crate::bridge::port::network::{Audience, Network};
 use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::report::Reports;
 use crate::bridge::sides::Sides;
+use crate::bridge::trace::{Trace, TraceLog};
 
 /// Legs that may be up again, on their way to a portal. A leg is in there once, however often that is said.
 #[derive(Debug, Default)]
@@ -61,6 +62,8 @@ pub(in crate::bridge) enum PortalInput {
     GiveUp { leg: Leg, reason: String },
     /// What waits for the network is not to be sent any more. Answered with how much that was.
     TakeBack { reply: oneshot::Sender<usize> },
+    /// What has become of an entry so far, or of the newest. Answered with what is known here.
+    Explain { entry: Option<EntryId>, reply: oneshot::Sender<Option<Trace>> },
 }
 
 /// What a portal's task tells the router.
@@ -98,6 +101,7 @@ pub(in crate::bridge) struct PortalContext {
     pub(in crate::bridge) hold: HoldLimits,
     pub(in crate::bridge) names: GhostNames,
     pub(in crate::bridge) sides: Sides,
+    pub(in crate::bridge) traces: TraceLog,
 }
 
 impl PortalContext {

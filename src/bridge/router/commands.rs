@@ -5,32 +5,30 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use super::context::RouterContext;
 use super::finished::{Answered, Finished, Redaction, ReplyTo};
 use super::questions::Questions;
-use super::requests;
 use super::setback::Setback;
+use super::{dead_letters, requests};
 use crate::bridge::BridgeError;
 use crate::bridge::clean;
-use crate::bridge::command::{self, CommandContext, Effect, NetworkRequest};
-use crate::bridge::event::{Author, LocalCommand, LocalMessage};
+use crate::bridge::command::{self, CommandContext};
+use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{LoginId, UserId};
-use crate::bridge::port::frontend::Level;
 use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::prompt::Prompts;
 use crate::bridge::receipt::InboxReceipt;
-use crate::bridge::sentence::{capitalised, sentence};
+use crate::bridge::sentence::capitalised;
 
 /// How long a side may take to remove a password before the sign-in goes on without.
 const REDACTION: Duration = Duration::from_secs(60);
 /// Messages that were passwords, remembered for a user who edits one.
 const MAX_PASSWORDS: usize = 256;
 /// Commands that wait for the network at a time; more are refused with a word.
-const MAX_REQUESTS: usize = 512;
+pub(super) const MAX_REQUESTS: usize = 512;
 
 /// Passwords that are waited for, and commands on their way.
 pub(super) struct CommandService {
@@ -38,7 +36,7 @@ pub(super) struct CommandService {
     /// The messages that were passwords, the last of them.
     passwords: std::collections::VecDeque<String>,
     pub(super) questions: Questions,
-    requests: JoinSet<Finished>,
+    pub(super) requests: JoinSet<Finished>,
 }
 
 impl CommandService {
@@ -97,121 +95,6 @@ impl CommandService {
         self.carry_out(context, given, effect, receipt)
     }
 
-    /// Carries out what a command came to.
-    fn carry_out(
-        &mut self,
-        context: &mut RouterContext,
-        given: LocalCommand,
-        effect: Effect,
-        receipt: InboxReceipt,
-    ) -> Result<(), Setback> {
-        let reply = ReplyTo::from(&given);
-        match effect {
-            Effect::Answer(text) => context.reply(&reply, &text, receipt.into_batch()),
-            Effect::Status => {
-                let lines = context.logins.describe(&given.user);
-                let text = match lines.is_empty() {
-                    true => format!("You are not signed in to {}.", context.network_name()),
-                    false => lines.join("\n"),
-                };
-                context.reply(&reply, &text, receipt.into_batch())
-            }
-            Effect::AllLogins => {
-                let lines = context.logins.describe_all();
-                let text = if lines.is_empty() { "There are no logins.".into() } else { lines.join("\n") };
-                context.reply(&reply, &text, receipt.into_batch())
-            }
-            Effect::As { user, text } => {
-                tracing::info!(admin = %given.user, %user, "a command in the place of a user");
-                let setup = &context.setup;
-                let given = LocalCommand { user, ..given };
-                let level = setup.permissions.level(&given.user).min(Level::User);
-                let seen =
-                    CommandContext::new(&given, context.logins.all(), &*setup.network, &context.sides, level);
-                let effect = command::run(seen, &text);
-                self.carry_out(context, given, effect, receipt)
-            }
-            Effect::SignIn { account } => self.ask_for_password(context, &given, &account, receipt),
-            Effect::SignOut { login } => {
-                let answer = format!(
-                    "{login} is signed out and its password forgotten. Its rooms stay; they work again after «login {login}»."
-                );
-                requests::forget_login(context, &reply, &login, answer, receipt.into_batch());
-                Ok(())
-            }
-            Effect::Connect { login } => {
-                context.connect(&login);
-                context.reply(&reply, &format!("Connecting {login} …"), receipt.into_batch())
-            }
-            Effect::TakeBack => self.take_back(context, reply, receipt),
-            Effect::Relay { on } => requests::relay(context, &given, on, receipt),
-            Effect::Say(body) => {
-                let author = Author::Owner { name: given.user.to_string() };
-                let LocalCommand { portal, leg, reference, .. } = given;
-                let at = (context.setup.clock)();
-                let message = LocalMessage { portal, leg, author, reference, body, at };
-                super::local::messages(context, vec![message], receipt)
-            }
-            Effect::Change { login, change, then } => {
-                let mut batch = context.logins.change(&login, |login| change(login));
-                receipt.spend(&mut batch);
-                if let Effect::Answer(text) = &*then {
-                    return context.reply(&reply, text, batch);
-                }
-                // On disk before the network hears of it, and its owner.
-                context.writer.write(batch, Finished::Effect { given: Box::new(given), effect: *then });
-                Ok(())
-            }
-            asked => self.ask(context, reply, asked, receipt),
-        }
-    }
-
-    /// Asks the network for something; the answer is said when it has come, and the command is done with now.
-    fn ask(
-        &mut self,
-        context: &mut RouterContext,
-        reply: ReplyTo,
-        effect: Effect,
-        receipt: InboxReceipt,
-    ) -> Result<(), Setback> {
-        if self.requests.len() >= MAX_REQUESTS {
-            let text = "Too many commands wait for an answer. Try again in a minute.";
-            return context.reply(&reply, text, receipt.into_batch());
-        }
-        context.settle(receipt);
-        let request = match effect {
-            Effect::Request(request) => self.request(context, reply, request),
-            Effect::ListContacts { login, with } => requests::list_contacts(context, reply, login, with),
-            Effect::OpenChat { login, ghost, conversation } => {
-                requests::open_chat(context, reply, login, requests::PortalTarget { ghost, conversation })
-            }
-            _ => return Ok(()),
-        };
-        self.requests.spawn(request);
-        Ok(())
-    }
-
-    /// The future that asks the network, and ends in the answer.
-    fn request(
-        &mut self,
-        context: &RouterContext,
-        reply: ReplyTo,
-        request: NetworkRequest,
-    ) -> BoxFuture<'static, Finished> {
-        let NetworkRequest { login, request, done, opens, answers } = request;
-        let with = answers.map(|ghost| self.questions.answered(&login, &ghost)).unwrap_or_default();
-        let network = context.setup.network.clone();
-        Box::pin(async move {
-            Finished::Answer(match network.request(&login, request).await {
-                Ok(()) => Answered { with, opens, ..Answered::new(reply, done) },
-                Err(reason) => Answered {
-                    opens,
-                    ..Answered::new(reply, format!("That did not work: {}", sentence(&reason)))
-                },
-            })
-        })
-    }
-
     /// Carries on where something outside the router has ended.
     pub(super) fn follow(&mut self, context: &mut RouterContext, finished: Finished) -> Result<(), Setback> {
         match finished {
@@ -223,6 +106,13 @@ impl CommandService {
             }
             Finished::Redact(redaction) => {
                 self.redact(context, redaction);
+                Ok(())
+            }
+            Finished::Revival(revival) => {
+                context.portals.ask_room(&revival.reply.portal)?;
+                if let Some(left) = dead_letters::revive_one(context, revival)? {
+                    self.requests.spawn(async { Finished::Revival(left) });
+                }
                 Ok(())
             }
             Finished::Forgotten { reply, login, answer } => {
@@ -248,7 +138,7 @@ impl CommandService {
     }
 
     /// The next message of this user is a password, on disk together with the question.
-    fn ask_for_password(
+    pub(super) fn ask_for_password(
         &mut self,
         context: &mut RouterContext,
         given: &LocalCommand,
@@ -343,7 +233,7 @@ impl CommandService {
     }
 
     /// What waits in a conversation is not sent any more.
-    fn take_back(
+    pub(super) fn take_back(
         &mut self,
         context: &mut RouterContext,
         reply: ReplyTo,

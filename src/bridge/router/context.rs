@@ -21,6 +21,7 @@ use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::receipt::InboxReceipt;
 use crate::bridge::record::{self, PortalRecord};
 use crate::bridge::sides::Sides;
+use crate::bridge::trace::TraceLog;
 use crate::bridge::writer::Writer;
 
 /// Most conversations of one login whose titles are looked at for one name.
@@ -31,6 +32,7 @@ pub(super) struct RouterContext {
     pub(super) setup: Setup,
     pub(super) sides: Sides,
     pub(super) names: GhostNames,
+    pub(super) traces: TraceLog,
     pub(super) portals: PortalTable,
     pub(super) logins: LoginRegistry,
     pub(super) signals: SignalHub,

@@ -1,6 +1,7 @@
 //! What follows in the router once something outside it has ended: a change is on disk, a request to the network was
 //! answered, a message was removed.
 
+use super::dead_letters::Revival;
 use crate::bridge::command::Effect;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
@@ -39,6 +40,8 @@ pub(super) enum Finished {
         login: LoginId,
         answer: String,
     },
+    /// Messages that were set aside are to be tried again.
+    Revival(Revival),
     /// Somebody else could read where a password was waited for, and it is not waited for any more.
     Overheard {
         user: UserId,

@@ -51,6 +51,8 @@ pub struct Setup {
     pub cancel: CancellationToken,
     /// Cancelled when the core itself broke off: nothing is lost, and nothing goes on until the program starts again.
     pub broken: CancellationToken,
+    /// Cancelled when an administrator ends the program.
+    pub shutdown: CancellationToken,
     pub tasks: TaskTracker,
 }
 

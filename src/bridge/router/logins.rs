@@ -76,6 +76,25 @@ impl LoginRegistry {
         batch
     }
 
+    /// Among its owner's logins this one is preferred from now on; gives what stores that.
+    pub(super) fn prefer(&mut self, id: &LoginId) -> Batch {
+        let mut batch = Batch::default();
+        let Some(owner) = self.owner(id) else { return batch };
+        for login in self.of_owner_mut(&owner) {
+            let is_preferred = login.id == *id;
+            if login.preferred != is_preferred {
+                login.preferred = is_preferred;
+                login.store(&mut batch);
+            }
+        }
+        batch
+    }
+
+    /// Whether the configuration names this login.
+    pub(super) fn is_configured(&self, id: &LoginId) -> bool {
+        self.configured.contains(id)
+    }
+
     /// The account is somebody else's, who has got in with it.
     pub(super) fn is_taken(&self, id: &LoginId, user: &UserId) -> bool {
         self.logins.get(id).is_some_and(|login| login.owner != *user && login.confirmed)

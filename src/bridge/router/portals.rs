@@ -17,11 +17,12 @@ use crate::bridge::clean;
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::{EntryId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::journal::{Entry, Origin};
-use crate::bridge::port::delivery::Content;
+use crate::bridge::port::delivery::{Content, Display};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::portal::{self, MAILBOX, PortalContext, PortalInput, Quiet, Releases};
 use crate::bridge::record::PortalRecord;
+use crate::bridge::trace::Trace;
 
 /// Inputs of one portal that one thing done by the router needs at most.
 const ROOM: usize = 4;
@@ -263,6 +264,21 @@ impl PortalTable {
         Ok(count)
     }
 
+    /// What a portal that runs knows of an entry on its way, or of its newest; `None` where it does not run.
+    pub(super) fn explain(
+        &mut self,
+        key: &PortalKey,
+        entry: Option<EntryId>,
+    ) -> Result<Option<oneshot::Receiver<Option<Trace>>>, Setback> {
+        if !self.running.contains_key(key) {
+            return Ok(None);
+        }
+        self.ask_room(key)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(key, PortalInput::Explain { entry, reply })?;
+        Ok(Some(answer))
+    }
+
     /// Puts an input into a running portal's mailbox, whose room was asked for.
     fn send(&mut self, key: &PortalKey, input: PortalInput) -> Result<(), Setback> {
         let Some(portal) = self.running.get_mut(key) else { return Ok(()) };
@@ -280,6 +296,11 @@ impl PortalTable {
                 Err(Setback::Full(Box::pin(tokio::time::sleep(std::time::Duration::from_millis(100)))))
             }
         }
+    }
+
+    /// How a conversation is shown now.
+    pub(super) fn display(&self, key: &PortalKey) -> Display {
+        self.context.display(key)
     }
 
     /// What a conversation is called, by the people in it.
@@ -301,6 +322,7 @@ mod tests {
     use crate::bridge::report::Reports;
     use crate::bridge::sides::Sides;
     use crate::bridge::testkit::{Act, BOB, World};
+    use crate::bridge::trace::TraceLog;
 
     fn table(world: &World) -> PortalTable {
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
@@ -319,6 +341,7 @@ mod tests {
             links: None,
             hold: world.hold,
             names: GhostNames::new(world.disk.clone(), false),
+            traces: TraceLog::load(world.disk.clone()).unwrap(),
         };
         PortalTable::new(context, tasks, Arc::new(|| "n".into()))
     }

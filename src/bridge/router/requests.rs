@@ -11,6 +11,7 @@ use crate::bridge::clean;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
+use crate::bridge::page::page;
 use crate::bridge::port::network::ContactLine;
 use crate::bridge::port::storage::Batch;
 use crate::bridge::receipt::InboxReceipt;
@@ -93,6 +94,7 @@ pub(super) fn list_contacts(
     reply: ReplyTo,
     login: LoginId,
     with: Option<String>,
+    number: usize,
 ) -> BoxFuture<'static, Finished> {
     let network = context.setup.network.clone();
     Box::pin(async move {
@@ -111,7 +113,7 @@ pub(super) fn list_contacts(
                 if found.is_empty() {
                     "No contact of yours is called so.".to_owned()
                 } else {
-                    found.join("\n")
+                    page(&found, number, "contacts")
                 }
             }
             Err(reason) => format!("The contacts of {login} are not known: {}", sentence(&reason)),

@@ -169,6 +169,7 @@ impl World {
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(3_600) },
             cancel: cancel.clone(),
             broken: CancellationToken::new(),
+            shutdown: CancellationToken::new(),
             tasks: tasks.clone(),
         })
         .unwrap();
@@ -211,6 +212,7 @@ impl World {
             portal: PortalKey::management(&ann()),
             reference: "$1".into(),
             replaces: None,
+            about: None,
             place: "!m:x".into(),
             typed: true,
         });

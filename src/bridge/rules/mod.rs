@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod crashes;
 mod disk;
+mod explain;
 mod failures;
 mod files;
 mod frontends;

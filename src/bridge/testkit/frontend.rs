@@ -63,6 +63,10 @@ pub(crate) struct SimFrontend {
     signals: watch::Sender<Vec<Signal>>,
     away: watch::Sender<bool>,
     redacted: Mutex<Vec<String>>,
+    /// Rooms that were given up or taken over, in words.
+    given_up: Mutex<Vec<String>>,
+    /// What taking a room over comes to.
+    pub(crate) adopting: Script,
 }
 
 impl SimFrontend {
@@ -87,6 +91,8 @@ impl SimFrontend {
             signals: watch::Sender::new(Vec::new()),
             away: watch::Sender::new(false),
             redacted: Mutex::default(),
+            given_up: Mutex::default(),
+            adopting: Script::default(),
         }
     }
 
@@ -123,6 +129,11 @@ impl SimFrontend {
     /// Files that were brought from there, by their own names, each time.
     pub(crate) fn fetched(&self) -> Vec<String> {
         self.fetched.lock().unwrap().clone()
+    }
+
+    /// Rooms that were given up or taken over, in words.
+    pub(crate) fn given_up(&self) -> Vec<String> {
+        self.given_up.lock().unwrap().clone()
     }
 
     pub(crate) fn redacted(&self) -> Vec<String> {
@@ -230,6 +241,30 @@ impl Frontend for SimFrontend {
         })
     }
 
+    fn remove_portal<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        keeps_people: bool,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        self.given_up.lock().unwrap().push(format!("{} keeps people: {keeps_people}", portal.conversation));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn adopt_room<'a>(
+        &'a self,
+        portal: &'a PortalKey,
+        _display: Display,
+        place: &'a str,
+    ) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            if let Act::Refuse(error) = self.adopting.act() {
+                return Err(error);
+            }
+            self.given_up.lock().unwrap().push(format!("{place} is for {}", portal.conversation));
+            Ok(())
+        })
+    }
+
     fn lane(&self, raw: &[u8]) -> String {
         serde_json::from_slice::<Saying>(raw).map(|saying| saying.conversation).unwrap_or_default()
     }
@@ -253,8 +288,17 @@ fn read(saying: Saying, leg: Leg) -> LocalEvent {
     if is_command {
         let place = portal.to_string();
         let (user, text) = (UserId::new(user), text.into());
-        let command = LocalCommand { user, text, leg, portal, reference, place, replaces: None, typed: true };
-        return LocalEvent::Command(command);
+        return LocalEvent::Command(LocalCommand {
+            user,
+            text,
+            leg,
+            portal,
+            reference,
+            place,
+            replaces: None,
+            about: None,
+            typed: true,
+        });
     }
     let (author, body) = (Author::Owner { name: user }, Body::Text(RichText::plain(text)));
     LocalEvent::Message(LocalMessage { portal, leg, author, reference, body, at })

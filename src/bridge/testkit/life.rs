@@ -74,6 +74,7 @@ impl Life {
             hold: world.hold,
             cancel: cancel.clone(),
             broken: broken.clone(),
+            shutdown: world.shutdown.clone(),
             tasks: tasks.clone(),
         })
         .unwrap();
@@ -162,6 +163,7 @@ impl Life {
             portal: PortalKey::management(&UserId::new(ANN)),
             reference: reference.into(),
             replaces,
+            about: None,
             place: "!m:x".into(),
             typed: true,
         })

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::faults::Steps;
 use super::frontend::SimFrontend;
@@ -71,6 +72,16 @@ impl Permissions for Strangers {
             false => Level::User,
         }
     }
+
+    fn shut_out(&self, user: &UserId, is_out: bool, _: &mut Batch) -> bool {
+        let mut out = self.0.lock().unwrap();
+        if is_out {
+            out.insert(user.clone())
+        } else {
+            out.remove(user)
+        };
+        true
+    }
 }
 
 /// What outlives the bridge.
@@ -83,6 +94,8 @@ pub(crate) struct World {
     pub(crate) media: Arc<SimMedia>,
     pub(crate) strangers: Arc<Strangers>,
     pub(crate) hold: HoldLimits,
+    /// Cancelled when an administrator ends the program.
+    pub(crate) shutdown: CancellationToken,
     pub(crate) ghost_per_login: bool,
     pub(crate) has_irc: bool,
     /// Files that are shared, where they are.
@@ -107,6 +120,7 @@ impl World {
             media: Arc::default(),
             strangers: Arc::default(),
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(7 * 24 * 3600) },
+            shutdown: CancellationToken::new(),
             ghost_per_login: false,
             has_irc: false,
             links: None,

@@ -84,6 +84,7 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
         portal,
         reference,
         replaces: None,
+        about: None,
         place,
         typed: false,
     }))

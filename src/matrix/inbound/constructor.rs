@@ -5,7 +5,7 @@
 use super::event::Event;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, LocalCommand, LocalEvent, LocalMessage};
-use crate::bridge::ids::{PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{EntryId, PortalKey, UserId as BridgeUser};
 use crate::matrix::config::LEG;
 
 /// The sender as the core knows them.
@@ -28,6 +28,16 @@ pub(crate) fn typed(event: &Event, portal: PortalKey, text: String) -> LocalEven
     LocalEvent::Command(local_command(event, portal, text, true))
 }
 
+/// The same, speaking of an entry that it answers.
+pub(crate) fn typed_about(
+    event: &Event,
+    portal: PortalKey,
+    text: String,
+    about: Option<EntryId>,
+) -> LocalEvent {
+    LocalEvent::Command(LocalCommand { about, ..local_command(event, portal, text, true) })
+}
+
 fn local_command(event: &Event, portal: PortalKey, text: String, typed: bool) -> LocalCommand {
     LocalCommand {
         user: sender(event),
@@ -36,6 +46,7 @@ fn local_command(event: &Event, portal: PortalKey, text: String, typed: bool) ->
         portal,
         reference: event.event_id.to_string(),
         replaces: event.edits().map(str::to_owned),
+        about: None,
         place: event.room_id.to_string(),
         typed,
     }

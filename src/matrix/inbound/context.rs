@@ -10,11 +10,13 @@ use ruma::{EventId, OwnedEventId, RoomId, UserId};
 use super::constructor;
 use super::event::{Addressed, Event};
 use crate::bridge::event::Author;
-use crate::bridge::ids::{PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{EntryId, PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::frontend::Permissions;
 use crate::matrix::cache::Cache;
+use crate::matrix::config::LEG;
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
+use crate::matrix::keys::ID_KEY;
 use crate::matrix::profile::GhostIds;
 use crate::matrix::room::{ManagementRooms, PortalRooms, RoomMembers, RoomRegistry};
 
@@ -90,6 +92,19 @@ impl InboundContext {
         let owner = portal.and_then(|portal| self.registry.owner_of(&portal).ok().flatten());
         let owner = owner.or_else(|| Some(event.sender).filter(|sender| self.may_use(sender)))?;
         Some(BridgeUser::new(owner.as_str()))
+    }
+
+    /// The entry that an event answers: what the bridge showed there under that id, or what a person said there.
+    ///
+    /// # Errors
+    /// The homeserver is not available.
+    pub(crate) async fn entry_answered(&self, event: &Event) -> Result<Option<EntryId>, DeliveryError> {
+        let Some(answered) = event.answers() else { return Ok(None) };
+        let shown = self.fetch(&event.room_id, answered).await?;
+        let shown = shown.filter(|shown| self.ids.is_ours(&shown.sender) || shown.is_echo());
+        let id = shown.as_ref().and_then(|shown| shown.text(ID_KEY)?.rsplit_once('/'));
+        let entry = id.map(|(entry, _)| EntryId::new(entry));
+        Ok(Some(entry.unwrap_or_else(|| EntryId::brought(LEG, answered))))
     }
 
     /// Another event of a room; `None` where there is none, or none that the bot may see.

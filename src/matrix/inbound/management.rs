@@ -19,7 +19,8 @@ use crate::bridge::prefix;
 const COMMAND: &str = "!msn";
 
 const NOT_ALONE: &str = "I am the bridge to MSN. What I say is about somebody's own account, so I only talk where nobody \
-                         else can read: invite me into a room with nobody but you.";
+                         else can read: invite me into a room with nobody but you. To have this room be \
+                         your conversation with a contact, say «!msn bridge» and their address.";
 
 /// Reads what is for the bot itself.
 pub(crate) struct ManagementInterpreter {
@@ -106,6 +107,11 @@ impl ManagementInterpreter {
         }
         if self.is_there_alone(event).await? {
             return self.among_us(event, constructor::management(event), words).await;
+        }
+        // Nothing private is in this command, and only here it can be said.
+        let said = behind_prefix(words).unwrap_or_default();
+        if said.split_whitespace().next().is_some_and(|name| name.eq_ignore_ascii_case("bridge")) {
+            return Ok(command(event, constructor::management(event), said.to_owned()));
         }
         self.say_not_alone(event).await;
         Ok(LocalEvent::Ignored)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ruma::{OwnedRoomId, OwnedUserId};
 
-use super::constructor::{self, refused, typed};
+use super::constructor::{self, refused, typed_about};
 use super::context::InboundContext;
 use super::event::Event;
 use super::management::{ManagementInterpreter, behind_prefix};
@@ -93,7 +93,8 @@ impl MessageInterpreter {
         // Commands stay the owner's.
         let is_owner = matches!(author, Author::Owner { .. });
         if let Some(command) = words.as_deref().filter(|_| is_owner).and_then(behind_prefix) {
-            return Ok(typed(event, portal, command.to_owned()));
+            let about = self.context.entry_answered(event).await?;
+            return Ok(typed_about(event, portal, command.to_owned(), about));
         }
         Ok(self.speak(event, &content, portal, author).await)
     }

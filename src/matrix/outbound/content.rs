@@ -5,6 +5,7 @@
 
 use serde_json::{Value, json};
 
+use super::notice;
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::Author;
 use crate::bridge::ids::EntryId;
@@ -41,14 +42,14 @@ pub(crate) fn contents(
             texts("m.emote", prefix, &RichText::plain(text), &[])
         }
         Body::Notice { text, about } | Body::LiveNotice { text, about, .. } => {
-            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()), &[]);
+            let mut contents = notices(text);
             if let (Some(first), Some(about)) = (contents.first_mut(), about) {
                 first["m.relates_to"] = json!({"m.in_reply_to": {"event_id": about}});
             }
             contents
         }
         Body::Question { text, answers } => {
-            let mut contents = texts("m.notice", None, &RichText::plain(text.clone()), &[]);
+            let mut contents = notices(text);
             if let Some(first) = contents.first_mut() {
                 let signs = answers.iter().map(|a| (a.sign.clone(), json!(a.command)));
                 first[ANSWERS_KEY] = Value::Object(signs.collect());
@@ -113,6 +114,17 @@ fn texts(kind: &str, prefix: Option<&str>, text: &RichText, pictures: &[html::Pi
         single(kind, prefix, &RichText { runs: vec![run], ..text.clone() }, pictures)
     };
     parts.into_iter().map(part).collect()
+}
+
+/// The bridge's own words.
+fn notices(text: &str) -> Vec<Value> {
+    let mut contents = texts("m.notice", None, &RichText::plain(text), &[]);
+    // In parts, marks may be cut: then the plain words do.
+    if let ([only], Some(html)) = (&mut contents[..], notice::html(text)) {
+        only["format"] = json!("org.matrix.custom.html");
+        only["formatted_body"] = json!(html);
+    }
+    contents
 }
 
 fn split(text: &str) -> Vec<&str> {

@@ -13,6 +13,7 @@ mod golden;
 mod history;
 mod live_notice;
 mod name;
+mod notice;
 mod progress;
 mod speaker;
 mod status;

@@ -3,6 +3,7 @@
 //! Knows which room belongs to which portal, and how one is made, adopted, kept up to date, followed and given up. Refuses
 //! to know what is said there.
 
+mod adoption;
 mod alias;
 mod company;
 mod creation;
@@ -25,6 +26,7 @@ mod tests;
 mod upgrade;
 mod version;
 
+pub(super) use adoption::RoomAdoption;
 pub(super) use alias::{AliasOf, RoomAliases};
 pub(super) use creation::RoomCreator;
 pub(super) use direct::DirectRooms;

@@ -260,12 +260,12 @@ impl PortalRooms {
         self.leaver.put(room, ghosts, None).await
     }
 
-    /// Takes the room of a portal away from everybody, its owner included where the bridge may; only what is said makes
-    /// another.
+    /// Takes the room of a portal away: ours leave it, and its owner is taken out where the bridge may, unless it
+    /// `keeps_people`. Only what is said makes another.
     ///
     /// # Errors
     /// The homeserver is not available, or the store failed.
-    pub(crate) async fn delete(&self, portal: &PortalKey) -> Result<(), DeliveryError> {
+    pub(crate) async fn delete(&self, portal: &PortalKey, keeps_people: bool) -> Result<(), DeliveryError> {
         let _one = self.locks.lock(portal).await;
         let Some(room) = self.registry.room_of(portal)? else { return Ok(()) };
         let owner = self.registry.owner_of(portal)?;
@@ -276,7 +276,30 @@ impl PortalRooms {
         self.give_up(portal, &room, owner.as_deref()).await?;
         tracing::info!(%portal, %room, "a portal's room is deleted");
         self.spaces.again(&portal.receiver);
-        self.leaver.put(&room, ghosts, owner.as_deref()).await
+        self.leaver.put(&room, ghosts, owner.as_deref().filter(|_| !keeps_people)).await
+    }
+
+    /// A room that belongs to no conversation becomes that of a portal, in the place of the one that it has.
+    ///
+    /// # Errors
+    /// The homeserver is not available or refuses, or the store failed.
+    pub(crate) async fn settle_in(
+        &self,
+        portal: &PortalKey,
+        display: &Display,
+        room: &RoomId,
+    ) -> Result<(), DeliveryError> {
+        match self.registry.room_of(portal)? {
+            Some(old) => drop(self.move_to(portal, &old, room).await?),
+            None => {
+                let _one = self.locks.lock(portal).await;
+                self.aliases.move_to(portal, room).await?;
+                self.registry.remember(portal, room).await?;
+            }
+        }
+        tracing::info!(%portal, %room, "an ordinary room is a portal's");
+        self.ensure(portal, display).await?;
+        self.show(portal, display, false).await
     }
 
     /// A room takes the place of a portal's: the portal goes there with all that belongs to it, and the old room is left.

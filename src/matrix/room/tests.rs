@@ -317,14 +317,14 @@ async fn a_room_that_is_deleted_is_left_by_all_of_ours_and_taken_from_its_owner(
     let room = desk.parts.rooms.ensure(&with_bob(), &titled("Bob")).await.unwrap();
     let there = json!({"joined": {BOB: {}, ANN: {}, "@msnbot:test.localhost": {}}});
     desk.server.answers("/joined_members", 200, there);
-    desk.parts.rooms.delete(&with_bob()).await.unwrap();
+    desk.parts.rooms.delete(&with_bob(), false).await.unwrap();
     assert_eq!(desk.parts.registry.room_of(&with_bob()), Ok(None));
     assert_eq!(desk.parts.registry.portal_of(&room), Ok(None));
     assert_eq!(desk.times("DELETE /_matrix/client/v3/directory/room/"), 1, "its alias is free");
     leaving_until(&desk, "/kick").await;
     assert_eq!(desk.server.sent("/kick")[0]["user_id"], ANN);
     assert!(desk.times("/leave") >= 1);
-    desk.parts.rooms.delete(&with_bob()).await.unwrap();
+    desk.parts.rooms.delete(&with_bob(), false).await.unwrap();
     assert_eq!(desk.times("DELETE "), 1, "there is none any more");
 }
 

@@ -89,7 +89,7 @@ async fn fault_32_an_export_is_read_into_a_new_store_only() {
     std::fs::write(folder.path().join("import.part/db"), b"half").unwrap();
     std::fs::create_dir(folder.path().join("media")).unwrap();
     import(folder.path(), &key, &mut &file[..]).unwrap();
-    let store = Store::open_existing(folder.path(), key).unwrap();
+    let store = opened(|| Store::open_existing(folder.path(), key.clone()));
     assert_eq!(store.scan(Table::Rooms, b"", None, 20).unwrap().len(), 8);
     assert!(folder.path().join("media").exists() && !folder.path().join("import.part").exists());
 }

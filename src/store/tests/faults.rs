@@ -46,7 +46,7 @@ async fn fault_28_a_store_whose_directory_went_away_takes_nothing_and_goes_on_wh
     }
     store.commit(put(Table::Journal, "after", b"5"), Urgency::Now).await.unwrap();
     drop(store);
-    let store = Store::open_existing(&here, key).unwrap();
+    let store = opened(|| Store::open_existing(&here, key.clone()));
     assert_eq!(store.scan(Table::Journal, b"", None, 10).unwrap().len(), 3);
 }
 
@@ -120,7 +120,7 @@ async fn fault_28_a_disk_that_reports_an_error_or_can_only_be_read_loses_nothing
         works(&store).await;
         store.commit(put(Table::Journal, "after", b"5"), Urgency::Now).await.unwrap();
         drop(store);
-        let store = Store::open_existing(folder.path(), key).unwrap();
+        let store = opened(|| Store::open_existing(folder.path(), key.clone()));
         for (table, name, value) in [
             (Table::Journal, "before", b"1"),
             // It may have been on disk when it failed: it is told apart by its sender, who repeats it.
