@@ -327,16 +327,16 @@ impl Portal {
         attempt: Attempt,
         result: Result<Delivered, DeliveryError>,
     ) -> Result<(), BridgeError> {
-        self.traces.note(leg, attempt.sequence, &attempt.entry, verdict(&result));
+        self.traces.note(leg, attempt.sequence, &attempt.entry, outcome::verdict(&result));
         match result {
             Ok(Delivered { note }) => {
                 let mut batch = Batch::default();
-                if let Some(notice) = said_by_network(&attempt.entry, note) {
+                if let Some(notice) = outcome::said_by_network(&attempt.entry, note) {
                     self.cursors.append(&notice, &mut batch);
                 }
                 self.cursors.delivered(leg);
                 self.strike(leg, &attempt, batch).await?;
-                if leg == confirming(&attempt.entry) {
+                if leg == outcome::confirming(&attempt.entry) {
                     self.report(&attempt.entry, Outcome::Delivered);
                 }
                 self.was_sent(leg).await;
@@ -380,32 +380,6 @@ impl Portal {
             self.context.media.discard(&file.media);
         }
         Ok(())
-    }
-}
-
-/// What the end of an attempt means for whoever asks.
-fn verdict(result: &Result<Delivered, DeliveryError>) -> Verdict {
-    match result {
-        Ok(_) => Verdict::Delivered,
-        Err(DeliveryError::Away { reason }) => Verdict::Held { reason: reason.clone() },
-        Err(DeliveryError::Permanent { reason }) => Verdict::GivenUp { reason: reason.clone() },
-        Err(DeliveryError::Transient { reason, .. } | DeliveryError::LegDown { reason }) => {
-            Verdict::Waiting { reason: reason.clone() }
-        }
-    }
-}
-
-/// What a sender reads of words that arrived in part, or otherwise than they think.
-fn said_by_network(entry: &Entry, note: Option<String>) -> Option<Entry> {
-    let (origin, text) = (entry.origin.as_ref()?, note?);
-    Some(outcome::notice(entry, origin, "note", Body::Notice { text, about: Some(origin.reference.clone()) }))
-}
-
-/// The leg whose end is what a sender wants to know of.
-fn confirming(entry: &Entry) -> Leg {
-    match &entry.content {
-        Content::Said { body: Body::Attachment(_) } => Leg::Files,
-        _ => Leg::Remote,
     }
 }
 

@@ -88,6 +88,7 @@ const CORE: [(&str, &[&str]); 5] = [
             "report",
             "sentence",
             "sides",
+            "trace",
         ],
     ),
 ];

@@ -10,10 +10,11 @@ use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::journal::{DeadLetter, Entry, Next, Origin, trim_dead_letters};
-use crate::bridge::port::delivery::Content;
+use crate::bridge::port::delivery::{Content, Delivered, DeliveryError};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
+use crate::bridge::trace::Verdict;
 
 /// What the bridge says about an entry, in the place where that was said.
 pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> Entry {
@@ -101,5 +102,31 @@ impl Portal {
         for (origin, reason) in notes {
             self.context.reports.send(&self.key, &origin, Outcome::Pending { reason });
         }
+    }
+}
+
+/// What the end of an attempt means for whoever asks.
+pub(super) fn verdict(result: &Result<Delivered, DeliveryError>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Delivered,
+        Err(DeliveryError::Away { reason }) => Verdict::Held { reason: reason.clone() },
+        Err(DeliveryError::Permanent { reason }) => Verdict::GivenUp { reason: reason.clone() },
+        Err(DeliveryError::Transient { reason, .. } | DeliveryError::LegDown { reason }) => {
+            Verdict::Waiting { reason: reason.clone() }
+        }
+    }
+}
+
+/// What a sender reads of words that arrived in part, or otherwise than they think.
+pub(super) fn said_by_network(entry: &Entry, note: Option<String>) -> Option<Entry> {
+    let (origin, text) = (entry.origin.as_ref()?, note?);
+    Some(notice(entry, origin, "note", Body::Notice { text, about: Some(origin.reference.clone()) }))
+}
+
+/// The leg whose end is what a sender wants to know of.
+pub(super) fn confirming(entry: &Entry) -> Leg {
+    match &entry.content {
+        Content::Said { body: Body::Attachment(_) } => Leg::Files,
+        _ => Leg::Remote,
     }
 }

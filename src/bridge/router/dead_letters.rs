@@ -2,12 +2,10 @@
 //!
 //! Knows whose they are and why they were set aside. Refuses to show what they say: an administrator reads nobody's words.
 
-use std::collections::VecDeque;
-
 use futures_util::future::BoxFuture;
 
 use super::context::RouterContext;
-use super::finished::{Answered, Finished, ReplyTo};
+use super::finished::{Answered, Finished, ReplyTo, Revival};
 use super::setback::Setback;
 use crate::bridge::BridgeError;
 use crate::bridge::journal::{DeadLetter, Entry};
@@ -17,14 +15,6 @@ use crate::bridge::sentence::clause;
 use crate::bridge::sides::Sides;
 
 const NONE: &str = "No message was set aside.";
-
-/// What is to be tried again, one message at a time.
-#[derive(Clone)]
-pub(super) struct Revival {
-    pub(super) reply: ReplyTo,
-    letters: VecDeque<DeadLetter>,
-    revived: usize,
-}
 
 fn line(letter: &DeadLetter, sides: &Sides) -> String {
     let DeadLetter { portal, leg, reason, entry } = letter;

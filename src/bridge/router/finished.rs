@@ -1,10 +1,12 @@
 //! What follows in the router once something outside it has ended: a change is on disk, a request to the network was
 //! answered, a message was removed.
 
-use super::dead_letters::Revival;
+use std::collections::VecDeque;
+
 use crate::bridge::command::Effect;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::journal::DeadLetter;
 use crate::bridge::port::storage::Batch;
 
 /// Where a command came from, and where its answer goes.
@@ -77,6 +79,14 @@ pub(super) struct Redaction {
     pub(super) text: String,
     /// A login that signs in then.
     pub(super) connect: Option<LoginId>,
+}
+
+/// Messages that were set aside and are to be tried again, one at a time.
+#[derive(Clone)]
+pub(super) struct Revival {
+    pub(super) reply: ReplyTo,
+    pub(super) letters: VecDeque<DeadLetter>,
+    pub(super) revived: usize,
 }
 
 impl Answered {
