@@ -327,7 +327,9 @@ impl Portal {
         attempt: Attempt,
         result: Result<Delivered, DeliveryError>,
     ) -> Result<(), BridgeError> {
-        self.traces.note(leg, attempt.sequence, &attempt.entry, outcome::verdict(&result));
+        if let Some(verdict) = outcome::verdict(&result) {
+            self.traces.note(leg, attempt.sequence, &attempt.entry, verdict);
+        }
         match result {
             Ok(Delivered { note }) => {
                 let mut batch = Batch::default();

@@ -59,6 +59,8 @@ impl Portal {
         }
         let told_here = entry.origin.is_some() || entry.author == Author::Bridge;
         self.strike(leg, &attempt, batch).await?;
+        let verdict = Verdict::GivenUp { reason: reason.clone() };
+        self.traces.note(leg, attempt.sequence, &attempt.entry, verdict);
         self.report(&attempt.entry, Outcome::Failed { reason: reason.clone() });
         if !told_here {
             let note = Undeliverable { portal: self.key.clone(), leg, reason };
@@ -105,14 +107,14 @@ impl Portal {
     }
 }
 
-/// What the end of an attempt means for whoever asks.
-pub(super) fn verdict(result: &Result<Delivered, DeliveryError>) -> Verdict {
+/// What the end of an attempt means for whoever asks; of what is given up, [`Portal::give_up`] says it.
+pub(super) fn verdict(result: &Result<Delivered, DeliveryError>) -> Option<Verdict> {
     match result {
-        Ok(_) => Verdict::Delivered,
-        Err(DeliveryError::Away { reason }) => Verdict::Held { reason: reason.clone() },
-        Err(DeliveryError::Permanent { reason }) => Verdict::GivenUp { reason: reason.clone() },
+        Ok(_) => Some(Verdict::Delivered),
+        Err(DeliveryError::Away { reason }) => Some(Verdict::Held { reason: reason.clone() }),
+        Err(DeliveryError::Permanent { .. }) => None,
         Err(DeliveryError::Transient { reason, .. } | DeliveryError::LegDown { reason }) => {
-            Verdict::Waiting { reason: reason.clone() }
+            Some(Verdict::Waiting { reason: reason.clone() })
         }
     }
 }

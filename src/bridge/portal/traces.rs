@@ -39,6 +39,7 @@ impl Traces {
         self.portal.management_user().is_none()
             && entry.author != Author::Bridge
             && matches!(entry.content, Content::Said { .. })
+            && !entry.legs.is_empty()
     }
 
     /// An entry is in the journal from now on; or it was found there, and its trace is resumed.

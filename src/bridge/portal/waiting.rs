@@ -11,6 +11,7 @@ use crate::bridge::ids::Leg;
 use crate::bridge::journal::Entry;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Batch;
+use crate::bridge::trace::Verdict;
 
 /// Whether the network is to get an entry: only those wait for people.
 fn is_for_network(entry: &Entry) -> bool {
@@ -131,16 +132,21 @@ impl Portal {
             if in_flight.contains(&sequence) {
                 continue;
             }
+            let whole = entry.clone();
             entry.legs.retain(|leg| !Leg::NETWORK.contains(leg));
             self.cursors.rewrite(sequence, &entry, &mut batch);
-            taken.push(entry);
+            taken.push((sequence, whole));
         }
         if taken.is_empty() {
             return 0;
         }
         self.write_down(batch).await;
-        for entry in &taken {
-            self.report(entry, Outcome::Failed { reason: "it was taken back".into() });
+        for (sequence, entry) in &taken {
+            let reason = "it was taken back".to_owned();
+            self.report(entry, Outcome::Failed { reason: reason.clone() });
+            for leg in entry.legs.iter().filter(|leg| Leg::NETWORK.contains(leg)) {
+                self.traces.note(*leg, *sequence, entry, Verdict::GivenUp { reason: reason.clone() });
+            }
         }
         for queue in self.legs.iter_mut().filter(|queue| Leg::NETWORK.contains(&queue.leg)) {
             queue.release();

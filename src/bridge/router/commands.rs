@@ -99,6 +99,10 @@ impl CommandService {
     pub(super) fn follow(&mut self, context: &mut RouterContext, finished: Finished) -> Result<(), Setback> {
         match finished {
             Finished::Nothing => Ok(()),
+            Finished::SignedOut { login } => {
+                tracing::info!(%login, "stays signed out until somebody asks");
+                Ok(())
+            }
             Finished::Answer(answered) => requests::answer(context, &answered),
             Finished::Effect { given, effect } => {
                 context.portals.ask_room(&given.portal)?;

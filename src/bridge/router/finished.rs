@@ -28,6 +28,10 @@ impl From<&LocalCommand> for ReplyTo {
 #[derive(Clone)]
 pub(super) enum Finished {
     Nothing,
+    /// It is on disk that a login stays signed out.
+    SignedOut {
+        login: LoginId,
+    },
     Answer(Answered),
     /// The change that came first is on disk.
     Effect {

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::Router;
 use super::context::RouterContext;
+use super::finished::Finished;
 use super::questions::{self, Offered};
 use super::setback::Setback;
 use super::status::Reached;
@@ -197,8 +198,7 @@ fn connected(context: &mut RouterContext, id: &LoginId) -> Result<(), Setback> {
 fn signed_out(context: &mut RouterContext, id: &LoginId, reason: &str) -> Result<(), Setback> {
     let Some(owner) = context.logins.owner(id) else { return Ok(()) };
     let batch = context.logins.change(id, |login| login.signed_out = Some(reason.to_owned()));
-    context.writer.write(batch, super::finished::Finished::Nothing);
-    tracing::info!(login = %id, "stays signed out until somebody asks");
+    context.writer.write(batch, Finished::SignedOut { login: id.clone() });
     let network = context.network_name();
     let text = format!(
         "{id} is signed out of {network}: {} Messages to {network} wait. Say «reconnect» to sign in again, or «login {id}» to give the password anew.",
@@ -210,7 +210,7 @@ fn signed_out(context: &mut RouterContext, id: &LoginId, reason: &str) -> Result
 /// Has a login written down as it is now.
 pub(super) fn save(context: &mut RouterContext, id: &LoginId) {
     let batch = context.logins.change(id, |_| {});
-    context.writer.write(batch, super::finished::Finished::Nothing);
+    context.writer.write(batch, Finished::Nothing);
 }
 
 /// Tells owners of interruptions that have become long.

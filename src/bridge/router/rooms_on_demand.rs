@@ -42,20 +42,20 @@ pub(super) fn remove(
             Some(frontend) => frontend.remove_portal(&portal, keeps_people).await,
             None => Ok(()),
         };
+        let waited = match count {
+            0 => String::new(),
+            1 => " The message that waited there was taken back.".into(),
+            count => format!(" The {count} messages that waited there were taken back."),
+        };
         let text = match removed {
             Ok(()) => {
                 let what = if keeps_people { "an ordinary room again" } else { "removed" };
-                let waited = match count {
-                    0 => String::new(),
-                    1 => " The message that waited there was taken back.".into(),
-                    count => format!(" The {count} messages that waited there were taken back."),
-                };
                 let conversation = &portal.conversation;
                 format!(
                     "The room of the conversation with {conversation} is {what}; what is said later makes another.{waited}"
                 )
             }
-            Err(error) => format!("The room was not given up: {}", sentence(&reason(error))),
+            Err(error) => format!("The room was not given up: {}{waited}", sentence(&reason(error))),
         };
         Finished::Answer(Answered::new(reply, text))
     }))

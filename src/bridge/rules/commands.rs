@@ -7,11 +7,10 @@ use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId};
 use crate::bridge::login::Login;
 use crate::bridge::port::delivery::{Content, DeliveryError};
-use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::network::{ContactChange as Change, ContactLine, Request};
 use crate::bridge::port::storage::Table;
 use crate::bridge::record::{PortalRecord, decode};
-use crate::bridge::testkit::{ADMIN, ALICE, ANN, Act, BOB, World};
+use crate::bridge::testkit::{ALICE, ANN, Act, BOB, World};
 
 const EVE: &str = "@eve:x";
 
@@ -58,27 +57,6 @@ fn a_user_touches_nobody_elses_login() {
     assert_eq!(told[8], "You are not signed in to MSN.");
     assert!(!world.msn.requests().iter().any(|request| !matches!(request, Request::Picture(_))));
     assert_eq!(world.disk.rows(Table::Logins).len(), 1);
-}
-
-#[test]
-fn an_administrator_commands_a_users_login_in_the_place_of_that_user() {
-    let world = World::new();
-    world.live(async |life| {
-        life.sign_in().await;
-        life.commands_as(ADMIN, "$1", "all-logins").await;
-        life.commands_as(ADMIN, "$2", "as @ann:x psm on holiday").await;
-        life.commands_as(ADMIN, "$3", "as @eve:x psm none of mine").await;
-        life.commands_as(EVE, "$4", "as @ann:x logout").await;
-        life.until(world.matrix.arrived(), 4).await;
-    });
-    let told = world.told_to(ADMIN);
-    assert_eq!(told.len(), 3, "{told:?}");
-    assert!(told[0].starts_with("alice@x of @ann:x: "), "{told:?}");
-    assert!(told.iter().any(|text| text == "Your personal message is set."), "{told:?}");
-    assert!(told.iter().any(|text| text.starts_with("You are not signed in")), "{told:?}");
-    assert!(world.told_to(EVE)[0].contains("do not know that command"), "{:?}", world.told_to(EVE));
-    assert_eq!(world.told(), [""; 0], "the answer is the administrator's");
-    assert_eq!(stored_login(&world).personal_message, "on holiday");
 }
 
 #[test]
@@ -417,126 +395,4 @@ fn of_several_logins_the_preferred_one_is_meant_and_stays_so_after_a_restart() {
         .collect();
     assert!(messages.contains(&("ann2@x".into(), "mine".into())), "{messages:?}");
     assert!(messages.contains(&(ALICE.into(), String::new())), "{messages:?}");
-}
-
-#[test]
-fn an_administrator_ends_a_login_and_its_owner_is_told() {
-    let world = World::new();
-    world.live(async |life| {
-        life.sign_in().await;
-        life.commands_as(EVE, "$0", "kick alice@x").await;
-        life.commands_as(ADMIN, "$1", "kick ALICE@x").await;
-        life.commands_as(ADMIN, "$2", "kick nobody@x").await;
-        life.until(world.matrix.arrived(), 4).await;
-    });
-    assert!(world.told_to(EVE)[0].contains("do not know that command"));
-    assert!(world.told()[0].starts_with("An administrator of this bridge has signed alice@x out"));
-    let told = world.told_to(ADMIN);
-    assert!(told.iter().any(|text| text == "alice@x is signed out, and its owner was told."), "{told:?}");
-    assert!(told.iter().any(|text| text.starts_with("There is no such login.")), "{told:?}");
-    assert_eq!(world.disk.rows(Table::Logins).len(), 0);
-}
-
-#[test]
-fn a_user_who_is_shut_out_loses_their_logins_and_is_not_answered_until_let_in_again() {
-    let world = World::new();
-    world.live(async |life| {
-        life.sign_in().await;
-        life.commands_as(ADMIN, "$1", "block @ann:x").await;
-        life.until_that("her login to end", world.matrix.arrived(), |_| {
-            world.disk.rows(Table::Logins).is_empty() && world.told_to(ADMIN).len() == 2
-        })
-        .await;
-        life.commands("$2", "status").await;
-        life.commands_as(ADMIN, "$3", "unblock @ann:x").await;
-        life.commands_as(ADMIN, "$4", "block @root:x").await;
-        life.until_that("answers", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 4).await;
-        life.commands("$5", "status").await;
-        life.until_that("an answer", world.matrix.arrived(), |_| world.told().len() == 2).await;
-    });
-    assert_eq!(world.told()[1], "You are not signed in to MSN.", "the first question was not answered");
-    assert!(world.told_to(ADMIN).contains(&"You cannot shut yourself out.".to_owned()));
-}
-
-#[test]
-fn an_administrator_ends_the_program_and_nobody_else_does() {
-    let world = World::new();
-    world.live(async |life| {
-        life.sign_in().await;
-        life.commands("$1", "shutdown").await;
-        life.until(world.matrix.arrived(), 1).await;
-        life.pass(Duration::from_secs(60)).await;
-        assert!(!world.shutdown.is_cancelled());
-        life.commands_as(ADMIN, "$2", "shutdown").await;
-        world.shutdown.cancelled().await;
-    });
-    assert_eq!(
-        world.told_to(ADMIN),
-        ["The bridge ends now. What is on its way goes on when it is started again."]
-    );
-}
-
-#[test]
-fn what_was_set_aside_is_listed_without_its_words_tried_again_and_forgotten() {
-    let world = World::new();
-    world.msn.script.usually(Act::permanent());
-    world.live(async |life| {
-        life.sign_in().await;
-        life.writes(BOB, "$1", "secret words").await;
-        life.until_that("a dead letter", world.matrix.arrived(), |_| {
-            world.disk.rows(Table::DeadLetters).len() == 1
-        })
-        .await;
-        life.commands("$2", "dead-letters").await;
-        life.commands_as(ADMIN, "$3", "dead-letters").await;
-        life.until_that("a list", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 1).await;
-        world.msn.script.usually(Act::Take);
-        life.commands_as(ADMIN, "$4", "dead-letters retry").await;
-        life.until_that("words", world.msn.arrived(), |_| world.heard(BOB) == ["secret words"]).await;
-        life.until_that("an answer", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 2).await;
-        life.commands_as(ADMIN, "$5", "discard-dead-letters").await;
-        life.until_that("an answer", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 3).await;
-    });
-    let told = world.told_to(ADMIN);
-    assert!(told[0].contains("for MSN: it is too large") && !told[0].contains("secret"), "{told:?}");
-    assert_eq!(told[1..], ["One message is on its way again.", "No message was set aside."]);
-    assert_eq!(world.disk.rows(Table::DeadLetters).len(), 0);
-}
-
-#[test]
-fn a_room_is_given_up_with_what_waits_there_and_the_owner_hears_of_it_elsewhere() {
-    let world = World::new();
-    world.msn.script.usually(Act::away());
-    world.live(async |life| {
-        life.sign_in().await;
-        life.writes(BOB, "$1", "hello").await;
-        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
-        life.commands_in(BOB, "$2", "delete-portal").await;
-        life.until_ann_reads(&world, "removed; what is said later makes another.").await;
-        life.commands_in(BOB, "$3", "unbridge").await;
-        life.until_ann_reads(&world, "an ordinary room again").await;
-        life.commands("$4", "delete-portal").await;
-        life.until_ann_reads(&world, "Use this in a conversation: !msn delete-portal.").await;
-    });
-    assert_eq!(world.matrix.given_up(), ["bob@x keeps people: false", "bob@x keeps people: true"]);
-    assert!(world.told()[0].ends_with("The message that waited there was taken back."), "{:?}", world.told());
-    assert_eq!(world.heard(BOB), [""; 0]);
-}
-
-#[test]
-fn a_room_becomes_a_conversations_or_its_owner_hears_why_not() {
-    let world = World::new();
-    world.matrix.adopting.next([Act::permanent()]);
-    world.live(async |life| {
-        life.sign_in().await;
-        life.commands("$1", "bridge bob@x").await;
-        life.until_ann_reads(&world, "The room was not taken: it is too large.").await;
-        life.commands("$2", "bridge bob@x").await;
-        life.until_that("an answer there", world.matrix.arrived(), |_| world.room(BOB).len() == 1).await;
-        life.commands_in(BOB, "$3", "bridge carol@x").await;
-        life.until_that("an answer there", world.matrix.arrived(), |_| world.room(BOB).len() == 2).await;
-    });
-    assert_eq!(world.room(BOB)[0], "This room is the conversation with bob@x now.");
-    assert!(world.room(BOB)[1].starts_with("This room is a conversation already."));
-    assert_eq!(world.matrix.given_up().len(), 1);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{ADMIN, Act, BOB, World};
 
@@ -91,4 +92,25 @@ fn nobody_but_the_owner_and_an_administrator_is_told_of_a_message() {
     assert!(told.iter().any(|text| text.starts_with("Nothing is known")), "{told:?}");
     assert!(told.iter().any(|text| text == "Use this in a conversation: !msn explain."), "{told:?}");
     assert_eq!(world.disk.rows(Table::Traces).len(), 1, "commands and answers have none");
+}
+
+#[test]
+fn a_message_that_was_taken_back_is_not_said_to_wait() {
+    let world = World::new();
+    world.msn.script.usually(Act::away());
+    world.live(async |life| {
+        life.sign_in().await;
+        life.writes(BOB, "$1", "hello").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Held { .. })).await;
+        life.commands_in(BOB, "$2", "explain $1").await;
+        life.until_that("an answer", world.matrix.arrived(), |_| {
+            world.room(BOB).iter().any(|t| t.contains("MSN: waits since"))
+        })
+        .await;
+        life.commands_in(BOB, "$3", "cancel").await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        life.commands("$4", "explain $1").await;
+        life.until_ann_reads(&world, "it was taken back").await;
+    });
+    assert!(world.told()[0].contains("\n  MSN: given up at "), "{:?}", world.told());
 }

@@ -1,6 +1,7 @@
 //! The rules of sections 2 and 4 of the product's description, how the networks meet and «nothing is lost»,
 //! as tests on simulated parts and paused time.
 
+mod administration;
 mod asked;
 mod chaos;
 mod commands;
@@ -15,6 +16,7 @@ mod inbox;
 mod journal;
 mod names;
 mod order;
+mod own_rooms;
 mod people;
 mod relay;
 mod rest;
