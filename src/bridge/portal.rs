@@ -20,6 +20,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::BridgeError;
 use super::body::Body;
@@ -67,26 +68,41 @@ struct Attempt {
 }
 
 /// Loads a portal and lets it live until nobody holds the other end of `mailbox`. A disk that cannot be read is waited for.
-#[tracing::instrument(name = "portal", skip_all, fields(portal = %key))]
-pub(super) async fn run(
+pub(super) fn run(
     key: PortalKey,
     legs: Vec<Leg>,
     context: PortalContext,
     mailbox: mpsc::Receiver<PortalInput>,
     releases: Arc<Releases>,
-) {
+) -> impl Future<Output = ()> + Send {
+    let span = tracing::info_span!(parent: None, "portal", portal = %key);
+    // Boxed: a portal lasts, and what it was opened with does not.
+    let opened = Box::pin(opened(key, legs, context, mailbox));
+    let portal = async move {
+        let Some((mut portal, mut mailbox)) = opened.await else { return };
+        portal.run(&mut mailbox, &releases).await;
+    };
+    portal.instrument(span)
+}
+
+/// The portal as it is on the disk, and its mailbox; `None` where nothing was said in it, and nothing will be.
+async fn opened(
+    key: PortalKey,
+    legs: Vec<Leg>,
+    context: PortalContext,
+    mailbox: mpsc::Receiver<PortalInput>,
+) -> Option<(Portal, mpsc::Receiver<PortalInput>)> {
     let mut retry = disk_retry();
-    let portal = loop {
+    loop {
         match Portal::open(key.clone(), &legs, context.clone()) {
-            Ok(portal) => break portal,
+            Ok(portal) => return Some((portal, mailbox)),
             Err(error) => tracing::error!(%error, "the portal cannot be read, trying again"),
         }
         if mailbox.is_closed() && mailbox.is_empty() {
-            return; // nothing was said here, and nothing will be
+            return None;
         }
         until_it_works(&*context.storage, &*context.heartbeat, &mut retry).await;
-    };
-    portal.run(mailbox, &releases).await;
+    }
 }
 
 impl Portal {
@@ -101,7 +117,8 @@ impl Portal {
     }
 
     /// Until nobody can say anything here any more: whoever holds the other end has then handed in everything.
-    async fn run(mut self, mut mailbox: mpsc::Receiver<PortalInput>, releases: &Releases) {
+    /// What is rarely under way is boxed, so that a portal at rest has no room for it.
+    async fn run(&mut self, mailbox: &mut mpsc::Receiver<PortalInput>, releases: &Releases) {
         tracing::debug!(head = self.cursors.head, "the portal was opened");
         let mut quiet_at = None;
         loop {
@@ -112,13 +129,13 @@ impl Portal {
                 input = mailbox.recv() => match input {
                     Some(input) => {
                         quiet_at = None;
-                        self.take(input, &mut mailbox).await;
+                        Box::pin(self.take(input, mailbox)).await;
                         Ok(())
                     }
                     None => break,
                 },
                 Some(done) = self.under_way.join_next() => match done {
-                    Ok((leg, attempt, result)) => self.finished(leg, attempt, result).await,
+                    Ok((leg, attempt, result)) => Box::pin(self.finished(leg, attempt, result)).await,
                     Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
                 },
                 leg = releases.next() => {
@@ -127,7 +144,7 @@ impl Portal {
                 }
                 () = sleep_until(wake) => {
                     self.report_pending();
-                    self.tell_backlogs().await;
+                    Box::pin(self.tell_backlogs()).await;
                     Ok(())
                 }
                 () = sleep_until(quiet_at) => {
@@ -145,7 +162,7 @@ impl Portal {
                 until_it_works(&*context.storage, &*context.heartbeat, &mut disk_retry()).await;
             }
         }
-        self.stop(&mut mailbox).await;
+        Box::pin(self.stop(mailbox)).await;
     }
 
     /// Whether every leg has everything, and nobody is waited for.

@@ -92,7 +92,9 @@ impl BridgeHandle {
     /// # Errors
     /// The core has stopped; so of every method here.
     pub async fn remote(&self, event: RemoteEvent) -> Result<(), BridgeError> {
-        self.send(Input::Remote(event)).await
+        // Room first: what waits for it, in every session, is the event alone.
+        self.room().await?.send(Input::Remote(event));
+        Ok(())
     }
 
     /// Something said that the network keeps until it is written down here. Resolves when that is on disk, together with
@@ -147,7 +149,12 @@ impl BridgeHandle {
     }
 
     async fn send(&self, input: Input) -> Result<(), BridgeError> {
-        self.events.send(input).await.map_err(|_| BridgeError::Stopped)
+        self.room().await?.send(input);
+        Ok(())
+    }
+
+    async fn room(&self) -> Result<mpsc::Permit<'_, Input>, BridgeError> {
+        self.events.reserve().await.map_err(|_| BridgeError::Stopped)
     }
 }
 

@@ -37,7 +37,9 @@ impl LoginTask {
         let mut server = self.shared.config.server.clone();
         for _ in 0..=MAX_HOPS {
             let dialler = self.shared.dialler.clone();
-            let connected = match self.meanwhile(dialler.open(Destination::Notification, &server)).await {
+            // Boxed, as its end: it is rarely under way, and a session lasts.
+            let dialling = Box::pin(dialler.open(Destination::Notification, &server));
+            let connected = match self.meanwhile(dialling).await {
                 Meanwhile::Done(connected) => connected,
                 Meanwhile::Connect(credentials) => {
                     self.credentials = credentials;
@@ -70,9 +72,9 @@ impl LoginTask {
             if matches!(driven, Err(End::Stop | End::Again)) {
                 // Before the core is told, which may have no room: nobody is to believe that we are still there.
                 pump.machine.sign_out();
-                pump.close().await;
+                Box::pin(pump.close()).await;
             }
-            self.contacts_offline(seen).await;
+            Box::pin(self.contacts_offline(seen)).await;
             match driven {
                 Ok(redirected) => {
                     tracing::info!(server = %redirected, "sent on to another server");

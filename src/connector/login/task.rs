@@ -6,9 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::bridge::event::{ConnectionState, RemoteEvent, RemoteKind};
 use crate::bridge::ids::LoginId;
@@ -122,8 +124,13 @@ impl LoginTask {
         }
     }
 
-    #[tracing::instrument(name = "login", skip_all, fields(login = %self.login))]
-    pub(in crate::connector) async fn run(mut self) {
+    /// Until the login is no more, or the bridge stops.
+    pub(in crate::connector) fn run(self) -> impl Future<Output = ()> + Send {
+        let span = tracing::info_span!(parent: None, "login", login = %self.login);
+        self.live().instrument(span)
+    }
+
+    async fn live(mut self) {
         let mut delays = backoff();
         self.ensure_groups().await;
         self.interrupted.tell(&self.shared.bridge, &self.shared.storage, &self.login, &self.cancel).await;
@@ -290,13 +297,15 @@ impl LoginTask {
         }
     }
 
-    /// Waits while the core is busy, but not once it has stopped.
-    pub(in crate::connector) async fn tell(&self, kind: RemoteKind) {
-        let event = RemoteEvent { login: self.login.clone(), kind };
-        tokio::select! {
-            _ = self.shared.bridge.remote(event) => {}
-            () = self.cancel.cancelled() => {}
-        }
+    /// Waits while the core is busy, but not once it has stopped. Boxed: an idle login has no room in it for an event.
+    pub(in crate::connector) fn tell(&self, kind: RemoteKind) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let event = RemoteEvent { login: self.login.clone(), kind };
+            tokio::select! {
+                _ = self.shared.bridge.remote(event) => {}
+                () = self.cancel.cancelled() => {}
+            }
+        })
     }
 }
 
