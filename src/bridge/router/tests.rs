@@ -221,13 +221,21 @@ impl World {
 
     /// Entries of a conversation that are written down.
     fn journaled(&self, portal: &PortalKey) -> usize {
-        self.storage.scan(Table::Journal, &portal.to_key(), None, usize::MAX).unwrap().len()
+        self.storage.count(Table::Journal, &portal.to_key())
     }
 
-    /// Whether an entry of a conversation holds this text.
-    fn was_said(&self, portal: &PortalKey, text: &str) -> bool {
-        let rows = self.storage.scan(Table::Journal, &portal.to_key(), None, usize::MAX).unwrap();
-        rows.iter().any(|(_, row)| String::from_utf8_lossy(row).contains(text))
+    /// Waits for an entry of a conversation that holds this text; each is looked at once.
+    async fn wait_for_words(&self, portal: &PortalKey, text: &str) {
+        let mut seen: Option<Vec<u8>> = None;
+        loop {
+            let rows =
+                self.storage.scan(Table::Journal, &portal.to_key(), seen.as_deref(), usize::MAX).unwrap();
+            if rows.iter().any(|(_, row)| str::from_utf8(row).is_ok_and(|row| row.contains(text))) {
+                return;
+            }
+            seen = rows.into_iter().next_back().map(|(key, _)| key).or(seen);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn wait_for(&self, portal: &PortalKey, count: usize) {
@@ -276,9 +284,7 @@ async fn fill(world: &World) {
     world.wait_for(&PortalKey::management(&ann()), 1).await;
     // And its conversations still answer, all of what waited in them having been given up.
     world.hears(portal("alice"), MANY).await;
-    while !world.was_said(&portal("alice"), "nobody is signed in") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    world.wait_for_words(&portal("alice"), "nobody is signed in").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

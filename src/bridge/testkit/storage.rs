@@ -109,6 +109,13 @@ impl SimStorage {
         }
     }
 
+    /// How many rows of a table have keys that start so, on disk or not. Nothing is copied.
+    pub(crate) fn count(&self, table: Table, prefix: &[u8]) -> usize {
+        let state = self.state();
+        let rows = state.visible.range((table as u8, prefix.to_vec())..);
+        rows.take_while(|((of, key), _)| *of == table as u8 && key.starts_with(prefix)).count()
+    }
+
     /// Rows of a table, on disk or not.
     pub(crate) fn rows(&self, table: Table) -> Vec<Row> {
         self.scan(table, &[], None, usize::MAX).unwrap()
