@@ -115,3 +115,54 @@ impl Interrupted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::Bridge;
+    use crate::bridge::ids::GhostId;
+    use crate::connector::tests::{alice, alone, next};
+
+    fn note_of(storage: &Arc<dyn Storage>, login: &LoginId) -> IncompleteFile {
+        let sender = Ghost { id: GhostId::new("bob"), name: "Bob".into() };
+        note(storage, login, &ConversationId::new("bob"), &sender, "a.bin", 5000)
+    }
+
+    fn rows(storage: &Arc<dyn Storage>) -> usize {
+        storage.scan(Table::Arrivals, &[], None, 10).unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn a_file_is_remembered_for_as_long_as_it_is_coming() {
+        let storage = alone().storage;
+        let note = note_of(&storage, &alice());
+        assert_eq!(rows(&storage), 1);
+        drop(note);
+        assert_eq!(rows(&storage), 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_run_left_in_the_middle_is_told_to_its_login_once() {
+        let (storage, (bridge, mut core)) = (alone().storage, Bridge::channel());
+        for login in [alice(), LoginId::new("eve")] {
+            std::mem::forget(note_of(&storage, &login));
+        }
+        let left = Interrupted::load(&storage).unwrap();
+        let cancel = CancellationToken::new();
+        for _ in 0..2 {
+            left.tell(&bridge, &storage, &alice(), &cancel).await;
+        }
+        let RemoteKind::Message { body: Body::Emote(text), .. } = next(&mut core).await else {
+            panic!("no words")
+        };
+        let expected = "was sending the file «a.bin» (4.9 kB) when the bridge broke off, and it did not arrive. Ask them \
+                        to send it again.";
+        assert_eq!(text.text(), expected);
+        assert_eq!(rows(&storage), 1, "that of another login waits for it");
+        // A login that ends at once leaves it to the next start.
+        cancel.cancel();
+        drop(core);
+        left.tell(&bridge, &storage, &LoginId::new("eve"), &cancel).await;
+        assert_eq!(rows(&storage), 1);
+    }
+}

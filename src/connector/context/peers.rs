@@ -130,3 +130,48 @@ impl Peers {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::tests::{alone, email};
+    use crate::msn::p2p::FileContext;
+
+    fn peers() -> Peers {
+        Peers::new(email("alice"), alone().config)
+    }
+
+    #[tokio::test]
+    async fn transfers_are_under_way_with_no_more_members_than_are_held() {
+        let mut peers = peers();
+        for n in 0..MAX_PEERS {
+            assert!(peers.open(&email(&format!("c{n}"))).is_some());
+        }
+        assert!(peers.open(&email("bob")).is_none(), "one too many");
+        assert!(peers.open(&email("c7")).is_some(), "one who is known");
+        assert!(peers.take(&email("c7")).is_some() && peers.get(&email("c7")).is_none());
+        assert!(peers.open(&email("bob")).is_some());
+        assert_eq!(peers.emails().len(), MAX_PEERS);
+        assert_eq!(peers.take_all().len(), MAX_PEERS);
+        assert!(peers.emails().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_packet_is_for_its_member_and_the_earliest_time_counts() {
+        let mut peers = peers();
+        assert_eq!(peers.next_timeout(), None);
+        let file = FileContext { name: "a".into(), size: 1, preview: None };
+        let mut timeouts = Vec::new();
+        for name in ["bob", "carol"] {
+            let peer = peers.open(&email(name)).unwrap();
+            peer.offer(now(), &file, session_names());
+            timeouts.extend(peer.poll_timeout());
+            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        }
+        assert_eq!(peers.next_timeout(), timeouts.into_iter().min());
+        let mut to: Vec<Email> = peers.poll_packets().into_iter().map(|(to, _)| to).collect();
+        to.dedup();
+        assert_eq!(to, [email("bob"), email("carol")]);
+        assert!(peers.poll_packets().is_empty() && !peers.is_direct(&email("bob")));
+    }
+}

@@ -215,3 +215,6 @@ impl DirectConnection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

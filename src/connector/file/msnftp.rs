@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod silence;
 mod stream;
+#[cfg(test)]
+mod tests;
 pub(in crate::connector) mod words;
 
 use std::net::SocketAddr;

@@ -74,3 +74,58 @@ async fn answer<T>(asked: &mut Option<BoxFuture<'static, T>>) -> T {
     *asked = None;
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::tests::email;
+    use crate::msn::command::ErrorCode;
+    use crate::msn::dialect::Dialect;
+    use crate::msn::session::{Change, NotificationSession};
+
+    fn machine() -> NotificationSession {
+        let (config, credentials) =
+            (crate::connector::tests::config(), crate::connector::tests::credentials());
+        crate::connector::login::machine::machine(&config, &credentials, None, false).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_answer_is_for_who_asked_and_those_who_gave_up_are_forgotten() {
+        let (mut machine, mut under_way) = (machine(), UnderWay::default());
+        let mut ask = |under_way: &mut UnderWay| {
+            let (reply, answer) = oneshot::channel();
+            let request = machine.request_switchboard(crate::connector::clock::now());
+            under_way.expect_board(request, reply);
+            (request, answer)
+        };
+        let (given_up, answer) = ask(&mut under_way);
+        drop(answer);
+        let ((first, mut refused), (second, mut waiting)) = (ask(&mut under_way), ask(&mut under_way));
+        assert_eq!(under_way.boards.len(), 2);
+        under_way.assign(given_up, Err(ErrorCode(1)));
+        under_way.assign(first, Err(ErrorCode::HIDDEN));
+        assert!(matches!(refused.try_recv(), Ok(Err(ErrorCode::HIDDEN))) && waiting.try_recv().is_err());
+        under_way.assign(first, Err(ErrorCode(1)));
+        under_way.assign(second, Err(ErrorCode(2)));
+        assert!(matches!(waiting.try_recv(), Ok(Err(ErrorCode(2)))));
+
+        let change = machine.change(crate::connector::clock::now(), Change::Block { email: email("bob") });
+        let (reply, mut answer) = oneshot::channel();
+        under_way.changes.insert(change, reply);
+        under_way.changed(change, Err("no".into()));
+        assert_eq!(answer.try_recv(), Ok(Err("no".into())));
+        assert_eq!(machine.dialect(), Dialect::Msnp11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trial_and_a_ticket_answer_once_each() {
+        let mut under_way = UnderWay::default();
+        let never = std::time::Duration::from_secs(600);
+        assert!(tokio::time::timeout(never, under_way.next()).await.is_err(), "nothing is waited for");
+        under_way.trial = Some(Box::pin(std::future::ready(true)));
+        assert!(matches!(under_way.next().await, Answer::Tried(true)));
+        under_way.tickets = Some(Box::pin(std::future::ready(Ok(Ticket::new("t=1")))));
+        assert!(matches!(under_way.next().await, Answer::Ticket(Ok(_))));
+        assert!(under_way.trial.is_none() && under_way.tickets.is_none());
+    }
+}

@@ -127,7 +127,7 @@ pub(in crate::connector) fn resources(shared: &Shared, news: mpsc::Sender<CallNo
     }
 }
 
-fn credentials() -> Credentials {
+pub(in crate::connector) fn credentials() -> Credentials {
     Credentials {
         account: alice().as_str().to_owned(),
         password: SecretString::from("pw".to_owned()),
