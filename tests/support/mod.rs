@@ -20,6 +20,7 @@ pub(crate) mod stage;
 pub(crate) mod synapse;
 pub(crate) mod transcript;
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A test's own deadline is so many times what is promised: other builds may keep every core busy. Nothing waits for it to
@@ -33,10 +34,21 @@ const PROMISE: Duration = Duration::from_secs(10);
 /// How long anything may take before a test fails, where nothing longer is promised.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(PROMISE.as_secs() * LENIENCE as u64);
 
-/// A port that nobody listens on now.
+/// Below the ports that Linux gives to outgoing connections and to listeners on port 0 (32768 and up): between the choice of
+/// a port here and the start of the program that listens there, nobody else is given the port.
+const CHOSEN_PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// A port that nobody listens on now, for a program that must be told its port before it starts.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Each process of tests begins elsewhere, so that two runs beside each other seldom try the same port.
+    let begin = std::process::id().wrapping_mul(97);
+    let candidates = std::iter::repeat_with(|| {
+        let step = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        CHOSEN_PORTS.start + (step % u32::from(CHOSEN_PORTS.end - CHOSEN_PORTS.start)) as u16
+    });
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    candidates.take(CHOSEN_PORTS.len()).find(free).expect("a free port")
 }
 
 /// Fails the test when `future` takes too long for a step.
