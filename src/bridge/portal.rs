@@ -8,6 +8,7 @@ mod backlog;
 mod context;
 mod hold;
 mod leg;
+mod open;
 mod outcome;
 mod pace;
 mod traces;
@@ -20,7 +21,6 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::BridgeError;
 use super::body::Body;
@@ -36,6 +36,7 @@ pub(super) use context::{PortalContext, PortalInput, Quiet, Releases, Undelivera
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
+pub(super) use open::run;
 use traces::Traces;
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
@@ -65,44 +66,6 @@ pub(super) struct Portal {
 struct Attempt {
     sequence: u64,
     entry: Arc<Entry>,
-}
-
-/// Loads a portal and lets it live until nobody holds the other end of `mailbox`. A disk that cannot be read is waited for.
-pub(super) fn run(
-    key: PortalKey,
-    legs: Vec<Leg>,
-    context: PortalContext,
-    mailbox: mpsc::Receiver<PortalInput>,
-    releases: Arc<Releases>,
-) -> impl Future<Output = ()> + Send {
-    let span = tracing::info_span!(parent: None, "portal", portal = %key);
-    // Boxed: a portal lasts, and what it was opened with does not.
-    let opened = Box::pin(opened(key, legs, context, mailbox));
-    let portal = async move {
-        let Some((mut portal, mut mailbox)) = opened.await else { return };
-        portal.run(&mut mailbox, &releases).await;
-    };
-    portal.instrument(span)
-}
-
-/// The portal as it is on the disk, and its mailbox; `None` where nothing was said in it, and nothing will be.
-async fn opened(
-    key: PortalKey,
-    legs: Vec<Leg>,
-    context: PortalContext,
-    mailbox: mpsc::Receiver<PortalInput>,
-) -> Option<(Portal, mpsc::Receiver<PortalInput>)> {
-    let mut retry = disk_retry();
-    loop {
-        match Portal::open(key.clone(), &legs, context.clone()) {
-            Ok(portal) => return Some((portal, mailbox)),
-            Err(error) => tracing::error!(%error, "the portal cannot be read, trying again"),
-        }
-        if mailbox.is_closed() && mailbox.is_empty() {
-            return None;
-        }
-        until_it_works(&*context.storage, &*context.heartbeat, &mut retry).await;
-    }
 }
 
 impl Portal {
