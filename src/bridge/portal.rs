@@ -198,6 +198,7 @@ impl Portal {
         if let Some(refusal) = self.refuse_beyond_limits(&mut entry) {
             self.cursors.append(&refusal, batch);
         }
+        self.report_if_pending(&entry);
         self.weigh(&mut entry);
         let sequence = self.cursors.append(&entry, batch);
         tracing::debug!(sequence, entry = %entry.id, "journaling");

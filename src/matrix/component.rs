@@ -12,10 +12,13 @@ use super::inbound::{
     MembershipInterpreter, MessageInterpreter, TombstoneInterpreter,
 };
 use super::outbound::{
-    Announcer, EmoticonUploader, EntrySender, FileUploader, NamePublisher, ProgressPublisher, Speakers,
-    StatusReporter, TypingPublisher,
+    Announcer, EmoticonUploader, EntrySender, FileUploader, MAX_COUNTED, NamePublisher, ProgressPublisher,
+    ReceiptPublisher, Speakers, StatusReporter, TypingPublisher,
 };
-use super::profile::{BotProfile, DoublePuppets, GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher};
+use super::profile::{
+    BotProfile, DoublePuppets, GhostIds, GhostProfiles, OwnerAvatars, PresencePublisher, PresenceRecords,
+    Showing, StatusFields,
+};
 use super::room::{
     AliasOf, DirectRooms, ManagementRooms, PortalRooms, RoomAdoption, RoomAliases, RoomCreator, RoomLevels,
     RoomMaker, RoomMembers, RoomRegistry, RoomStates, RoomUpgrades, SpaceOrganizer, SpaceQueue,
@@ -44,6 +47,7 @@ pub(super) struct Components {
     pub(super) rooms: Arc<PortalRooms>,
     pub(super) levels: Arc<RoomLevels>,
     pub(super) management: Arc<ManagementRooms>,
+    pub(super) receipts: Arc<ReceiptPublisher>,
 }
 
 impl Components {
@@ -64,8 +68,13 @@ impl Components {
         let avatars = Arc::new(OwnerAvatars::new(homeserver.clone(), media.clone()));
         let bot = BotProfile::new(config, homeserver.clone(), media.clone(), storage.clone());
         let (bot, puppets) = (Arc::new(bot), Arc::new(DoublePuppets::new(homeserver.clone())));
+        let showing = Showing {
+            is_wanted: config.presence,
+            fields: StatusFields::new(homeserver.clone(), config.status_field),
+            records: PresenceRecords::new(storage.clone()),
+        };
         let presence = PresencePublisher::new(
-            config.presence,
+            showing,
             homeserver.clone(),
             ids.clone(),
             profiles.clone(),
@@ -101,6 +110,7 @@ impl Components {
         let levels = RoomLevels { homeserver: homeserver.clone(), sender: sender.clone() };
         let management = ManagementRooms::new(homeserver.clone(), ids.clone(), sender.clone(), rooms.clone());
         let management = Arc::new(management);
+        let receipts = Arc::new(ReceiptPublisher::new(homeserver.clone(), config.receipts));
         Self {
             levels: Arc::new(levels),
             homeserver,
@@ -119,6 +129,7 @@ impl Components {
             queue,
             rooms,
             management,
+            receipts,
         }
     }
 
@@ -175,8 +186,12 @@ impl Components {
     pub(super) fn status(&self, config: &MatrixConfig) -> StatusReporter {
         StatusReporter {
             sends_events: config.status_events,
+            storage: self.storage.clone(),
+            ids: self.ids.clone(),
             registry: self.registry.clone(),
             sender: self.sender.clone(),
+            receipts: self.receipts.clone(),
+            counted: Cache::new(MAX_COUNTED),
         }
     }
 

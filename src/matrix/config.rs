@@ -78,8 +78,12 @@ pub struct MatrixConfig {
     pub listen: SocketAddr,
     /// Whether sent messages are confirmed by a status event in the room.
     pub status_events: bool,
+    /// Whether ghosts show with read receipts what the network has confirmed.
+    pub receipts: bool,
     /// Whether presence of contacts is shown.
     pub presence: bool,
+    /// Whether ghosts have a status field in their profiles, where the homeserver takes such fields.
+    pub status_field: bool,
     /// Whether rooms are filed in spaces, as contacts are in groups.
     pub spaces: bool,
     pub rooms: RoomPolicy,

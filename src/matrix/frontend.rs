@@ -144,9 +144,10 @@ impl MatrixFrontend {
     }
 }
 
-/// Shows presence of contacts, until stopped.
+/// Shows presence of contacts, and what they have of what was said, until stopped.
 pub async fn show_presence(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
-    frontend.components.presence.run(cancel).await;
+    let Components { presence, receipts, .. } = &frontend.components;
+    tokio::join!(presence.run(cancel.clone()), receipts.run(cancel));
 }
 
 /// Shows who the bot is, files rooms in spaces, and leaves those that are given up, until stopped.

@@ -72,7 +72,9 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
         hs_token: "hs".to_owned().into(),
         listen: ([127, 0, 0, 1], 0).into(),
         status_events: false,
+        receipts: true,
         presence: true,
+        status_field: true,
         spaces: true,
         rooms: RoomPolicy::Auto,
         double_puppets: PuppetTokens::default(),
@@ -110,6 +112,8 @@ struct Answer {
 struct Script {
     /// Method and path, what was sent, and whether it was granted.
     asked: Vec<(String, Value, bool)>,
+    /// Path and query of each request.
+    addresses: Vec<String>,
     answers: Vec<Answer>,
 }
 
@@ -165,6 +169,12 @@ impl FakeHomeserver {
         self.desk.script.lock().unwrap().asked.iter().map(|(asked, ..)| asked.clone()).collect()
     }
 
+    /// Path and query of each request so far whose path has `part` in it.
+    pub(crate) fn addresses(&self, part: &str) -> Vec<String> {
+        let script = self.desk.script.lock().unwrap();
+        script.addresses.iter().filter(|address| address.contains(part)).cloned().collect()
+    }
+
     /// Waits for a request whose path has `part` in it.
     pub(crate) async fn until_asked(&self, part: &str) {
         while !self.asked().iter().any(|asked| asked.contains(part)) {
@@ -197,9 +207,11 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let query = percent_encoding::percent_decode_str(query).decode_utf8_lossy().into_owned();
     let asked = format!("{} {path}", request.method());
+    let address = request.uri().to_string();
     let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
     let mut script = desk.script.lock().unwrap();
     desk.asked.notify_one();
+    script.addresses.push(address);
     let is_it = |answer: &&Answer| {
         path.contains(&answer.part) && answer.user.as_ref().is_none_or(|user| query.contains(user))
     };

@@ -155,9 +155,10 @@ impl Frontend for PlainFrontend {
     fn report(&self, _portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()> {
         let (word, reason) = match outcome {
             Outcome::Delivered => ("delivered", String::new()),
-            Outcome::Pending { reason } => ("pending", reason),
+            Outcome::Pending { reason, .. } => ("pending", reason),
             Outcome::Held { reason } => ("held", reason),
             Outcome::Failed { reason } => ("failed", reason),
+            Outcome::Refused { reason } => ("refused", reason),
         };
         self.board.add(Shown::Outcome { reference: reference.to_owned(), word, reason });
         Box::pin(std::future::ready(()))

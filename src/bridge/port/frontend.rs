@@ -20,12 +20,19 @@ pub enum Outcome {
     /// Not yet; it is kept and tried again.
     Pending {
         reason: String,
+        /// How much waits for the same, this one among it.
+        waiting: usize,
     },
     /// It waits for those whom it is for; a notice that the core keeps up to date says so.
     Held {
         reason: String,
     },
+    /// It did not arrive; said again it may.
     Failed {
+        reason: String,
+    },
+    /// It is of a kind that cannot be carried, however often it is said.
+    Refused {
         reason: String,
     },
 }

@@ -49,10 +49,12 @@ pub enum Table {
     ShutOut,
     /// What became of messages: sealed, since it says who talked to whom and when.
     Traces,
+    /// The presence that each ghost showed last, and when: sealed, for its words are people's.
+    Presences,
 }
 
 impl Table {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -74,6 +76,7 @@ impl Table {
         Self::GhostNames,
         Self::ShutOut,
         Self::Traces,
+        Self::Presences,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -87,6 +90,7 @@ impl Table {
                 | Self::Links
                 | Self::Arrivals
                 | Self::Traces
+                | Self::Presences
         )
     }
 
@@ -106,6 +110,7 @@ impl Table {
                 | Self::Fetched
                 | Self::GhostNames
                 | Self::Traces
+                | Self::Presences
         )
     }
 }

@@ -16,6 +16,9 @@ use crate::retry::Retry;
 /// A leg that is held is tried again after this even if nobody says that it is up.
 const HELD: Duration = Duration::from_secs(30);
 
+/// The longest pause that a side can ask for.
+const MAX_ASKED: Duration = Duration::from_secs(600);
+
 /// Pauses between attempts at an entry that failed for a reason that may pass.
 fn backoff() -> Retry {
     Retry::new(Duration::from_millis(500), Duration::from_secs(30))
@@ -33,6 +36,8 @@ struct Waiting {
     origin: Option<Origin>,
     since: Instant,
     told: bool,
+    /// How much is known to wait behind it and with it, once its sender was told that it takes longer.
+    pending: usize,
 }
 
 /// The state of one leg; the entry itself stays in the journal.
@@ -87,7 +92,7 @@ impl LegQueue {
         self.retry_at = None;
         if self.waiting.as_ref().is_none_or(|waiting| waiting.sequence != sequence) {
             let origin = entry.origin.clone().filter(|_| matches!(self.leg, Leg::Remote | Leg::Files));
-            self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false });
+            self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false, pending: 0 });
         }
         self.unconfirmed || sequence <= self.left_over
     }
@@ -109,10 +114,12 @@ impl LegQueue {
         self.retry_at = None;
     }
 
-    /// The attempt failed and may succeed later: after the leg's own pause, or the one asked for, 600 s at most.
+    /// The attempt failed and may succeed later: after the leg's own pause, or exactly the one asked for, 600 s at most.
+    /// One who asks for none at all gets the leg's own.
     pub(super) fn retry(&mut self, after: Option<Duration>, reason: &str) {
-        let delay = self.delays.next_pause();
-        self.wait(after.map_or(delay, |after| after.max(delay).min(Duration::from_secs(600))), reason);
+        let asked = after.filter(|after| !after.is_zero()).map(|after| after.min(MAX_ASKED));
+        let delay = asked.unwrap_or_else(|| self.delays.next_pause());
+        self.wait(delay, reason);
     }
 
     /// Nothing goes through on this leg until it is released, or 30 s have passed.
@@ -184,8 +191,25 @@ impl LegQueue {
         }
         let waiting = self.waiting.as_mut()?;
         waiting.told = true;
-        let reason = if self.reason.is_empty() { "no answer yet".to_owned() } else { self.reason.clone() };
-        Some((waiting.origin.clone()?, reason))
+        let origin = waiting.origin.clone()?;
+        Some((origin, self.reason_now()))
+    }
+
+    fn reason_now(&self) -> String {
+        if self.reason.is_empty() { "no answer yet".to_owned() } else { self.reason.clone() }
+    }
+
+    /// So much is known to wait now that the sender at the head was told.
+    pub(super) fn tell_pending(&mut self, count: usize) {
+        self.waiting.iter_mut().for_each(|waiting| waiting.pending = count);
+    }
+
+    /// One more comes while those before it are known to wait: why they do, and how much that is now.
+    pub(super) fn joins_pending(&mut self) -> Option<(String, usize)> {
+        let waiting = self.waiting.as_mut().filter(|waiting| waiting.pending > 0)?;
+        waiting.pending += 1;
+        let count = waiting.pending;
+        Some((self.reason_now(), count))
     }
 }
 
@@ -248,6 +272,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn one_more_is_counted_only_while_those_before_it_are_known_to_wait() {
+        let mut queue = LegQueue::new(Leg::Remote);
+        queue.begin(1, &entry(Some(MATRIX)));
+        assert_eq!(queue.joins_pending(), None, "nobody was told yet");
+        queue.hold("signed out");
+        queue.tell_pending(2);
+        assert_eq!(queue.joins_pending(), Some(("signed out".into(), 3)));
+        assert_eq!(queue.joins_pending(), Some(("signed out".into(), 4)));
+        queue.succeeded();
+        queue.begin(2, &entry(Some(MATRIX)));
+        assert_eq!(queue.joins_pending(), None, "it goes on");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_attempt_of_which_nobody_saw_the_end_may_have_arrived_by_the_next_one() {
         let mut queue = LegQueue::new(MATRIX);
         assert!(queue.begin(1, &entry(None)), "another life may have tried it");
@@ -263,12 +301,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_side_that_names_a_pause_gets_it_within_bounds() {
-        let next = |asked| {
-            let mut queue = LegQueue::new(IRC);
+        let mut queue = LegQueue::new(IRC);
+        let mut next = |asked| {
             queue.begin(1, &entry(None));
             queue.retry(Some(Duration::from_secs(asked)), "busy");
             queue.wake_at().expect("it goes on") - Instant::now()
         };
+        for attempt in 0..12 {
+            assert_eq!(next(3), Duration::from_secs(3), "and no more, at attempt {attempt}");
+        }
         assert_eq!(next(90), Duration::from_secs(90));
         assert!(next(0) >= Duration::from_millis(500), "the leg's own pause at least");
         assert_eq!(next(86_400), Duration::from_secs(600));

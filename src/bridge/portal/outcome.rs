@@ -4,6 +4,7 @@
 
 use tokio::time::Instant;
 
+use super::leg::LegQueue;
 use super::{Attempt, Portal, Undeliverable};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
@@ -15,6 +16,9 @@ use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 use crate::bridge::trace::Verdict;
+
+/// Senders behind the first who are told at once that they wait; others only see it in the notice that counts.
+const MAX_PENDING_TOLD: usize = 200;
 
 /// What the bridge says about an entry, in the place where that was said.
 pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> Entry {
@@ -97,12 +101,34 @@ impl Portal {
     /// Senders who have waited long enough to wonder.
     pub(super) fn report_pending(&mut self) {
         let now = Instant::now();
-        let mut notes = Vec::new();
-        for queue in &mut self.legs {
-            notes.extend(queue.take_overdue(now));
+        for index in 0..self.legs.len() {
+            if let Some((first, reason)) = self.legs[index].take_overdue(now) {
+                self.report_all_pending(index, &first, &reason);
+            }
         }
-        for (origin, reason) in notes {
-            self.context.reports.send(&self.key, &origin, Outcome::Pending { reason });
+    }
+
+    /// The sender at the head of a leg has waited for long, and so will those behind it.
+    fn report_all_pending(&mut self, index: usize, first: &Origin, reason: &str) {
+        let leg = self.legs[index].leg;
+        let all = self.cursors.waiting(&*self.context.storage, &[leg]).unwrap_or_else(|error| {
+            tracing::error!(%error, "the journal cannot be read");
+            Vec::new()
+        });
+        let behind: Vec<Origin> = all.into_iter().filter_map(|(_, entry)| entry.origin).skip(1).collect();
+        let waiting = behind.len() + 1;
+        self.legs[index].tell_pending(waiting);
+        for origin in std::iter::once(first).chain(behind.iter().take(MAX_PENDING_TOLD)) {
+            let pending = Outcome::Pending { reason: reason.to_owned(), waiting };
+            self.context.reports.send(&self.key, origin, pending);
+        }
+    }
+
+    /// An entry comes to a leg on which those before it are known to wait.
+    pub(super) fn report_if_pending(&mut self, entry: &Entry) {
+        let mut legs = self.legs.iter_mut().filter(|queue| entry.legs.contains(&queue.leg));
+        if let Some((reason, waiting)) = legs.find_map(LegQueue::joins_pending) {
+            self.report(entry, Outcome::Pending { reason, waiting });
         }
     }
 }

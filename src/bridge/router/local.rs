@@ -27,7 +27,8 @@ impl Router {
                 return self.commands.command(context, command, receipt);
             }
             LocalEvent::Refused { portal, leg, reference, reason } => {
-                return refuse(context, &portal, Origin { leg, reference }, reason, receipt);
+                let outcome = Outcome::Refused { reason: reason.clone() };
+                return refuse(context, &portal, Origin { leg, reference }, (&reason, outcome), receipt);
             }
             LocalEvent::Told { user, text } => {
                 return context.portals.tell(&user, &text, receipt.into_batch());
@@ -76,7 +77,8 @@ pub(super) fn messages(
              Use the command «login» in the room you share with the bridge",
             context.network_name()
         );
-        return refuse(context, &portal, origin, reason, receipt);
+        let outcome = Outcome::Failed { reason: reason.clone() };
+        return refuse(context, &portal, origin, (&reason, outcome), receipt);
     }
     let entries = messages.into_iter().enumerate().map(|(part, said)| {
         let LocalMessage { author, body, at, .. } = said;
@@ -93,13 +95,13 @@ fn refuse(
     context: &mut RouterContext,
     portal: &PortalKey,
     origin: Origin,
-    reason: String,
+    (reason, outcome): (&str, Outcome),
     receipt: InboxReceipt,
 ) -> Result<(), Setback> {
-    let text = format!("Your message was not delivered: {}", sentence(&reason));
+    let text = format!("Your message was not delivered: {}", sentence(reason));
     let Origin { leg, reference } = origin.clone();
     context.portals.say(portal, leg, &text, Some(reference), receipt.into_batch())?;
-    context.portals.report(portal, &origin, Outcome::Failed { reason });
+    context.portals.report(portal, &origin, outcome);
     Ok(())
 }
 

@@ -220,11 +220,11 @@ fn what_a_frontend_refused_is_told_where_it_was_said() {
             LocalEvent::Refused { portal: World::portal(BOB), leg: MATRIX, reference: "$1".into(), reason };
         life.happens(&world, "$1", refused).await;
         life.until(world.matrix.arrived(), 1).await;
-        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Failed { .. })).await;
+        life.until_told(&world, "$1", |outcome| matches!(outcome, Outcome::Refused { .. })).await;
     });
     assert_eq!(world.room(BOB), ["Your message was not delivered: polls cannot be carried."]);
-    let failed = Outcome::Failed { reason: "polls cannot be carried".into() };
-    assert_eq!(world.reports_of("$1"), [failed], "their client is told too");
+    let refused = Outcome::Refused { reason: "polls cannot be carried".into() };
+    assert_eq!(world.reports_of("$1"), [refused], "their client is told too");
     assert_eq!((world.heard(BOB).len(), world.disk.rows(Table::Inbox).len()), (0, 0));
 }
 

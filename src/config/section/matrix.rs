@@ -88,8 +88,12 @@ impl AppserviceSection {
 pub struct MatrixSection {
     /// Confirms each delivered message with an event; failures are told in any case.
     pub status_events: bool,
+    /// Shows with read receipts of ghosts what the network has confirmed.
+    pub receipts: bool,
     /// Shows contacts' presence, repeated within a budget since homeservers forget it within a minute.
     pub presence: bool,
+    /// Gives ghosts their contact's personal message as a field of their profile, where the homeserver takes such fields.
+    pub status_field: bool,
     /// Files rooms in a space for each account, and in it one for each group of contacts.
     pub spaces: bool,
     /// Which contacts have a room before something is said: `auto`, `all` or `spoken`.
@@ -110,7 +114,9 @@ impl Default for MatrixSection {
     fn default() -> Self {
         Self {
             status_events: true,
+            receipts: true,
             presence: true,
+            status_field: true,
             spaces: true,
             rooms: "auto".into(),
             double_puppet: BTreeMap::new(),

@@ -25,8 +25,9 @@ use super::strand::Strands;
 use crate::bridge::inbox::{Inbox, Item};
 use crate::web::{Connection, Limits};
 
-/// The homeserver sends at most a hundred events of at most 64 KiB at once.
-const MAX_BODY: usize = 16 * 1024 * 1024;
+/// Bytes of a transaction. Homeservers send a hundred events of 64 KiB, some of them with state as large beside each, and
+/// whatever was read and typed: 18 MB were seen. One that is refused would come again for ever.
+const MAX_BODY: usize = 128 * 1024 * 1024;
 
 /// Nobody but the homeserver has business here: others may ask once, at once.
 const LIMITS: Limits = Limits {
@@ -65,13 +66,24 @@ struct Transaction {
     only_events: bool,
 }
 
+/// Names of the part that holds ephemeral events, the newest first.
+const EPHEMERAL: [&str; 2] = ["ephemeral", "de.sorunome.msc2409.ephemeral"];
+
+/// What a list holds; nothing where there is none.
+fn items(list: Option<&RawValue>) -> Vec<Box<RawValue>> {
+    list.and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default()
+}
+
 impl Transaction {
+    /// Reads a body. A part that is no list has nothing in it, and what cannot be read of ephemeral events costs each alone.
     fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         let mut parts: HashMap<String, Box<RawValue>> = serde_json::from_slice(body)?;
-        let events = parts.remove("events").map(|raw| serde_json::from_str(raw.get())).transpose()?;
+        let events = items(parts.remove("events").as_deref());
         let only_events = parts.values().all(|raw| matches!(raw.get().trim(), "[]" | "{}" | "null"));
-        let ephemeral = parts.remove("ephemeral").map(|raw| serde_json::from_str(raw.get())).transpose()?;
-        Ok(Self { events: events.unwrap_or_default(), ephemeral: ephemeral.unwrap_or_default(), only_events })
+        let ephemeral = EPHEMERAL.iter().find_map(|name| parts.get(*name));
+        let ephemeral = items(ephemeral.map(|raw| &**raw));
+        let ephemeral = ephemeral.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        Ok(Self { events, ephemeral, only_events })
     }
 }
 
@@ -83,6 +95,10 @@ pub async fn serve(listener: TcpListener, appservice: Appservice, cancel: Cancel
         .route("/_matrix/app/v1/ping", post(ping))
         .route("/_matrix/app/v1/users/{user}", get(unknown))
         .route("/_matrix/app/v1/rooms/{alias}", get(unknown))
+        // As homeservers asked that follow the older form of the API, or fall back to it.
+        .route("/transactions/{transaction}", put(transaction))
+        .route("/users/{user}", get(unknown))
+        .route("/rooms/{alias}", get(unknown))
         .route_layer(middleware::from_fn_with_state(shared.clone(), authenticate))
         .fallback(unrecognized)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -94,9 +110,19 @@ fn error(status: StatusCode, code: &str, text: &str) -> Response {
     (status, Json(json!({"errcode": code, "error": text}))).into_response()
 }
 
+/// The token of a request: in its head, or in its address, as homeservers did before the head had one.
+fn given_token(request: &Request) -> Option<String> {
+    let head = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if let Some(token) = head.and_then(|value| value.strip_prefix("Bearer ")) {
+        return Some(token.to_owned());
+    }
+    let query = request.uri().query()?;
+    let token = query.split('&').find_map(|pair| pair.strip_prefix("access_token="))?;
+    Some(percent_encoding::percent_decode_str(token).decode_utf8_lossy().into_owned())
+}
+
 async fn authenticate(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer "));
+    let given = given_token(&request);
     let expected = shared.appservice.hs_token.expose_secret().as_bytes();
     match given {
         None => last(error(StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN", "no token")),
@@ -176,3 +202,6 @@ async fn unknown() -> Response {
 async fn unrecognized() -> Response {
     error(StatusCode::NOT_FOUND, "M_UNRECOGNIZED", "not an endpoint of this appservice")
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use matrix_sdk::authentication::matrix::MatrixSession;
 use matrix_sdk::config::RequestConfig;
 use matrix_sdk::store::RoomLoadSettings;
@@ -19,7 +19,9 @@ use ruma::api::{IncomingResponse, MatrixVersion, SupportedVersions};
 use ruma::{OwnedUserId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::MatrixError;
+use super::answer::Answer;
+use super::error::{MatrixError, asked_pause};
+use super::gate::Gate;
 use super::identity::{As, Identities, Identity, Outgoing, Paths};
 use crate::matrix::config::MatrixConfig;
 use crate::web::read_body;
@@ -46,6 +48,7 @@ pub struct Homeserver {
     identities: Arc<Identities>,
     versions: SupportedVersions,
     returns: Arc<Returns>,
+    pub(super) gate: Arc<Gate>,
 }
 
 /// The bot's session, as an appservice has it: its token is the appservice's, and nothing is sent yet.
@@ -76,13 +79,65 @@ struct Returns {
     count: AtomicU64,
 }
 
-/// Sends a request in somebody's name.
+impl Returns {
+    /// Notes what the homeserver said, or that nobody said anything.
+    fn note(&self, answer: &Result<reqwest::Response, reqwest::Error>) {
+        // Its process is gone, or the proxy before it finds nobody.
+        let is_away = answer.as_ref().map_or_else(reqwest::Error::is_connect, |answer| {
+            matches!(answer.status(), StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)
+        });
+        if is_away {
+            self.is_away.store(true, Ordering::Relaxed);
+        } else if answer.is_ok() && self.is_away.swap(false, Ordering::Relaxed) {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sends a request in somebody's name, and reads the answer as it must be.
 macro_rules! send_as {
     ($homeserver:expr, $user:expr, $request:expr) => {
         $homeserver.send_as($user, $request).await
     };
 }
 pub(crate) use send_as;
+
+/// Sends a request in somebody's name of which only matters whether it was granted.
+macro_rules! tell_as {
+    ($homeserver:expr, $user:expr, $request:expr) => {
+        $homeserver.ask_as($user, $request).await.map(drop)
+    };
+}
+pub(crate) use tell_as;
+
+/// Sends a request in somebody's name, and gives the answer as it came.
+macro_rules! ask_as {
+    ($homeserver:expr, $user:expr, $request:expr) => {
+        $homeserver.ask_as($user, $request).await
+    };
+}
+pub(crate) use ask_as;
+
+/// An answer as it must be.
+fn read<R: Outgoing>(answer: http::Response<Bytes>) -> Result<R::IncomingResponse, MatrixError> {
+    let (is_granted, pause) = (answer.status().is_success(), asked_pause(answer.headers()));
+    let is_json = Answer::parse(answer.body()).is_some();
+    R::IncomingResponse::try_from_http_response(answer).map_err(|error| match is_granted && is_json {
+        true => MatrixError::unreadable(&error),
+        false => MatrixError::from(error).after(pause),
+    })
+}
+
+/// An answer as it came, where the request was granted.
+fn granted<R: Outgoing>(answer: http::Response<Bytes>) -> Result<Answer, MatrixError> {
+    if answer.status().is_success() {
+        return Answer::parse(answer.body()).ok_or_else(MatrixError::not_matrix);
+    }
+    match read::<R>(answer) {
+        Ok(_) => Err(MatrixError::not_matrix()),
+        Err(error) => Err(error),
+    }
+}
 
 impl Homeserver {
     /// Prepares the client; nothing is sent yet.
@@ -92,13 +147,23 @@ impl Homeserver {
     pub async fn new(config: &MatrixConfig) -> Result<Self, MatrixError> {
         reqwest::Url::parse(&config.homeserver).map_err(MatrixError::own)?;
         let versions = SupportedVersions {
-            versions: [MatrixVersion::V1_11, MatrixVersion::V1_12].into(),
+            // With the newest, fields of profiles have the path that they have kept.
+            versions: [MatrixVersion::V1_11, MatrixVersion::V1_12, MatrixVersion::V1_16].into(),
             features: Default::default(),
         };
         let (base, bot) = (config.homeserver.clone(), config.bot.clone());
         let identities = Arc::new(Identities::new(config));
         let session = restore(config).await?;
-        Ok(Self { session, http: client(), bot, base, identities, versions, returns: Arc::default() })
+        Ok(Self {
+            session,
+            http: client(),
+            bot,
+            base,
+            identities,
+            versions,
+            returns: Arc::default(),
+            gate: Arc::default(),
+        })
     }
 
     /// The appservice's own user.
@@ -121,32 +186,51 @@ impl Homeserver {
     /// # Errors
     /// The homeserver is not available, refuses, or does not know the token.
     async fn send<R: Outgoing>(&self, request: R) -> Result<R::IncomingResponse, MatrixError> {
-        self.exchange(self.identities.appservice(), request).await
+        read::<R>(self.exchange(self.identities.appservice(), request).await?)
     }
 
     /// Sends a request in somebody's name.
     ///
     /// # Errors
-    /// As for every request. A token of the configuration that is not known there is a refusal: only the one act fails.
+    /// The homeserver is not available, refuses, or does not know the token; [`MatrixError::UNREADABLE`] where it granted
+    /// the request and its answer is not what it must be. A token of the configuration that is not known there is a
+    /// refusal: only the one act fails.
     pub(crate) async fn send_as<R: Outgoing>(
         &self,
         user: &UserId,
         request: R,
     ) -> Result<R::IncomingResponse, MatrixError> {
+        self.act(user, request, read::<As<R>>).await
+    }
+
+    /// The same, and gives the answer as it came.
+    ///
+    /// # Errors
+    /// The homeserver is not available, refuses, or does not know the token.
+    pub(crate) async fn ask_as<R: Outgoing>(&self, user: &UserId, request: R) -> Result<Answer, MatrixError> {
+        self.act(user, request, granted::<As<R>>).await
+    }
+
+    async fn act<R: Outgoing, A>(
+        &self,
+        user: &UserId,
+        request: R,
+        read: impl FnOnce(http::Response<Bytes>) -> Result<A, MatrixError>,
+    ) -> Result<A, MatrixError> {
         let Identity { token, is_appservice, names_user } = self.identity(user);
         let user = names_user.then(|| user.to_owned());
-        match self.exchange(token, As { user, request }).await {
+        match read(self.exchange(token, As { user, request }).await?) {
             Err(MatrixError::Token) if !is_appservice => Err(MatrixError::puppet_token()),
             answer => answer,
         }
     }
 
-    /// Of the answer no more is read than any can have.
+    /// One request and its answer, of which no more is read than any can have.
     async fn exchange<R: Outgoing>(
         &self,
         token: &SecretString,
         request: R,
-    ) -> Result<R::IncomingResponse, MatrixError> {
+    ) -> Result<http::Response<Bytes>, MatrixError> {
         let token = SendAccessToken::Appservice(token.expose_secret());
         let request: http::Request<BytesMut> = request
             .try_into_http_request(&self.base, token, <R::PathBuilder as Paths>::input(&self.versions))
@@ -154,22 +238,14 @@ impl Homeserver {
         let request = request.map(|body| reqwest::Body::from(body.freeze()));
         let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;
         *request.timeout_mut() = Some(TIMEOUT);
+        let _pass = self.gate.enter(request.url().path()).await;
         let answer = self.http.execute(request).await;
-        // Its process is gone, or the proxy before it finds nobody.
-        let is_away = answer.as_ref().map_or_else(reqwest::Error::is_connect, |answer| {
-            matches!(answer.status(), StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)
-        });
-        if is_away {
-            self.returns.is_away.store(true, Ordering::Relaxed);
-        } else if answer.is_ok() && self.returns.is_away.swap(false, Ordering::Relaxed) {
-            self.returns.count.fetch_add(1, Ordering::Relaxed);
-        }
+        self.returns.note(&answer);
         let answer = answer.map_err(|error| MatrixError::unavailable(&error))?;
         let mut whole = http::Response::builder().status(answer.status());
         whole.headers_mut().into_iter().for_each(|headers| headers.clone_from(answer.headers()));
         let body = read_body(answer, MAX_ANSWER).await.map_err(|error| MatrixError::unavailable(&error))?;
-        let whole = whole.body(body).map_err(MatrixError::own)?;
-        R::IncomingResponse::try_from_http_response(whole).map_err(MatrixError::from)
+        whole.body(body).map_err(MatrixError::own)
     }
 
     /// Whom the homeserver takes us for, as ourselves or as somebody else.

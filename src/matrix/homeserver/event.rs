@@ -14,7 +14,7 @@ use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::client::{Homeserver, send_as};
+use super::client::{Homeserver, send_as, tell_as};
 use super::error::MatrixError;
 use crate::matrix::mentions;
 use crate::retry::Retry;
@@ -105,7 +105,7 @@ impl EventSender {
     ) -> Result<(), MatrixError> {
         let content = Raw::new(content).map_err(MatrixError::own)?.cast_unchecked();
         let request = send_state_event::v3::Request::new_raw(room.to_owned(), kind, key.to_owned(), content);
-        send_as!(self.homeserver, self.homeserver.bot(), request).map(drop)
+        tell_as!(self.homeserver, self.homeserver.bot(), request)
     }
 
     /// Removes an event, as the bot.
@@ -122,7 +122,7 @@ impl EventSender {
         let mut request =
             redact_event::v3::Request::new(room.to_owned(), event.to_owned(), transaction.into());
         request.reason = reason.map(str::to_owned);
-        send_as!(self.homeserver, self.homeserver.bot(), request).map(drop)
+        tell_as!(self.homeserver, self.homeserver.bot(), request)
     }
 
     /// Removes a password in the room where it was said, and says whether that was possible. A homeserver that is busy is
@@ -133,7 +133,11 @@ impl EventSender {
         for attempt in 1.. {
             match self.redact(&room, &event, Some("password")).await {
                 Ok(()) => return true,
-                Err(MatrixError::Unavailable { .. }) if attempt < REDACTIONS => retry.pause().await,
+                Err(MatrixError::Unavailable { .. } | MatrixError::Missing { .. })
+                    if attempt < REDACTIONS =>
+                {
+                    retry.pause().await
+                }
                 Err(error) => {
                     tracing::warn!(%room, %error, "a password was not removed");
                     break;

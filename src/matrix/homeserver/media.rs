@@ -14,7 +14,7 @@ use tokio::fs::File as Disk;
 use tokio_util::io::ReaderStream;
 
 use super::client::{Homeserver, client};
-use super::error::{MatrixError, storage_failed};
+use super::error::{MatrixError, asked_pause, storage_failed};
 use super::identity::Identity;
 use crate::bridge::body::Attachment;
 use crate::bridge::port::delivery::DeliveryError;
@@ -48,6 +48,11 @@ fn upload_key(file: &File) -> String {
     format!("upload {}", file.media)
 }
 
+/// It asks for a pause, of this length if it says so.
+fn busy(pause: Option<Duration>) -> MatrixError {
+    unavailable("it asks for a pause").after(pause)
+}
+
 fn unavailable(reason: impl ToString) -> MatrixError {
     MatrixError::Unavailable { reason: reason.to_string(), after: None }
 }
@@ -67,6 +72,12 @@ fn gone() -> DeliveryError {
 
 fn too_large() -> DeliveryError {
     DeliveryError::permanent("it is larger than what is carried here")
+}
+
+/// Whether an answer says that nobody there knows the request.
+async fn is_unrecognized(answer: &mut reqwest::Response) -> bool {
+    let start = answer.chunk().await.ok().flatten().unwrap_or_default();
+    serde_json::from_slice::<Value>(&start).is_ok_and(|said| said["errcode"] == "M_UNRECOGNIZED")
 }
 
 /// Carries files between the disk and the homeserver.
@@ -105,9 +116,11 @@ impl MediaClient {
     /// # Errors
     /// The homeserver is not available.
     pub(crate) async fn upload_limit(&self) -> Result<Option<u64>, MatrixError> {
-        let url = format!("{}/_matrix/client/v1/media/config", self.base);
-        let request = self.http.get(url).bearer_auth(self.token.expose_secret());
-        let answer = request.timeout(STALLED).send().await.map_err(unavailable)?;
+        let request = |path: &str| self.get(path).timeout(STALLED).send();
+        let mut answer = request("/_matrix/client/v1/media/config").await.map_err(unavailable)?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            answer = request("/_matrix/media/v3/config").await.map_err(unavailable)?;
+        }
         let answer = read_body(answer, MAX_ANSWER).await.map_err(unavailable)?;
         let answer: Value = serde_json::from_slice(&answer).map_err(unavailable)?;
         Ok(answer["m.upload.size"].as_u64())
@@ -131,6 +144,7 @@ impl MediaClient {
             .header(http::header::CONTENT_LENGTH, length)
             .timeout(UPLOAD_TIMEOUT + Duration::from_secs(length / SLOWEST))
             .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
+        let _pass = self.homeserver.gate.upload().await;
         match request.send().await {
             Ok(answer) => match self.uploaded(answer, &upload_key(file)).await {
                 Err(DeliveryError::LegDown { .. }) if !self.homeserver.identity(speaker).is_appservice => {
@@ -156,6 +170,7 @@ impl MediaClient {
     ) -> Result<String, DeliveryError> {
         let request = self.begin_upload(speaker, name, mime).timeout(UPLOAD_TIMEOUT).body(bytes);
         let key = format!("upload {name}");
+        let _pass = self.homeserver.gate.upload().await;
         match request.send().await {
             Ok(answer) => self.uploaded(answer, &key).await,
             Err(error) => Err(unavailable(error).into()),
@@ -176,7 +191,7 @@ impl MediaClient {
 
     /// What the homeserver answers to an upload.
     async fn uploaded(&self, answer: reqwest::Response, key: &str) -> Result<String, DeliveryError> {
-        let status = answer.status().as_u16();
+        let (status, pause) = (answer.status().as_u16(), asked_pause(answer.headers()));
         // A proxy in front of the homeserver answers what it likes.
         let text = read_body(answer, MAX_ANSWER).await.unwrap_or_default();
         let text: Value = serde_json::from_slice(&text).unwrap_or_default();
@@ -187,7 +202,13 @@ impl MediaClient {
             }
             (401, _) => Err(MatrixError::Token.into()),
             (413, _) => Err(DeliveryError::permanent("the homeserver takes no files of this size")),
-            (429, _) => Err(unavailable("it asks for a pause").into()),
+            (429, _) => {
+                let asked = text["retry_after_ms"].as_u64().map(Duration::from_millis);
+                Err(busy(pause.or(asked)).into())
+            }
+            (404 | 405, _) if text["errcode"] == "M_UNRECOGNIZED" => {
+                Err(self.failed(key, "it does not know uploads").await)
+            }
             (500.., _) => Err(self.failed(key, &format!("it answers an upload with {status}")).await),
             (status, _) => Err(MatrixError::Refused {
                 code: text["errcode"].as_str().unwrap_or("M_UNKNOWN").to_owned(),
@@ -251,18 +272,15 @@ impl MediaClient {
     ) -> Result<reqwest::Response, DeliveryError> {
         let uri: OwnedMxcUri = source.into();
         let (server, id) = uri.parts().map_err(|_| gone())?;
-        let url = format!("{}/_matrix/client/v1/media/download/{server}/{id}", self.base);
-        let request = self.http.get(url).bearer_auth(self.token.expose_secret());
-        let answer = match tokio::time::timeout(STALLED, request.send()).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) if error.is_connect() => return Err(unavailable(error).into()),
-            Ok(Err(error)) => return Err(self.download_failed(key, &error.to_string()).await),
-            Err(_) => return Err(self.download_failed(key, "it did not answer a download").await),
-        };
+        let mut answer = self.request_download("client/v1/media", server.as_str(), id, key).await?;
+        if answer.status() == StatusCode::NOT_FOUND && is_unrecognized(&mut answer).await {
+            // A homeserver from before downloads needed a token.
+            answer = self.request_download("media/v3", server.as_str(), id, key).await?;
+        }
         match answer.status() {
             StatusCode::OK => Ok(answer),
             StatusCode::UNAUTHORIZED => Err(MatrixError::Token.into()),
-            StatusCode::TOO_MANY_REQUESTS => Err(unavailable("it asks for a pause").into()),
+            StatusCode::TOO_MANY_REQUESTS => Err(busy(asked_pause(answer.headers())).into()),
             // A medium of another server that is gone is answered so for ever.
             status if status.as_u16() >= 500 => {
                 let reason = format!("it answers a download with {}", status.as_u16());
@@ -270,6 +288,26 @@ impl MediaClient {
             }
             _ => Err(gone()),
         }
+    }
+
+    async fn request_download(
+        &self,
+        version: &str,
+        server: &str,
+        id: &str,
+        key: Option<&str>,
+    ) -> Result<reqwest::Response, DeliveryError> {
+        let request = self.get(&format!("/_matrix/{version}/download/{server}/{id}"));
+        match tokio::time::timeout(STALLED, request.send()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) if error.is_connect() => Err(unavailable(error).into()),
+            Ok(Err(error)) => Err(self.download_failed(key, &error.to_string()).await),
+            Err(_) => Err(self.download_failed(key, "it did not answer a download").await),
+        }
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.base)).bearer_auth(self.token.expose_secret())
     }
 
     async fn store_download(

@@ -4,16 +4,20 @@
 //! answer means. Refuses to know rooms, portals and people. Source: the client-server API, and the appservice API for the
 //! name in which something is asked.
 
+mod answer;
 mod client;
 mod error;
 mod event;
+mod gate;
 mod identity;
 mod media;
+#[cfg(test)]
+mod tests;
 
 pub use client::Homeserver;
 pub use error::MatrixError;
 
-pub(super) use client::send_as;
+pub(super) use client::{ask_as, send_as, tell_as};
 pub(super) use error::storage_failed;
 pub(super) use event::{EventSender, Sent};
 pub(super) use media::{Failures, MediaClient};

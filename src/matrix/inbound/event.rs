@@ -3,12 +3,32 @@
 //! Knows the parts that matter here, and how an edit, an answer and an echo of our own words are told. Refuses to know
 //! rooms and people. Source: the event format and the relations of the client-server API.
 
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
-use serde::Deserialize;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::keys::{ECHO_KEY, ID_KEY};
+
+/// A field that is as good as not there where it is of another kind, or deeper than anybody reads.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+    let raw = Box::<RawValue>::deserialize(from)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+}
+
+/// When something that has no time of its own was said, in milliseconds of Unix time.
+fn now() -> u64 {
+    MilliSecondsSinceUnixEpoch::now().get().into()
+}
+
+/// A time, in whichever form a number has; now, where there is none.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let number: Value = lenient(from)?;
+    let of_float = || number.as_f64().filter(|time| (1.0..=9e15).contains(time)).map(|time| time as u64);
+    Ok(number.as_u64().or_else(of_float).unwrap_or_else(now))
+}
 
 /// The parts of an event that matter here.
 #[derive(Debug, Deserialize)]
@@ -18,15 +38,15 @@ pub(crate) struct Event {
     pub(crate) room_id: OwnedRoomId,
     pub(crate) event_id: OwnedEventId,
     pub(crate) sender: OwnedUserId,
-    #[serde(default)]
+    #[serde(default = "now", deserialize_with = "time")]
     pub(crate) origin_server_ts: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) state_key: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) content: Map<String, Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub(crate) redacts: Option<OwnedEventId>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     unsigned: Map<String, Value>,
 }
 
@@ -124,6 +144,47 @@ mod tests {
             json!({"type": "m.room.message", "room_id": "!a:x", "event_id": "$1", "sender": "@ann:x"});
         event["content"] = content;
         Event::parse(event.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn odd_fields_cost_only_themselves() {
+        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+        let with = |fields: &str| {
+            let raw = format!(
+                r#"{{"type": "m.room.message", "room_id": "!a:x", "event_id": "$1", "sender": "@ann:x", {fields}}}"#
+            );
+            Event::parse(raw.as_bytes()).unwrap()
+        };
+        let words = r#""content": {"body": "hi"}"#;
+        for odd in ["7", "null", "[]", "{}", "true", "\"x\"", deep.as_str()] {
+            for field in ["redacts", "unsigned", "origin_server_ts", "prev_content", "age", "depth"] {
+                let read = with(&format!(r#""{field}": {odd}, {words}"#));
+                assert_eq!((read.text("body"), read.redacted()), (Some("hi"), None), "{field}: {odd:.20}");
+            }
+        }
+        assert_eq!(with(&format!(r#""state_key": 7, {words}"#)).state_key, None);
+        for odd in ["7", "null", "[]", "\"x\"", deep.as_str(), &format!("{{\"body\": {deep}}}")] {
+            assert!(with(&format!(r#""content": {odd}"#)).content.is_empty(), "{odd:.20}");
+        }
+        assert_eq!(
+            with(r#""unsigned": {"m.relations": {"m.replace": 7}}"#).newer().map(|event| event.kind),
+            None
+        );
+    }
+
+    #[test]
+    fn what_has_no_time_that_can_be_was_said_now() {
+        let at = |time: &str| {
+            let raw = format!(
+                r#"{{"type": "m", "room_id": "!a:x", "event_id": "$1", "sender": "@ann:x", "origin_server_ts": {time}}}"#
+            );
+            Event::parse(raw.as_bytes()).unwrap().origin_server_ts
+        };
+        assert_eq!((at("1700000000000"), at("1.7e12")), (1_700_000_000_000, 1_700_000_000_000));
+        let before = now();
+        for odd in ["-1", "-1e300", "1e300", "\"1\"", "null", "{}"] {
+            assert!((before..=now()).contains(&at(odd)), "{odd}");
+        }
     }
 
     #[test]

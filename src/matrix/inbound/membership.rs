@@ -15,7 +15,7 @@ use super::management::ManagementInterpreter;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, PortalKey, UserId as BridgeUser};
 use crate::bridge::port::delivery::DeliveryError;
-use crate::matrix::homeserver::{MatrixError, send_as};
+use crate::matrix::homeserver::{MatrixError, tell_as};
 use crate::matrix::profile::OwnerAvatars;
 use crate::matrix::room::RoomUpgrades;
 
@@ -90,10 +90,10 @@ impl MembershipInterpreter {
             });
         }
         let join = join_room_by_id::v3::Request::new(event.room_id.clone());
-        match send_as!(homeserver, homeserver.bot(), join) {
-            Ok(_) if self.context.conversation(&event.room_id)?.is_some() => Ok(LocalEvent::Ignored),
-            Ok(_) if self.upgrades.entered(&event.room_id).await? => Ok(LocalEvent::Ignored),
-            Ok(_) => self.management.entered(event).await,
+        match tell_as!(homeserver, homeserver.bot(), join) {
+            Ok(()) if self.context.conversation(&event.room_id)?.is_some() => Ok(LocalEvent::Ignored),
+            Ok(()) if self.upgrades.entered(&event.room_id).await? => Ok(LocalEvent::Ignored),
+            Ok(()) => self.management.entered(event).await,
             // Taken back, or not to be joined by this homeserver: the person who invited can do so again.
             Err(error @ MatrixError::Refused { .. }) => {
                 tracing::info!(%error, "an invitation could not be accepted");
@@ -137,10 +137,10 @@ impl MembershipInterpreter {
         if owner.is_none() || owner.as_ref().map(|owner| owner.as_str()) != event.state_key.as_deref() {
             return Ok(None);
         }
-        tracing::info!(%portal, room = %event.room_id, "the owner left the room");
         if let Some(owner) = &owner {
             rooms.abandon(&portal, &event.room_id, owner).await?;
         }
+        tracing::info!(%portal, room = %event.room_id, "the owner left the room");
         Ok(portal.management_user().is_none().then_some(portal))
     }
 }

@@ -25,7 +25,7 @@ use crate::matrix::profile::{GhostIds, GhostProfiles};
 use crate::matrix::room::{ManagementRooms, PortalRooms, RoomMembers};
 
 /// Old enough that a reader should see when it was said, not when it arrived.
-const LATE_MS: u64 = 60_000;
+const LATE_MS: u64 = 10_000;
 
 /// Sends what the journal holds.
 pub(crate) struct EntrySender {
@@ -89,6 +89,10 @@ impl EntrySender {
     }
 
     async fn say(&self, delivery: &Delivery, room: &RoomId, body: &Body) -> Result<(), DeliveryError> {
+        if let Body::LiveNotice { id, is_last: true, .. } = body {
+            let (storage, portal) = (&*self.storage, &delivery.portal);
+            return Ok(live_notice::take_back(storage, &self.sender, portal, id).await?);
+        }
         let Speaker { user, is_bot } = self.speakers.of(&delivery.author, &delivery.portal, room).await?;
         let pictures = self.pictures(&user, body, delivery.at).await?;
         let Delivery { id, sequence, author, .. } = delivery;
@@ -149,8 +153,8 @@ impl EntrySender {
         if let (Body::File(_), Some(links)) = (body, &self.links) {
             links.shown_as(&delivery.id, event.as_str());
         }
-        if let Body::LiveNotice { id, is_last, .. } = body {
-            live_notice::remember(&*self.storage, &delivery.portal, id, *is_last, room, event);
+        if let Body::LiveNotice { id, .. } = body {
+            live_notice::remember(&*self.storage, &delivery.portal, id, room, event);
         }
         if let Body::Question { answers, .. } = body {
             self.offer(room, event, answers).await;

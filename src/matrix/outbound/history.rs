@@ -3,12 +3,10 @@
 //! Knows that homeservers forget transaction ids, and rooms do not: each of our events names its entry. Refuses to look back
 //! further than an entry that came before, or some pages. Source: room history of the client-server API.
 
+use crate::matrix::homeserver::{Homeserver, MatrixError, ask_as};
+use crate::matrix::keys::{ID_KEY, SEQUENCE_KEY};
 use ruma::api::client::message::get_message_events;
 use ruma::{RoomId, UInt};
-use serde_json::Value;
-
-use crate::matrix::homeserver::{Homeserver, MatrixError, send_as};
-use crate::matrix::keys::{ID_KEY, SEQUENCE_KEY};
 
 /// Pages of history looked through for an event that may have been sent before.
 const PAGES: usize = 10;
@@ -28,22 +26,23 @@ pub(crate) async fn sent_before(
     for _ in 0..PAGES {
         let mut request = get_message_events::v3::Request::backward(room.to_owned()).from(from);
         request.limit = UInt::from(PAGE);
-        let page = match send_as!(homeserver, homeserver.bot(), request) {
+        let page = match ask_as!(homeserver, homeserver.bot(), request) {
             Ok(page) => page,
             // No room, no event: sending will find out.
             Err(MatrixError::Refused { .. }) => return Ok(found),
             Err(error) => return Err(error),
         };
-        let is_last = page.chunk.is_empty();
-        for event in page.chunk {
-            let Ok(Some(content)) = event.get_field::<Value>("content") else { continue };
-            let Some(id) = content.get(ID_KEY).and_then(Value::as_str) else { continue };
-            if content.get(SEQUENCE_KEY).and_then(Value::as_u64).is_some_and(|seen| seen < sequence) {
+        let events = page.items("chunk");
+        let is_last = events.is_empty();
+        for content in events.iter().filter_map(|event| event.field("content")) {
+            let Some(id) = content.text(ID_KEY) else { continue };
+            let seen: Option<u64> = content.field(SEQUENCE_KEY).and_then(|seen| seen.read());
+            if seen.is_some_and(|seen| seen < sequence) {
                 return Ok(found);
             }
-            found.push(id.to_owned());
+            found.push(id);
         }
-        from = page.end;
+        from = page.text("end");
         if is_last || from.is_none() {
             break;
         }

@@ -15,6 +15,7 @@ mod live_notice;
 mod name;
 mod notice;
 mod progress;
+mod receipt;
 mod speaker;
 mod status;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub(super) use entry::EntrySender;
 pub(super) use file::FileUploader;
 pub(super) use name::NamePublisher;
 pub(super) use progress::ProgressPublisher;
+pub(super) use receipt::ReceiptPublisher;
 pub(super) use speaker::Speakers;
-pub(super) use status::StatusReporter;
+pub(super) use status::{MAX_COUNTED, StatusReporter};
 pub(super) use typing::TypingPublisher;

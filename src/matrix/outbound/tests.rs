@@ -208,7 +208,7 @@ async fn senders_are_told_of_what_waits_and_by_events_of_everything_where_those_
     let desk = desk().await;
     desk.parts.rooms.ensure(&with_bob(), &Display::default()).await.unwrap();
     let mut config = testkit::config("http://unused");
-    let pending = || Outcome::Pending { reason: "Bob is offline".into() };
+    let pending = || Outcome::Pending { reason: "Bob is offline".into(), waiting: 1 };
     for sends_events in [false, true] {
         config.status_events = sends_events;
         let status = desk.parts.status(&config);
@@ -224,5 +224,73 @@ async fn senders_are_told_of_what_waits_and_by_events_of_everything_where_those_
     assert_eq!(notices[0]["m.relates_to"]["m.in_reply_to"]["event_id"], "$1");
     let events = desk.server.sent("/send/com.beeper.message_send_status/");
     let told: Vec<_> = events.iter().map(|event| (&event["status"], &event["message"])).collect();
-    assert_eq!(told, [(&json!("PENDING"), &json!("Bob is offline")), (&json!("SUCCESS"), &Value::Null)]);
+    assert_eq!(told, [(&json!("PENDING"), &json!("Bob is offline.")), (&json!("SUCCESS"), &Value::Null)]);
+}
+
+#[tokio::test]
+async fn what_is_late_has_the_time_at_which_it_was_said() {
+    let desk = desk().await;
+    let now: u64 = ruma::MilliSecondsSinceUnixEpoch::now().get().into();
+    let times = [(now, false), (now - 8_000, false), (now - 11_000, true), (now - 86_400_000, true)];
+    for (at, is_late) in times {
+        desk.delivers(Delivery { at, ..said(Author::Ghost(bob()), "hi") }).await.unwrap();
+        let address = desk.server.addresses(SEND).pop().unwrap();
+        assert_eq!(address.contains(&format!("ts={at}")), is_late, "{address}");
+        assert_eq!(address.contains("ts="), is_late, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_is_one_notice_that_counts_and_is_gone_when_it_went() {
+    let desk = desk().await;
+    desk.parts.rooms.ensure(&with_bob(), &Display::default()).await.unwrap();
+    let status = desk.parts.status(&testkit::config("http://unused"));
+    let pending = |waiting| Outcome::Pending { reason: "no answer yet".into(), waiting };
+    for (reference, waiting) in [("$1", 2), ("$2", 2), ("$3", 3)] {
+        status.report(&with_bob(), reference, pending(waiting)).await;
+    }
+    let contents = desk.server.sent(SEND);
+    assert_eq!(contents.len(), 2, "said once for each count");
+    let kept = |count: u32| {
+        format!(
+            "Not delivered yet: no answer yet. {count} messages are kept and will be sent as soon as that is over."
+        )
+    };
+    assert_eq!(contents[0]["body"], kept(2));
+    assert_eq!(contents[0]["m.relates_to"]["m.in_reply_to"]["event_id"], "$1");
+    let last = contents.last().unwrap();
+    assert_eq!(last["m.new_content"]["body"], kept(3));
+    assert_eq!(last["m.relates_to"], json!({"rel_type": "m.replace", "event_id": "$sent"}));
+    // What is refused has nothing to do with it.
+    status.report(&with_bob(), "$odd", Outcome::Refused { reason: "odd".into() }).await;
+    assert_eq!(desk.server.sent("/redact/").len(), 0);
+    for reference in ["$1", "$2", "$3"] {
+        status.report(&with_bob(), reference, Outcome::Delivered).await;
+    }
+    assert_eq!(desk.server.sent("/redact/$sent/").len(), 1);
+    // The next time is another notice.
+    status.report(&with_bob(), "$4", pending(1)).await;
+    assert_eq!(desk.server.sent(SEND).last().unwrap()["m.relates_to"]["m.in_reply_to"]["event_id"], "$4");
+}
+
+#[tokio::test]
+async fn the_notice_of_what_waited_for_somebody_is_changed_and_then_gone() {
+    let desk = desk().await;
+    let notice = |text: &str, is_first, is_last| {
+        let body = Body::LiveNotice { id: "held".into(), text: text.into(), about: None, is_first, is_last };
+        Delivery { content: Content::Said { body }, ..said(Author::Bridge, "") }
+    };
+    for (text, is_first, is_last) in
+        [("1 waits", true, false), ("2 wait", false, false), ("gone", false, true)]
+    {
+        desk.delivers(notice(text, is_first, is_last)).await.unwrap();
+    }
+    assert_eq!(desk.words(), ["1 waits", "* 2 wait"]);
+    assert_eq!(desk.server.sent("/redact/$sent/").len(), 1);
+    desk.delivers(notice("gone", false, true)).await.unwrap();
+    assert_eq!(
+        (desk.words().len(), desk.server.sent("/redact/$sent/").len()),
+        (2, 1),
+        "there is none any more"
+    );
 }

@@ -9,7 +9,7 @@ use ruma::api::client::typing::create_typing_event::v3::{Request, Typing, Typing
 
 use crate::bridge::event::Author;
 use crate::bridge::ids::PortalKey;
-use crate::matrix::homeserver::{Homeserver, send_as};
+use crate::matrix::homeserver::{Homeserver, tell_as};
 use crate::matrix::profile::GhostProfiles;
 use crate::matrix::room::{RoomMembers, RoomRegistry};
 
@@ -33,7 +33,7 @@ impl TypingPublisher {
             return;
         }
         let request = Request::new(user.clone(), room, Typing::Yes(TypingInfo::new(SHOWN)));
-        if let Err(error) = send_as!(self.homeserver, &user, request) {
+        if let Err(error) = tell_as!(self.homeserver, &user, request) {
             tracing::debug!(%error, "typing was not shown");
         }
     }

@@ -18,10 +18,11 @@ use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::File;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::matrix::cache::Cache;
-use crate::matrix::homeserver::{Homeserver, MatrixError, MediaClient, send_as, storage_failed};
+use crate::matrix::homeserver::{Homeserver, MatrixError, MediaClient, ask_as, storage_failed, tell_as};
 
-/// Longest display name that is given to a ghost, in characters.
+/// Longest display name that is given to a ghost, in characters and in bytes: homeservers refuse longer ones.
 const MAX_NAME: usize = 128;
+const MAX_NAME_BYTES: usize = 255;
 
 /// Ghosts that are known to be registered, and to be named. One that is evicted costs one more request of either kind, with
 /// the next words of its contact.
@@ -40,6 +41,13 @@ fn picture_row(user: &UserId) -> Vec<u8> {
 /// The row of the name that a ghost was given last: who has one is registered.
 fn name_row(user: &UserId) -> Vec<u8> {
     [b"n", user.as_bytes()].concat()
+}
+
+/// A name as a profile can have it, cut between two characters.
+fn shown_name(name: &str) -> String {
+    let mut name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+    name.truncate(name.floor_char_boundary(MAX_NAME_BYTES));
+    name
 }
 
 /// Makes ghosts, and has them look like their contacts.
@@ -112,7 +120,7 @@ impl GhostProfiles {
             self.named.insert(user.clone(), known);
         }
         self.ensure_registered(&user).await?;
-        let name: String = ghost.name.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
+        let name = shown_name(&ghost.name);
         let is_new = self.named.get(&user).as_ref() != Some(&name);
         if is_new && !name.trim().is_empty() {
             self.set_name(&user, &name).await?;
@@ -125,11 +133,13 @@ impl GhostProfiles {
     async fn set_name(&self, user: &UserId, name: &str) -> Result<(), MatrixError> {
         let value = ProfileFieldValue::DisplayName(name.to_owned());
         let request = set_profile_field::v3::Request::new(user.to_owned(), value);
-        match send_as!(self.homeserver, user, request) {
-            Ok(_) => Ok(()),
+        match tell_as!(self.homeserver, user, request) {
+            Ok(()) => Ok(()),
             // A homeserver may not allow names: what is said matters more.
             // One that does not know the ghost any more is another matter.
-            Err(error @ MatrixError::Refused { .. }) if !error.to_string().contains("has not registered") => {
+            Err(error @ (MatrixError::Refused { .. } | MatrixError::Missing { .. }))
+                if !error.to_string().contains("has not registered") =>
+            {
                 tracing::warn!(%error, "a ghost could not be named");
                 Ok(())
             }
@@ -150,8 +160,8 @@ impl GhostProfiles {
         request.username = Some(user.localpart().to_owned());
         request.login_type = Some(register::LoginType::ApplicationService);
         request.inhibit_login = true;
-        match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(_) => Ok(()),
+        match tell_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(()) => Ok(()),
             Err(error) if error.is("M_USER_IN_USE") => Ok(()),
             Err(error) => Err(error),
         }
@@ -185,14 +195,14 @@ impl GhostProfiles {
         }
         // Given before its address was written down.
         let request = get_profile_field::v3::Request::new(user.to_owned(), ProfileFieldName::AvatarUrl);
-        let found = match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(answer) => answer.value,
+        let found = match ask_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => answer.text("avatar_url").filter(|uri| !uri.is_empty()),
             Err(MatrixError::Refused { .. }) => None,
             Err(error) => return Err(error),
         };
-        let Some(ProfileFieldValue::AvatarUrl(uri)) = found else { return Ok(None) };
-        self.note(picture_row(user), uri.as_str());
-        Ok(Some(uri.to_string()))
+        let Some(uri) = found else { return Ok(None) };
+        self.note(picture_row(user), &uri);
+        Ok(Some(uri))
     }
 
     async fn set_avatar(
@@ -216,7 +226,7 @@ impl GhostProfiles {
         let uploaded = self.media.upload(&user, &file, kind.mime_type()).await?;
         let value = ProfileFieldValue::AvatarUrl(uploaded.clone().into());
         let request = set_profile_field::v3::Request::new(user.clone(), value);
-        send_as!(self.homeserver, &user, request)?;
+        tell_as!(self.homeserver, &user, request)?;
         tracing::info!(%user, "a picture was shown");
         let mut batch = Batch::default();
         batch.put(Table::Rooms, row, picture.digest);
@@ -259,6 +269,16 @@ mod tests {
         let name = format!("PUT /_matrix/client/v3/profile/{user}/displayname");
         let asked = server.asked();
         assert_eq!(asked, ["POST /_matrix/client/v3/register", name.as_str(), name.as_str()]);
+    }
+
+    #[test]
+    fn names_are_cut_between_two_characters_where_homeservers_refuse_longer_ones() {
+        assert_eq!(shown_name("Bob\u{7}by"), "Bobby");
+        assert_eq!(shown_name(&"x".repeat(300)).len(), MAX_NAME);
+        let faces = shown_name(&"\u{1f600}".repeat(300));
+        assert_eq!((faces.len(), faces.chars().count()), (252, 63));
+        let mixed = shown_name(&format!("a{}", "é".repeat(300)));
+        assert_eq!((mixed.len(), mixed.chars().count()), (255, 128));
     }
 
     #[tokio::test]

@@ -10,10 +10,14 @@ mod ghost_id;
 mod owner_avatar;
 mod presence;
 mod presence_board;
+mod presence_record;
+mod status_field;
 
 pub(super) use bot::BotProfile;
 pub(super) use double_puppet::DoublePuppets;
 pub(super) use ghost::GhostProfiles;
 pub(super) use ghost_id::GhostIds;
 pub(super) use owner_avatar::OwnerAvatars;
-pub(super) use presence::{Audience, PresencePublisher};
+pub(super) use presence::{Audience, PresencePublisher, Showing};
+pub(super) use presence_record::PresenceRecords;
+pub(super) use status_field::StatusFields;

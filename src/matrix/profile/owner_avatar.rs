@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ruma::api::client::profile::get_profile_field;
-use ruma::profile::{ProfileFieldName, ProfileFieldValue};
+use ruma::profile::ProfileFieldName;
 use ruma::{OwnedUserId, UserId};
 
 use crate::bridge::body::Attachment;
@@ -14,7 +14,7 @@ use crate::bridge::ids::UserId as BridgeUser;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::File;
 use crate::matrix::cache::Cache;
-use crate::matrix::homeserver::{Failures, Homeserver, MatrixError, MediaClient, send_as};
+use crate::matrix::homeserver::{Failures, Homeserver, MatrixError, MediaClient, ask_as};
 
 /// Owners whose picture is known. For one who is evicted the next change is not noticed, only the one after it, or the next
 /// request for the picture.
@@ -45,15 +45,11 @@ impl OwnerAvatars {
     pub(crate) async fn fetch(&self, user: &BridgeUser) -> Result<Option<File>, DeliveryError> {
         let Ok(user) = UserId::parse(user.as_str()) else { return Ok(None) };
         let request = get_profile_field::v3::Request::new(user.clone(), ProfileFieldName::AvatarUrl);
-        let found = match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(answer) => answer.value,
+        let source = match ask_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => answer.text("avatar_url").unwrap_or_default(),
             // No profile, or none that is shown.
-            Err(MatrixError::Refused { .. }) => None,
+            Err(MatrixError::Refused { .. }) => String::new(),
             Err(error) => return Err(error.into()),
-        };
-        let source = match found {
-            Some(ProfileFieldValue::AvatarUrl(uri)) => uri.to_string(),
-            _ => String::new(),
         };
         self.seen.insert(user, source.clone());
         if source.is_empty() {

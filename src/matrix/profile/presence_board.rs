@@ -34,7 +34,8 @@ const RETRY_DELAYS: [Duration; 2] = [Duration::from_millis(200), Duration::from_
 pub(crate) enum Said {
     /// There was nothing to ask the homeserver.
     Nothing,
-    Asked,
+    /// With so many requests.
+    Asked(u32),
     /// It waits again.
     Failed,
 }
@@ -86,18 +87,33 @@ impl PresenceBoard {
 
     /// Nobody has been seen yet by a bridge that has just started: everybody may be looking.
     pub(crate) fn is_active(&self, user: &UserId) -> bool {
-        self.since.elapsed() < ACTIVE || self.active.get(user).is_some_and(|at| at.elapsed() < ACTIVE)
+        self.since.elapsed() < ACTIVE || self.was_seen(user)
     }
 
-    /// What is to be said of a ghost now; that somebody is offline is said once.
+    /// Somebody did something lately.
+    pub(crate) fn was_seen(&self, user: &UserId) -> bool {
+        self.active.get(user).is_some_and(|at| at.elapsed() < ACTIVE)
+    }
+
+    /// What is to be said of a ghost now, and whether it is news; that somebody is offline is said once.
     pub(crate) fn take(&self, user: &UserId) -> Option<Shown> {
         let mut entries = self.entries();
         let shown = entries.shown.get_mut(user)?;
+        let taken = shown.clone();
         shown.changed = false;
-        match shown.state {
-            PresenceState::Offline => entries.shown.remove(user),
-            _ => Some(shown.clone()),
+        if taken.state == PresenceState::Offline {
+            entries.shown.remove(user);
         }
+        Some(taken)
+    }
+
+    /// What a ghost shows and the homeserver knows: it is said again with others, and is no news.
+    pub(crate) fn keep(&self, user: OwnedUserId, shown: Shown) {
+        let mut entries = self.entries();
+        match shown.state {
+            PresenceState::Offline => entries.shown.remove(&user),
+            _ => entries.shown.insert(user, Shown { changed: false, ..shown }),
+        };
     }
 
     /// What could not be said waits again, unless something newer does. That somebody is offline is said once, so nothing
@@ -160,7 +176,7 @@ impl PresenceBoard {
                 Some(user) => say(user).await,
                 None => Said::Nothing,
             };
-            if said == Said::Asked {
+            if matches!(said, Said::Asked(_)) {
                 retry.reset();
             }
             let pause = async {
@@ -170,7 +186,7 @@ impl PresenceBoard {
                         () = tokio::time::sleep_until(next_round) => {}
                     },
                     Said::Nothing => tokio::task::yield_now().await,
-                    Said::Asked => tokio::time::sleep(BUDGET).await,
+                    Said::Asked(requests) => tokio::time::sleep(BUDGET * requests).await,
                     Said::Failed => retry.pause().await,
                 }
             };
@@ -229,7 +245,7 @@ mod tests {
                     own.put_back(&user, shown);
                     return std::future::ready(Said::Failed);
                 }
-                std::future::ready(Said::Asked)
+                std::future::ready(Said::Asked(1))
             };
             own.run(say, CancellationToken::new()).await;
         });
@@ -250,6 +266,20 @@ mod tests {
         said.recv().await.unwrap();
         let more = tokio::time::timeout(10 * REFRESH, said.recv()).await;
         assert!(more.is_err(), "that somebody is offline is said once");
+    }
+
+    #[test]
+    fn what_the_homeserver_knows_is_no_news_and_takes_the_place_of_what_waited() {
+        let (board, bob) = (PresenceBoard::default(), user_id!("@msn_bob:test.localhost"));
+        board.keep(bob.to_owned(), shown(PresenceState::Online));
+        assert!(board.entries().changed.is_empty());
+        assert!(!board.take(bob).unwrap().changed);
+        board.put(bob.to_owned(), shown(PresenceState::Unavailable));
+        board.keep(bob.to_owned(), shown(PresenceState::Online));
+        let taken = board.take(bob).unwrap();
+        assert!(!taken.changed && taken.state == PresenceState::Online);
+        board.keep(bob.to_owned(), shown(PresenceState::Offline));
+        assert!(board.take(bob).is_none(), "nothing is to be said of somebody who is known to be offline");
     }
 
     #[tokio::test(start_paused = true)]

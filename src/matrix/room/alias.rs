@@ -9,7 +9,7 @@ use ruma::{OwnedRoomAliasId, OwnedRoomId, OwnedServerName, RoomAliasId, RoomId};
 
 use crate::bridge::ids::PortalKey;
 use crate::matrix::config::MatrixConfig;
-use crate::matrix::homeserver::{Homeserver, MatrixError, send_as};
+use crate::matrix::homeserver::{Homeserver, MatrixError, send_as, tell_as};
 
 /// What names room aliases: a hash that nobody else can compute.
 pub(crate) type AliasOf = Box<dyn Fn(&PortalKey) -> String + Send + Sync>;
@@ -43,8 +43,8 @@ impl RoomAliases {
     /// The homeserver is not available; an alias that is not there is as good.
     pub(crate) async fn free(&self, portal: &PortalKey) -> Result<(), MatrixError> {
         let free = delete_alias::v3::Request::new(self.of(portal)?);
-        match send_as!(self.homeserver, self.homeserver.bot(), free) {
-            Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
+        match tell_as!(self.homeserver, self.homeserver.bot(), free) {
+            Ok(()) | Err(MatrixError::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -79,11 +79,11 @@ impl RoomAliases {
         let found = send_as!(self.homeserver, bot, get_alias::v3::Request::new(alias.clone()))?;
         let room = found.room_id;
         let join = join_room_by_id::v3::Request::new(room.clone());
-        if let Err(error) = send_as!(self.homeserver, bot, join) {
+        if let Err(error) = tell_as!(self.homeserver, bot, join) {
             if matches!(error, MatrixError::Refused { .. }) {
                 // A room that we cannot enter is not ours any more: free its name, and the next attempt makes another.
                 let free = delete_alias::v3::Request::new(alias);
-                let _ = send_as!(self.homeserver, bot, free); // it may not be ours to free
+                let _ = tell_as!(self.homeserver, bot, free); // it may not be ours to free
             }
             return Err(MatrixError::Unavailable { reason: error.to_string(), after: None });
         }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::member::RoomMembers;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
-use crate::matrix::homeserver::{Homeserver, MatrixError, send_as, storage_failed};
+use crate::matrix::homeserver::{Homeserver, MatrixError, ask_as, send_as, storage_failed};
 use crate::matrix::profile::{DoublePuppets, GhostIds};
 use crate::retry::Retry;
 
@@ -122,8 +122,8 @@ impl RoomLeaver {
     async fn leave(&self, room: &RoomId, leaving: Leaving) -> Result<(), MatrixError> {
         let bot = self.homeserver.bot();
         let request = joined_members::v3::Request::new(room.to_owned());
-        let ghosts: Vec<OwnedUserId> = match send_as!(self.homeserver, bot, request) {
-            Ok(answer) => answer.joined.into_keys().filter(|user| self.ids.is_ours(user)).collect(),
+        let ghosts: Vec<OwnedUserId> = match ask_as!(self.homeserver, bot, request) {
+            Ok(answer) => answer.users("joined").into_iter().filter(|user| self.ids.is_ours(user)).collect(),
             Err(MatrixError::Refused { .. }) => leaving.ghosts,
             Err(error) => return Err(error),
         };

@@ -13,7 +13,7 @@ use super::company::{Company, is_private};
 use super::portal::PortalRooms;
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::{DeliveryError, Display};
-use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
+use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, ask_as};
 use crate::matrix::profile::GhostIds;
 
 /// Rooms in which people talk to the bot.
@@ -42,9 +42,11 @@ impl ManagementRooms {
             Err(asked) => asked,
         };
         let request = get_state_events::v3::Request::new(room.to_owned());
-        let state = send_as!(self.homeserver, self.homeserver.bot(), request)?.room_state;
+        let state = ask_as!(self.homeserver, self.homeserver.bot(), request)?.items_of_all();
         let is_ours = |user: &UserId| self.ids.is_ours(user);
-        let is_private = is_private(state.iter().map(|event| event.json()), user, is_ours);
+        // A room whose state cannot be read is not private.
+        let is_private =
+            state.is_some_and(|state| is_private(state.iter().map(|event| event.raw()), user, is_ours));
         self.company.learn(room, is_private, asked);
         Ok(is_private)
     }

@@ -10,7 +10,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 
 use super::registry::RoomRegistry;
 use crate::matrix::cache::Cache;
-use crate::matrix::homeserver::{Homeserver, MatrixError, send_as};
+use crate::matrix::homeserver::{Homeserver, MatrixError, ask_as, tell_as};
 use crate::matrix::profile::PresencePublisher;
 
 /// Memberships that are known. One that is evicted costs a request to join again, which changes nothing.
@@ -56,12 +56,12 @@ impl RoomMembers {
             return Ok(());
         }
         let join = join_room_by_id::v3::Request::new(room.to_owned());
-        if let Err(error) = send_as!(self.homeserver, user, join.clone()) {
+        if let Err(error) = tell_as!(self.homeserver, user, join.clone()) {
             if !matches!(error, MatrixError::Refused { .. }) {
                 return Err(error);
             }
             self.invite(room, user).await?;
-            send_as!(self.homeserver, user, join)?;
+            tell_as!(self.homeserver, user, join)?;
         }
         self.joined.insert(key(room, user), ());
         self.registry.add_member(room, user);
@@ -77,8 +77,8 @@ impl RoomMembers {
         self.joined.remove(&key(room, user));
         self.registry.remove_member(room, user);
         let request = leave_room::v3::Request::new(room.to_owned());
-        match send_as!(self.homeserver, user, request) {
-            Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
+        match tell_as!(self.homeserver, user, request) {
+            Ok(()) | Err(MatrixError::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -91,9 +91,9 @@ impl RoomMembers {
         let recipient =
             invite_user::v3::InvitationRecipient::UserId(invite_user::v3::InviteUserId::new(user.to_owned()));
         let request = invite_user::v3::Request::new(room.to_owned(), recipient);
-        match send_as!(self.homeserver, self.homeserver.bot(), request) {
+        match tell_as!(self.homeserver, self.homeserver.bot(), request) {
             // Being in the room already is refused with the same code as being banned; joining tells them apart.
-            Ok(_) | Err(MatrixError::Refused { status: 403, .. }) => Ok(()),
+            Ok(()) | Err(MatrixError::Refused { status: 403, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -104,8 +104,8 @@ impl RoomMembers {
     /// The homeserver is not available.
     pub(crate) async fn joined(&self, room: &RoomId) -> Result<Vec<OwnedUserId>, MatrixError> {
         let request = joined_members::v3::Request::new(room.to_owned());
-        match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(answer) => Ok(answer.joined.into_keys().collect()),
+        match ask_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => Ok(answer.users("joined")),
             Err(MatrixError::Refused { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -117,8 +117,8 @@ impl RoomMembers {
     /// The homeserver is not available.
     pub(crate) async fn is_alive(&self, room: &RoomId) -> Result<bool, MatrixError> {
         let request = joined_members::v3::Request::new(room.to_owned());
-        match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(_) => Ok(true),
+        match tell_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(()) => Ok(true),
             Err(MatrixError::Refused { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -133,13 +133,14 @@ impl RoomMembers {
             return Ok(name);
         }
         let request = joined_members::v3::Request::new(room.to_owned());
-        let members = match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(answer) => answer.joined,
+        // Of each member only what is asked for is read: others may be called what no name can be.
+        let members = match ask_as!(self.homeserver, self.homeserver.bot(), request) {
+            Ok(answer) => answer.field("joined"),
             // The bot may have been removed; the name in their address is good enough.
-            Err(MatrixError::Refused { .. }) => Default::default(),
+            Err(MatrixError::Refused { .. }) => None,
             Err(error) => return Err(error),
         };
-        let name = members.get(user).and_then(|member| member.display_name.clone());
+        let name = members.and_then(|members| members.field(user.as_str())?.text("display_name"));
         let name = name.unwrap_or_else(|| user.localpart().to_owned());
         let name: String = name.chars().take(MAX_NAME).collect();
         self.names.insert(key(room, user), name.clone());

@@ -78,8 +78,8 @@ impl Lane {
 
     /// The head cannot be read now; gives the pause before the next attempt.
     pub(super) fn hold(&mut self, asked: Option<Duration>) -> Duration {
-        let delay = self.retry.next_pause();
-        let delay = asked.map_or(delay, |asked| asked.max(delay).min(LONGEST_ASKED));
+        let asked = asked.filter(|asked| !asked.is_zero()).map(|asked| asked.min(LONGEST_ASKED));
+        let delay = asked.unwrap_or_else(|| self.retry.next_pause());
         let now = Instant::now();
         self.held_since.get_or_insert(now);
         self.retry_at = Some(now + delay);
