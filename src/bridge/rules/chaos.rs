@@ -1,6 +1,6 @@
 //! Random traffic under random faults: nothing is lost, doubled without cause, or out of order. The seed is printed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -21,7 +21,7 @@ struct Said {
     /// What was under way when the bridge stopped, and is said again by whoever was not answered.
     open: Option<Open>,
     /// What contacts said again, because they were not answered.
-    again: std::collections::HashSet<String>,
+    again: HashSet<String>,
     number: usize,
     channel_is_away: bool,
 }
@@ -91,14 +91,10 @@ impl Said {
 
 /// First occurrences, in order, and how many there are besides.
 fn firsts(texts: &[String]) -> (Vec<String>, usize) {
-    let mut seen = Vec::new();
-    texts.iter().for_each(|text| {
-        if !seen.contains(text) {
-            seen.push(text.clone());
-        }
-    });
-    let repeated = texts.len() - seen.len();
-    (seen, repeated)
+    let mut seen = HashSet::new();
+    let first: Vec<String> = texts.iter().filter(|text| seen.insert(*text)).cloned().collect();
+    let repeated = texts.len() - first.len();
+    (first, repeated)
 }
 
 fn faulty(world: &World, seed: u64) {
@@ -204,10 +200,12 @@ fn judge_channel(world: &World, said: &Said, contact: &str) -> usize {
     let missed: u64 = own.map(|shown| shown.missed).sum();
     let (shown, repeated) = firsts(&world.channel(contact));
     let mut missing = 0;
+    let is_shown: HashSet<&String> = shown.iter().collect();
     for side in [&said.remote, &said.local] {
-        let said: Vec<String> = side.get(contact).into_iter().flatten().cloned().collect();
-        let there: Vec<&String> = said.iter().filter(|text| shown.contains(text)).collect();
-        let in_order: Vec<&String> = shown.iter().filter(|text| said.contains(text)).collect();
+        let said: Vec<&String> = side.get(contact).into_iter().flatten().collect();
+        let is_said: HashSet<&String> = said.iter().copied().collect();
+        let there: Vec<&String> = said.iter().copied().filter(|text| is_shown.contains(text)).collect();
+        let in_order: Vec<&String> = shown.iter().filter(|text| is_said.contains(text)).collect();
         assert_eq!(in_order, there, "the channel with {contact}");
         missing += (said.len() - there.len()) as u64;
     }
@@ -217,7 +215,7 @@ fn judge_channel(world: &World, said: &Said, contact: &str) -> usize {
 
 /// What is there more than once.
 fn repeats(texts: &[String]) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     texts.iter().filter(|text| !seen.insert(*text)).cloned().collect()
 }
 
