@@ -19,6 +19,8 @@ pub(super) enum Finding {
     Fine(String),
     /// Does not work: what was seen, and what to do about it, as sentences without a full stop.
     Problem { what: String, cure: String },
+    /// Works, and something that people may miss does not: what, and what to do about it, in the same form.
+    Advice { what: String, cure: String },
     /// Could not be looked at because of an earlier problem.
     Skipped(String),
 }
@@ -45,6 +47,9 @@ pub(super) async fn run(file: &Path) -> ExitCode {
         match finding {
             Finding::Fine(what) => println!("ok       {}", censor(what)),
             Finding::Skipped(what) => println!("skipped  {}", censor(what)),
+            Finding::Advice { what, cure } => {
+                println!("advice   {}\n         cure: {}", censor(what), censor(cure));
+            }
             Finding::Problem { what, cure } => {
                 problems += 1;
                 println!("PROBLEM  {}\n         cure: {}", censor(what), censor(cure));

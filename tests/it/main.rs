@@ -45,6 +45,7 @@ mod refusals;
 mod rooms;
 mod sdk;
 mod secrets;
+mod sender;
 mod servers;
 mod sign_in;
 mod sizes;

@@ -9,11 +9,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::post;
+use ruma::UserId;
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 
 use super::Finding;
+use crate::matrix::registration::Registration;
 use crate::matrix::{Homeserver, MatrixConfig, MatrixError};
 
 /// Asks in the order in which one mistake hides the others; what could not be asked is named as skipped.
@@ -22,7 +24,7 @@ pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
         Ok(homeserver) => homeserver,
         Err(error) => return vec![Finding::problem(error.to_string(), "correct homeserver.url")],
     };
-    match homeserver.whoami(None).await {
+    match homeserver.sender().await {
         Err(MatrixError::Unavailable { reason, .. }) => vec![
             Finding::problem(
                 format!("the homeserver at {} cannot be reached: {reason}", config.homeserver),
@@ -42,24 +44,68 @@ pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
             Finding::Skipped("namespaces and the way back, until the token is accepted".into()),
         ],
         Err(error) => vec![Finding::problem(error.to_string(), "look at the homeserver's log")],
-        Ok(user) if user != config.bot => vec![Finding::problem(
-            format!("the homeserver takes the bridge for {user}, the configuration says {}", config.bot),
-            "make appservice.bot the sender_localpart of registration.yaml, and homeserver.server_name the homeserver's own",
+        Ok(sender) if sender.server_name() != config.server_name => vec![Finding::problem(
+            format!(
+                "the homeserver is {}, the configuration says {}",
+                sender.server_name(),
+                config.server_name
+            ),
+            "make homeserver.server_name the homeserver's own",
         )],
-        Ok(_) => {
+        Ok(sender) => {
             let known = Finding::Fine(format!("the homeserver at {} and its as_token", config.homeserver));
-            vec![known, namespaces(&homeserver, config).await, way_back(&homeserver, config).await]
+            let (bot, ghosts) =
+                (bot(&homeserver, config, &sender).await, namespaces(&homeserver, config).await);
+            vec![known, bot, ghosts, way_back(&homeserver, config).await]
         }
+    }
+}
+
+/// The bot is a user of the namespaces, and not the sender: Synapse answers no `/sync` of that one.
+async fn bot(homeserver: &Homeserver, config: &MatrixConfig, sender: &UserId) -> Finding {
+    let bot = &config.bot;
+    let technical = Registration::sender_localpart(bot.localpart());
+    let line = format!(
+        "- {{exclusive: true, regex: '@{}:{}'}}",
+        bot.localpart(),
+        config.server_name.as_str().replace('.', "\\.")
+    );
+    if sender == bot {
+        return Finding::Advice {
+            what: format!(
+                "{bot} is the sender_localpart of registration.yaml, so it cannot read encrypted rooms"
+            ),
+            cure: format!(
+                "in registration.yaml write «sender_localpart: {technical}» and add the line «{line}» to namespaces.users; \
+                 restart the homeserver. The bot and its rooms stay as they are"
+            ),
+        };
+    }
+    match homeserver.whoami(bot).await {
+        Err(MatrixError::Refused { message, .. }) if message.contains("masquerade") => Finding::problem(
+            format!(
+                "the homeserver does not let the bridge act as its bot {bot}: it is neither the sender_localpart nor in the \
+                     namespaces of registration.yaml"
+            ),
+            format!(
+                "add the line «{line}» to namespaces.users there and restart the homeserver, or correct appservice.bot"
+            ),
+        ),
+        Err(MatrixError::Unavailable { reason, .. }) => {
+            Finding::problem(format!("the homeserver became unavailable: {reason}"), "try again")
+        }
+        // Not registered yet is what is expected.
+        Ok(_) | Err(_) => Finding::Fine(format!("the bridge may act as its bot {bot}")),
     }
 }
 
 /// A ghost that nobody has made yet must be ours to make.
 async fn namespaces(homeserver: &Homeserver, config: &MatrixConfig) -> Finding {
     let ghost = format!("@{}msnbridge-check:{}", config.ghost_prefix, config.server_name);
-    let Ok(ghost) = ruma::UserId::parse(ghost) else {
+    let Ok(ghost) = UserId::parse(ghost) else {
         return Finding::problem("appservice.ghost_prefix makes no user names", "use a to z, 0 to 9 and _");
     };
-    match homeserver.whoami(Some(&ghost)).await {
+    match homeserver.whoami(&ghost).await {
         Err(MatrixError::Refused { message, .. }) if message.contains("masquerade") => Finding::problem(
             format!("the namespaces in registration.yaml do not cover the ghosts, for example {ghost}"),
             "make the users' regex there start with appservice.ghost_prefix, and restart the homeserver",

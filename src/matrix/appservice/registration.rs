@@ -1,7 +1,7 @@
 //! The registration file: what the homeserver must be told about the bridge.
 //!
-//! Knows the form that Synapse, Dendrite and Conduit read. Refuses to write a file. Source: registration of the application
-//! service API.
+//! Knows the form that Synapse, Dendrite and Conduit read, and that the bot is a user of the namespace beside the sender:
+//! Synapse answers no `/sync` of the sender. Refuses to write a file. Source: registration of the application service API.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -18,6 +18,11 @@ pub struct Registration<'a> {
 }
 
 impl Registration<'_> {
+    /// The localpart of the user that the token alone acts as: a technical one, that says nothing and joins nothing.
+    pub fn sender_localpart(bot_localpart: &str) -> String {
+        format!("{bot_localpart}_as")
+    }
+
     /// The file as Synapse, Dendrite and Conduit read it.
     pub fn to_yaml(&self) -> String {
         let server = self.server_name.replace('.', "\\.");
@@ -28,12 +33,15 @@ impl Registration<'_> {
              url: {url}\n\
              as_token: {as_token}\n\
              hs_token: {hs_token}\n\
-             sender_localpart: {bot}\n\
+             # Speaks nowhere. The bot is a user of the namespace below, because Synapse does not let the sender sync.\n\
+             sender_localpart: {sender}\n\
              rate_limited: false\n\
              receive_ephemeral: true\n\
+             io.element.msc4190: true\n\
              namespaces:\n\
              \x20 users:\n\
              \x20   - {{exclusive: true, regex: '@{prefix}.*:{server}'}}\n\
+             \x20   - {{exclusive: true, regex: '@{bot}:{server}'}}\n\
              \x20 aliases:\n\
              \x20   - {{exclusive: true, regex: '#{prefix}.*:{server}'}}\n\
              \x20 rooms: []\n",
@@ -41,7 +49,8 @@ impl Registration<'_> {
             url = self.url,
             as_token = self.as_token.expose_secret(),
             hs_token = self.hs_token.expose_secret(),
-            bot = self.bot_localpart,
+            sender = Self::sender_localpart(self.bot_localpart),
+            bot = self.bot_localpart.replace('.', "\\."),
         )
     }
 }

@@ -29,18 +29,23 @@ use crate::web::read_body;
 /// How long the homeserver may take for one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a connection is kept for the next request, and how many of them: each holds some tens of kilobytes.
+const IDLE: Duration = Duration::from_secs(15);
+const MAX_IDLE: usize = 32;
+
 /// Bytes of the longest answer: a hundred events of the largest kind, several times.
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
 /// What all requests go through.
 pub(super) fn client() -> reqwest::Client {
-    reqwest::Client::builder().connect_timeout(TIMEOUT).build().unwrap_or_default()
+    let client = reqwest::Client::builder().connect_timeout(TIMEOUT);
+    client.pool_idle_timeout(IDLE).pool_max_idle_per_host(MAX_IDLE).build().unwrap_or_default()
 }
 
 /// The homeserver, and the right to act there as the bot and as every ghost.
 #[derive(Clone, Debug)]
 pub struct Homeserver {
-    /// The bot's own session. What ghosts say and whatever may be long goes beside it: the sdk reads answers of any length.
+    /// The sender's session, in which nothing is said. All else goes beside it: the sdk reads answers of any length.
     session: Client,
     http: reqwest::Client,
     bot: OwnedUserId,
@@ -51,7 +56,7 @@ pub struct Homeserver {
     pub(super) gate: Arc<Gate>,
 }
 
-/// The bot's session, as an appservice has it: its token is the appservice's, and nothing is sent yet.
+/// The sender's session, as an appservice has it: its token is the appservice's, and nothing is sent yet.
 async fn restore(config: &MatrixConfig) -> Result<Client, MatrixError> {
     // `force_auth`: some requests are otherwise sent without the token.
     let requests = RequestConfig::new().force_auth().retry_limit(0).timeout(TIMEOUT);
@@ -166,7 +171,7 @@ impl Homeserver {
         })
     }
 
-    /// The appservice's own user.
+    /// The user that people know the bridge by.
     pub(crate) fn bot(&self) -> &UserId {
         &self.bot
     }
@@ -248,17 +253,22 @@ impl Homeserver {
         whole.body(body).map_err(MatrixError::own)
     }
 
-    /// Whom the homeserver takes us for, as ourselves or as somebody else.
+    /// Whom the homeserver takes us for when we act as `user`.
     ///
     /// # Errors
     /// Refused where we may not act as `user`; the homeserver is not available.
-    pub async fn whoami(&self, user: Option<&UserId>) -> Result<OwnedUserId, MatrixError> {
+    pub async fn whoami(&self, user: &UserId) -> Result<OwnedUserId, MatrixError> {
         let request = ruma::api::client::account::whoami::v3::Request::new();
-        let answer = match user {
-            Some(user) => send_as!(self, user, request)?,
-            None => self.session.send(request).await?,
-        };
-        Ok(answer.user_id)
+        Ok(send_as!(self, user, request)?.user_id)
+    }
+
+    /// The `sender_localpart` of the registration: whom the homeserver takes us for where a request names nobody. No other
+    /// request may be made so, because the sender is not the bot.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or does not know the token.
+    pub async fn sender(&self) -> Result<OwnedUserId, MatrixError> {
+        Ok(self.session.send(ruma::api::client::account::whoami::v3::Request::new()).await?.user_id)
     }
 
     /// Has the homeserver call us: the only proof that both directions work. Gives its round trip.

@@ -228,7 +228,7 @@ impl MediaClient {
     /// there, or whose proxy says so, is waited for, however long.
     async fn failed(&self, key: &str, reason: &str) -> DeliveryError {
         let attempts = self.failures.update(key.to_owned(), |attempts| *attempts += 1);
-        if attempts < MAX_ATTEMPTS || self.homeserver.whoami(None).await.is_err() {
+        if attempts < MAX_ATTEMPTS || self.homeserver.whoami(self.homeserver.bot()).await.is_err() {
             return unavailable(reason).into();
         }
         self.failures.remove(key);

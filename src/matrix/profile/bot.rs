@@ -89,7 +89,7 @@ impl BotProfile {
         Ok(())
     }
 
-    /// Some homeservers do not know the appservice's own user before that.
+    /// The bot is a user of the namespace like a ghost; a sender of an earlier registration is there already.
     async fn register(&self) -> Result<(), MatrixError> {
         let mut request = register::v3::Request::new();
         request.username = Some(self.homeserver.bot().localpart().to_owned());

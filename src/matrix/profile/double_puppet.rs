@@ -30,7 +30,7 @@ impl DoublePuppets {
         if let Some(known) = self.known.get(user) {
             return Ok(known);
         }
-        let allowed = match self.homeserver.whoami(Some(user)).await {
+        let allowed = match self.homeserver.whoami(user).await {
             // A token of the configuration may be another person's.
             Ok(actually) => actually == *user,
             Err(MatrixError::Refused { .. }) => false,
