@@ -10,6 +10,7 @@ pub(crate) mod irc;
 pub(crate) mod irc_script;
 pub(crate) mod matrix;
 pub(crate) mod msn;
+pub(crate) mod other_homeserver;
 pub(crate) mod plain;
 pub(crate) mod process;
 pub(crate) mod proxy;
