@@ -4,6 +4,7 @@
 //! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
 //! becomes a dead letter.
 
+mod offers;
 mod recent;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::ids::{EntryId, Leg, PortalKey};
 use super::port::delivery::Content;
 use super::port::storage::{Batch, Storage, Table};
 use super::record::{decode, encode};
+use offers::Offers;
 use recent::Recent;
 
 /// Where an entry came from on a frontend: whom to tell what became of it.
@@ -108,6 +110,8 @@ pub(super) struct Cursors {
     /// Number of the last entry removed.
     tail: u64,
     recent: Recent,
+    /// Of the files' leg.
+    pub(super) offers: Offers,
 }
 
 impl Cursors {
@@ -140,7 +144,8 @@ impl Cursors {
             let (done, missed) = cursor.unwrap_or((tail, 0));
             LegCursor { leg, done, missed }
         });
-        Ok(Self { portal: portal.clone(), legs: legs.collect(), head, tail, recent: Recent::default() })
+        let (portal, recent, offers) = (portal.clone(), Recent::default(), Offers::default());
+        Ok(Self { portal, legs: legs.collect(), head, tail, recent, offers })
     }
 
     /// The last entry a leg is done with; a leg that is not of this portal is done with all.
@@ -189,6 +194,7 @@ impl Cursors {
 
     /// A leg is done with everything up to `sequence`; entries that every leg has passed go.
     pub(super) fn strike(&mut self, leg: Leg, sequence: u64, batch: &mut Batch) {
+        let sequence = self.before_offers(leg, sequence);
         if let Some(cursor) = self.cursor_mut(leg) {
             cursor.done = sequence.max(cursor.done);
         }
@@ -199,6 +205,36 @@ impl Cursors {
         }
         self.tail = self.tail.max(passed);
         self.recent.remove_to(self.tail);
+    }
+
+    /// A leg is done with an entry, and with those before it, unless it is the files' and one of them was let pass: then the
+    /// entry is written anew for the other legs. Whether it was at the head.
+    pub(super) fn strike_attempt(
+        &mut self,
+        leg: Leg,
+        sequence: u64,
+        entry: &Entry,
+        batch: &mut Batch,
+    ) -> bool {
+        let was_passed = leg == Leg::Files && self.offers.ended(sequence);
+        if self.before_offers(leg, sequence) < sequence {
+            let mut entry = entry.clone();
+            entry.legs.retain(|known| *known != leg);
+            self.rewrite(sequence, &entry, batch);
+        }
+        self.strike(leg, sequence, batch);
+        !was_passed
+    }
+
+    /// As far as a leg's cursor may go: not past a file that was let pass.
+    fn before_offers(&self, leg: Leg, sequence: u64) -> u64 {
+        let first = self.offers.first().filter(|_| leg == Leg::Files);
+        first.map_or(sequence, |first| sequence.min(first - 1))
+    }
+
+    /// Whether an entry is for a leg, and not on its way there while others go.
+    fn is_next(&self, leg: Leg, sequence: u64, entry: &Entry) -> bool {
+        entry.legs.contains(&leg) && !(leg == Leg::Files && self.offers.is_passed(sequence))
     }
 
     /// Whether every leg that the entry is for is done with it.
@@ -248,9 +284,9 @@ impl Cursors {
         let mut after = self.done(leg);
         while after < self.head {
             if let Some(mut recent) = self.recent.behind(after) {
-                return Ok(match recent.find(|(_, entry)| entry.legs.contains(&leg)) {
+                return Ok(match recent.find(|(sequence, entry)| self.is_next(leg, *sequence, entry)) {
                     Some((sequence, entry)) => Next::Entry { sequence, entry: entry.clone() },
-                    None => Next::Nothing { up_to: self.head },
+                    None => Next::Nothing { up_to: self.before_offers(leg, self.head) },
                 });
             }
             let rows = storage.scan(Table::Journal, &prefix, Some(&entry_key(&self.portal, after)), 16)?;
@@ -260,12 +296,12 @@ impl Cursors {
             for (key, value) in rows {
                 after = sequence_of(&key);
                 let entry: Entry = decode("journal entry", &value)?;
-                if entry.legs.contains(&leg) {
+                if self.is_next(leg, after, &entry) {
                     return Ok(Next::Entry { sequence: after, entry: Arc::new(entry) });
                 }
             }
         }
-        Ok(Next::Nothing { up_to: self.head })
+        Ok(Next::Nothing { up_to: self.before_offers(leg, self.head) })
     }
 }
 

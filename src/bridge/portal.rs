@@ -12,12 +12,11 @@ mod open;
 mod outcome;
 mod pace;
 mod traces;
+mod under_way;
 mod waiting;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -38,6 +37,7 @@ pub use hold::HoldLimits;
 use leg::LegQueue;
 pub(super) use open::run;
 use traces::Traces;
+use under_way::{Attempt, Progressed};
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
 pub(super) const MAILBOX: usize = 256;
@@ -58,14 +58,7 @@ pub(super) struct Portal {
     traces: Traces,
     /// Inputs taken from the mailbox.
     taken: u64,
-    under_way: JoinSet<(Leg, Attempt, Result<Delivered, DeliveryError>)>,
-}
-
-/// An entry on its way to a leg.
-#[derive(Debug)]
-struct Attempt {
-    sequence: u64,
-    entry: Arc<Entry>,
+    under_way: JoinSet<Progressed>,
 }
 
 impl Portal {
@@ -98,7 +91,7 @@ impl Portal {
                     None => break,
                 },
                 Some(done) = self.under_way.join_next() => match done {
-                    Ok((leg, attempt, result)) => Box::pin(self.finished(leg, attempt, result)).await,
+                    Ok(progressed) => Box::pin(self.progressed(progressed)).await,
                     Err(error) => { tracing::error!(%error, "a delivery broke off"); Ok(()) }
                 },
                 leg = releases.next() => {
@@ -142,9 +135,9 @@ impl Portal {
         }
         let until = Instant::now() + GRACE;
         while let Ok(Some(done)) = tokio::time::timeout_at(until, self.under_way.join_next()).await {
-            if let Ok((leg, attempt, result)) = done {
+            if let Ok(progressed) = done {
                 // Logged where it matters; the entry is kept. A disk that fails holds up no stop.
-                let _ = tokio::time::timeout_at(until, self.finished(leg, attempt, result)).await;
+                let _ = tokio::time::timeout_at(until, self.progressed(progressed)).await;
             }
         }
         self.under_way.abort_all();
@@ -257,6 +250,8 @@ impl Portal {
                     again = true;
                 }
                 Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
+                // Files that were offered are still to be taken.
+                Next::Nothing { up_to } if up_to <= self.cursors.done(leg) => self.legs[index].rest(),
                 Next::Nothing { up_to } => {
                     self.legs[index].rest();
                     let mut batch = Batch::default();
@@ -290,15 +285,26 @@ impl Portal {
             at: attempt.entry.at,
             unconfirmed,
         };
-        let origin = attempt.entry.origin.as_ref().map(|origin| origin.leg);
-        let delivered = attach::deliver(self.context.clone(), leg, origin, delivery, display);
-        self.under_way.spawn(async move {
-            // A mistake of ours in one delivery must not stop the leg for good.
-            let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;
-            let result =
-                caught.unwrap_or_else(|_| Err(DeliveryError::transient("an internal error, see the log")));
-            (leg, attempt, result)
-        });
+        self.under_way.spawn(under_way::carry(self.context.clone(), leg, attempt, delivery, display));
+    }
+
+    /// A file was offered, and those behind it go; or an attempt has ended.
+    async fn progressed(&mut self, progressed: Progressed) -> Result<(), BridgeError> {
+        let leg = match progressed {
+            Progressed::Offered { leg, sequence, rest } => {
+                self.under_way.spawn(rest);
+                self.cursors.offers.offered(sequence);
+                leg
+            }
+            Progressed::Ended(leg, attempt, result) => {
+                self.finished(leg, attempt, result).await?;
+                leg
+            }
+        };
+        if leg == Leg::Files && self.cursors.offers.let_pass() {
+            self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
+        }
+        Ok(())
     }
 
     /// An attempt has ended: the cursor moves, or the leg waits, or the entry is given up.
@@ -310,6 +316,12 @@ impl Portal {
     ) -> Result<(), BridgeError> {
         if let Some(verdict) = outcome::verdict(&result) {
             self.traces.note(leg, attempt.sequence, &attempt.entry, verdict);
+        }
+        let is_over = matches!(result, Ok(_) | Err(DeliveryError::Permanent { .. }));
+        let comes_back = leg == Leg::Files && !is_over && self.cursors.offers.comes_back(attempt.sequence);
+        if comes_back && self.leg_mut(leg).is_some_and(|queue| queue.in_flight().is_some()) {
+            // It goes again when the one that was let past it has been offered.
+            return Ok(());
         }
         match result {
             Ok(Delivered { note }) => {
@@ -342,8 +354,9 @@ impl Portal {
     /// on disk before the next one goes; the frontends can. What the batch holds besides is in no other place.
     async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
         let says_more = !batch.0.is_empty();
-        self.cursors.strike(leg, attempt.sequence, &mut batch);
-        self.leg_reached(leg, &attempt.entry);
+        if self.cursors.strike_attempt(leg, attempt.sequence, &attempt.entry, &mut batch) {
+            self.leg_reached(leg, &attempt.entry);
+        }
         let file = match &attempt.entry.content {
             Content::Said { body: Body::File(file) } => Some(file),
             _ => None,

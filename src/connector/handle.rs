@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::media::{File, MediaId};
+use crate::bridge::port::network::Offered;
 use crate::connector::context::names::BoardName;
 use crate::connector::error::CallFailure;
 use crate::msn::command::ErrorCode;
@@ -16,7 +17,36 @@ use crate::msn::message::TextStyle;
 use crate::msn::p2p::MsnObject;
 
 /// Who waits until a file is taken, or is not.
-pub(in crate::connector) type Reply = oneshot::Sender<Result<(), CallFailure>>;
+#[derive(Debug)]
+pub(in crate::connector) struct Reply {
+    taken: oneshot::Sender<Result<(), CallFailure>>,
+    offered: Offered,
+}
+
+impl Reply {
+    /// Those whom the file is for know of it.
+    pub(in crate::connector) fn offered(&self) {
+        self.offered.tell();
+    }
+
+    /// What became of the file.
+    ///
+    /// # Errors
+    /// Nobody waits for that any more.
+    pub(in crate::connector) fn send(
+        self,
+        result: Result<(), CallFailure>,
+    ) -> Result<(), Result<(), CallFailure>> {
+        self.taken.send(result)
+    }
+}
+
+/// Where nobody wants to know that the file was offered.
+impl From<oneshot::Sender<Result<(), CallFailure>>> for Reply {
+    fn from(taken: oneshot::Sender<Result<(), CallFailure>>) -> Self {
+        Self { taken, offered: Offered::default() }
+    }
+}
 
 /// A picture that our side announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,12 +166,17 @@ impl CallHandle {
         Ok(InFlight { answer, overdue })
     }
 
-    /// Resolves when the other side has the file, or will not have it.
+    /// Resolves when the other side has the file, or will not have it; `offered` is told when they know of it.
     ///
     /// # Errors
     /// Why they do not have it, for people; [`CallFailure::NotOpened`] where another call may offer it.
-    pub(in crate::connector) async fn send_file(&self, file: File) -> Result<(), CallFailure> {
-        let (reply, answer) = oneshot::channel();
+    pub(in crate::connector) async fn send_file(
+        &self,
+        file: File,
+        offered: Offered,
+    ) -> Result<(), CallFailure> {
+        let (taken, answer) = oneshot::channel();
+        let reply = Reply { taken, offered };
         let closing = |_| CallFailure::NotOpened("the conversation was just being closed".into());
         self.asks.send(CallCommand::SendFile { file, reply }).await.map_err(closing)?;
         answer.await.unwrap_or(Err(CallFailure::Lost))

@@ -16,13 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bridge::BridgeHandle;
-use crate::bridge::body::Body;
 use crate::bridge::event::{RemoteEvent, RemoteKind};
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Emoticons};
+use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Emoticons};
 use crate::bridge::port::media::{File, Media};
-use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
+use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Offered, Request};
 use crate::bridge::port::storage::Storage;
 use crate::bridge::sentence::sentence;
 use crate::connector::config::MsnConfig;
@@ -132,18 +131,6 @@ impl MsnConnector {
         delivery: Delivery,
         pictures: Emoticons,
     ) -> Result<Delivered, DeliveryError> {
-        if let Content::Said { body: Body::File(file) } = &delivery.content {
-            let mut result = self.deliver_file(&delivery, file).await;
-            if matches!(result, Err(DeliveryError::Transient { .. })) {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                result = self.deliver_file(&delivery, file).await;
-            }
-            self.shared.media.discard(&file.media);
-            return result.map(|()| Delivered::default()).map_err(|error| match error {
-                DeliveryError::Transient { reason, .. } => DeliveryError::permanent(reason),
-                error => error,
-            });
-        }
         let Some(mut message) = convert::message(&delivery) else { return Ok(Delivered::default()) };
         if let Message::Text { text, emoticons, .. } = &mut message
             && let Ok(email) = Email::parse(delivery.portal.receiver.as_str())
@@ -153,16 +140,40 @@ impl MsnConnector {
         Attempts::new(self, &delivery, message).run().await
     }
 
-    /// Gives a file. That takes as long as they need to answer and to take it; what is said goes on meanwhile.
-    async fn deliver_file(&self, delivery: &Delivery, file: &File) -> Result<(), DeliveryError> {
-        let call = self.call_for(&delivery.portal, None).await?;
-        let Err(failure) = call.send_file(file.clone()).await else { return Ok(()) };
+    /// Gives a file, in another call where the first never offered it.
+    async fn give_file(
+        &self,
+        portal: &PortalKey,
+        file: &File,
+        offered: Offered,
+    ) -> Result<Delivered, DeliveryError> {
+        let mut result = self.offer_file(portal, file, offered.clone()).await;
+        if matches!(result, Err(DeliveryError::Transient { .. })) {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            result = self.offer_file(portal, file, offered).await;
+        }
+        self.shared.media.discard(&file.media);
+        result.map(|()| Delivered::default()).map_err(|error| match error {
+            DeliveryError::Transient { reason, .. } => DeliveryError::permanent(reason),
+            error => error,
+        })
+    }
+
+    /// Offers a file. That takes as long as they need to answer and to take it; what is said goes on meanwhile.
+    async fn offer_file(
+        &self,
+        portal: &PortalKey,
+        file: &File,
+        offered: Offered,
+    ) -> Result<(), DeliveryError> {
+        let call = self.call_for(portal, None).await?;
+        let Err(failure) = call.send_file(file.clone(), offered).await else { return Ok(()) };
         Err(match failure {
             CallFailure::Lost | CallFailure::NotOpened(_) if self.shared.cancel.is_cancelled() => {
                 delivery::stopping()
             }
             CallFailure::Nobody(InviteFailure::Refused(ErrorCode::NOT_ONLINE))
-            | CallFailure::NoBoard(ErrorCode::HIDDEN) => self.away(&delivery.portal, &failure).await,
+            | CallFailure::NoBoard(ErrorCode::HIDDEN) => self.away(portal, &failure).await,
             // It was never offered: the next call may be a better one.
             CallFailure::NotOpened(_) | CallFailure::NoBoard(_) | CallFailure::NoAssignment => {
                 DeliveryError::transient(failure.to_string())
@@ -305,6 +316,15 @@ impl Network for MsnConnector {
         emoticons: Emoticons,
     ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
         Box::pin(self.deliver_message(delivery, emoticons))
+    }
+
+    fn give(
+        &self,
+        delivery: Delivery,
+        file: File,
+        offered: Offered,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+        Box::pin(async move { self.give_file(&delivery.portal, &file, offered).await })
     }
 
     fn request<'a>(&'a self, login: &'a LoginId, request: Request) -> BoxFuture<'a, Result<(), String>> {

@@ -2,7 +2,10 @@
 //!
 //! Knows no protocol: what is typed and what is shown are texts that the adapter makes and reads.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 use super::delivery::{Delivered, Delivery, DeliveryError, Emoticons};
 use super::media::File;
@@ -149,6 +152,22 @@ pub struct NetworkTraits {
     pub presences: &'static str,
 }
 
+/// Where the network says that those whom a file is for know of it: whether and when they take it is theirs to decide.
+#[derive(Debug, Clone, Default)]
+pub struct Offered(Arc<Notify>);
+
+impl Offered {
+    /// They have been offered the file.
+    pub fn tell(&self) {
+        self.0.notify_one();
+    }
+
+    /// Resolves when they have been offered it; never where they are not.
+    pub async fn told(&self) {
+        self.0.notified().await;
+    }
+}
+
 /// The remote network.
 pub trait Network: Send + Sync {
     fn traits(&self) -> NetworkTraits;
@@ -196,6 +215,20 @@ pub trait Network: Send + Sync {
         delivery: Delivery,
         emoticons: Emoticons,
     ) -> BoxFuture<'_, Result<Delivered, DeliveryError>>;
+
+    /// Gives a file that is on the disk. Resolves when those whom it is for have it, or with the reason why they do not.
+    /// `offered` is told as soon as they know of it: the file behind it may go then.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]: as [`Network::deliver`].
+    fn give(
+        &self,
+        _delivery: Delivery,
+        _file: File,
+        _offered: Offered,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+        Box::pin(async { Err(DeliveryError::permanent("files cannot be given there")) })
+    }
 
     /// Asks for something. Resolves with the network's answer, or with the reason for people why it said no.
     ///

@@ -13,20 +13,21 @@ use crate::bridge::link::{Links, Location, Origin, Share, ShareRequest};
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, Emoticons, Link};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::{File, MediaId};
-use crate::bridge::port::network::Network;
+use crate::bridge::port::network::{Network, Offered};
 use crate::bridge::port::storage::Table;
 
 /// How long words wait for the small pictures in them, and for how many.
 const EMOTICON_TIME: Duration = Duration::from_secs(4);
 const MAX_EMOTICONS: usize = 5;
 
-/// Carries one entry to one leg, with what goes with it there.
+/// Carries one entry to one leg, with what goes with it there. Of a file, `offered` is told when it has been.
 pub(super) async fn deliver(
     context: PortalContext,
     leg: Leg,
     origin: Option<Leg>,
     delivery: Delivery,
     mut display: Display,
+    offered: Offered,
 ) -> Result<Delivered, DeliveryError> {
     let source = origin.and_then(|leg| context.frontend(leg));
     match (leg, context.frontend(leg)) {
@@ -34,9 +35,7 @@ pub(super) async fn deliver(
             let emoticons = emoticons(source, &delivery).await;
             context.network.deliver(delivery, emoticons).await
         }
-        (Leg::Files, _) => {
-            deliver_file(context.links.as_deref(), origin, source, &*context.network, delivery).await
-        }
+        (Leg::Files, _) => deliver_file(&context, origin, source, delivery, offered).await,
         (Leg::Frontend(_), Some(frontend)) => {
             if let (false, Some(links)) = (frontend.traits().carries_files, &context.links) {
                 display.links = addresses(links, &context, origin, &delivery).await;
@@ -155,19 +154,20 @@ fn emoticon(
 
 /// Fetches an attachment from where it was sent, and gives it to the network.
 async fn deliver_file(
-    links: Option<&Links>,
+    context: &PortalContext,
     origin: Option<Leg>,
     source: Option<Arc<dyn Frontend>>,
-    network: &dyn Network,
     delivery: Delivery,
+    offered: Offered,
 ) -> Result<Delivered, DeliveryError> {
+    let network = &*context.network;
     let Content::Said { body: Body::Attachment(attachment) } = &delivery.content else {
         return Ok(Delivered::default());
     };
     // Nothing is fetched that could not be given.
     let ready = network.contacts(&delivery.portal.receiver).await;
     ready.map_err(|reason| DeliveryError::LegDown { reason })?;
-    if let Some(links) = links
+    if let Some(links) = context.links.as_deref()
         && !network.takes_files(&delivery.portal)
     {
         return deliver_link(links, origin, network, delivery).await;
@@ -176,8 +176,7 @@ async fn deliver_file(
         return Err(DeliveryError::permanent("the side that it came from is not configured any more"));
     };
     let file = frontend.fetch(attachment).await?;
-    let content = Content::Said { body: Body::File(file) };
-    network.deliver(Delivery { content, ..delivery }, Vec::new()).await
+    network.give(delivery, file, offered).await
 }
 
 /// Says where a file can be had.

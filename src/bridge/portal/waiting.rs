@@ -129,7 +129,7 @@ impl Portal {
         let mut batch = Batch::default();
         let mut taken = Vec::new();
         for (sequence, mut entry) in self.waiting() {
-            if in_flight.contains(&sequence) {
+            if in_flight.contains(&sequence) || self.cursors.offers.is_passed(sequence) {
                 continue;
             }
             let whole = entry.clone();

@@ -284,3 +284,50 @@ fn only_a_side_that_carries_no_files_is_told_addresses_of_them() {
         assert_eq!(world.disk.rows(Table::Links).is_empty(), !has_irc, "nobody else needs one");
     }
 }
+
+#[test]
+fn files_and_words_go_while_the_contact_does_not_answer_an_offer() {
+    let world = World::new();
+    world.live(async |life| {
+        life.sign_in().await;
+        world.msn.script.next([Act::Offered(Duration::from_secs(300))]);
+        let before = world.now();
+        for name in ["a.png", "b.png", "c.png"] {
+            life.sends(&world, BOB, &format!("${name}"), name).await;
+        }
+        life.writes(BOB, "$1", "m1").await;
+        life.until(world.msn.arrived(), 3).await;
+        life.until_told(&world, "$c.png", |outcome| *outcome == Outcome::Delivered).await;
+        assert!(world.now() - before < 10_000, "{} ms", world.now() - before);
+        assert_eq!(world.reports_of("$a.png"), []);
+        life.until(world.msn.arrived(), 4).await;
+        life.until_told(&world, "$a.png", |outcome| *outcome == Outcome::Delivered).await;
+    });
+    let mut heard = world.heard(BOB);
+    assert_eq!(heard.pop().as_deref(), Some("(a.png)"));
+    heard.sort();
+    assert_eq!(heard, ["(b.png)", "(c.png)", "m1"]);
+    assert_eq!(world.disk.rows(Table::Journal).len(), 0, "nothing is left to do");
+}
+
+#[test]
+fn what_was_offered_and_not_taken_is_offered_after_a_crash_and_what_went_meanwhile_is_not_repeated() {
+    let world = World::new();
+    world.crash_after(usize::MAX, async |life| {
+        life.sign_in().await;
+        world.msn.script.next([Act::Offered(Duration::from_secs(300))]);
+        for name in ["a.png", "b.png"] {
+            life.sends(&world, BOB, &format!("${name}"), name).await;
+        }
+        life.until(world.msn.arrived(), 1).await;
+        life.until_told(&world, "$b.png", |outcome| *outcome == Outcome::Delivered).await;
+    });
+    assert_eq!(world.heard(BOB), ["(b.png)"]);
+    world.live(async |life| {
+        life.sign_in().await;
+        life.until(world.msn.arrived(), 2).await;
+        life.pass(Duration::from_secs(60)).await;
+    });
+    assert_eq!(world.heard(BOB), ["(b.png)", "(a.png)"]);
+    assert_eq!(world.disk.rows(Table::Journal).len(), 0);
+}

@@ -26,6 +26,8 @@ pub(crate) enum Act {
     },
     /// Taken after a while.
     Late(Duration),
+    /// Offered, and taken after a while; only files are.
+    Offered(Duration),
     /// A mistake of ours in an adapter.
     Panic,
 }
@@ -71,6 +73,11 @@ impl Script {
     /// What comes next, each once.
     pub(crate) fn next(&self, acts: impl IntoIterator<Item = Act>) {
         self.0.lock().unwrap().next.extend(acts);
+    }
+
+    /// What is done next, where that is known.
+    pub(crate) fn first(&self) -> Option<Act> {
+        self.0.lock().unwrap().next.front().cloned()
     }
 
     /// What is done from now on when nothing else is asked for.

@@ -191,7 +191,7 @@ impl Frontend for SimFrontend {
                 Act::Hang { .. } => std::future::pending().await,
                 Act::Late(after) => tokio::time::sleep(after).await,
                 Act::Panic => panic!("a mistake in fetching, as the script says"),
-                Act::Take | Act::TakeWith(_) => {}
+                Act::Take | Act::TakeWith(_) | Act::Offered(_) => {}
             }
             let media = MediaId::new("m1").expect("a name of ours");
             Ok(File { media, name: attachment.name.clone(), size: 1 })
@@ -206,7 +206,7 @@ impl Frontend for SimFrontend {
                 Act::Hang { .. } => std::future::pending().await,
                 Act::Late(after) => tokio::time::sleep(after).await,
                 Act::Panic => panic!("a mistake in reading, as the script says"),
-                Act::Take | Act::TakeWith(_) => {}
+                Act::Take | Act::TakeWith(_) | Act::Offered(_) => {}
             }
             let saying: Saying =
                 serde_json::from_slice(raw).map_err(|error| DeliveryError::permanent(error.to_string()))?;

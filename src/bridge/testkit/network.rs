@@ -13,7 +13,8 @@ use crate::bridge::body::Body;
 use crate::bridge::ids::{ConversationId, GhostId, LoginId, PortalKey};
 use crate::bridge::login::Credentials;
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, Emoticons};
-use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Request};
+use crate::bridge::port::media::File;
+use crate::bridge::port::network::{Audience, ContactLine, Network, NetworkTraits, Offered, Request};
 
 /// The simulated network. It cannot be asked whether something arrived.
 pub(crate) struct SimNetwork {
@@ -125,6 +126,22 @@ impl Network for SimNetwork {
                 false,
             )
             .await
+        })
+    }
+
+    /// A file that is taken is one that was offered.
+    fn give(
+        &self,
+        delivery: Delivery,
+        file: File,
+        offered: Offered,
+    ) -> BoxFuture<'_, Result<Delivered, DeliveryError>> {
+        let delivery = Delivery { content: Content::Said { body: Body::File(file) }, ..delivery };
+        Box::pin(async move {
+            if matches!(self.script.first(), Some(Act::Offered(_))) {
+                offered.tell();
+            }
+            self.deliver(delivery, Vec::new()).await
         })
     }
 

@@ -116,7 +116,7 @@ pub(super) async fn act(
             }
             std::future::pending().await
         }
-        Act::Late(after) => {
+        Act::Late(after) | Act::Offered(after) => {
             tokio::time::sleep(after).await;
             arrive();
             Ok(Delivered::default())

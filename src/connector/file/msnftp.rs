@@ -214,6 +214,7 @@ impl Streams {
             offer = offer.with("Connectivity", "N");
         }
         say(ctx, &offer);
+        reply.offered();
         tracing::info!(to = %email, bytes = file.size, "offering a file to an old client");
         let deadline = Some(Instant::now() + ANSWER);
         let step = Step::Offered { file, reply };

@@ -198,6 +198,7 @@ impl OutgoingFiles {
         };
         let context = FileContext { name: safe_name(&file.name), size: file.size, preview };
         let transfer = peer.offer(now(), &context, session_names());
+        reply.offered();
         tracing::info!(to = %email, bytes = file.size, "offering a file");
         let disk = BufReader::with_capacity(READ, disk);
         let reporter = Some(ProgressReporter::sending(&file.name, &ctx.ghost(email).name, file.size));

@@ -14,6 +14,7 @@ use crate::bridge::body::Body;
 use crate::bridge::event::{Ghost, RemoteKind};
 use crate::bridge::ids::GhostId;
 use crate::bridge::port::media::{Media, MediaId};
+use crate::bridge::port::network::Offered;
 use crate::bridge::port::storage::StorageError;
 use crate::connector::call::resources::Begin;
 use crate::connector::config::MsnConfig;
@@ -118,8 +119,9 @@ async fn fault_07_an_offer_to_an_old_client_that_is_not_answered_ends() {
     let (bridge, _core) = Bridge::channel();
     let (call, mut board) = silent_board(bridge, "");
     let begun = Instant::now();
-    let given =
-        tokio::time::timeout(ANSWER * 2, call.send_file(file())).await.expect("the giver is kept waiting");
+    let given = tokio::time::timeout(ANSWER * 2, call.send_file(file(), Offered::default()))
+        .await
+        .expect("the giver is kept waiting");
     assert_eq!(given, Err(CallFailure::File("they did not answer".into())));
     assert_eq!(begun.elapsed().as_secs(), ANSWER.as_secs());
     heard(&mut board, "Cancel-Code: TIMEOUT").await;
@@ -202,7 +204,7 @@ async fn fault_07_a_stream_to_a_machine_that_is_mute_or_never_comes_ends_and_is_
 
         let (near, _kept) = mute().await;
         let (reply, answer) = oneshot::channel();
-        let given = run(bridge).send_file(meeting(near), 1, file(), reply);
+        let given = run(bridge).send_file(meeting(near), 1, file(), reply.into());
         assert_eq!(tokio::time::timeout(GIVEN, given).await, Ok(comes));
         let failure = answer.await.expect("an answer").unwrap_err();
         assert!(failure.to_string().contains(why), "{failure}");
@@ -254,7 +256,7 @@ async fn fault_21_an_empty_file_goes_both_ways() {
         }
     };
     let given =
-        async { tokio::join!(run(bridge).send_file(async { Ok(near) }, 7, empty, reply), receiver).0 };
+        async { tokio::join!(run(bridge).send_file(async { Ok(near) }, 7, empty, reply.into()), receiver).0 };
     assert_eq!(tokio::time::timeout(GIVEN, given).await, Ok(true));
     assert_eq!(answer.await.unwrap(), Ok(()));
 }

@@ -30,7 +30,7 @@ async fn accept_offer(streams: &mut Streams, call: &mut Component, offer: &Invit
 fn send(streams: &mut Streams, call: &mut Component) -> (u32, oneshot::Receiver<Result<(), CallFailure>>) {
     let file = File { media: call.media.add("kept", &[7; 5000]), name: "a.bin".into(), size: 5000 };
     let (reply, answer) = oneshot::channel();
-    streams.offer(&mut call.ctx, &email("bob"), file, reply);
+    streams.offer(&mut call.ctx, &email("bob"), file, reply.into());
     (streams.known.last().map_or(0, |stream| stream.cookie), answer)
 }
 
@@ -81,7 +81,7 @@ async fn a_file_goes_to_an_old_client_only_where_the_two_could_meet() {
         let (mut call, mut streams) = (component_with(config), streams(1));
         let file = File { media: call.media.add("kept", b"x"), name: "a.bin".into(), size };
         let (reply, mut answer) = oneshot::channel();
-        streams.offer(&mut call.ctx, &email("bob"), file, reply);
+        streams.offer(&mut call.ctx, &email("bob"), file, reply.into());
         let failure = answer.try_recv().unwrap().unwrap_err();
         assert!(failure.to_string().contains(why), "{failure}");
         assert!(call.said().is_empty() && streams.is_idle());

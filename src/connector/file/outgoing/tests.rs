@@ -16,7 +16,7 @@ async fn send(outgoing: &mut OutgoingFiles, call: &mut Component, data: &[u8]) -
     let media = call.media.add("kept", data);
     let (reply, answer) = oneshot::channel();
     let file = File { media, name: "a.bin".into(), size: data.len() as u64 };
-    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply }).await;
+    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply: reply.into() }).await;
     answer
 }
 
@@ -158,13 +158,13 @@ async fn a_file_that_is_gone_from_the_disk_is_not_offered_and_one_that_is_cut_is
     let (mut call, mut bob, mut outgoing) = (component(), bob(), OutgoingFiles::default());
     let (reply, answer) = oneshot::channel();
     let file = File { media: MediaId::new("gone").unwrap(), name: "a.bin".into(), size: 3 };
-    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply }).await;
+    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply: reply.into() }).await;
     let gone = CallFailure::File("it is not on the bridge's disk any more".into());
     assert_eq!(answer.await.unwrap(), Err(gone));
 
     let (reply, answer) = oneshot::channel();
     let file = File { media: call.media.add("cut", b"abc"), name: "a.bin".into(), size: 3000 };
-    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply }).await;
+    outgoing.handle(&mut call.ctx, OutgoingEvent::File { file, reply: reply.into() }).await;
     decide(&mut call, &mut bob, true);
     assert!(outgoing.next_fragment(&mut call.ctx, false).await.is_none());
     assert_eq!(
