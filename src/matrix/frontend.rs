@@ -21,7 +21,7 @@ use super::room::{RoomAdoption, SpaceOrganizer};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
-use crate::bridge::ids::{Leg, PortalKey, UserId as BridgeUser};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId as BridgeUser};
 use crate::bridge::link::Links;
 use crate::bridge::port::delivery::{Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
@@ -236,6 +236,13 @@ impl Frontend for MatrixFrontend {
         makes: bool,
     ) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async move { self.components.rooms.show(portal, &display, makes).await })
+    }
+
+    fn doubt<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async move {
+            self.components.rooms.doubt(login).await?;
+            self.spaces.doubt(login).await
+        })
     }
 
     fn remove_portal<'a>(

@@ -66,3 +66,28 @@ async fn rooms_are_filed_as_contacts_are_sorted_and_move_with_them() {
     assert_eq!(filed(&mut world, &pals, false).await, top);
     assert_eq!(filed(&mut world, &room, true).await, top);
 }
+
+#[tokio::test]
+async fn sync_puts_right_what_was_changed_behind_the_bridge() {
+    let mut world = World::start_with_friends().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    let named = |event: &Value| event["type"] == "m.room.name" && event["content"]["name"] == "Bob";
+    world.user.event("the name", named).await;
+    // Somebody renames the room and takes the ghost out.
+    let ghost = format!("@msn_bob=40example.com:{}", crate::support::synapse::SERVER_NAME);
+    let path = |what: &str| format!("rooms/{room}/{what}");
+    world.user.call(Method::PUT, &path("state/m.room.name"), Some(serde_json::json!({"name": "Mess"}))).await;
+    world.user.call(Method::POST, &path("kick"), Some(serde_json::json!({"user_id": ghost}))).await;
+    let is = |membership: &'static str| {
+        let ghost = ghost.clone();
+        move |event: &Value| event["state_key"] == *ghost && event["content"]["membership"] == membership
+    };
+    world.user.event_after("the ghost's end", is("leave"), is("join")).await;
+    ask(&mut world, "sync", "Looking after the rooms of alice@example.com").await;
+    world.user.event("the name again", named).await;
+    world.user.event("the ghost again", is("join")).await;
+    world.user.message_with("of alice@example.com show what is so now").await;
+}

@@ -26,6 +26,15 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         run: |_, words| nothing(words).map(|()| Effect::Status),
     },
     CommandSpec {
+        name: "sync",
+        arguments: "",
+        does: "looks after all your rooms again: names, pictures, who is in them, and your space",
+        run: |context, words| {
+            nothing(words)?;
+            Ok(Effect::Sync { login: context.login_id()? })
+        },
+    },
+    CommandSpec {
         name: "set-default",
         arguments: "<account>",
         does: "of several logins, chooses the one for commands that name none",

@@ -61,6 +61,10 @@ pub(in crate::bridge) enum Effect {
     Connect {
         login: LoginId,
     },
+    /// The rooms of a login are shown again, whatever is known of them.
+    Sync {
+        login: LoginId,
+    },
     /// The messages that wait in this conversation are not sent any more.
     TakeBack,
     /// The login's contacts, all of them or those in whose name or account these words are.

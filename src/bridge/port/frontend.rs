@@ -199,6 +199,15 @@ pub trait Frontend: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// Takes nothing for granted any more of what this side shows of a login: rooms that are gone are forgotten, and the next
+    /// [`Frontend::ensure_room`] of each of the others shows everything again, and brings everybody in who is to be there.
+    ///
+    /// # Errors
+    /// Transient: that cannot be looked at now.
+    fn doubt<'a>(&'a self, _login: &'a LoginId) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// Takes the room of a conversation away: ours leave it, and its owner is taken out unless it `keeps_people`. What is
     /// said later makes another.
     ///

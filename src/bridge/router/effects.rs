@@ -140,6 +140,7 @@ impl CommandService {
             Effect::OpenChat { login, ghost, conversation } => {
                 requests::open_chat(context, reply, login, requests::PortalTarget { ghost, conversation })
             }
+            Effect::Sync { login } => rooms_on_demand::sync(context, reply, login)?,
             Effect::Explain { entry } => explanation::explain(context, given, entry)?,
             Effect::RemoveRoom { keeps_people } => rooms_on_demand::remove(context, given, keeps_people)?,
             Effect::AdoptRoom { login, conversation } => {

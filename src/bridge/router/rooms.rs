@@ -8,6 +8,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -60,6 +61,7 @@ impl Queue {
 /// Looks after the rooms of logins.
 pub(super) struct ContactRooms {
     queue: Arc<Queue>,
+    worker: Worker,
 }
 
 impl ContactRooms {
@@ -71,12 +73,13 @@ impl ContactRooms {
         tasks: &TaskTracker,
     ) -> Self {
         let queue = Arc::<Queue>::default();
+        let worker = Worker { context: context.clone(), met: met.clone() };
         for _ in 0..WORKERS {
-            let worker = Worker { context: context.clone(), met: met.clone() };
+            let worker = worker.clone();
             let (queue, cancel) = (queue.clone(), cancel.clone());
             tasks.spawn(async move { cancel.run_until_cancelled(worker.run(&queue)).await });
         }
-        Self { queue }
+        Self { queue, worker }
     }
 
     /// A login has signed in, or its contacts are others now.
@@ -89,7 +92,17 @@ impl ContactRooms {
     }
 }
 
+impl ContactRooms {
+    /// Shows everything of a login again. Resolves with the number of its rooms, or with the reason for people why that
+    /// cannot be.
+    pub(super) fn sync(&self, login: LoginId, owner: UserId) -> BoxFuture<'static, Result<usize, String>> {
+        let worker = self.worker.clone();
+        Box::pin(async move { worker.sync(&login, &owner).await })
+    }
+}
+
 /// Looks after one login at a time.
+#[derive(Clone)]
 struct Worker {
     context: PortalContext,
     met: mpsc::Sender<PortalKey>,
@@ -108,19 +121,21 @@ impl Worker {
         }
     }
 
+    /// Gives how many rooms are looked after now.
     async fn look_after(
         &self,
         frontend: &dyn Frontend,
         login: &LoginId,
         owner: &UserId,
         contacts: &[ContactLine],
-    ) {
+    ) -> usize {
+        let mut count = 0;
         let asked = persist(|| frontend.lists_contacts(owner, contacts.len())).await;
         let mut listed = HashSet::new();
         if asked.unwrap_or(false) {
             for contact in contacts {
                 if let Some(portal) = self.meet(login, contact).await {
-                    self.show(frontend, &portal, true).await;
+                    count += usize::from(self.show(frontend, &portal, true).await);
                     listed.insert(portal);
                 }
             }
@@ -130,8 +145,9 @@ impl Worker {
             Vec::new()
         });
         for portal in known.iter().filter(|portal| !listed.contains(*portal)) {
-            self.show(frontend, portal, false).await;
+            count += usize::from(self.show(frontend, portal, false).await);
         }
+        count
     }
 
     /// The conversation with a contact, which is there from now on.
@@ -146,11 +162,24 @@ impl Worker {
         Some(portal)
     }
 
-    async fn show(&self, frontend: &dyn Frontend, portal: &PortalKey, makes: bool) {
+    /// Whether that is done.
+    async fn show(&self, frontend: &dyn Frontend, portal: &PortalKey, makes: bool) -> bool {
         let shown = persist(|| frontend.ensure_room(portal, self.context.display(portal), makes)).await;
-        if let Err(reason) = shown {
+        if let Err(reason) = &shown {
             tracing::info!(%portal, reason, "a conversation has no room yet");
         }
+        shown.is_ok()
+    }
+
+    /// Shows everything of a login again; gives how many rooms that was.
+    async fn sync(&self, login: &LoginId, owner: &UserId) -> Result<usize, String> {
+        let contacts = self.context.network.contacts(login).await?;
+        let mut count = 0;
+        for frontend in self.context.frontends.iter().filter(|frontend| frontend.traits().hosts_rooms) {
+            persist(|| frontend.doubt(login)).await?;
+            count += self.look_after(&**frontend, login, owner, &contacts).await;
+        }
+        Ok(count)
     }
 }
 

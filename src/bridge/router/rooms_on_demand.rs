@@ -9,8 +9,9 @@ use super::context::RouterContext;
 use super::finished::{Answered, Finished, ReplyTo};
 use super::setback::Setback;
 use crate::bridge::event::LocalCommand;
-use crate::bridge::ids::{Leg, PortalKey, UserId};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
 use crate::bridge::port::delivery::DeliveryError;
+use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 
 /// Where owner and bridge are alone.
@@ -85,4 +86,27 @@ pub(super) fn adopt(
             }
         })
     })
+}
+
+/// Has all rooms of a login looked after, whatever is known of them. That may take minutes, and is said first.
+pub(super) fn sync(
+    context: &mut RouterContext,
+    reply: ReplyTo,
+    login: LoginId,
+) -> Result<BoxFuture<'static, Finished>, Setback> {
+    let Some(owner) = context.logins.owner(&login) else {
+        let text = format!("There is no login {login} any more.");
+        return Ok(Box::pin(async { Finished::Answer(Answered::new(reply, text)) }));
+    };
+    context.reply(&reply, &format!("Looking after the rooms of {login} …"), Batch::default())?;
+    let shown = context.rooms.sync(login.clone(), owner);
+    Ok(Box::pin(async move {
+        let text = match shown.await {
+            Ok(0) => format!("{login} has no rooms yet."),
+            Ok(1) => format!("The one room of {login} shows what is so now."),
+            Ok(count) => format!("The {count} rooms of {login} show what is so now."),
+            Err(reason) => format!("The rooms of {login} were not looked after: {}", sentence(&reason)),
+        };
+        Finished::Answer(Answered::new(reply, text))
+    }))
 }

@@ -99,3 +99,21 @@ fn rooms_that_cannot_be_made_hold_up_no_message_and_are_made_later() {
     });
     assert_eq!(world.matrix.rooms().borrow()[0].0, World::portal(CAROL));
 }
+
+#[test]
+fn whoever_asks_for_it_has_all_their_rooms_shown_again() {
+    let world = world_with_contacts();
+    *world.matrix.lists.lock().unwrap() = true;
+    world.live(async |life| {
+        life.sign_in().await;
+        world.matrix.rooms().wait_for(|rooms| rooms.len() == 2).await.unwrap();
+        assert_eq!(world.matrix.doubted(), [], "nothing is doubted by itself");
+        life.asks("$1", "sync").await;
+        life.until_ann_reads(&world, "The 2 rooms of").await;
+        assert_eq!(world.matrix.rooms().borrow().len(), 4);
+        *world.msn.contacts.lock().unwrap() = Err("you are not signed in".into());
+        life.asks("$2", "sync").await;
+        life.until_ann_reads(&world, "were not looked after: you are not signed in.").await;
+    });
+    assert_eq!(world.matrix.doubted(), [World::portal(BOB).receiver]);
+}

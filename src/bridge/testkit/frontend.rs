@@ -65,6 +65,8 @@ pub(crate) struct SimFrontend {
     redacted: Mutex<Vec<String>>,
     /// Rooms that were given up or taken over, in words.
     given_up: Mutex<Vec<String>>,
+    /// Logins of which nothing was taken for granted any more.
+    doubted: Mutex<Vec<LoginId>>,
     /// What taking a room over comes to.
     pub(crate) adopting: Script,
 }
@@ -92,6 +94,7 @@ impl SimFrontend {
             away: watch::Sender::new(false),
             redacted: Mutex::default(),
             given_up: Mutex::default(),
+            doubted: Mutex::default(),
             adopting: Script::default(),
         }
     }
@@ -134,6 +137,11 @@ impl SimFrontend {
     /// Rooms that were given up or taken over, in words.
     pub(crate) fn given_up(&self) -> Vec<String> {
         self.given_up.lock().unwrap().clone()
+    }
+
+    /// Logins of which nothing was taken for granted any more.
+    pub(crate) fn doubted(&self) -> Vec<LoginId> {
+        self.doubted.lock().unwrap().clone()
     }
 
     pub(crate) fn redacted(&self) -> Vec<String> {
@@ -239,6 +247,11 @@ impl Frontend for SimFrontend {
             self.rooms.send_modify(|all| all.push((portal.clone(), display.title, makes)));
             Ok(())
         })
+    }
+
+    fn doubt<'a>(&'a self, login: &'a LoginId) -> BoxFuture<'a, Result<(), DeliveryError>> {
+        self.doubted.lock().unwrap().push(login.clone());
+        Box::pin(async { Ok(()) })
     }
 
     fn remove_portal<'a>(

@@ -82,6 +82,27 @@ impl GhostProfiles {
         self.named.clear();
     }
 
+    /// Takes nothing for granted of one ghost: it is registered and named with the next occasion, and given the picture that
+    /// it was given last.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or the store cannot be read.
+    pub(crate) async fn doubt(&self, user: &UserId) -> Result<(), DeliveryError> {
+        self.registered.remove(user);
+        self.named.remove(user);
+        let mut batch = Batch::default();
+        batch.remove(Table::Rooms, name_row(user));
+        drop(self.storage.commit(batch, Urgency::Soon));
+        let Some(uri) = self.avatar(user).await? else { return Ok(()) };
+        let value = ProfileFieldValue::AvatarUrl(uri.into());
+        let request = set_profile_field::v3::Request::new(user.to_owned(), value);
+        match tell_as!(self.homeserver, user, request) {
+            // A homeserver that does not know it gives it its picture in the next conversation.
+            Ok(()) | Err(MatrixError::Refused { .. } | MatrixError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A row about a ghost, where what is written down counts.
     fn known(&self, row: &[u8]) -> Result<Option<String>, DeliveryError> {
         if self.distrusts_disk.load(Ordering::Relaxed) {

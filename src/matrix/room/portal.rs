@@ -18,7 +18,7 @@ use super::member::RoomMembers;
 use super::registry::RoomRegistry;
 use super::space_queue::SpaceQueue;
 use super::state::RoomStates;
-use crate::bridge::ids::PortalKey;
+use crate::bridge::ids::{LoginId, PortalKey};
 use crate::bridge::port::delivery::{DeliveryError, Display};
 use crate::bridge::port::storage::Storage;
 use crate::matrix::homeserver::{Homeserver, MatrixError};
@@ -212,6 +212,31 @@ impl PortalRooms {
             tracing::warn!(%portal, %room, "the room is gone, making another");
             self.leaver.put(&room, self.ghosts_of(portal)?, None).await?;
             self.forget(portal, &room).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes nothing for granted of a login's rooms: those that are gone are forgotten, and [`PortalRooms::show`] brings the
+    /// others up to date as if nothing had been put there.
+    ///
+    /// # Errors
+    /// Transient: the homeserver is not available, or the store failed.
+    pub(crate) async fn doubt(&self, login: &LoginId) -> Result<(), DeliveryError> {
+        for (conversation, room) in self.registry.rooms_of_login(login)? {
+            let portal = PortalKey::new(login.clone(), conversation);
+            let _one = self.locks.lock(&portal).await;
+            self.members.forget_room(&room);
+            let ghosts = self.ghosts_of(&portal)?;
+            if !self.members.is_alive(&room).await? {
+                self.leaver.put(&room, ghosts, None).await?;
+                self.forget(&portal, &room).await?;
+                continue;
+            }
+            for ghost in ghosts {
+                self.profiles.doubt(&ghost).await?;
+            }
+            self.registry.forget_title(&portal);
+            self.states.forget(&portal, None).await?;
         }
         Ok(())
     }

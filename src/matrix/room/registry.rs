@@ -198,6 +198,13 @@ impl RoomRegistry {
         drop(self.storage.commit(batch, Urgency::Soon));
     }
 
+    /// A portal's room may be named otherwise by now: it is named with the next occasion.
+    pub(crate) fn forget_title(&self, portal: &PortalKey) {
+        let mut batch = Batch::default();
+        batch.remove(Table::Rooms, title_row(portal));
+        drop(self.storage.commit(batch, Urgency::Soon));
+    }
+
     /// Rooms of conversations that a login has.
     ///
     /// # Errors

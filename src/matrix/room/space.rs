@@ -111,6 +111,30 @@ impl SpaceOrganizer {
         self.drop_others(login, &groups).await
     }
 
+    /// Takes nothing for granted of a login's spaces: their owner is asked in again, and everything in them is filed anew.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or the store failed.
+    pub(crate) async fn doubt(&self, login: &LoginId) -> Result<(), DeliveryError> {
+        let rows = self.storage.scan(Table::Rooms, &row(login, ""), None, MAX_SPACES);
+        let prefix = row(login, "").len();
+        for (key, _) in rows.map_err(storage_failed)? {
+            let group = String::from_utf8_lossy(&key[prefix..]).into_owned();
+            let Some(mut space) = self.space(login, &group)? else { continue };
+            self.members.forget_room(&space.room);
+            match self.members.invite(&space.room, &space.owner).await {
+                Ok(()) => self.bring(&space.room, &space.owner).await?,
+                // It is gone: the first thing that is filed finds that out.
+                Err(MatrixError::Refused { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            (space.name, space.children) = Default::default();
+            self.keep_space(login, &group, &space).await?;
+        }
+        self.queue.again(login);
+        Ok(())
+    }
+
     fn space(&self, login: &LoginId, group: &str) -> Result<Option<Space>, DeliveryError> {
         let row = self.storage.read(Table::Rooms, &row(login, group));
         let row = row.map_err(storage_failed)?;

@@ -356,3 +356,25 @@ async fn a_portal_goes_with_all_that_is_its_own_to_the_room_that_takes_its_place
     assert_eq!(desk.times("!new:test.localhost/join"), 1, "so does the ghost");
     assert_eq!(rooms.move_to(&with_bob(), &old, new).await, Ok(false), "once");
 }
+
+#[tokio::test]
+async fn a_room_that_is_doubted_shows_everything_again_and_one_that_is_gone_is_made_anew() {
+    let desk = desk().await;
+    desk.server.answers("/joined_members", 200, json!({"joined": {}}));
+    let (rooms, login) = (&desk.parts.rooms, with_bob().receiver);
+    rooms.ensure(&with_bob(), &titled("Bob")).await.unwrap();
+    let repeated = ["/join", INVITE_ANN, "/state/m.room.name/", "/state/m.bridge/", "/displayname"];
+    let before = repeated.map(|part| desk.times(part));
+    rooms.show(&with_bob(), &titled("Bob"), true).await.unwrap();
+    assert_eq!(repeated.map(|part| desk.times(part)), before, "nothing is said twice by itself");
+    rooms.doubt(&login).await.unwrap();
+    rooms.show(&with_bob(), &titled("Bob"), true).await.unwrap();
+    for (part, before) in repeated.iter().zip(before) {
+        assert!(desk.times(part) > before, "{part}: {:?}", desk.server.asked());
+    }
+    assert_eq!(desk.times(CREATE), 1);
+    desk.server.refuses("/joined_members", 403, "M_FORBIDDEN");
+    rooms.doubt(&login).await.unwrap();
+    rooms.show(&with_bob(), &titled("Bob"), true).await.unwrap();
+    assert_eq!(desk.times(CREATE), 2);
+}
