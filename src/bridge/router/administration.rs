@@ -11,6 +11,7 @@ use super::finished::{Finished, ReplyTo};
 use super::requests;
 use super::setback::Setback;
 use crate::bridge::ids::{LoginId, UserId};
+use crate::bridge::login::Login;
 use crate::bridge::receipt::InboxReceipt;
 
 /// Between the last answer and the end of the program: the answer is to arrive.
@@ -51,13 +52,16 @@ pub(super) fn shut_out(
         context.reply(reply, "Nobody can be shut out here.", batch)?;
         return Ok(Vec::new());
     }
+    let logins = context.logins.all().values().filter(|login| is_out && login.owner == *user);
+    let logins: Vec<LoginId> = logins.map(|login| login.id.clone()).collect();
+    // Together: after a crash nobody is connected who was shut out.
+    logins.iter().for_each(|login| Login::erase(login, &mut batch));
     let text = match is_out {
         true => format!("{user} is not answered any more."),
         false => format!("{user} may use the bridge as the configuration allows."),
     };
     context.reply(reply, &text, batch)?;
-    let logins = context.logins.all().values().filter(|login| is_out && login.owner == *user);
-    Ok(logins.map(|login| login.id.clone()).collect())
+    Ok(logins)
 }
 
 /// Says that the program ends.

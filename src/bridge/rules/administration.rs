@@ -74,6 +74,25 @@ fn a_user_who_is_shut_out_loses_their_logins_and_is_not_answered_until_let_in_ag
 }
 
 #[test]
+fn a_user_who_was_shut_out_is_not_connected_after_a_crash_at_any_moment() {
+    let mut shut_out = 0;
+    for (stop, kept) in (1..40).flat_map(|stop| [(stop, 0), (stop, 1), (stop, usize::MAX)]) {
+        let world = World::new();
+        world.steps.stop_at(stop);
+        world.crash_after(kept, async |life| {
+            life.sign_in().await;
+            life.commands_as(ADMIN, "$1", "block @ann:x").await;
+            life.pass(Duration::from_secs(60)).await;
+        });
+        if !world.disk.rows(Table::ShutOut).is_empty() {
+            shut_out += 1;
+            assert_eq!(world.disk.rows(Table::Logins).len(), 0, "stopped at {stop}, {kept} kept");
+        }
+    }
+    assert!(shut_out > 1, "{shut_out}");
+}
+
+#[test]
 fn an_administrator_ends_the_program_and_nobody_else_does() {
     let world = World::new();
     world.live(async |life| {

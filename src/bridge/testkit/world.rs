@@ -22,7 +22,7 @@ use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
 use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Frontend, Level, Outcome, Permissions};
-use crate::bridge::port::storage::Batch;
+use crate::bridge::port::storage::{Batch, Table};
 
 /// The one login, its owner and the contact most tests need.
 pub(crate) const ALICE: &str = "alice@x";
@@ -73,11 +73,13 @@ impl Permissions for Strangers {
         }
     }
 
-    fn shut_out(&self, user: &UserId, is_out: bool, _: &mut Batch) -> bool {
+    fn shut_out(&self, user: &UserId, is_out: bool, batch: &mut Batch) -> bool {
         let mut out = self.0.lock().unwrap();
         if is_out {
+            batch.put(Table::ShutOut, user.as_str(), []);
             out.insert(user.clone())
         } else {
+            batch.remove(Table::ShutOut, user.as_str());
             out.remove(user)
         };
         true
