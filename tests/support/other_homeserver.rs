@@ -27,6 +27,8 @@ struct Played {
     target: String,
     /// Presence is none of its features.
     lacks_presence: AtomicBool,
+    /// Nothing is changed, and requests are only counted.
+    is_same: AtomicBool,
     sent: AtomicUsize,
     /// Method and path of each request.
     asked: Mutex<Vec<String>>,
@@ -51,6 +53,29 @@ impl OtherHomeserver {
 
     pub(crate) fn without_presence(&self) {
         self.played.lacks_presence.store(true, Ordering::SeqCst);
+    }
+
+    /// Synapse as it is, with its requests counted.
+    pub(crate) fn unchanged(&self) {
+        self.played.is_same.store(true, Ordering::SeqCst);
+    }
+
+    /// Counts anew.
+    pub(crate) fn forget(&self) {
+        self.played.asked.lock().expect("the requests").clear();
+    }
+
+    /// How often each kind of request was made: its method and path without names, the most frequent first.
+    pub(crate) fn kinds(&self) -> Vec<(String, usize)> {
+        let mut kinds = std::collections::BTreeMap::<String, usize>::new();
+        for asked in self.played.asked.lock().expect("the requests").iter() {
+            let is_name = |part: &str| part.contains(['@', '!', '$', '%', ':']) || part.len() > 30;
+            let parts = asked.split('/').map(|part| if is_name(part) { "…" } else { part });
+            *kinds.entry(parts.collect::<Vec<_>>().join("/")).or_default() += 1;
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kinds
     }
 
     /// How many requests so far had this in their method and path.
@@ -98,6 +123,19 @@ fn busy() -> Response {
 async fn to_homeserver(State(played): State<Arc<Played>>, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     played.asked.lock().expect("the requests").push(format!("{method} {path}"));
+    if played.is_same.load(Ordering::SeqCst) {
+        let url = format!("{}{}", played.target, request.uri());
+        return match pass(&played, method, &url, request).await {
+            Ok((status, headers, body)) => {
+                let kind = headers.get(header::CONTENT_TYPE).cloned();
+                let mut answer = (status, Body::from(body)).into_response();
+                kind.into_iter()
+                    .for_each(|kind| drop(answer.headers_mut().insert(header::CONTENT_TYPE, kind)));
+                answer
+            }
+            Err(_) => refusal(StatusCode::BAD_GATEWAY, "M_UNKNOWN"),
+        };
+    }
     if path.ends_with("/client/versions") {
         return axum::Json(json!({"versions": ["r0.6.1", "v1.1", "v1.4"]})).into_response();
     }

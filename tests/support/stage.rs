@@ -85,6 +85,13 @@ impl Stage {
         writer.lock().await.write_all(format!("{line}\r\n").as_bytes()).await.expect("they read");
     }
 
+    /// Says something for which the client closes the connection; what is said next is said to whoever signs in then.
+    pub(crate) async fn say_the_last(&mut self, line: &str) {
+        if let Some(writer) = self.current.take() {
+            let _ = writer.lock().await.write_all(format!("{line}\r\n").as_bytes()).await; // closed before its end
+        }
+    }
+
     /// The next line that the client says on the notification connection and that begins so, once signed in.
     pub(crate) async fn heard(&mut self, start: &str) -> String {
         within(start, async {
