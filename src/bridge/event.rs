@@ -125,10 +125,10 @@ pub enum RemoteKind {
         body: Body,
         at: Timestamp,
     },
-    /// The picture that a contact shows.
+    /// The picture that a contact shows; `None` for a contact who shows none.
     Picture {
         ghost: Ghost,
-        picture: Picture,
+        picture: Option<Picture>,
     },
     /// How far a file of a conversation is.
     Progress {

@@ -90,6 +90,7 @@ impl Components {
             sender: sender.clone(),
             bot: bot.clone(),
             profiles: profiles.clone(),
+            max_file: config.max_file,
         });
         let maker = RoomMaker {
             homeserver: homeserver.clone(),

@@ -87,6 +87,8 @@ pub struct MatrixConfig {
     /// Whether rooms are filed in spaces, as contacts are in groups.
     pub spaces: bool,
     pub rooms: RoomPolicy,
+    /// Bytes of the largest file that is carried.
+    pub max_file: u64,
     /// How owners are acted as, where the appservice's own token may not.
     pub double_puppets: PuppetTokens,
     /// Whether each login has ghosts of its own, in place of one for each contact.

@@ -77,6 +77,7 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
         status_field: true,
         spaces: true,
         rooms: RoomPolicy::Auto,
+        max_file: 1 << 20,
         double_puppets: PuppetTokens::default(),
         ghost_per_login: false,
     }

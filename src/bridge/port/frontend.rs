@@ -55,11 +55,11 @@ pub enum Signal {
         ghost: Ghost,
         titles: Vec<(PortalKey, String)>,
     },
-    /// What a contact of `login` looks like.
+    /// What a contact of `login` looks like; like nothing, without a picture.
     Picture {
         login: LoginId,
         ghost: Ghost,
-        picture: Picture,
+        picture: Option<Picture>,
     },
     /// How far a file is. Shown in one place, not again and again.
     Progress {

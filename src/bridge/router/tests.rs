@@ -255,7 +255,7 @@ async fn fill(world: &World) {
         let presence =
             GhostPresence { ghost: ghost(n), availability: Availability::Online, text: String::new() };
         world.remote("alice", RemoteKind::Presence(presence)).await;
-        let picture = Picture { media: MediaId::new("m").unwrap(), digest: "d".into(), size: 1 };
+        let picture = Some(Picture { media: MediaId::new("m").unwrap(), digest: "d".into(), size: 1 });
         world.remote("alice", RemoteKind::Picture { ghost: ghost(n), picture }).await;
     }
     // A conversation whose every leg is stuck.

@@ -154,7 +154,7 @@ fn pictures_progress_and_groups_are_shown_at_once_and_never_written_down() {
         life.sign_in().await;
         life.pass(Duration::from_secs(1)).await;
         let before = world.disk.unsynced();
-        let picture = Picture { media: MediaId::new("p1").unwrap(), digest: "d".into(), size: 1 };
+        let picture = Some(Picture { media: MediaId::new("p1").unwrap(), digest: "d".into(), size: 1 });
         life.remote(RemoteKind::Picture { ghost: contact(BOB, "Bob"), picture }).await;
         let progress = Progress { id: "1".into(), text: Some("half".into()) };
         life.remote(RemoteKind::Progress { conversation: ConversationId::new(BOB), progress }).await;

@@ -41,6 +41,7 @@ pub(super) fn check_matrix(config: &Config) -> Result<MatrixConfig, ConfigError>
         status_field: config.matrix.status_field,
         spaces: config.matrix.spaces,
         rooms: config.matrix.check_rooms()?,
+        max_file: config.files.max_bytes,
         double_puppets: config.matrix.check_puppets(&server_name)?,
         ghost_per_login: config.ghost.per_login,
         server_name,

@@ -95,6 +95,11 @@ impl People {
         everybody.peek().is_some() && everybody.all(has)
     }
 
+    /// Whether a contact was seen online who announces no picture.
+    pub(in crate::connector) fn shows_none(&self, email: &Email) -> bool {
+        self.known(email, |known| known.picture.is_none().then_some(())).is_some()
+    }
+
     /// The picture that a contact announces now.
     pub(in crate::connector) fn picture(&self, email: &Email) -> Option<MsnObject> {
         self.known(email, |known| known.picture.as_deref().cloned())

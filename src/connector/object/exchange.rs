@@ -112,14 +112,19 @@ impl Objects {
 
     /// Somebody is in the call who may have announced a picture: it is shown, or fetched first.
     async fn look_at(&mut self, ctx: &CallContext, email: &Email) {
-        let Some(object) = ctx.people.picture(email) else { return };
+        let Some(object) = ctx.people.picture(email) else {
+            if ctx.people.shows_none(email) {
+                show_picture(ctx, email, None).await;
+            }
+            return;
+        };
         let digest = cache::digest(&object);
         match cache::kept(&ctx.shared, &digest) {
             Some(media) => {
                 // The object may not say how large it is.
                 let known = tokio::fs::metadata(ctx.shared.media.path(&media)).await;
                 let size = known.map_or(object.size, |metadata| metadata.len());
-                show_picture(ctx, email, Picture { media, digest, size }).await;
+                show_picture(ctx, email, Some(Picture { media, digest, size })).await;
             }
             None => self.fetch(email, object, String::new(), false),
         }
@@ -193,7 +198,7 @@ impl Objects {
             Ok(Some(_)) if object.kind == ObjectKind::Emoticon => {}
             Ok(Some((media, size))) => {
                 let picture = Picture { media, digest: cache::digest(object), size };
-                show_picture(ctx, email, picture).await;
+                show_picture(ctx, email, Some(picture)).await;
             }
             Ok(None) => {
                 tracing::info!(%email, "a picture is not what was announced");
@@ -225,8 +230,8 @@ async fn keep(
     Ok(Some((media, size)))
 }
 
-/// Everybody sees this picture of a contact from now on.
-async fn show_picture(ctx: &CallContext, email: &Email, picture: Picture) {
+/// Everybody sees this picture of a contact from now on, or none.
+async fn show_picture(ctx: &CallContext, email: &Email, picture: Option<Picture>) {
     ctx.tell(RemoteKind::Picture { ghost: names::account(email), picture }).await;
 }
 

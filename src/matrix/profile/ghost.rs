@@ -94,9 +94,7 @@ impl GhostProfiles {
         batch.remove(Table::Rooms, name_row(user));
         drop(self.storage.commit(batch, Urgency::Soon));
         let Some(uri) = self.avatar(user).await? else { return Ok(()) };
-        let value = ProfileFieldValue::AvatarUrl(uri.into());
-        let request = set_profile_field::v3::Request::new(user.to_owned(), value);
-        match tell_as!(self.homeserver, user, request) {
+        match self.put_avatar(user, uri).await {
             // A homeserver that does not know it gives it its picture in the next conversation.
             Ok(()) | Err(MatrixError::Refused { .. } | MatrixError::Missing { .. }) => Ok(()),
             Err(error) => Err(error.into()),
@@ -188,14 +186,19 @@ impl GhostProfiles {
         }
     }
 
-    /// Gives a ghost the picture that its contact has, once for each picture. Gives the ghost, if it is news.
+    /// Gives a ghost the picture that its contact has, once for each picture, or takes it away. Gives the ghost, if it is
+    /// news.
     pub(crate) async fn show_avatar(
         &self,
         login: &LoginId,
         ghost: &Ghost,
-        picture: Picture,
+        picture: Option<Picture>,
     ) -> Option<OwnedUserId> {
-        self.set_avatar(login, ghost, picture).await.unwrap_or_else(|error| {
+        let shown = match picture {
+            Some(picture) => self.set_avatar(login, ghost, picture).await,
+            None => self.remove_avatar(login, ghost).await,
+        };
+        shown.unwrap_or_else(|error| {
             // Shown again in the next conversation with them.
             tracing::info!(%error, "a picture was not shown");
             None
@@ -226,6 +229,31 @@ impl GhostProfiles {
         Ok(Some(uri))
     }
 
+    /// The contact shows no picture any more.
+    async fn remove_avatar(
+        &self,
+        login: &LoginId,
+        ghost: &Ghost,
+    ) -> Result<Option<OwnedUserId>, DeliveryError> {
+        let user = self.ids.user(login, &ghost.id)?;
+        if self.storage.read(Table::Rooms, &avatar_row(&user)).map_err(storage_failed)?.is_none() {
+            return Ok(None);
+        }
+        self.put_avatar(&user, String::new()).await?;
+        let mut batch = Batch::default();
+        batch.remove(Table::Rooms, avatar_row(&user));
+        batch.remove(Table::Rooms, picture_row(&user));
+        self.storage.commit(batch, Urgency::Soon).await.map_err(storage_failed)?;
+        Ok(Some(user))
+    }
+
+    /// The address of a picture, or nothing.
+    async fn put_avatar(&self, user: &UserId, uri: String) -> Result<(), MatrixError> {
+        let value = ProfileFieldValue::AvatarUrl(uri.into());
+        let request = set_profile_field::v3::Request::new(user.to_owned(), value);
+        tell_as!(self.homeserver, user, request)
+    }
+
     async fn set_avatar(
         &self,
         login: &LoginId,
@@ -245,9 +273,7 @@ impl GhostProfiles {
         let name = format!("picture.{}", kind.extension());
         let file = File { media: picture.media, name, size: picture.size };
         let uploaded = self.media.upload(&user, &file, kind.mime_type()).await?;
-        let value = ProfileFieldValue::AvatarUrl(uploaded.clone().into());
-        let request = set_profile_field::v3::Request::new(user.clone(), value);
-        tell_as!(self.homeserver, &user, request)?;
+        self.put_avatar(&user, uploaded.clone()).await?;
         tracing::info!(%user, "a picture was shown");
         let mut batch = Batch::default();
         batch.put(Table::Rooms, row, picture.digest);
@@ -312,5 +338,21 @@ mod tests {
         profiles.forget_all();
         profiles.ensure(&alice, &bob).await.unwrap();
         assert_eq!(server.asked(), ["POST /_matrix/client/v3/register"; 2]);
+    }
+
+    #[tokio::test]
+    async fn a_picture_is_taken_away_once_when_its_contact_shows_none_any_more() {
+        let server = FakeHomeserver::start().await;
+        let (profiles, alice) = (profiles(&server).await, LoginId::new("alice@example.com"));
+        let bob = Ghost { id: GhostId::new("bob@example.com"), name: "Bob".into() };
+        assert_eq!(profiles.show_avatar(&alice, &bob, None).await, None, "there was none");
+        assert_eq!(server.asked(), [""; 0]);
+        let user = profiles.ids.user(&alice, &bob.id).unwrap();
+        profiles.note(avatar_row(&user), "digest");
+        profiles.note(picture_row(&user), "mxc://x/bob");
+        assert_eq!(profiles.show_avatar(&alice, &bob, None).await.as_ref(), Some(&user));
+        assert_eq!(profiles.show_avatar(&alice, &bob, None).await, None, "once");
+        assert_eq!(server.sent("/avatar_url"), [serde_json::json!({"avatar_url": ""})]);
+        assert_eq!(profiles.avatar(&user).await.unwrap(), None);
     }
 }

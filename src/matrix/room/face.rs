@@ -10,6 +10,9 @@ use sha2::{Digest, Sha256};
 use super::features::{features, management_features};
 use crate::bridge::ids::PortalKey;
 
+/// The kind of the part that is a room's picture.
+pub(crate) const AVATAR: &str = "m.room.avatar";
+
 /// One part of a room's state.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatePart {
@@ -21,6 +24,11 @@ pub(crate) struct StatePart {
 impl StatePart {
     fn new(kind: &'static str, key: impl Into<String>, content: Value) -> Self {
         Self { kind, key: key.into(), content }
+    }
+
+    /// The part as it is where there is nothing to say.
+    pub(crate) fn without(kind: &'static str) -> Self {
+        Self::new(kind, "", json!({}))
     }
 
     /// As it stands in a request for a new room.
@@ -46,6 +54,8 @@ pub(crate) struct Face<'a> {
     pub(crate) is_group: bool,
     /// The picture that stands for the network.
     pub(crate) network_picture: Option<&'a str>,
+    /// Bytes of the largest file that is carried.
+    pub(crate) max_file: u64,
 }
 
 /// Everything that the room is to say.
@@ -57,7 +67,7 @@ pub(crate) fn parts(face: &Face<'_>) -> Vec<StatePart> {
         StatePart::new("m.room.canonical_alias", "", json!({})),
         StatePart::new("io.element.functional_members", "", functional_members(face, is_management)),
     ];
-    parts.extend(picture.map(|url| StatePart::new("m.room.avatar", "", json!({"url": url}))));
+    parts.extend(picture.map(|url| StatePart::new(AVATAR, "", json!({"url": url}))));
     let key = format!("msnbridge://{}/{}", face.portal.receiver, face.portal.conversation);
     if is_management {
         parts.push(StatePart::new("com.beeper.room_features", key, management_features()));
@@ -66,7 +76,7 @@ pub(crate) fn parts(face: &Face<'_>) -> Vec<StatePart> {
     let bridge = bridge_info(face);
     parts.push(StatePart::new("m.bridge", key.clone(), bridge.clone()));
     parts.push(StatePart::new("uk.half-shot.bridge", key.clone(), bridge));
-    parts.push(StatePart::new("com.beeper.room_features", key, features(face.is_group)));
+    parts.push(StatePart::new("com.beeper.room_features", key, features(face.is_group, face.max_file)));
     parts
 }
 
@@ -114,6 +124,7 @@ mod tests {
             picture: Some("mxc://x/bob"),
             is_group: false,
             network_picture: Some("mxc://x/msn"),
+            max_file: 1_000,
         }
     }
 

@@ -14,8 +14,8 @@ const NOT: i8 = 0;
 /// Refused, with a reason for the sender.
 const REFUSED: i8 = -2;
 
-/// The content of `com.beeper.room_features`. Groups take no files, only addresses of them.
-pub(crate) fn features(is_group: bool) -> Value {
+/// The content of `com.beeper.room_features`; `max_file` in bytes. Groups take no files, only addresses of them.
+pub(crate) fn features(is_group: bool, max_file: u64) -> Value {
     let file = if is_group { PARTLY } else { FULL };
     json!({
         "formatting": {
@@ -26,7 +26,7 @@ pub(crate) fn features(is_group: bool) -> Value {
             "spoiler": PARTLY, "horizontal_line": PARTLY, "color.background": NOT,
             "code_block.syntax_highlighting": NOT, "math": NOT,
         },
-        "file": files(file),
+        "file": files(file, max_file),
         "location_message": PARTLY,
         "poll": PARTLY,
         "thread": PARTLY,
@@ -39,8 +39,9 @@ pub(crate) fn features(is_group: bool) -> Value {
     })
 }
 
-fn files(level: i8) -> Map<String, Value> {
-    let of = |mime: &str, level: i8| json!({"mime_types": {mime: level}, "caption": PARTLY});
+fn files(level: i8, max_file: u64) -> Map<String, Value> {
+    let of =
+        |mime: &str, level: i8| json!({"mime_types": {mime: level}, "caption": PARTLY, "max_size": max_file});
     let kinds = [
         ("m.file", of("*/*", level)),
         ("m.image", of("image/*", level)),
@@ -73,11 +74,12 @@ mod tests {
     #[test]
     fn files_go_to_one_person_as_they_are_and_to_a_group_as_addresses() {
         let level = |is_group, kind: &str, mime: &str| {
-            features(is_group)["file"][kind]["mime_types"][mime].as_i64().unwrap()
+            features(is_group, 5)["file"][kind]["mime_types"][mime].as_i64().unwrap()
         };
         assert_eq!((level(false, "m.file", "*/*"), level(true, "m.file", "*/*")), (2, 1));
         assert_eq!(level(false, "m.sticker", "image/*"), 1);
-        assert_eq!(features(false)["formatting"]["bold"], 2);
+        assert_eq!(features(false, 5)["formatting"]["bold"], 2);
+        assert_eq!(features(false, 5)["file"]["m.video"]["max_size"], 5);
         assert_eq!(management_features()["file"], json!({}));
     }
 }

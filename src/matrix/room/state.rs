@@ -10,7 +10,7 @@ use ruma::events::StateEventType;
 use ruma::{OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::face::{Face, StatePart, parts};
+use super::face::{AVATAR, Face, StatePart, parts};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
@@ -53,6 +53,8 @@ pub(crate) struct RoomStates {
     pub(crate) sender: Arc<EventSender>,
     pub(crate) bot: Arc<BotProfile>,
     pub(crate) profiles: Arc<GhostProfiles>,
+    /// Bytes of the largest file that is carried.
+    pub(crate) max_file: u64,
 }
 
 impl RoomStates {
@@ -86,6 +88,7 @@ impl RoomStates {
             picture: picture.as_deref(),
             is_group: shown.is_group,
             network_picture: network_picture.as_deref(),
+            max_file: self.max_file,
         }))
     }
 
@@ -118,13 +121,18 @@ impl RoomStates {
         let before = self.shown(portal)?;
         let mut shown = before.clone().unwrap_or_default();
         change(&mut shown);
+        let mut is_bare = true;
         for part in self.wanted(portal, &shown).await? {
+            is_bare &= part.kind != AVATAR;
             let digest = part.digest();
             if shown.put.get(part.kind) == Some(&digest) {
                 continue;
             }
             self.put(room, &part).await?;
             shown.put.insert(part.kind.to_owned(), digest);
+        }
+        if is_bare && shown.put.remove(AVATAR).is_some() {
+            self.put(room, &StatePart::without(AVATAR)).await?;
         }
         match before.as_ref() == Some(&shown) {
             true => Ok(()),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use ruma::{room_id, user_id};
+use ruma::{UserId, room_id, user_id};
 use serde_json::{Value, json};
 
 use crate::bridge::event::{ContactGroup, GhostPresence};
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::delivery::{DeliveryError, Display};
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::bridge::testkit::SimStorage;
 use crate::matrix::component::Components;
 use crate::matrix::testkit::{self, ANN, BOB, EVE, FakeHomeserver, with_ann, with_bob};
@@ -258,10 +259,9 @@ async fn what_a_room_says_follows_and_nothing_is_said_twice() {
         assert_eq!(said.len(), 1, "{kind}");
         assert_eq!(said[0]["channel"]["displayname"], "Bobby");
     }
-    let picture = |digest: &str| crate::bridge::event::Picture {
-        media: crate::bridge::port::media::MediaId::new("m1").unwrap(),
-        digest: digest.into(),
-        size: 1,
+    let picture = |digest: &str| {
+        let media = crate::bridge::port::media::MediaId::new("m1").unwrap();
+        Some(crate::bridge::event::Picture { media, digest: digest.into(), size: 1 })
     };
     // What is no picture changes nothing.
     let shown = desk.parts.profiles.show_avatar(&with_bob().receiver, &testkit::bob(), picture("d")).await;
@@ -377,4 +377,24 @@ async fn a_room_that_is_doubted_shows_everything_again_and_one_that_is_gone_is_m
     rooms.doubt(&login).await.unwrap();
     rooms.show(&with_bob(), &titled("Bob"), true).await.unwrap();
     assert_eq!(desk.times(CREATE), 2);
+}
+
+#[tokio::test]
+async fn a_room_bears_no_picture_any_more_when_its_person_shows_none() {
+    let desk = desk().await;
+    let (rooms, bob) = (&desk.parts.rooms, UserId::parse(BOB).unwrap());
+    for (kind, value) in [(b"a", "digest"), (b"m", "mxc://test.localhost/bob")] {
+        let mut batch = Batch::default();
+        batch.put(Table::Rooms, [kind, bob.as_bytes()].concat(), value);
+        desk.storage.commit(batch, Urgency::Now).await.unwrap();
+    }
+    rooms.ensure(&with_bob(), &titled("Bob")).await.unwrap();
+    let made = desk.server.sent("/createRoom");
+    assert_eq!(made_with(&made[0], "m.room.avatar")["url"], "mxc://test.localhost/bob");
+    let gone = desk.parts.profiles.show_avatar(&with_bob().receiver, &testkit::bob(), None).await;
+    assert_eq!(gone.as_ref(), Some(&bob));
+    for _ in 0..2 {
+        rooms.repicture(&bob).await.unwrap();
+    }
+    assert_eq!(desk.server.sent("/state/m.room.avatar"), [json!({})], "once");
 }
