@@ -58,6 +58,7 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
             "as_token: a, bot_avatar: 'mxc://nothing',",
             "appservice.bot_avatar: \"mxc://nothing\"",
         ),
+        ("msn: {", "msn: {relay: '{text}', ", "msn.relay: \"{text}\""),
         ("permissions:", "matrix: {rooms: none}\npermissions:", "matrix.rooms: \"none\""),
         (
             "permissions:",

@@ -40,6 +40,31 @@ pub struct OimConfig {
     pub store: Option<reqwest::Url>,
 }
 
+/// How words of somebody without a login look to contacts: a name and the words, with what stands around them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayFormat(String);
+
+impl Default for RelayFormat {
+    fn default() -> Self {
+        Self("<{name}> {text}".into())
+    }
+}
+
+impl RelayFormat {
+    /// Of one line in which `{name}` and `{text}` stand once each; `None` for anything else.
+    pub fn parse(form: &str) -> Option<Self> {
+        let is_one_line = !form.chars().any(char::is_control);
+        let has_both = ["{name}", "{text}"].iter().all(|part| form.matches(part).count() == 1);
+        (is_one_line && has_both).then(|| Self(form.to_owned()))
+    }
+
+    /// The words under this name. What looks like a part of the form in a name or in words stays as it is.
+    pub fn of(&self, name: &str, text: &str) -> String {
+        let (before, behind) = self.0.split_once("{text}").unwrap_or(("", ""));
+        [&before.replace("{name}", name), text, &behind.replace("{name}", name)].concat()
+    }
+}
+
 /// A SOCKS5 proxy.
 #[derive(Debug, Clone)]
 pub struct Proxy {
@@ -74,6 +99,8 @@ pub struct MsnConfig {
     pub groups: Vec<(LoginId, Vec<Email>)>,
     /// What becomes of words for somebody who is offline.
     pub offline: OfflinePolicy,
+    /// How words of people without a login look.
+    pub relay: RelayFormat,
     /// Where offline messages are.
     pub oim: OimConfig,
     /// Larger files wait until their owner has taken them.
@@ -95,4 +122,20 @@ pub struct DirectConfig {
     pub announce: Vec<IpAddr>,
     /// Where it is listened, for as long as somebody is expected. 0 is any port.
     pub ports: RangeInclusive<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_for_the_words_of_others_has_their_name_and_words_once_each() {
+        for wrong in ["", "{text}", "{name}: x", "{name} {name} {text}", "{name}\n{text}"] {
+            assert_eq!(RelayFormat::parse(wrong), None, "{wrong:?}");
+        }
+        let of = |form: &str, name: &str, text: &str| RelayFormat::parse(form).unwrap().of(name, text);
+        assert_eq!(of("{name} says: {text}", "Eve", "hi {name}"), "Eve says: hi {name}");
+        assert_eq!(of("{text} ({name})", "{text}", "hi"), "hi ({text})");
+        assert_eq!(RelayFormat::default().of("Eve", "hi"), "<Eve> hi");
+    }
 }

@@ -23,7 +23,7 @@ pub(crate) mod testkit;
 mod tests;
 mod translate;
 
-pub use config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
+pub use config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, RelayFormat, Transport};
 pub use error::{CallFailure, ConnectError, TicketError};
 pub use login::oim::answers as oim_answers;
 pub use net::dial::reach;

@@ -131,7 +131,9 @@ impl MsnConnector {
         delivery: Delivery,
         pictures: Emoticons,
     ) -> Result<Delivered, DeliveryError> {
-        let Some(mut message) = convert::message(&delivery) else { return Ok(Delivered::default()) };
+        let Some(mut message) = convert::message(&delivery, &self.shared.config.relay) else {
+            return Ok(Delivered::default());
+        };
         if let Message::Text { text, emoticons, .. } = &mut message
             && let Ok(email) = Email::parse(delivery.portal.receiver.as_str())
         {

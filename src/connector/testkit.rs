@@ -8,6 +8,7 @@ use super::handle::Message;
 use super::translate::convert;
 use crate::bridge::body::Body;
 use crate::bridge::port::delivery::Delivery;
+use crate::connector::config::RelayFormat;
 use crate::msn::message::{Content, Envelope, text_payloads};
 
 /// What a contact's message says; `None` for what asks to be neither shown nor answered.
@@ -18,7 +19,7 @@ pub(crate) fn body_of(payload: &[u8]) -> Option<Body> {
 
 /// The payloads that carry an entry to clients which put nothing together.
 pub(crate) fn payloads_of(delivery: &Delivery) -> Vec<Vec<u8>> {
-    match convert::message(delivery) {
+    match convert::message(delivery, &RelayFormat::default()) {
         Some(Message::Text { text, style, .. }) => text_payloads(&text, Some(&style), None),
         Some(Message::Nudge) => vec![Content::nudge().encode()],
         None => Vec::new(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use msnbridge::connector::{
-    DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Passport, TicketError, Transport,
+    DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Passport, RelayFormat, TicketError, Transport,
 };
 use msnbridge::msn::dialect::Dialect;
 use msnbridge::msn::ids::Email;
@@ -133,6 +133,7 @@ fn passport(address: &str) -> Passport {
         ffmpeg: None,
         offline: OfflinePolicy::Hold,
         oim: OimConfig::default(),
+        relay: RelayFormat::default(),
         groups: Vec::new(),
         direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
     })

@@ -16,7 +16,9 @@ use msnbridge::bridge::port::delivery::{Content, Delivery, DeliveryError, Displa
 use msnbridge::bridge::port::frontend::{Frontend, FrontendTraits, Level, Outcome, Permissions, Signal};
 use msnbridge::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use msnbridge::bridge::{Bridge, BridgeHandle, HoldLimits, Setup};
-use msnbridge::connector::{DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, Transport};
+use msnbridge::connector::{
+    DirectConfig, MsnConfig, MsnConnector, OfflinePolicy, OimConfig, RelayFormat, Transport,
+};
 use msnbridge::msn::dialect::Dialect;
 use msnbridge::store::MediaDirectory;
 use secrecy::SecretString;
@@ -209,6 +211,7 @@ impl PlainConfig {
             ffmpeg: None,
             offline: OfflinePolicy::Hold,
             oim: OimConfig::default(),
+            relay: RelayFormat::default(),
             groups: Vec::new(),
             direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },
         };

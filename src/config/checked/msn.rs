@@ -4,7 +4,7 @@
 
 use super::super::{Config, ConfigError, MsnSection, ServiceSection, secret};
 use super::MsnServer;
-use crate::connector::{MsnConfig, Proxy, Transport};
+use crate::connector::{MsnConfig, Proxy, RelayFormat, Transport};
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
@@ -38,6 +38,7 @@ impl Config {
             proxy: section.check_proxy()?,
             gateway: section.check_gateway()?,
             offline: section.check_offline()?,
+            relay: section.check_relay()?,
             oim: section.check_oim(embedded.then_some(self.service.http))?,
             groups: self.relay_groups()?,
             ask_above: self.files.ask_above,
@@ -103,6 +104,11 @@ impl MsnSection {
             }
         }
         Ok(())
+    }
+
+    fn check_relay(&self) -> Result<RelayFormat, ConfigError> {
+        let allowed = "one line with {name} and {text} in it, once each";
+        RelayFormat::parse(&self.relay).ok_or_else(|| ConfigError::value("msn.relay", &self.relay, allowed))
     }
 
     /// Both or neither.

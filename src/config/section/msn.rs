@@ -55,6 +55,9 @@ pub struct MsnSection {
     /// What becomes of messages for contacts who are offline: `hold`, `oim` or `fail`.
     #[serde(default = "default_offline")]
     pub offline: String,
+    /// How words of people without a login look to contacts; one line with `{name}` and `{text}`.
+    #[serde(default = "default_relay")]
+    pub relay: String,
     #[serde(default)]
     pub hold: HoldSection,
     #[serde(default)]
@@ -83,6 +86,10 @@ fn default_transport() -> String {
 
 fn default_sign_ins() -> u32 {
     5
+}
+
+fn default_relay() -> String {
+    "<{name}> {text}".into()
 }
 
 fn default_offline() -> String {

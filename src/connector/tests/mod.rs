@@ -28,7 +28,9 @@ use crate::bridge::testkit::{SimMedia, SimStorage};
 use crate::bridge::{Bridge, BridgeHandle};
 use crate::connector::call;
 use crate::connector::call::resources::CallResources;
-use crate::connector::config::{DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, Transport};
+use crate::connector::config::{
+    DirectConfig, MsnConfig, OfflinePolicy, OimConfig, Proxy, RelayFormat, Transport,
+};
 use crate::connector::context::Shared;
 use crate::connector::context::names::Names;
 use crate::connector::context::people::Directory;
@@ -65,6 +67,7 @@ pub(in crate::connector) fn config() -> MsnConfig {
         groups: Vec::new(),
         offline: OfflinePolicy::Hold,
         oim: OimConfig::default(),
+        relay: RelayFormat::default(),
         ask_above: u64::MAX,
         ffmpeg: None,
         direct: DirectConfig { dial: false, allow: Vec::new(), announce: Vec::new(), ports: 0..=0 },

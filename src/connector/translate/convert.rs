@@ -6,6 +6,7 @@ use crate::bridge::body::{Body, Format, RichText, Style};
 use crate::bridge::event::{Author, Availability, ContactGroup, Ghost, GhostPresence};
 use crate::bridge::ids::ConversationId;
 use crate::bridge::port::delivery::{Content, Delivery};
+use crate::connector::config::RelayFormat;
 use crate::connector::context::names::{ghost, ghost_id};
 use crate::connector::handle::Message;
 use crate::msn::command::{ListKind, Status};
@@ -65,24 +66,25 @@ pub(in crate::connector) fn format_to_style(format: &Format) -> TextStyle {
     }
 }
 
-/// What an entry is on MSN; `None` for what has no place there.
-pub(in crate::connector) fn message(delivery: &Delivery) -> Option<Message> {
+/// What an entry is on MSN; `None` for what has no place there. Words under a name that is not the account's are in the form
+/// of `relay`.
+pub(in crate::connector) fn message(delivery: &Delivery, relay: &RelayFormat) -> Option<Message> {
     let Content::Said { body } = &delivery.content else { return None };
     let name = match &delivery.author {
         Author::Relayed { name } => Some(name.as_str()),
         _ => body.shown_as(),
     };
-    let prefix = name.map(|name| format!("<{name}> ")).unwrap_or_default();
+    let named = |text: &RichText| match name {
+        Some(name) => relay.of(name, &text.text()),
+        None => text.text(),
+    };
     match body {
-        Body::Text(text) => Some(plain(format!("{prefix}{}", text.text()), style_of(text))),
-        Body::Emote(text) => {
-            let words = format!("* {prefix}{}", text.text());
-            Some(plain(words, style_of(text)))
-        }
+        Body::Text(text) => Some(plain(named(text), style_of(text))),
+        Body::Emote(text) => Some(plain(format!("* {}", named(text)), style_of(text))),
         Body::Nudge => Some(Message::Nudge),
         Body::Attachment(attachment) => {
             let caption = attachment.caption.as_ref()?;
-            Some(plain(format!("{prefix}{}", caption.text()), style_of(caption)))
+            Some(plain(named(caption), style_of(caption)))
         }
         Body::File(_) | Body::Notice { .. } | Body::LiveNotice { .. } | Body::Question { .. } => None,
     }
@@ -256,7 +258,7 @@ mod tests {
             at: 1,
             unconfirmed: false,
         };
-        match message(&delivery) {
+        match message(&delivery, &RelayFormat::default()) {
             Some(Message::Text { text, style, .. }) => (text, style),
             other => panic!("{other:?}"),
         }
