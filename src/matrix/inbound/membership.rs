@@ -19,6 +19,9 @@ use crate::matrix::homeserver::{MatrixError, tell_as};
 use crate::matrix::profile::OwnerAvatars;
 use crate::matrix::room::RoomUpgrades;
 
+/// Why an invitation is not accepted, for whoever gave it.
+const NOT_PERMITTED: &str = "You may not use this bridge. Ask whoever runs it.";
+
 /// Reads changes of membership.
 pub(crate) struct MembershipInterpreter {
     pub(crate) context: Arc<InboundContext>,
@@ -72,7 +75,7 @@ impl MembershipInterpreter {
     async fn invited(&self, event: &Event, invited: &UserId) -> Result<LocalEvent, DeliveryError> {
         let InboundContext { homeserver, ids, members, .. } = &*self.context;
         if !self.context.may_use(&event.sender) {
-            members.leave(&event.room_id, invited).await?;
+            members.leave_because(&event.room_id, invited, Some(NOT_PERMITTED)).await?;
             return Ok(LocalEvent::Ignored);
         }
         if let Some(ghost) = ids.ghost(invited) {

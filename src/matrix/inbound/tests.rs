@@ -385,6 +385,18 @@ async fn a_caller_is_told_that_nobody_hears_the_call() {
 }
 
 #[tokio::test]
+async fn an_invitation_by_somebody_without_permission_is_declined_with_a_reason() {
+    let desk = desk().await;
+    for invited in [BOT, BOB] {
+        let read = desk.interpreter.interpret(member(EVE, invited, "invite").to_string().as_bytes()).await;
+        assert!(matches!(read, Ok(LocalEvent::Ignored)), "{read:?}");
+    }
+    let left = desk.server.sent("/leave");
+    assert_eq!(left.len(), 2, "{:?}", desk.server.asked());
+    assert!(left.iter().all(|sent| sent["reason"].as_str().is_some_and(|r| r.contains("may not use"))));
+}
+
+#[tokio::test]
 async fn words_wait_for_no_name_of_somebody_who_is_mentioned() {
     let desk = desk().await;
     desk.server.refuses("/joined_members", 503, "M_UNKNOWN");

@@ -74,9 +74,23 @@ impl RoomMembers {
     /// # Errors
     /// The homeserver is not available; not being there is as good.
     pub(crate) async fn leave(&self, room: &RoomId, user: &UserId) -> Result<(), MatrixError> {
+        self.leave_because(room, user, None).await
+    }
+
+    /// The same, with a reason that clients show beside it.
+    ///
+    /// # Errors
+    /// As for [`RoomMembers::leave`].
+    pub(crate) async fn leave_because(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        reason: Option<&str>,
+    ) -> Result<(), MatrixError> {
         self.joined.remove(&key(room, user));
         self.registry.remove_member(room, user);
-        let request = leave_room::v3::Request::new(room.to_owned());
+        let mut request = leave_room::v3::Request::new(room.to_owned());
+        request.reason = reason.map(str::to_owned);
         match tell_as!(self.homeserver, user, request) {
             Ok(()) | Err(MatrixError::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
