@@ -21,8 +21,9 @@ pub use checked::{Checked, CheckedLogin, MsnServer, PermissionTable};
 pub use error::ConfigError;
 pub use section::{
     AppserviceSection, DirectSection, FilesSection, GhostSection, HoldSection, HomeserverSection,
-    IrcNetworkSection, IrcPersonSection, IrcRelaySection, IrcSection, LinksSection, LogSection, LoginSection,
-    MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
+    IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
+    IrcRelaySection, IrcSaslSection, IrcSection, LinksSection, LogSection, LoginSection, MatrixSection,
+    MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
@@ -95,8 +96,8 @@ impl Config {
         ];
         let puppets = self.matrix.double_puppet.values_mut().map(|puppet| &mut puppet.token_file);
         let logins = self.logins.iter_mut().map(|login| &mut login.password_file);
-        let networks = self.irc.networks.values_mut().map(|network| &mut network.password_file);
-        let all = texts.into_iter().chain(puppets).chain(logins).chain(networks);
+        let irc = self.irc.files_mut();
+        let all = texts.into_iter().chain(puppets).chain(logins).chain(irc);
         for text in all.filter(|text| !text.is_empty()) {
             *text = base.join(&*text).to_string_lossy().into_owned();
         }

@@ -2,12 +2,12 @@
 //!
 //! Knows networks, relays and people, and that channels and nicks are names that a network takes. Refuses to connect.
 
-use std::time::Duration;
+mod network;
 
-use super::{Config, ConfigError, IrcNetworkSection, IrcPersonSection, IrcRelaySection, secret};
+use super::{Config, ConfigError, IrcPersonSection, IrcRelaySection, secret};
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::connector::conversation_of;
-use crate::irc::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
+use crate::irc::{IrcConfig, PersonConfig, RelayConfig};
 use crate::msn::ids::Email;
 
 /// Most contacts in a group: a call holds twenty, and one of them is we.
@@ -30,7 +30,7 @@ impl Config {
             other => return Err(ConfigError::value("irc.offline", other, "away or quit")),
         };
         for (name, network) in &section.networks {
-            config.networks.insert(name.clone(), check_network(name, network)?);
+            config.networks.insert(name.clone(), network::check(name, network)?);
         }
         for (at, relay) in section.relays.iter().enumerate() {
             config.relays.push(self.check_relay(at, relay)?);
@@ -80,7 +80,9 @@ impl Config {
         let members = self.relay_members(at)?;
         let portal = PortalKey::new(LoginId::new(login.to_key()), conversation_of(&members));
         let members = members.iter().map(Email::to_key).collect();
-        Ok(RelayConfig { network: relay.network.clone(), channel: relay.channel.clone(), portal, members })
+        let channel_key = secret::optional(&key("key"), &relay.key, &relay.key_file)?;
+        let (network, channel) = (relay.network.clone(), relay.channel.clone());
+        Ok(RelayConfig { network, channel, key: channel_key, portal, members })
     }
 
     /// Whose words a relay carries: one contact's, or those of a group.
@@ -121,32 +123,4 @@ impl Config {
         }
         Ok(groups)
     }
-}
-
-/// Names its keys by the network's own name.
-fn check_network(name: &str, section: &IrcNetworkSection) -> Result<NetworkConfig, ConfigError> {
-    let key = |field: &str| format!("irc.networks.{name}.{field}");
-    if section.server.is_empty() || section.server.contains(char::is_whitespace) {
-        return Err(ConfigError::value(&key("server"), &section.server, "a host name"));
-    }
-    if section.port == 0 {
-        return Err(ConfigError::value(&key("port"), section.port, "1 to 65535"));
-    }
-    if !(0..=10_000).contains(&section.line_penalty_ms) {
-        return Err(ConfigError::value(&key("line_penalty_ms"), section.line_penalty_ms, "0 to 10000"));
-    }
-    let has_password = !section.password.is_empty() || !section.password_file.is_empty();
-    let password = match has_password {
-        true => Some(secret::resolve(&key("password"), &section.password, &section.password_file)?),
-        false => None,
-    };
-    Ok(NetworkConfig {
-        server: section.server.clone(),
-        port: section.port,
-        tls: section.tls,
-        nick: section.nick.clone(),
-        password,
-        line_penalty: Duration::from_millis(u64::from(section.line_penalty_ms)),
-        puppet_suffix: section.puppet_suffix.clone(),
-    })
 }

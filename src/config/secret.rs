@@ -31,3 +31,14 @@ pub(super) fn resolve(key: &str, value: &str, file: &str) -> Result<SecretString
     }
     Ok(SecretString::from(text.to_owned()))
 }
+
+/// The same, where there may be none.
+///
+/// # Errors
+/// The file cannot be read, or holds nothing.
+pub(super) fn optional(key: &str, value: &str, file: &str) -> Result<Option<SecretString>, ConfigError> {
+    if value.is_empty() && file.is_empty() {
+        return Ok(None);
+    }
+    resolve(key, value, file).map(Some)
+}

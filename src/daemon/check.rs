@@ -78,7 +78,7 @@ async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     findings.extend(homeserver::look(&checked.matrix).await);
     findings.extend(outside::msn(checked).await);
     for (name, network) in &checked.irc.networks {
-        findings.push(outside::irc(name, network).await);
+        findings.push(outside::irc(name, network, &checked.irc.relays).await);
     }
     findings.push(voice(checked.msn.ffmpeg.as_deref()));
     if let Some(links) = &checked.links {

@@ -3,9 +3,13 @@
 //! Knows the settings after they were checked. Refuses to read a file: the configuration does.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
+use encoding_rs::Encoding;
 use secrecy::SecretString;
+
+use super::connection::Tls;
 
 use crate::bridge::ids::{PortalKey, UserId};
 
@@ -24,16 +28,100 @@ pub struct IrcConfig {
 /// One IRC network.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
-    pub server: String,
-    pub port: u16,
-    pub tls: bool,
+    /// Its servers, the preferred one first; at least one.
+    pub servers: Vec<Server>,
+    /// `None` for plain text.
+    pub tls: Option<Tls>,
     /// The bot's nick.
     pub nick: String,
     pub password: Option<SecretString>,
+    /// The bot's account.
+    pub sasl: Option<SaslConfig>,
+    pub puppet_sasl: PuppetSasl,
+    pub nickserv: Option<NickServ>,
+    /// Lines that the bot sends before it joins.
+    pub on_connect: Vec<String>,
+    /// What is no UTF-8 is read in.
+    pub charset: &'static Encoding,
     /// What the network adds to a client's penalty for each line; it stops listening when the penalty is 10 s.
     pub line_penalty: Duration,
     /// What marks puppets' nicks.
     pub puppet_suffix: String,
+}
+
+/// One server of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    pub host: String,
+    pub port: u16,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// How an account is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    Plain,
+    /// By the certificate that is shown.
+    External,
+    ScramSha256,
+}
+
+impl Mechanism {
+    /// All of them, by their names.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::External, Self::ScramSha256];
+
+    /// The name on the wire and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::External => "EXTERNAL",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+        }
+    }
+}
+
+/// An account with the network's services.
+#[derive(Debug, Clone)]
+pub struct SaslConfig {
+    pub mechanism: Mechanism,
+    pub user: String,
+    /// None for a certificate.
+    pub password: Option<SecretString>,
+}
+
+/// Accounts of contacts with the network's services.
+#[derive(Debug, Clone, Default)]
+pub struct PuppetSasl {
+    /// For contacts that are not named; `{local}` in the user is the part of the address before the `@`.
+    pub template: Option<SaslConfig>,
+    /// By the contact's account.
+    pub accounts: BTreeMap<String, SaslConfig>,
+}
+
+impl PuppetSasl {
+    /// The account of a contact, if they have one.
+    pub(super) fn of(&self, account: &str) -> Option<SaslConfig> {
+        let local = account.split('@').next().unwrap_or(account);
+        self.accounts.get(account).cloned().or_else(|| {
+            let template = self.template.clone()?;
+            Some(SaslConfig { user: template.user.replace("{local}", local), ..template })
+        })
+    }
+}
+
+/// A service that is told the bot's password.
+#[derive(Debug, Clone)]
+pub struct NickServ {
+    /// Its nick, as in `NickServ` or `NickServ@services.example`.
+    pub name: String,
+    /// The account, where it is not the nick.
+    pub account: String,
+    pub password: SecretString,
 }
 
 /// Somebody on IRC who is one of the users: they may give commands, and hear what the bridge tells that user.
@@ -50,6 +138,8 @@ pub struct PersonConfig {
 pub struct RelayConfig {
     pub network: String,
     pub channel: String,
+    /// What opens the channel.
+    pub key: Option<SecretString>,
     pub portal: PortalKey,
     /// Accounts of the contacts who speak in it, as the configuration names them.
     pub members: Vec<String>,

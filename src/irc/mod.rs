@@ -4,7 +4,9 @@
 //! speaks in the core's words. Each connection has a task and a paced queue of its own; a puppet that the network
 //! refuses speaks through the bot.
 
+mod casemap;
 mod config;
+mod connection;
 mod inbound;
 mod mask;
 mod mirc;
@@ -12,7 +14,10 @@ mod network;
 mod nick;
 mod outbound;
 mod pace;
+mod policy;
+mod probe;
 mod refusals;
+mod registration;
 mod session;
 mod split;
 mod spoken;
@@ -21,10 +26,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use config::{IrcConfig, NetworkConfig, PersonConfig, RelayConfig};
+pub use config::{
+    IrcConfig, Mechanism, NetworkConfig, NickServ, PersonConfig, PuppetSasl, RelayConfig, SaslConfig, Server,
+};
+pub use connection::{ClientCertificate, Fingerprint, Tls, TlsSettings};
+pub use probe::probe;
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
@@ -43,6 +53,8 @@ pub const LEG: Leg = Leg::frontend("irc");
 pub struct IrcFrontend {
     networks: HashMap<String, Network>,
     relays: Vec<RelayConfig>,
+    /// Whether the core knows the logins of the relays.
+    introduced: watch::Sender<bool>,
 }
 
 impl IrcFrontend {
@@ -57,15 +69,18 @@ impl IrcFrontend {
         let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline };
         let spoken = Arc::new(Spoken::new(storage));
+        let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
+                network: name.clone(),
+                introduced: introduced.subscribe(),
                 relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
             let (bridge, spoken, tasks) = (bridge.clone(), spoken.clone(), tasks.clone());
             (name, Network::start(settings, own, puppet_policy, bridge, spoken, tasks, cancel.clone()))
         };
-        Self { networks: networks.into_iter().map(start_one).collect(), relays }
+        Self { networks: networks.into_iter().map(start_one).collect(), relays, introduced }
     }
 
     /// The network and the channel of a conversation.
@@ -104,7 +119,12 @@ impl Frontend for IrcFrontend {
 
     fn serves(&self, portal: &PortalKey) -> bool {
         let knows = |user| self.networks.values().any(|network| network.knows(&user));
-        self.relay(portal).is_some() || portal.management_user().is_some_and(knows)
+        let is_relayed = self.relay(portal).is_some();
+        if is_relayed {
+            // The core asks when it opens the conversation, after it was told of the login.
+            self.introduced.send_replace(true);
+        }
+        is_relayed || portal.management_user().is_some_and(knows)
     }
 
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {

@@ -5,23 +5,24 @@
 
 mod listen;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::outbound::{self, Voice};
 use super::session::{self, ConnectionStatus, Line, Persona, SayFailure, SessionHandle};
-use super::spoken::Spoken;
+use super::spoken::{Progress, Spoken};
 use super::{NetworkConfig, PersonConfig, RelayConfig, mask, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Ghost, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{LoginId, UserId};
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display, Link};
 use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
 
@@ -40,11 +41,21 @@ pub(super) struct PuppetPolicy {
 /// What of the configuration is about one network.
 #[derive(Debug, Clone)]
 pub(super) struct Own {
+    /// What the configuration calls the network.
+    pub(super) network: String,
+    /// Whether the core knows the logins of the relays.
+    pub(super) introduced: watch::Receiver<bool>,
     pub(super) relays: Vec<RelayConfig>,
     pub(super) people: Vec<PersonConfig>,
 }
 
 impl Own {
+    /// What opens channels.
+    fn keys(&self) -> BTreeMap<String, SecretString> {
+        let keys = self.relays.iter().filter_map(|relay| Some((relay.channel.clone(), relay.key.clone()?)));
+        keys.collect()
+    }
+
     /// The user that somebody is.
     fn user(&self, source: &str) -> Option<UserId> {
         self.people.iter().find(|person| mask::fits(&person.mask, source)).map(|person| person.user.clone())
@@ -139,6 +150,8 @@ impl Network {
             suffix: String::new(),
             real_name: "MSN bridge".into(),
             channels,
+            keys: own.keys(),
+            sasl: config.sasl.clone(),
             watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
         };
         let bot = session::start(config.clone(), persona, Some(events_tx), cancel.clone(), &tasks);
@@ -163,11 +176,10 @@ impl Network {
         delivery: Delivery,
         display: &Display,
     ) -> Result<(), DeliveryError> {
-        let body = match &delivery.content {
-            Content::Said { body } => body,
-            // A puppet comes with its first words and stays.
-            Content::Joined { .. } | Content::Left { .. } => return Ok(()),
-        };
+        // A puppet comes with its first words and stays.
+        if matches!(&delivery.content, Content::Joined { .. } | Content::Left { .. }) {
+            return Ok(());
+        }
         let mut progress = self.spoken.of(&delivery);
         if display.missed > 0 && !progress.announced {
             let text = format!("({} messages were missed while IRC was not reachable)", display.missed);
@@ -175,23 +187,21 @@ impl Network {
             progress.announced = true;
             self.spoken.note(&delivery.portal, &progress);
         }
-        let (session, nick, name) = match self.speaker(relay, &delivery.author).await {
-            Some((puppet, nick)) => (puppet, nick, None),
-            None => (self.bot.clone(), self.bot_nick().await?, name_of(&delivery.author)),
-        };
-        let voice = Voice { nick: &nick, prefix: name };
-        let pieces = outbound::pieces(body, &relay.channel, &voice, &display.links, progress.at);
-        let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
-        let said = session.say_and_count(lines, |confirmed| {
-            // The last of it ends the delivery, which says more.
-            if let Some(end) =
-                confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
-            {
-                progress.at = *end;
-                self.spoken.note(&delivery.portal, &progress);
+        let links = &display.links;
+        let mut outcome = match self.speaker(relay, &delivery.author).await {
+            Some((puppet, nick)) => {
+                let voice = Voice { nick: &nick, prefix: None };
+                self.speak(&puppet, &voice, relay, &delivery, links, &mut progress).await
             }
-        });
-        let outcome = said.await;
+            None => self.speak_for(relay, &delivery, links, &mut progress).await,
+        };
+        if matches!(&outcome, Err(SayFailure::Refused(_))) && name_of(&delivery.author).is_some() {
+            // What a puppet may not say, in a moderated channel say, the bot may be allowed to.
+            outcome = match self.speak_for(relay, &delivery, links, &mut progress).await {
+                Err(SayFailure::Lost(_)) => outcome,
+                said => said,
+            };
+        }
         let is_noted = progress.announced || progress.at != outbound::Position::default();
         if is_noted && !matches!(outcome, Err(SayFailure::Lost(_))) {
             self.spoken.forget(&delivery.portal);
@@ -199,11 +209,51 @@ impl Network {
         Ok(outcome?)
     }
 
+    /// The bot says the rest, with the name of whom it speaks for.
+    async fn speak_for(
+        &self,
+        relay: &RelayConfig,
+        delivery: &Delivery,
+        links: &[Link],
+        progress: &mut Progress,
+    ) -> Result<(), SayFailure> {
+        let nick = self.bot_nick().await.map_err(SayFailure::Lost)?;
+        let voice = Voice { nick: &nick, prefix: name_of(&delivery.author) };
+        self.speak(&self.bot, &voice, relay, delivery, links, progress).await
+    }
+
+    /// Says the rest of a body, and notes each line that was confirmed.
+    async fn speak(
+        &self,
+        session: &SessionHandle,
+        voice: &Voice<'_>,
+        relay: &RelayConfig,
+        delivery: &Delivery,
+        links: &[Link],
+        progress: &mut Progress,
+    ) -> Result<(), SayFailure> {
+        let Content::Said { body } = &delivery.content else { return Ok(()) };
+        let pieces = outbound::pieces(body, &relay.channel, voice, links, progress.at);
+        let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
+        let said = session.say_and_count(lines, |confirmed| {
+            // The last of it ends the delivery, which says more.
+            if let Some(end) =
+                confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
+            {
+                progress.at = *end;
+                self.spoken.note(&delivery.portal, progress);
+            }
+        });
+        said.await
+    }
+
     /// Whether nothing can be said in the channel now.
     pub(super) fn is_away(&self, channel: &str) -> bool {
-        match &*self.bot.status.borrow() {
-            ConnectionStatus::Joined { shut, .. } => shut.contains(&channel.to_ascii_lowercase()),
-            _ => true,
+        let status = self.bot.status.borrow();
+        if channel.is_empty() {
+            !matches!(&*status, ConnectionStatus::Joined { .. })
+        } else {
+            !status.is_in(channel)
         }
     }
 
@@ -225,7 +275,7 @@ impl Network {
     /// # Errors
     /// The bot is not connected. A user who is not on IRC is no error.
     pub(super) async fn tell(&self, user: &UserId, body: &Body) -> Result<(), DeliveryError> {
-        let nick = self.bot_nick().await?;
+        let nick = self.bot_nick().await.map_err(DeliveryError::transient)?;
         let own = self.own.people.iter().filter(|person| person.user == *user);
         for target in own.filter_map(|person| mask::nick(&person.mask)) {
             let lines = outbound::lines(body, target, &Voice { nick: &nick, prefix: None }, &[]);
@@ -238,13 +288,13 @@ impl Network {
         Ok(())
     }
 
-    /// The bot's nick now; an error while it is not in.
-    async fn bot_nick(&self) -> Result<String, DeliveryError> {
+    /// The bot's nick now; why there is none while it is not in.
+    async fn bot_nick(&self) -> Result<String, String> {
         match self.bot.settled(PUPPET_TIMEOUT).await {
             ConnectionStatus::Joined { nick, .. } => Ok(nick),
-            ConnectionStatus::Connecting => Err(DeliveryError::transient("connecting to IRC")),
+            ConnectionStatus::Connecting => Err("connecting to IRC".into()),
             ConnectionStatus::Down { reason } | ConnectionStatus::Refused { reason } => {
-                Err(DeliveryError::transient(format!("IRC is not reachable: {reason}")))
+                Err(format!("IRC is not reachable: {reason}"))
             }
         }
     }
@@ -260,6 +310,10 @@ impl Network {
             status => status,
         };
         match status {
+            ConnectionStatus::Joined { .. } if !status.is_in(&relay.channel) => {
+                self.tell_shut_out(relay, &person).await;
+                None
+            }
             ConnectionStatus::Joined { nick, .. } => Some((puppet, nick)),
             ConnectionStatus::Refused { reason } => {
                 self.tell_refused(relay, &person, &reason).await;
@@ -290,6 +344,8 @@ impl Network {
             suffix: self.config.puppet_suffix.clone(),
             real_name: person.name.clone(),
             channels: channels.clone(),
+            keys: self.own.keys(),
+            sasl: person.account.as_ref().and_then(|account| self.config.puppet_sasl.of(account)),
             watched: Vec::new(),
         };
         let session = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
@@ -299,15 +355,26 @@ impl Network {
 
     /// The owner hears once of each contact who has to speak through the bot.
     async fn tell_refused(&self, relay: &RelayConfig, person: &Person, reason: &str) {
-        if !self.people().told.insert(person.key.clone()) {
+        let (name, reason, channel) = (&person.name, sentence(reason), &relay.channel);
+        let text = format!(
+            "The IRC network refuses a connection for {name}: {reason} They speak in {channel} through the bot."
+        );
+        self.tell_once(relay, person.key.clone(), text).await;
+    }
+
+    /// The same of a contact whom one channel does not want.
+    async fn tell_shut_out(&self, relay: &RelayConfig, person: &Person) {
+        let (name, channel) = (&person.name, &relay.channel);
+        let text = format!(
+            "{name} is kept out of {channel}, and speaks there through the bot until somebody invites them."
+        );
+        self.tell_once(relay, format!("{} {channel}", person.key), text).await;
+    }
+
+    async fn tell_once(&self, relay: &RelayConfig, what: String, text: String) {
+        if !self.people().told.insert(what) {
             return;
         }
-        let text = format!(
-            "The IRC network refuses a connection for {}: {} They speak in {} through the bot.",
-            person.name,
-            sentence(reason),
-            relay.channel
-        );
         let event = RemoteEvent { login: relay.portal.receiver.clone(), kind: RemoteKind::Notice { text } };
         let _ = self.bridge.remote(event).await; // the core may be stopping
     }

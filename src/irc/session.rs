@@ -2,6 +2,8 @@
 //! itself, and knows which lines have arrived. It never waits for those who hear it: what they have no room for waits here,
 //! and when that is full too, the server waits.
 
+mod channels;
+mod entering;
 mod flow;
 mod handle;
 mod hearing;
@@ -9,16 +11,15 @@ mod outbox;
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use irc::client::Client;
-use irc::client::prelude::Config;
-use secrecy::ExposeSecret;
+use irc::proto::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::NetworkConfig;
-use super::nick::{self, DEFAULT_LENGTH};
+use super::connection::Reader;
+use super::nick::DEFAULT_LENGTH;
+use super::registration::Refusal;
 use crate::retry::Retry;
 use flow::Flow;
 pub(super) use handle::{
@@ -27,10 +28,8 @@ pub(super) use handle::{
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
-/// How long connecting and registering may take.
-const REGISTRATION: Duration = Duration::from_secs(60);
-/// A refused puppet is tried again after this.
-const REFUSED: Duration = Duration::from_secs(600);
+/// A connection that lasted so long was a good one.
+const GOOD: Duration = Duration::from_secs(120);
 
 /// Starts a connection. What is heard goes to `events_tx`, of which only the bot has some.
 pub(super) fn start(
@@ -42,8 +41,17 @@ pub(super) fn start(
 ) -> SessionHandle {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let (status_tx, status) = watch::channel(ConnectionStatus::Connecting);
-    let session =
-        Session { config, persona, events_tx, cancel, status_tx, length: DEFAULT_LENGTH, away: None };
+    let session = Session {
+        config,
+        persona,
+        events_tx,
+        cancel,
+        status_tx,
+        length: DEFAULT_LENGTH,
+        away: None,
+        server: 0,
+        told: None,
+    };
     tasks.spawn(session.run(mailbox));
     SessionHandle { asks, status }
 }
@@ -58,18 +66,41 @@ struct Session {
     /// The longest nick, once the network has said.
     length: usize,
     away: Option<String>,
+    /// The server whose turn it is.
+    server: usize,
+    /// What owners were told of last.
+    told: Option<String>,
 }
 
 /// How a connection ended.
 enum End {
     Stop,
-    Lost(String),
-    Refused(String),
+    Lost {
+        reason: String,
+        /// Whether the server sent us away: it is annoyed if we are back at once.
+        sent_away: bool,
+    },
+    Refused(Refusal),
 }
 
-/// Pauses between connections, with a bound and chance.
-fn backoff() -> Retry {
-    Retry::new(Duration::from_secs(2), Duration::from_secs(300))
+impl End {
+    fn lost(reason: impl Into<String>) -> Self {
+        Self::Lost { reason: reason.into(), sent_away: false }
+    }
+}
+
+/// Pauses between connections, each with a bound and chance.
+struct Pauses {
+    lost: Retry,
+    refused: Retry,
+}
+
+impl Pauses {
+    fn new() -> Self {
+        let pauses =
+            |shortest, longest| Retry::new(Duration::from_secs(shortest), Duration::from_secs(longest));
+        Self { lost: pauses(2, 300), refused: pauses(30, 1_800) }
+    }
 }
 
 /// Room in the ears of those who listen, when there is something for them.
@@ -91,29 +122,50 @@ impl Session {
     /// Connects, serves, and connects again until nobody holds the handle.
     #[tracing::instrument(name = "irc", skip_all, fields(nick = %self.persona.wanted))]
     async fn run(mut self, mut mailbox: mpsc::Receiver<SessionCommand>) {
-        let mut delays = backoff();
+        let mut pauses = Pauses::new();
         loop {
             let begun = Instant::now();
             let end = self.connection(&mut mailbox).await;
-            if begun.elapsed() > Duration::from_secs(120) {
-                delays = backoff();
+            if begun.elapsed() > GOOD {
+                pauses = Pauses::new();
             }
-            let delay = match end {
-                End::Stop => return,
-                End::Lost(reason) => {
-                    tracing::warn!(%reason, "the IRC connection was lost");
-                    self.stand(ConnectionStatus::Down { reason });
-                    delays.next_pause()
-                }
-                End::Refused(reason) => {
-                    tracing::warn!(%reason, "the IRC network refuses a connection");
-                    self.stand(ConnectionStatus::Refused { reason });
-                    REFUSED
-                }
-            };
-            if !self.pause(&mut mailbox, delay).await {
+            let Some(pause) = self.ended(end, &mut pauses) else { return };
+            if !self.pause(&mut mailbox, pause).await {
                 return;
             }
+        }
+    }
+
+    /// Says how a connection ended, and how long to wait: for ever where nothing but a change helps. `None` when it is all
+    /// over.
+    fn ended(&mut self, end: End, pauses: &mut Pauses) -> Option<Option<Duration>> {
+        self.server += 1;
+        match end {
+            End::Stop => None,
+            End::Lost { reason, sent_away } => {
+                tracing::warn!(%reason, "the IRC connection was lost");
+                self.stand(ConnectionStatus::Down { reason });
+                let pauses = if sent_away { &mut pauses.refused } else { &mut pauses.lost };
+                Some(Some(pauses.next_pause()))
+            }
+            End::Refused(Refusal { reason, is_final }) => {
+                tracing::warn!(%reason, is_final, "the IRC network refuses a connection");
+                let again =
+                    if is_final { " It is not tried again until the bridge is restarted." } else { "" };
+                self.tell_trouble(None, format!("{}{again}", crate::bridge::sentence::sentence(&reason)));
+                self.stand(ConnectionStatus::Refused { reason });
+                Some((!is_final).then(|| pauses.refused.next_pause()))
+            }
+        }
+    }
+
+    /// Has owners told of something, once.
+    fn tell_trouble(&mut self, channel: Option<String>, text: String) {
+        let Some(events_tx) = self.events_tx.as_ref().filter(|_| self.told.as_ref() != Some(&text)) else {
+            return;
+        };
+        if events_tx.try_send(Heard::Trouble { channel, text: text.clone() }).is_ok() {
+            self.told = Some(text);
         }
     }
 
@@ -122,12 +174,13 @@ impl Session {
         self.status_tx.send_replace(status);
     }
 
-    /// Waits between connections; what is asked meanwhile fails at once. False when it is all over.
-    async fn pause(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>, delay: Duration) -> bool {
-        let until = Instant::now() + delay;
+    /// Waits between connections, without a pause for ever; what is asked meanwhile fails at once. False when it is all
+    /// over.
+    async fn pause(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>, pause: Option<Duration>) -> bool {
+        let until = pause.map(|pause| Instant::now() + pause);
         loop {
             tokio::select! {
-                () = tokio::time::sleep_until(until) => return true,
+                () = sleep_until(until) => return true,
                 () = self.cancel.cancelled() => return false,
                 ask = mailbox.recv() => match ask {
                     None => return false,
@@ -140,51 +193,19 @@ impl Session {
         }
     }
 
-    /// What the client library needs of the settings.
-    fn client_config(&self) -> Config {
-        let mut nicks = nick::candidates(&self.persona.wanted, &self.persona.suffix, self.length).into_iter();
-        Config {
-            nickname: nicks.next(),
-            alt_nicks: nicks.collect(),
-            username: Some("msnbridge".into()),
-            realname: Some(super::outbound::one_line(&self.persona.real_name, 50)),
-            server: Some(self.config.server.clone()),
-            port: Some(self.config.port),
-            password: self.config.password.as_ref().map(|p| p.expose_secret().to_owned()),
-            use_tls: Some(self.config.tls),
-            channels: self.persona.channels.clone(),
-            encoding: Some("UTF-8".into()),
-            ping_time: Some(60),
-            ping_timeout: Some(30),
-            ..Config::default()
-        }
-    }
-
     /// One connection from its begin to its end.
     async fn connection(&mut self, mailbox: &mut mpsc::Receiver<SessionCommand>) -> End {
         self.stand(ConnectionStatus::Connecting);
-        let connecting = tokio::time::timeout(REGISTRATION, Client::from_config(self.client_config()));
-        let connected = tokio::select! {
-            connected = connecting => connected,
-            () = self.cancel.cancelled() => return End::Stop,
+        let (mut reader, writer, welcome) = match self.enter().await {
+            Ok(entered) => entered,
+            Err(end) => return end,
         };
-        let mut client = match connected {
-            Ok(Ok(client)) => client,
-            Ok(Err(error)) => return End::Lost(format!("{}: {error}", self.config.server)),
-            Err(_) => return End::Lost(format!("{} did not answer in time", self.config.server)),
-        };
-        let stream = match client.stream() {
-            Ok(stream) => stream,
-            Err(error) => return End::Lost(error.to_string()),
-        };
-        if let Err(error) = client.identify() {
-            return End::Lost(error.to_string());
-        }
-        let mut flow = Flow::new(client, self.config.line_penalty);
-        let end = self.serve(&mut flow, stream, mailbox).await;
+        self.told = None;
+        let mut flow = Flow::new(writer, welcome, &self.persona, self.config.line_penalty);
+        let end = self.serve(&mut flow, &mut reader, mailbox).await;
         match &end {
             End::Stop => flow.outbox.lost_all("the bridge is stopping"),
-            End::Lost(reason) | End::Refused(reason) => flow.outbox.lost_all(reason),
+            End::Lost { reason, .. } | End::Refused(Refusal { reason, .. }) => flow.outbox.lost_all(reason),
         }
         end
     }
@@ -193,25 +214,24 @@ impl Session {
     async fn serve(
         &mut self,
         flow: &mut Flow,
-        mut stream: irc::client::ClientStream,
+        reader: &mut Reader,
         mailbox: &mut mpsc::Receiver<SessionCommand>,
     ) -> End {
         let events_tx = self.events_tx.clone();
         loop {
-            let is_in = flow.is_in(&self.persona);
-            let hears = flow.hears();
-            let deadline = match is_in {
-                // What is not read says nothing about what has arrived.
-                true => flow.outbox.deadline().filter(|_| hears),
-                false => Some(flow.begun + REGISTRATION),
-            };
+            let (is_in, hears) = (flow.is_in(), flow.hears());
+            let (next_line, has_next) = (flow.pace.next_at(), flow.has_next(is_in));
+            let (next_join, deadline) = (flow.channels.next_at(), flow.deadline());
             tokio::select! {
-                message = stream.next(), if hears => match message {
-                    Some(Ok(message)) => if let Some(end) = self.received(flow, message) {
+                message = reader.next(), if hears => match message {
+                    Ok(Some(message)) => if let Some(end) = self.received(flow, message) {
                         return end;
                     },
-                    Some(Err(error)) => return self.failed(flow, &error.to_string()),
-                    None => return self.failed(flow, "the server closed the connection"),
+                    Ok(None) => return End::lost("the server closed the connection"),
+                    Err(error) => return End::lost(error.to_string()),
+                },
+                written = flow.writer.drive(), if flow.writer.has_work() => if let Err(error) = written {
+                    return End::lost(error.to_string());
                 },
                 permit = room(events_tx.as_ref()), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
                     (Some(permit), Some(heard)) => permit.send(heard),
@@ -222,33 +242,38 @@ impl Session {
                 },
                 ask = mailbox.recv(), if is_in && !flow.outbox.is_full() => match ask {
                     Some(ask) => self.asked(flow, ask),
-                    None => return self.quit(flow, &mut stream, "offline").await,
+                    None => return Self::quit(flow, reader, "offline").await,
                 },
-                () = tokio::time::sleep_until(flow.pace.next_at()), if flow.has_next(is_in) => {
-                    if let Some(end) = flow.send_next() {
-                        return end;
-                    }
-                }
+                () = tokio::time::sleep_until(next_line), if has_next => flow.send_next(),
                 () = tokio::time::sleep_until(flow.ask_away_at), if is_in && !self.persona.watched.is_empty() => {
                     flow.ask_away(&self.persona.watched);
                 }
-                () = sleep_until(deadline) => {
-                    if !is_in || flow.outbox.is_overdue(Instant::now()) {
-                        return End::Lost("the IRC server did not answer in time".into());
+                () = sleep_until(next_join) => flow.join_due(),
+                // What is not read says nothing about what has arrived.
+                () = tokio::time::sleep_until(deadline), if hears => {
+                    if flow.overdue() {
+                        return End::lost("the IRC server did not answer in time");
+                    }
+                    if !is_in {
+                        self.check_in(flow);
                     }
                 }
                 () = self.cancel.cancelled() => {
-                    return self.quit(flow, &mut stream, "the bridge is stopping").await;
+                    return Self::quit(flow, reader, "the bridge is stopping").await;
                 }
             }
         }
     }
 
     /// Says why, and gives the server a moment to hear it.
-    async fn quit(&self, flow: &Flow, stream: &mut irc::client::ClientStream, reason: &str) -> End {
-        let _ = flow.client.send_quit(reason); // it may be gone
-        // The stream sends what is queued while it is polled.
-        let _ = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
+    async fn quit(flow: &mut Flow, reader: &mut Reader, reason: &str) -> End {
+        flow.writer.send(&Command::QUIT(Some(reason.to_owned())));
+        let leaving = async {
+            flow.writer.drive().await?;
+            while reader.next().await?.is_some() {}
+            Ok::<_, std::io::Error>(())
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(300), leaving).await; // the server may be gone
         End::Stop
     }
 }

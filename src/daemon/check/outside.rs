@@ -1,32 +1,11 @@
 //! The networks: the MSN server, its sign-in pages and offline messages, IRC.
 //!
-//! Knows how far each can be reached without an account. Refuses to sign in: no server sees a password.
-
-use std::time::Duration;
-
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::TcpStream;
+//! Knows how far MSN can be reached without an account, and registers with IRC as the bot would. Refuses to sign in to MSN.
 
 use super::Finding;
 use crate::config::{Checked, MsnServer};
 use crate::connector::{Passport, TicketError, oim_answers, reach};
-use crate::irc::NetworkConfig;
-
-/// How long a network may take to let us connect.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of the longest line of IRC, with its tags.
-const MAX_LINE: u64 = 8192 + 512;
-/// An IRC server that refuses says so at once.
-const REFUSAL: Duration = Duration::from_secs(2);
-
-/// A connection, or why there is none.
-async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
-    match tokio::time::timeout(ANSWER_TIMEOUT, TcpStream::connect((host, port))).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no answer".into()),
-    }
-}
+use crate::irc::{NetworkConfig, RelayConfig, probe};
 
 /// The server by the way that the configuration has, then the nexus, then the pages of offline messages.
 pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
@@ -81,31 +60,27 @@ async fn nexus(checked: &Checked) -> Finding {
     }
 }
 
-/// Connects, and waits a moment for a refusal; over TLS a connection is all that is looked at.
-pub(super) async fn irc(name: &str, network: &NetworkConfig) -> Finding {
-    let server = format!("{}:{}", network.server, network.port);
-    let stream = match connect(&network.server, network.port).await {
-        Ok(stream) => stream,
-        Err(reason) => {
-            return Finding::problem(
-                format!("the IRC network «{name}» ({server}) cannot be reached: {reason}"),
-                format!(
-                    "correct irc.networks.{name}, or open the firewall for outgoing connections to that port"
-                ),
-            );
+/// Registers as the bot and asks for the channels of the network.
+pub(super) async fn irc(name: &str, network: &NetworkConfig, relays: &[RelayConfig]) -> Finding {
+    let server = network.servers.first().map(ToString::to_string).unwrap_or_default();
+    let relays: Vec<RelayConfig> = relays.iter().filter(|relay| relay.network == name).cloned().collect();
+    match probe(network, &relays).await {
+        Ok(refused) if refused.is_empty() => {
+            Finding::Fine(format!("the IRC network «{name}» ({server}), with {} channels", relays.len()))
         }
-    };
-    let mut line = String::new();
-    // No line of theirs is longer.
-    let mut reader = BufReader::new(stream.take(MAX_LINE));
-    let refused = !network.tls
-        && tokio::time::timeout(REFUSAL, reader.read_line(&mut line)).await.is_ok_and(|read| read.is_ok())
-        && line.starts_with("ERROR");
-    if refused {
-        return Finding::problem(
-            format!("the IRC network «{name}» ({server}) refuses connections from here: {}", line.trim()),
-            "ask the network's operators to allow more connections from this address",
-        );
+        Ok(refused) => {
+            let channels: Vec<String> =
+                refused.iter().map(|(channel, why)| format!("{channel}: {why}")).collect();
+            Finding::problem(
+                format!("the IRC network «{name}» does not let the bot into {}", channels.join("; ")),
+                "do what is said there, or ask an operator of the channel",
+            )
+        }
+        Err(reason) => Finding::problem(
+            format!("the IRC network «{name}» ({server}) does not let the bot in: {reason}"),
+            format!(
+                "correct irc.networks.{name}, or ask the network's operators; a firewall may close the port"
+            ),
+        ),
     }
-    Finding::Fine(format!("the IRC network «{name}» ({server})"))
 }

@@ -3,6 +3,7 @@
 //! Knows the channels that are ends of conversations, and the people whom the configuration names. Refuses to wait for
 //! anything but the core.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Own, People};
 use crate::bridge::BridgeHandle;
-use crate::bridge::event::{Availability, LocalCommand, LocalEvent};
+use crate::bridge::event::{Availability, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{PortalKey, UserId};
 use crate::irc::refusals::Refusals;
 use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
@@ -28,6 +29,12 @@ pub(super) async fn listen(
     let mut refusals = Refusals::default();
     while let Some(heard) = heard.recv().await {
         let events = match heard {
+            Heard::Trouble { channel, text } => {
+                if tell(&own, channel.as_deref(), &text, &bridge).await.is_err() {
+                    return;
+                }
+                Vec::new()
+            }
             Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
             Heard::Said(said) if is_ours(&people, &said.nick) => Vec::new(),
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
@@ -49,6 +56,22 @@ pub(super) async fn listen(
     }
 }
 
+/// Owners hear of what is wrong with a channel of theirs, or with the network.
+async fn tell(own: &Own, channel: Option<&str>, text: &str, bridge: &BridgeHandle) -> Result<(), ()> {
+    let concerned =
+        |relay: &&RelayConfig| channel.is_none_or(|name| relay.channel.eq_ignore_ascii_case(name));
+    let logins: BTreeSet<_> =
+        own.relays.iter().filter(concerned).map(|relay| &relay.portal.receiver).collect();
+    // What is told of a login that the core does not know yet is told to nobody.
+    own.introduced.clone().wait_for(|introduced| *introduced).await.map_err(|_| ())?;
+    for login in logins {
+        let text = format!("IRC network «{}»: {text}", own.network);
+        let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
+        bridge.remote(event).await.map_err(|_| ())?;
+    }
+    Ok(())
+}
+
 /// A person from the configuration went away or came back.
 fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
     let known =
@@ -61,8 +84,9 @@ fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
 /// What a line is in each conversation whose end the channel is.
 fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
     let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
-    let message =
-        |relay: &RelayConfig| inbound::message(said, relay.portal.clone(), rand::random(), time_of_day());
+    let message = |relay: &RelayConfig| {
+        inbound::message(said, relay.portal.clone(), rand::random(), said.at.unwrap_or_else(time_of_day))
+    };
     ends.filter_map(message).map(LocalEvent::Message).collect()
 }
 
@@ -100,7 +124,7 @@ fn decline(bot: &SessionHandle, nick: String) {
 fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {
-        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, .. } if own.eq_ignore_ascii_case(nick))
+        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, casemap, .. } if casemap.same(own, nick))
     })
 }
 

@@ -6,14 +6,17 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use irc::client::Client;
-use irc::client::prelude::Command;
+use irc::proto::Command;
 use tokio::time::Instant;
 
+use super::ConnectionStatus;
+use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
 use super::outbox::Outbox;
-use super::{ConnectionStatus, End};
+use crate::irc::connection::Writer;
 use crate::irc::pace::Pace;
+use crate::irc::policy::Again;
+use crate::irc::registration::Welcome;
 
 /// What was heard and waits for the core; full, the server waits.
 const HEARD: usize = 256;
@@ -21,49 +24,56 @@ const HEARD: usize = 256;
 const NICKS: usize = 5;
 /// How often it is asked who is away.
 const ASK_AWAY: Duration = Duration::from_secs(60);
-
-/// Whether the server echoes what we say (IRCv3 echo-message).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Echo {
-    Unknown,
-    Requested,
-    Answered,
-}
+/// A server that is silent for so long is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long it may take to say so.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
+/// How long a server may take to say that its welcome is over.
+const WELCOME: Duration = Duration::from_secs(60);
 
 /// The queues of one connection and what is known of it.
 pub(super) struct Flow {
-    pub(super) client: Client,
+    pub(super) writer: Writer,
     /// Commands that are not words; each kind at most once.
     controls: VecDeque<Command>,
     pub(super) outbox: Outbox,
     pub(super) heard: VecDeque<Heard>,
     pub(super) pace: Pace,
-    pub(super) echo: Echo,
     pub(super) nick: String,
-    joined: Vec<String>,
-    /// Channels that cannot be entered, in small letters, and why.
-    shut: HashMap<String, String>,
-    pub(super) begun: Instant,
+    /// Whether the network knows our account.
+    pub(super) has_account: bool,
+    pub(super) channels: Channels,
+    /// Whether the server's welcome is over and the channels were asked for.
+    is_greeted: bool,
+    begun: Instant,
+    heard_at: Instant,
+    /// Whether the server was asked for a sign of life.
+    is_asked: bool,
     /// Who of those that are watched was away when last asked.
     pub(super) away: HashMap<String, bool>,
     pub(super) ask_away_at: Instant,
 }
 
 impl Flow {
-    pub(super) fn new(client: Client, line_penalty: Duration) -> Self {
+    pub(super) fn new(writer: Writer, welcome: Welcome, persona: &Persona, line_penalty: Duration) -> Self {
+        let now = Instant::now();
+        let mut outbox = Outbox::new(line_penalty);
+        outbox.echoes = welcome.capabilities.contains("echo-message");
         Self {
-            client,
+            writer,
             controls: VecDeque::new(),
-            outbox: Outbox::new(line_penalty),
+            outbox,
             heard: VecDeque::new(),
             pace: Pace::new(line_penalty),
-            echo: Echo::Unknown,
-            nick: String::new(),
-            joined: Vec::new(),
-            shut: HashMap::new(),
-            begun: Instant::now(),
+            nick: welcome.nick,
+            has_account: welcome.has_account,
+            channels: Channels::new(&persona.channels, &persona.keys),
+            is_greeted: false,
+            begun: now,
+            heard_at: now,
+            is_asked: false,
             away: HashMap::new(),
-            ask_away_at: Instant::now(),
+            ask_away_at: now,
         }
     }
 
@@ -72,16 +82,15 @@ impl Flow {
         self.heard.len() < HEARD
     }
 
-    /// In every channel that can be entered, and knows how lines are confirmed.
-    pub(super) fn is_in(&self, persona: &Persona) -> bool {
-        !self.nick.is_empty()
-            && self.echo != Echo::Requested
-            && self.joined.len() + self.shut.len() >= persona.channels.len()
+    /// In every channel that can be entered.
+    pub(super) fn is_in(&self) -> bool {
+        self.is_greeted && self.channels.are_settled()
     }
 
     /// How the connection stands, for those who look.
     pub(super) fn status(&self) -> ConnectionStatus {
-        ConnectionStatus::Joined { nick: self.nick.clone(), shut: self.shut.keys().cloned().collect() }
+        let (shut, casemap) = (self.channels.shut_out_of(), self.channels.casemap);
+        ConnectionStatus::Joined { nick: self.nick.clone(), shut, casemap }
     }
 
     /// Queues a command, in place of an older one of its kind.
@@ -92,6 +101,32 @@ impl Flow {
             _ => self.controls.retain(|queued| *queued != command),
         }
         self.controls.push_back(command);
+    }
+
+    /// The server's welcome is over: from now on it is said who we are and where we want to be. False for the second end.
+    pub(super) fn greeted(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_greeted, true)
+    }
+
+    /// Asks for all channels.
+    pub(super) fn join_all(&mut self) {
+        for (names, keys) in self.channels.joins(Instant::now()) {
+            self.control(Command::JOIN(names, keys, None));
+        }
+    }
+
+    /// Asks for one of our channels again.
+    pub(super) fn join(&mut self, channel: &str) {
+        if let Some((name, key)) = self.channels.join(channel) {
+            self.control(Command::JOIN(name, key, None));
+        }
+    }
+
+    /// Asks for the channels whose pause is over.
+    pub(super) fn join_due(&mut self) {
+        for channel in self.channels.due(Instant::now()) {
+            self.join(&channel);
+        }
     }
 
     /// Asks who of these is away, and when to ask again.
@@ -106,62 +141,65 @@ impl Flow {
     }
 
     /// Sends what is next; the caller keeps the pace.
-    pub(super) fn send_next(&mut self) -> Option<End> {
+    pub(super) fn send_next(&mut self) {
         let commands = match self.controls.pop_front() {
             Some(command) => vec![command],
             None => self.outbox.next(Instant::now()),
         };
-        for command in commands {
-            match &command {
-                Command::PRIVMSG(_, text) | Command::NOTICE(_, text) => self.pace.sent(text.len()),
+        for mut command in commands {
+            match &mut command {
+                Command::PRIVMSG(target, text) | Command::NOTICE(target, text) => {
+                    *target = self.channels.address(target);
+                    self.pace.sent(text.len());
+                }
                 Command::PING(..) => {}
                 _ => self.pace.sent(0),
             }
-            if let Err(error) = self.client.send(command) {
-                return Some(End::Lost(error.to_string()));
+            self.writer.send(&command);
+        }
+    }
+
+    /// The server has said something.
+    pub(super) fn alive(&mut self) {
+        (self.heard_at, self.is_asked) = (Instant::now(), false);
+    }
+
+    /// When [`Flow::overdue`] is to be asked.
+    pub(super) fn deadline(&self) -> Instant {
+        let silence = if self.is_asked { SILENCE + SIGN_OF_LIFE } else { SILENCE };
+        let entering = match (self.is_greeted, self.is_in()) {
+            (false, _) => Some(self.begun + WELCOME),
+            (true, false) => self.channels.answer_deadline(),
+            (true, true) => self.outbox.deadline(),
+        };
+        (self.heard_at + silence).min(entering.unwrap_or(self.heard_at + silence))
+    }
+
+    /// A deadline is over: asks for a sign of life, gives up channels that nobody answered for. True where the server is
+    /// gone.
+    pub(super) fn overdue(&mut self) -> bool {
+        let now = Instant::now();
+        if now >= self.heard_at + SILENCE + SIGN_OF_LIFE || (!self.is_greeted && now >= self.begun + WELCOME)
+        {
+            return true;
+        }
+        if now >= self.heard_at + SILENCE && !self.is_asked {
+            self.is_asked = true;
+            self.writer.send(&Command::PING("msnbridge".into(), None));
+        }
+        let is_late = self.channels.answer_deadline().is_some_and(|at| now >= at);
+        if self.is_greeted && !self.is_in() && is_late {
+            for channel in self.channels.unanswered() {
+                self.shut(&channel, "the server does not answer", Shutting::Until(Again::Soon));
             }
         }
-        None
+        self.is_in() && self.outbox.is_overdue(now)
     }
 
-    /// Sends something that is no matter of pace.
-    pub(super) fn send_now(&self, command: Command) {
-        if let Err(error) = self.client.send(command) {
-            tracing::debug!(%error, "not sent, the connection is ending");
-        }
-    }
-
-    /// The server says that we are in this channel.
-    pub(super) fn joined(&mut self, channel: &str) {
-        let channel = channel.to_ascii_lowercase();
-        self.shut.remove(&channel);
-        if !self.joined.contains(&channel) {
-            self.joined.push(channel);
-        }
-    }
-
-    /// Whether we are in this channel.
-    pub(super) fn is_joined(&self, channel: &str) -> bool {
-        self.joined.iter().any(|joined| joined.eq_ignore_ascii_case(channel))
-    }
-
-    /// We are not, or no longer, in this channel; what was to be said there waits elsewhere.
-    pub(super) fn shut(&mut self, channel: &str, reason: &str) {
+    /// We are not, or no longer, in this channel; what was to be said there waits elsewhere. True where that is news.
+    pub(super) fn shut(&mut self, channel: &str, reason: &str, shutting: Shutting) -> bool {
         tracing::warn!(channel, reason, "a channel cannot be joined");
-        let channel = channel.to_ascii_lowercase();
-        self.outbox.lost(&channel, &format!("{channel} cannot be joined: {reason}"));
-        self.joined.retain(|joined| *joined != channel);
-        self.shut.insert(channel, reason.to_owned());
-    }
-
-    /// Channels that cannot be entered.
-    pub(super) fn shut_out_of(&self) -> usize {
-        self.shut.len()
-    }
-
-    /// The first of these channels that cannot be entered, and why.
-    pub(super) fn closed<'a>(&self, mut targets: impl Iterator<Item = &'a str>) -> Option<(String, String)> {
-        let closed = targets.find_map(|target| self.shut.get_key_value(&target.to_ascii_lowercase()));
-        closed.map(|(channel, reason)| (channel.clone(), reason.clone()))
+        self.outbox.lost(channel, &format!("{channel} cannot be joined: {reason}"));
+        self.channels.shut(channel, reason, shutting, Instant::now())
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Knows commands, outcomes and what is heard. Refuses to know sockets. Every queue is bounded, and a full one says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bridge::port::delivery::DeliveryError;
+use crate::irc::casemap::Casemap;
+use crate::irc::config::SaslConfig;
 
 /// Who a connection is.
 #[derive(Debug, Clone)]
@@ -16,6 +19,10 @@ pub(in crate::irc) struct Persona {
     pub(in crate::irc) suffix: String,
     pub(in crate::irc) real_name: String,
     pub(in crate::irc) channels: Vec<String>,
+    /// What opens them, by their names.
+    pub(in crate::irc) keys: BTreeMap<String, SecretString>,
+    /// The account with the network's services.
+    pub(in crate::irc) sasl: Option<SaslConfig>,
     /// Nicks of whom it is asked whether they are away.
     pub(in crate::irc) watched: Vec<String>,
 }
@@ -27,8 +34,9 @@ pub(in crate::irc) enum ConnectionStatus {
     /// In its channels, under this nick.
     Joined {
         nick: String,
-        /// Those that cannot be entered, in small letters.
+        /// Those that cannot be entered, as the network compares names.
         shut: BTreeSet<String>,
+        casemap: Casemap,
     },
     Down {
         reason: String,
@@ -37,6 +45,16 @@ pub(in crate::irc) enum ConnectionStatus {
     Refused {
         reason: String,
     },
+}
+
+impl ConnectionStatus {
+    /// Whether something can be said in this channel now.
+    pub(in crate::irc) fn is_in(&self, channel: &str) -> bool {
+        match self {
+            Self::Joined { shut, casemap, .. } => !shut.contains(&casemap.fold(channel)),
+            _ => false,
+        }
+    }
 }
 
 /// Why something was not said.
@@ -112,6 +130,11 @@ impl Line {
 #[derive(Debug)]
 pub(in crate::irc) enum Heard {
     Said(Said),
+    /// Something that owners should know: of those with this channel, or of all.
+    Trouble {
+        channel: Option<String>,
+        text: String,
+    },
     /// Somebody who is watched came back or went away.
     Away {
         nick: String,
@@ -128,6 +151,8 @@ pub(in crate::irc) struct Said {
     /// The channel, or the bot's own nick.
     pub(in crate::irc) target: String,
     pub(in crate::irc) text: String,
+    /// When, in milliseconds since 1970, if the server says so.
+    pub(in crate::irc) at: Option<u64>,
 }
 
 impl Said {

@@ -2,142 +2,205 @@
 //!
 //! Knows numerics, capabilities and echoes. Refuses to know conversations: the network's side does.
 
-use irc::client::prelude::{Command, Message, Prefix, Response};
-use irc::proto::CapSubCommand;
+use irc::proto::message::Tag;
+use irc::proto::{CapSubCommand, Command, Message, Prefix, Response};
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use super::flow::{Echo, Flow};
+use super::channels::Shutting;
+use super::flow::Flow;
 use super::handle::{Heard, Line, Said, SayFailure, SessionCommand, Speech};
 use super::{DEFAULT_LENGTH, End, Session};
+use crate::irc::casemap::Casemap;
+use crate::irc::policy::{self, Again};
 
 /// The capability by which a server confirms lines.
 const ECHO_MESSAGE: &str = "echo-message";
 
 impl Session {
-    /// A connection that ends before it was ever welcome was refused.
-    pub(super) fn failed(&self, flow: &Flow, reason: &str) -> End {
-        let reason = reason.to_owned();
-        if flow.nick.is_empty() && self.events_tx.is_none() {
-            End::Refused(reason)
-        } else {
-            End::Lost(reason)
-        }
-    }
-
     /// Acts on one line of the server; `Some` where it ends the connection.
     pub(super) fn received(&mut self, flow: &mut Flow, message: Message) -> Option<End> {
-        let from_us = message.source_nickname().is_some_and(|nick| nick == flow.nick);
+        flow.alive();
+        let casemap = flow.channels.casemap;
+        let is_us = |nick: &str| casemap.same(nick, &flow.nick);
+        let from_us = message.source_nickname().is_some_and(is_us);
         match message.command {
-            Command::Response(Response::RPL_WELCOME, arguments) => {
-                flow.nick = arguments.into_iter().next().unwrap_or_default();
-                flow.send_now(Command::CAP(None, CapSubCommand::LS, None, Some("302".into())));
+            Command::PING(token, _) => flow.writer.send(&Command::PONG(token, None)),
+            Command::PONG(first, second) => {
+                flow.outbox.answered(second.as_ref().unwrap_or(&first), Instant::now());
             }
-            Command::CAP(_, sub, first, second) => self.capability(flow, sub, first, second),
-            Command::Response(Response::RPL_ISUPPORT, arguments) => self.learn(&arguments),
+            Command::CAP(_, CapSubCommand::DEL, first, second) => {
+                let gone = second.or(first).unwrap_or_default();
+                flow.outbox.echoes &= !gone.split_whitespace().any(|name| name == ECHO_MESSAGE);
+            }
+            Command::Response(Response::RPL_ISUPPORT, arguments) => self.learn(flow, &arguments),
             Command::Response(Response::RPL_USERHOST, arguments) => learn_away(flow, &arguments),
+            Command::Response(Response::RPL_ENDOFMOTD | Response::ERR_NOMOTD, _) => self.greeted(flow),
             Command::Response(Response::RPL_ENDOFNAMES, arguments) => {
-                flow.joined(arguments.get(1).map_or("", String::as_str));
+                let channel = flow.channels.known_as(arguments.get(1).map_or("", String::as_str));
+                flow.channels.joined(&channel, Instant::now());
                 self.check_in(flow);
             }
-            Command::Response(response, arguments) => return self.numeric(flow, response as u16, &arguments),
+            Command::Response(response, arguments) => self.numeric(flow, response as u16, &arguments),
+            // Numbers that the library does not know.
             Command::Raw(word, arguments) => {
-                // Numbers that the library does not know.
-                return word.parse().ok().and_then(|number| self.numeric(flow, number, &arguments));
+                if let Ok(number) = word.parse() {
+                    self.numeric(flow, number, &arguments);
+                }
             }
             Command::NICK(new) if from_us => {
                 flow.nick = new;
                 self.stand(flow.status());
             }
-            Command::PONG(first, second) => {
-                flow.outbox.answered(second.as_ref().unwrap_or(&first), Instant::now());
+            Command::ERROR(reason) => return Some(End::Lost { reason, sent_away: true }),
+            Command::INVITE(who, channel) if is_us(&who) && flow.channels.wants(&channel) => {
+                if !flow.channels.is_in(&channel) {
+                    flow.join(&channel);
+                }
             }
-            Command::ERROR(reason) => return Some(self.failed(flow, &reason)),
-            Command::KICK(channel, who, reason) if who == flow.nick => {
-                flow.shut(&channel, &format!("kicked: {}", reason.unwrap_or_default()));
-                self.stand(flow.status());
+            Command::KICK(channel, who, reason) if is_us(&who) => {
+                let by = message.prefix.map(|by| by.to_string()).unwrap_or_default();
+                let by = by.split('!').next().unwrap_or_default().to_owned();
+                self.put_out(flow, &channel, &format!("kicked by {by}: {}", reason.unwrap_or_default()));
             }
             Command::PART(channel, reason) if from_us => {
-                flow.shut(&channel, &format!("parted: {}", reason.unwrap_or_default()));
-                self.stand(flow.status());
+                self.put_out(flow, &channel, &format!("parted: {}", reason.unwrap_or_default()));
+            }
+            Command::AWAY(text) => {
+                if let Some(Prefix::Nickname(nick, ..)) = message.prefix {
+                    self.saw_away(flow, nick, text.is_some());
+                }
             }
             Command::PRIVMSG(target, text) | Command::NOTICE(target, text) if from_us => {
-                flow.outbox.echoed(&target, &text);
+                flow.outbox.echoed(&flow.channels.known_as(&target), &text);
             }
-            Command::PRIVMSG(channel, text) => self.hear(flow, message.prefix, channel, text),
+            Command::PRIVMSG(target, text) => {
+                let target = flow.channels.known_as(&target);
+                self.hear(flow, message.prefix, target, text, said_at(message.tags));
+            }
             _ => {}
         }
         None
     }
 
-    /// Asks for echoes where they are offered.
-    fn capability(&self, flow: &mut Flow, sub: CapSubCommand, first: Option<String>, second: Option<String>) {
-        let names = second.or(first).unwrap_or_default();
-        // 3.2 servers put values behind names.
-        let names_it = names.split_whitespace().any(|name| name.split('=').next() == Some(ECHO_MESSAGE));
-        match sub {
-            CapSubCommand::LS if names_it && flow.echo == Echo::Unknown => {
-                flow.echo = Echo::Requested;
-                flow.send_now(Command::CAP(None, CapSubCommand::REQ, None, Some(ECHO_MESSAGE.into())));
+    /// The server's welcome is over: the bot says who it is, and asks for its channels.
+    fn greeted(&self, flow: &mut Flow) {
+        if !flow.greeted() {
+            return;
+        }
+        if self.events_tx.is_some() {
+            let nickserv = self.config.nickserv.as_ref().filter(|_| !flow.has_account);
+            if let Some(nickserv) = nickserv {
+                let account = format!("{} {}", nickserv.account, nickserv.password.expose_secret());
+                let identify = format!("IDENTIFY {}", account.trim_start());
+                flow.writer.send(&Command::PRIVMSG(nickserv.name.clone(), identify));
             }
-            CapSubCommand::ACK | CapSubCommand::NAK if names_it => {
-                flow.echo = Echo::Answered;
-                flow.outbox.echoes = sub == CapSubCommand::ACK;
-                tracing::debug!(echoes = flow.outbox.echoes, "the server has answered");
-                self.check_in(flow);
+            self.config.on_connect.iter().for_each(|line| flow.writer.send_line(line));
+        }
+        flow.join_all();
+        self.check_in(flow);
+    }
+
+    /// We were in a channel and are not any more. The bot comes back after a while; a puppet waits until it is invited.
+    fn put_out(&mut self, flow: &mut Flow, channel: &str, reason: &str) {
+        let channel = flow.channels.known_as(channel);
+        let is_bot = self.events_tx.is_some();
+        let shutting = if is_bot { Shutting::Until(Again::Later) } else { Shutting::Invited };
+        if flow.shut(&channel, reason, shutting) {
+            self.tell_trouble(
+                Some(channel.clone()),
+                format!("The bot is out of {channel}: {reason}. It tries again."),
+            );
+        }
+        self.stand(flow.status());
+    }
+
+    /// Takes what a network states about itself: lengths, how names are compared, parts of channels.
+    fn learn(&mut self, flow: &mut Flow, arguments: &[String]) {
+        for argument in arguments {
+            match argument.split_once('=') {
+                Some(("NICKLEN" | "MAXNICKLEN", length)) => {
+                    if let Ok(length) = length.parse::<usize>() {
+                        self.length = length.clamp(DEFAULT_LENGTH, 64);
+                    }
+                }
+                Some(("CASEMAPPING", name)) => flow.channels.casemap = Casemap::named(name),
+                Some(("STATUSMSG", statuses)) => flow.channels.statuses = statuses.to_owned(),
+                _ => {}
             }
-            CapSubCommand::DEL if names_it => flow.outbox.echoes = false,
-            _ => {}
         }
     }
 
-    /// Takes what a network states about itself: lengths, penalties, capabilities.
-    fn learn(&mut self, arguments: &[String]) {
-        let length = arguments.iter().find_map(|argument| argument.strip_prefix("NICKLEN="));
-        if let Some(length) = length.and_then(|length| length.parse::<usize>().ok()) {
-            self.length = length.clamp(DEFAULT_LENGTH, 30);
-        }
-    }
-
-    /// Errors about us, or about what we said last.
-    fn numeric(&self, flow: &mut Flow, number: u16, arguments: &[String]) -> Option<End> {
+    /// Errors about a channel, or about what we said last.
+    fn numeric(&mut self, flow: &mut Flow, number: u16, arguments: &[String]) {
         let reason = arguments.last().map_or("", String::as_str);
         let about = arguments.get(1).map_or("", String::as_str);
-        match number {
-            // No MOTD, nick in use: the library deals with them.
-            422 | 431..=433 | 436 | 437 => {}
-            463 | 465 | 466 => return Some(End::Refused(reason.to_owned())),
-            // A channel that cannot be entered, for whatever reason: the others are none the worse for it.
-            400..600 if self.wants(about) && !flow.is_joined(about) => {
-                flow.shut(about, reason);
-                self.check_in(flow);
-            }
-            400..600 => flow.outbox.refused(about, reason),
-            _ => {}
+        let keeps_out = flow.channels.wants(about) && !flow.channels.is_in(about);
+        if !(400..600).contains(&number) || (policy::is_about_us(number) && !keeps_out) {
+            return;
         }
-        None
+        if let (470, Some(to)) = (number, arguments.get(2)) {
+            return self.forwarded(flow, about, to);
+        }
+        let about = flow.channels.known_as(about);
+        let is_out = number == 442;
+        if flow.channels.wants(&about) && (is_out || !flow.channels.is_in(&about)) {
+            // Whatever the reason: the other channels are none the worse for it.
+            let refused = policy::join(number, reason);
+            let text = policy::explain(number, reason);
+            if flow.shut(&about, &text, Shutting::Until(refused.again)) {
+                self.tell_trouble(
+                    Some(about.clone()),
+                    format!("The bot cannot join {about}: {text}. It tries again."),
+                );
+            }
+            self.stand_in(flow);
+            return self.check_in(flow);
+        }
+        flow.outbox.refused(&about, reason);
     }
 
-    /// Whether this persona is to be in a channel.
-    fn wants(&self, channel: &str) -> bool {
-        self.persona.channels.iter().any(|wanted| wanted.eq_ignore_ascii_case(channel))
+    /// The network sends everybody who asks for one channel to another one.
+    fn forwarded(&mut self, flow: &mut Flow, channel: &str, to: &str) {
+        if flow.channels.wants(channel) {
+            flow.channels.forwarded(channel, to);
+            let text = format!("{channel} forwards to {to}: the conversation goes on there.");
+            self.tell_trouble(Some(channel.to_owned()), text);
+        }
+    }
+
+    /// Where we stand, once that is known.
+    fn stand_in(&self, flow: &Flow) {
+        if flow.is_in() {
+            self.stand(flow.status());
+        }
     }
 
     /// In every channel that can be entered: ready to speak.
-    fn check_in(&self, flow: &mut Flow) {
-        if flow.is_in(&self.persona) {
-            tracing::info!(nick = flow.nick, shut_out_of = flow.shut_out_of(), "joined");
+    pub(super) fn check_in(&self, flow: &mut Flow) {
+        if flow.is_in() {
+            tracing::info!(nick = flow.nick, shut_out_of = flow.channels.shut_out_of().len(), "joined");
             self.stand(flow.status());
             self.say_away(flow);
         }
     }
 
+    /// Somebody in a channel went away or came back.
+    fn saw_away(&self, flow: &mut Flow, nick: String, away: bool) {
+        let casemap = flow.channels.casemap;
+        let is_watched = self.persona.watched.iter().any(|watched| casemap.same(watched, &nick));
+        if is_watched && flow.away.insert(nick.clone(), away) != Some(away) {
+            flow.heard.push_back(Heard::Away { nick, away });
+        }
+    }
+
     /// Passes on a line that somebody said, while there is room.
-    fn hear(&self, flow: &mut Flow, prefix: Option<Prefix>, target: String, text: String) {
+    fn hear(&self, flow: &mut Flow, prefix: Option<Prefix>, target: String, text: String, at: Option<u64>) {
         let Some(Prefix::Nickname(nick, user, host)) = prefix.filter(|_| self.events_tx.is_some()) else {
             return;
         };
         let source = format!("{nick}!{user}@{host}");
-        flow.heard.push_back(Heard::Said(Said { nick, source, target, text }));
+        flow.heard.push_back(Heard::Said(Said { nick, source, target, text, at }));
     }
 
     /// Acts on what another part asks of the connection.
@@ -158,13 +221,18 @@ impl Session {
     }
 }
 
-/// Puts lines into the outbox, or says that it is full.
+/// When the server says that something was said, in milliseconds since 1970 (IRCv3 server-time).
+fn said_at(tags: Option<Vec<Tag>>) -> Option<u64> {
+    let time = tags?.into_iter().find(|Tag(name, _)| name == "time")?.1?;
+    let time = chrono::DateTime::parse_from_rfc3339(&time).ok()?;
+    u64::try_from(time.timestamp_millis()).ok()
+}
+
+/// Puts lines into the outbox, unless they are for a channel that we are kept out of.
 fn say(flow: &mut Flow, speech: Speech) {
-    match flow.closed(speech.lines.iter().map(Line::target)) {
+    match flow.channels.closed(speech.lines.iter().map(Line::target)) {
         None => flow.outbox.add(speech),
         Some((channel, reason)) => {
-            // Perhaps it can by now.
-            flow.control(Command::JOIN(channel.clone(), None, None));
             speech.end(Err(SayFailure::Lost(format!("{channel} cannot be joined: {reason}"))));
         }
     }

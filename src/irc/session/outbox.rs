@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use irc::client::prelude::Command;
+use irc::proto::Command;
 use tokio::time::Instant;
 
 use super::handle::{Line, Outcome, SayFailure, Speech};
