@@ -73,7 +73,7 @@ pub(super) fn join(number: u16, text: &str) -> Refused {
         480 => of("the network keeps us out of the channel", Again::Later),
         _ => {
             let known = JOIN.iter().find(|(known, ..)| *known == number);
-            known.map_or(of("", Again::Later), |(_, meaning, again)| of(meaning, *again))
+            known.map_or_else(|| of("", Again::Later), |(_, meaning, again)| of(meaning, *again))
         }
     }
 }

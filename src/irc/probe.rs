@@ -95,7 +95,8 @@ async fn channels(
         };
         let channel = arguments.get(1).map(|name| name.to_lowercase()).unwrap_or_default();
         let is_in = number == Response::RPL_ENDOFNAMES as u16;
-        if (is_in || (400..600).contains(&number)) && open.remove(&channel).is_some() && !is_in {
+        let is_answer = is_in || (400..600).contains(&number);
+        if is_answer && open.remove(&channel).is_some() && !is_in {
             let text = arguments.last().cloned().unwrap_or_default();
             refused.insert(channel, policy::explain(number, &text));
         }

@@ -53,10 +53,8 @@ impl Session {
                 self.stand(flow.status());
             }
             Command::ERROR(reason) => return Some(End::Lost { reason, sent_away: true }),
-            Command::INVITE(who, channel) if is_us(&who) && flow.channels.wants(&channel) => {
-                if !flow.channels.is_in(&channel) {
-                    flow.join(&channel);
-                }
+            Command::INVITE(who, channel) if is_us(&who) && !flow.channels.is_in(&channel) => {
+                flow.join(&channel)
             }
             Command::KICK(channel, who, reason) if is_us(&who) => {
                 let by = message.prefix.map(|by| by.to_string()).unwrap_or_default();
