@@ -4,6 +4,7 @@
 //! that cannot come is spoken for by the bot.
 
 mod listen;
+mod person;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,7 @@ use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display, Link};
 use crate::bridge::port::frontend::Cost;
 use crate::bridge::sentence::sentence;
+use person::{Person, name_of};
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
 const HEARD: usize = 256;
@@ -86,47 +88,6 @@ struct People {
 struct Puppet {
     session: SessionHandle,
     channels: Vec<String>,
-}
-
-/// Somebody who could have a puppet.
-struct Person {
-    /// Distinguishes people of the network and owners.
-    key: String,
-    wanted: String,
-    name: String,
-    /// For people of the network.
-    account: Option<String>,
-}
-
-impl Person {
-    fn of(author: &Author, relay: &RelayConfig) -> Option<Self> {
-        match author {
-            Author::Ghost(ghost) => Some(Self::ghost(ghost)),
-            Author::Owner { name } => {
-                // One owner, whatever they are called where they speak.
-                let key = format!("owner of {}", relay.portal.receiver);
-                let first = name.trim_start_matches('@').split([':', '@']).next().unwrap_or(name);
-                Some(Self { key, wanted: first.to_owned(), name: name.clone(), account: None })
-            }
-            Author::Relayed { .. } | Author::Bridge => None,
-        }
-    }
-
-    fn ghost(ghost: &Ghost) -> Self {
-        let account = ghost.id.as_str();
-        let wanted = account.split('@').next().unwrap_or(account).to_owned();
-        let key = format!("ghost {account}");
-        Self { key, wanted, name: ghost.name.clone(), account: Some(account.to_owned()) }
-    }
-
-    /// Whether they speak at the other end of this relay too: a contact in every channel that is a conversation with
-    /// them, an owner in every one of that login's.
-    fn speaks_in(&self, relay: &RelayConfig, first: &RelayConfig) -> bool {
-        match &self.account {
-            Some(account) => relay.members.contains(account),
-            None => relay.portal.receiver == first.portal.receiver,
-        }
-    }
 }
 
 impl Network {
@@ -403,14 +364,5 @@ impl Network {
         if let Some((puppet, _)) = self.puppet(relay, person) {
             puppet.away(away);
         }
-    }
-}
-
-/// Whom the bot names when it speaks for somebody.
-fn name_of(author: &Author) -> Option<&str> {
-    match author {
-        Author::Ghost(ghost) => Some(&ghost.name),
-        Author::Owner { name } | Author::Relayed { name } => Some(name),
-        Author::Bridge => None,
     }
 }
