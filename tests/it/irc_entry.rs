@@ -106,7 +106,7 @@ async fn a_contact_who_is_kept_out_or_kicked_speaks_through_the_bot_until_they_a
 
 #[tokio::test]
 async fn a_channel_that_forwards_is_followed_and_one_that_kicks_the_bot_is_told() {
-    let irc = ScriptedIrc::start(false).await;
+    let mut irc = ScriptedIrc::start(false).await;
     irc.refuse(
         "",
         CHANNEL,
