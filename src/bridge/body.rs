@@ -27,6 +27,14 @@ pub struct Style {
     pub strike: bool,
     /// `0xRRGGBB`; `None` for the reader's own colour.
     pub color: Option<u32>,
+    /// The same of what is behind the words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub monospace: bool,
+    /// Hidden until the reader asks. A word around it says so too, for sides that hide nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spoiler: bool,
 }
 
 impl Style {

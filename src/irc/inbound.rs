@@ -4,7 +4,7 @@
 
 use super::mirc;
 use super::session::Said;
-use crate::bridge::body::Body;
+use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, LocalMessage, Timestamp};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::prefix::behind_prefix;
@@ -47,13 +47,20 @@ fn body(text: &str) -> Option<Body> {
     if let Some(inner) = text.strip_prefix('\x01') {
         let inner = inner.strip_suffix('\x01').unwrap_or(inner);
         // Other CTCP is between programs.
-        return inner.strip_prefix("ACTION ").map(|action| Body::Emote(mirc::parse(action)));
+        let (word, action) = inner.split_once(' ')?;
+        let action = word.eq_ignore_ascii_case("ACTION").then(|| mirc::parse(action))?;
+        return is_seen(&action).then_some(Body::Emote(action));
     }
     if text.trim() == "!nudge" {
         return Some(Body::Nudge);
     }
     let said = mirc::parse(text);
-    (!said.text().trim().is_empty()).then_some(Body::Text(said))
+    is_seen(&said).then_some(Body::Text(said))
+}
+
+/// Whether something of it can be seen.
+fn is_seen(text: &RichText) -> bool {
+    !text.text().trim().is_empty()
 }
 
 #[cfg(test)]
@@ -63,7 +70,13 @@ mod tests {
     #[test]
     fn actions_nudges_and_words_are_told_apart() {
         assert!(matches!(body("\x01ACTION waves\x01"), Some(Body::Emote(text)) if text.text() == "waves"));
-        assert_eq!(body("\x01VERSION\x01"), None);
+        assert!(matches!(body("\x01action waves"), Some(Body::Emote(text)) if text.text() == "waves"));
+        for nothing in
+            ["\x01VERSION\x01", "\x01ACTION\x01", "\x01ACTION \x01", "\x01ACTION  \x02 ", "\x01", "\x01\x01"]
+        {
+            assert_eq!(body(nothing), None, "{nothing:?}");
+        }
+        assert!(matches!(body("  in front\x0304,01"), Some(Body::Text(text)) if text.text() == "  in front"));
         assert_eq!(body("!nudge"), Some(Body::Nudge));
         assert!(
             matches!(body("\x02hi"), Some(Body::Text(text)) if text.uniform_style().is_some_and(|s| s.bold))

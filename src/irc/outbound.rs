@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session::Line;
 use super::{mirc, split};
-use crate::bridge::body::{Body, RichText};
+use crate::bridge::body::{Body, RichText, Run};
 use crate::bridge::port::delivery::Link;
 
 /// What a speaker is called where the bot speaks for them.
@@ -18,12 +18,14 @@ pub(super) struct Voice<'a> {
     pub(super) prefix: Option<&'a str>,
 }
 
-/// How far into a body: so many of its rows, and so many bytes of the next. It says nothing of how lines are cut, so it
-/// holds when somebody else speaks the rest.
+/// How far into a body: so many of its rows, and so many bytes of the next one's words. It says nothing of how lines are
+/// cut, so it holds when somebody else speaks the rest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Position {
     row: usize,
-    byte: usize,
+    /// Positions of earlier versions counted codes too, under another name: their row is said again.
+    #[serde(default)]
+    words: usize,
 }
 
 /// A line, and how far the body is said with it.
@@ -35,7 +37,7 @@ pub(super) struct Piece {
 
 /// One row of a body, of any length.
 struct Row {
-    text: String,
+    runs: Vec<Run>,
     manner: Manner,
 }
 
@@ -75,18 +77,16 @@ pub(super) fn pieces(
     let rows = rows(body, links);
     let rest = rows.iter().enumerate().skip(from.row);
     let cut = rest.flat_map(|(number, row)| {
-        let begin = if number == from.row { from.byte } else { 0 };
-        let (begin, text) = row.text.get(begin..).map_or((0, row.text.as_str()), |text| (begin, text));
+        let from = if number == from.row { from.words } else { 0 };
         let limit =
             split::budget(voice.nick, target, voice.front(row.manner).len() + voice.wrapped(row.manner));
-        let pieces = split::pieces(text, limit).into_iter();
-        let whole = row.text.len();
-        pieces.filter(|(piece, _)| !piece.is_empty()).map(move |(piece, end)| {
-            let end = match begin + end {
-                end if end >= whole => Position { row: number + 1, byte: 0 },
-                byte => Position { row: number, byte },
+        let whole: usize = row.runs.iter().map(|run| run.text.len()).sum();
+        split::pieces(&row.runs, limit, from).into_iter().map(move |(piece, end)| {
+            let end = match end >= whole {
+                true => Position { row: number + 1, words: 0 },
+                false => Position { row: number, words: end },
             };
-            Piece { line: voice.line(target, row.manner, piece), end }
+            Piece { line: voice.line(target, row.manner, &piece), end }
         })
     });
     cut.collect()
@@ -95,7 +95,7 @@ pub(super) fn pieces(
 /// What a body is, row by row.
 fn rows(body: &Body, links: &[Link]) -> Vec<Row> {
     let rows = |text: &RichText, manner: Manner| -> Vec<Row> {
-        mirc::lines(text).into_iter().map(|text| Row { text, manner }).collect()
+        mirc::rows(text).into_iter().map(|runs| Row { runs, manner }).collect()
     };
     match body {
         Body::Text(text) => {
@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(squeeze(both), squeeze(long.clone()), "from {at}");
         }
         // A position that fits no such body repeats its row, and loses nothing.
-        let odd = Position { row: 1, byte: 999_999 };
+        let odd = Position { row: 1, words: 999_999 };
         assert_eq!(pieces(&body, "#c", &own, &[], odd).len(), whole.len() - 1);
     }
 

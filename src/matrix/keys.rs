@@ -24,7 +24,7 @@ pub(crate) const OFFLINE_KEY: &str = "msnbridge.offline";
 
 /// The format under the names that its network gives the values.
 pub(crate) fn format_to_json(format: &Format) -> Value {
-    let Style { bold, italic, underline, strike, color } = format.style;
+    let Style { bold, italic, underline, strike, color, .. } = format.style;
     let effects: String = [(bold, 'B'), (italic, 'I'), (underline, 'U'), (strike, 'S')]
         .into_iter()
         .filter_map(|(on, letter)| on.then_some(letter))
@@ -49,6 +49,7 @@ pub(crate) fn format_from_json(value: &Value) -> Option<Format> {
         underline: effects.contains('U'),
         strike: effects.contains('S'),
         color: text("CO").and_then(|digits| u32::from_str_radix(digits, 16).ok()).filter(|c| *c < 0x100_0000),
+        ..Style::default()
     };
     Some(Format {
         font: text("FN")?.chars().take(64).collect(),

@@ -44,6 +44,7 @@ pub(in crate::connector) fn style_to_format(style: &TextStyle) -> Format {
             strike: style.strike,
             // Black is what everybody has who chose nothing: the reader's own colour.
             color: (style.color != 0).then_some(style.color),
+            ..Style::default()
         },
         charset: style.charset,
         pitch_family: style.pitch_family,

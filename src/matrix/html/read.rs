@@ -8,7 +8,7 @@ use ruma::html::{Html, NodeRef};
 
 use super::flow::{Block, Flow, Manner};
 use super::{color, link};
-use crate::bridge::body::{Emoticon, Image, RichText};
+use crate::bridge::body::{Emoticon, Image, RichText, Style};
 
 /// Most tags that are read: the parser's tree is walked and freed level by level on the stack, and no tree is deeper than
 /// twice the number of its tags. Seen to hold to more than three times this on the smallest stack we have.
@@ -157,7 +157,8 @@ impl Reader {
         let Some(reason) = attribute(node, "data-mx-spoiler") else { return self.children(node, manner) };
         let of = if reason.trim().is_empty() { String::new() } else { format!(" ({})", one_line(&reason)) };
         self.flow.words(&format!("[spoiler{of}: "), manner);
-        self.children(node, manner);
+        let hidden = Manner { style: Style { spoiler: true, ..manner.style }, ..manner };
+        self.children(node, hidden);
         self.flow.words("]", manner);
     }
 
@@ -219,8 +220,10 @@ fn within(node: &NodeRef, name: &str, mut manner: Manner) -> Manner {
         "span" | "font" => {
             let value = attribute(node, "data-mx-color").or_else(|| attribute(node, "color"));
             style.color = value.and_then(|value| color::parse(&value)).or(style.color);
+            let behind = attribute(node, "data-mx-bg-color");
+            style.background = behind.and_then(|value| color::parse(&value)).or(style.background);
         }
-        "pre" | "code" => manner.verbatim = true,
+        "pre" | "code" => (manner.verbatim, style.monospace) = (true, true),
         _ => {}
     }
     match attribute(node, "dir").map(|dir| dir.to_ascii_lowercase()).as_deref() {

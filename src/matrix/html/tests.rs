@@ -14,6 +14,13 @@ fn styles_become_elements_and_text_never_does() {
     assert_eq!(html, "<span data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></span>");
     assert_eq!(to_rich(&html), Some(text));
     assert_eq!(from_rich(&RichText::plain("a < b"), &[]), None);
+    let hidden = Style { spoiler: true, ..Style::default() };
+    let text =
+        RichText { runs: vec![Run { text: "the butler".into(), style: hidden }], ..RichText::default() };
+    let html = from_rich(&text, &[]).unwrap();
+    assert_eq!(html, "<span data-mx-spoiler>the butler</span>");
+    let read = to_rich(&html).unwrap();
+    assert_eq!((read.text().as_str(), read.runs[1].style), ("[spoiler: the butler]", hidden));
     let rtl = Format { right_to_left: true, ..Format::default() };
     assert_eq!(from_rich(&RichText::formatted("x", rtl), &[]).unwrap(), "<div dir=\"rtl\">x</div>");
 }
@@ -62,8 +69,8 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read_again(text in "[ -~]{0,40}", bold: bool, italic: bool, strike: bool) {
-        let style = Style { bold, italic, strike, underline: true, color: None };
+    fn what_is_written_is_read_again(text in "[ -~]{0,40}", bold: bool, italic: bool, strike: bool, color in prop::option::of(0u32..0x100_0000), background in prop::option::of(0u32..0x100_0000), monospace: bool) {
+        let style = Style { bold, italic, strike, underline: true, color, background, monospace, spoiler: false };
         let rich = RichText { runs: vec![Run { text: format!("x{text}"), style }], ..RichText::default() };
         prop_assert_eq!(to_rich(&from_rich(&rich, &[]).unwrap()), Some(rich));
     }

@@ -82,16 +82,28 @@ fn write_words(text: &str, mut begins_line: bool, pictures: &[Picture], out: &mu
     }
 }
 
+/// The elements around a run, from the outside to the inside: how each begins, and what ends it.
+fn elements(style: &Style) -> Vec<(String, &'static str)> {
+    let Style { bold, italic, underline, strike, color, background, monospace, spoiler } = *style;
+    let attributes = [("data-mx-color", color), ("data-mx-bg-color", background)];
+    let colors =
+        attributes.into_iter().filter_map(|(name, color)| Some(format!(" {name}=\"#{:06x}\"", color?)));
+    let colors: String = colors.collect();
+    let tags = [
+        (spoiler, "<span data-mx-spoiler>".to_owned(), "</span>"),
+        (!colors.is_empty(), format!("<span{colors}>"), "</span>"),
+        (bold, "<strong>".into(), "</strong>"),
+        (italic, "<em>".into(), "</em>"),
+        (underline, "<u>".into(), "</u>"),
+        (strike, "<del>".into(), "</del>"),
+        (monospace, "<code>".into(), "</code>"),
+    ];
+    tags.into_iter().filter_map(|(on, begin, end)| on.then_some((begin, end))).collect()
+}
+
 fn write_run(run: &Run, begins_line: bool, pictures: &[Picture], out: &mut String) {
-    let Style { bold, italic, underline, strike, color } = run.style;
-    let tags = [(bold, "strong"), (italic, "em"), (underline, "u"), (strike, "del")];
-    if let Some(color) = color {
-        out.push_str(&format!("<span data-mx-color=\"#{color:06x}\">"));
-    }
-    tags.iter().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("<{tag}>")));
+    let elements = elements(&run.style);
+    elements.iter().for_each(|(begin, _)| out.push_str(begin));
     write_words(&run.text, begins_line, pictures, out);
-    tags.iter().rev().filter(|(on, _)| *on).for_each(|(_, tag)| out.push_str(&format!("</{tag}>")));
-    if color.is_some() {
-        out.push_str("</span>");
-    }
+    elements.iter().rev().for_each(|(_, end)| out.push_str(end));
 }

@@ -174,7 +174,7 @@ mod tests {
     prop_compose! {
         fn any_format()(font in "\\PC{0,31}", flags in any::<[bool; 5]>(), color in prop::option::of(1u32..0x100_0000), charset in any::<u32>(), pitch_family in any::<u8>()) -> Format {
             let [bold, italic, underline, strike, right_to_left] = flags;
-            let style = Style { bold, italic, underline, strike, color };
+            let style = Style { bold, italic, underline, strike, color, ..Style::default() };
             Format { font, style, charset, pitch_family, right_to_left }
         }
     }

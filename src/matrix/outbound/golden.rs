@@ -28,6 +28,7 @@ fn style(look: &Value) -> Style {
         underline: letters.contains('U'),
         strike: letters.contains('S'),
         color: color.map(|color| u32::from_str_radix(color, 16).unwrap()),
+        ..Style::default()
     }
 }
 
