@@ -7,7 +7,7 @@ mod network;
 use super::{Config, ConfigError, IrcPersonSection, IrcRelaySection, secret};
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::connector::conversation_of;
-use crate::irc::{IrcConfig, PersonConfig, RelayConfig};
+use crate::irc::{IrcConfig, NickTemplate, PersonConfig, RelayConfig};
 use crate::msn::ids::Email;
 
 /// Most contacts in a group: a call holds twenty, and one of them is we.
@@ -29,8 +29,15 @@ impl Config {
             "quit" => true,
             other => return Err(ConfigError::value("irc.offline", other, "away or quit")),
         };
+        let nick = NickTemplate::parse(&section.nick).ok_or_else(|| {
+            ConfigError::value(
+                "irc.nick",
+                &section.nick,
+                "{name} or {local} and at most five letters of nicks",
+            )
+        })?;
         for (name, network) in &section.networks {
-            config.networks.insert(name.clone(), network::check(name, network)?);
+            config.networks.insert(name.clone(), network::check(name, network, &nick)?);
         }
         for (at, relay) in section.relays.iter().enumerate() {
             config.relays.push(self.check_relay(at, relay)?);

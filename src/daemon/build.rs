@@ -138,7 +138,13 @@ fn frontends(
     let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
     if !checked.irc.relays.is_empty() {
         let Lifetimes { intake, intake_tasks, .. } = lifetimes;
-        let irc = IrcFrontend::start(checked.irc.clone(), bridge, stores.storage(), intake_tasks, intake);
+        let key = stores.key.clone();
+        let hash = Arc::new(move |account: &str| {
+            let hash = key.derive(&format!("irc nick\0{account}"));
+            hash.iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
+        });
+        let (config, storage) = (checked.irc.clone(), stores.storage());
+        let irc = IrcFrontend::start(config, bridge, storage, hash, intake_tasks, intake);
         frontends.push(Arc::new(irc));
     }
     frontends

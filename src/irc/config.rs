@@ -10,6 +10,7 @@ use encoding_rs::Encoding;
 use secrecy::SecretString;
 
 use super::connection::Tls;
+use super::nick::NickTemplate;
 
 use crate::bridge::ids::{PortalKey, UserId};
 
@@ -45,8 +46,8 @@ pub struct NetworkConfig {
     pub charset: &'static Encoding,
     /// What the network adds to a client's penalty for each line; it stops listening when the penalty is 10 s.
     pub line_penalty: Duration,
-    /// What marks puppets' nicks.
-    pub puppet_suffix: String,
+    /// How puppets' nicks are made.
+    pub nick_template: NickTemplate,
 }
 
 /// One server of a network.

@@ -12,6 +12,7 @@ mod mask;
 mod mirc;
 mod network;
 mod nick;
+mod nicks;
 mod outbound;
 mod pace;
 mod policy;
@@ -34,6 +35,7 @@ pub use config::{
     IrcConfig, Mechanism, NetworkConfig, NickServ, PersonConfig, PuppetSasl, RelayConfig, SaslConfig, Server,
 };
 pub use connection::{ClientCertificate, Fingerprint, Tls, TlsSettings};
+pub use nick::NickTemplate;
 pub use probe::probe;
 
 use crate::bridge::BridgeHandle;
@@ -43,11 +45,15 @@ use crate::bridge::ids::{Leg, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
-use network::{Network, Own, PuppetPolicy};
+use network::{Naming, Network, Own, PuppetPolicy};
+use nicks::Nicks;
 use spoken::Spoken;
 
 /// This side in the core.
 pub const LEG: Leg = Leg::frontend("irc");
+
+/// Letters for a contact without a usable name: nobody can tell the address from them.
+pub type NameHash = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// The IRC frontend.
 pub struct IrcFrontend {
@@ -63,12 +69,13 @@ impl IrcFrontend {
         config: IrcConfig,
         bridge: &BridgeHandle,
         storage: Arc<dyn Storage>,
+        name_hash: NameHash,
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
         let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline };
-        let spoken = Arc::new(Spoken::new(storage));
+        let spoken = Arc::new(Spoken::new(storage.clone()));
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
@@ -77,8 +84,13 @@ impl IrcFrontend {
                 relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
+            let naming =
+                Naming { nicks: Arc::new(Nicks::new(&name, storage.clone())), hash: name_hash.clone() };
             let (bridge, spoken, tasks) = (bridge.clone(), spoken.clone(), tasks.clone());
-            (name, Network::start(settings, own, puppet_policy, bridge, spoken, tasks, cancel.clone()))
+            (
+                name,
+                Network::start(settings, own, puppet_policy, naming, bridge, spoken, tasks, cancel.clone()),
+            )
         };
         Self { networks: networks.into_iter().map(start_one).collect(), relays, introduced }
     }

@@ -15,10 +15,12 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::casemap::Casemap;
+use super::nicks::Nicks;
 use super::outbound::{self, Voice};
 use super::session::{self, ConnectionStatus, Line, Persona, SayFailure, SessionHandle};
 use super::spoken::{Progress, Spoken};
-use super::{NetworkConfig, PersonConfig, RelayConfig, mask, pace};
+use super::{NameHash, NetworkConfig, PersonConfig, RelayConfig, mask, nick, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Ghost, RemoteEvent, RemoteKind};
@@ -38,6 +40,13 @@ const PUPPET_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct PuppetPolicy {
     pub(super) max_puppets: usize,
     pub(super) quit_when_offline: bool,
+}
+
+/// What puppets are called on one network.
+#[derive(Clone)]
+pub(super) struct Naming {
+    pub(super) nicks: Arc<Nicks>,
+    pub(super) hash: NameHash,
 }
 
 /// What of the configuration is about one network.
@@ -69,6 +78,7 @@ pub(super) struct Network {
     config: NetworkConfig,
     own: Own,
     puppet_policy: PuppetPolicy,
+    naming: Naming,
     bridge: BridgeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -97,6 +107,7 @@ impl Network {
         config: NetworkConfig,
         own: Own,
         puppet_policy: PuppetPolicy,
+        naming: Naming,
         bridge: BridgeHandle,
         spoken: Arc<Spoken>,
         tasks: TaskTracker,
@@ -107,8 +118,7 @@ impl Network {
         channels.sort();
         channels.dedup();
         let persona = Persona {
-            wanted: config.nick.clone(),
-            suffix: String::new(),
+            nicks: nick::bots(&config.nick, nick::DEFAULT_LENGTH),
             real_name: "MSN bridge".into(),
             channels,
             keys: own.keys(),
@@ -117,8 +127,15 @@ impl Network {
         };
         let bot = session::start(config.clone(), persona, Some(events_tx), cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
-        tasks.spawn(listen::listen(heard, own.clone(), people.clone(), bot.clone(), bridge.clone()));
-        Self { config, own, puppet_policy, bridge, tasks, cancel, bot, people, spoken }
+        tasks.spawn(listen::listen(
+            heard,
+            own.clone(),
+            people.clone(),
+            naming.nicks.clone(),
+            bot.clone(),
+            bridge.clone(),
+        ));
+        Self { config, own, puppet_policy, naming, bridge, tasks, cancel, bot, people, spoken }
     }
 
     fn people(&self) -> std::sync::MutexGuard<'_, People> {
@@ -263,6 +280,10 @@ impl Network {
     /// The puppet who says it, in the channel; `None` for the bot.
     async fn speaker(&self, relay: &RelayConfig, author: &Author) -> Option<(SessionHandle, String)> {
         let person = Person::of(author, relay)?;
+        // What is a legal nick is known when the bot is in.
+        if !matches!(self.bot.settled(PUPPET_TIMEOUT).await, ConnectionStatus::Joined { .. }) {
+            return None;
+        }
         let (puppet, is_new) = self.puppet(relay, &person)?;
         let status =
             if is_new { puppet.settled(PUPPET_TIMEOUT).await } else { puppet.status.borrow().clone() };
@@ -301,8 +322,7 @@ impl Network {
         channels.sort();
         channels.dedup();
         let persona = Persona {
-            wanted: person.wanted.clone(),
-            suffix: self.config.puppet_suffix.clone(),
+            nicks: self.nicks(person),
             real_name: person.name.clone(),
             channels: channels.clone(),
             keys: self.own.keys(),
@@ -312,6 +332,19 @@ impl Network {
         let session = session::start(self.config.clone(), persona, None, self.cancel.clone(), &self.tasks);
         people.puppets.insert(person.key.clone(), Puppet { session: session.clone(), channels });
         Some((session, true))
+    }
+
+    /// The nicks of a person: the one that they have had, and others for when that is taken.
+    fn nicks(&self, person: &Person) -> Vec<String> {
+        let (length, casemap) = match &*self.bot.status.borrow() {
+            ConnectionStatus::Joined { nick_length, casemap, .. } => (*nick_length, *casemap),
+            _ => (nick::DEFAULT_LENGTH, Casemap::default()),
+        };
+        let account = person.account.as_deref().unwrap_or(&person.wanted);
+        let hash = (self.naming.hash)(account);
+        let template = &self.config.nick_template;
+        let candidates = template.candidates(&template.base(&person.wanted, account, &hash), length);
+        self.naming.nicks.of(&person.key, candidates, casemap)
     }
 
     /// The owner hears once of each contact who has to speak through the bot.

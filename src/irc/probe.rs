@@ -34,7 +34,7 @@ async fn enter(config: &NetworkConfig, relays: &[RelayConfig]) -> Result<BTreeMa
     let stream = dial(config, server, true).await?;
     let (mut reader, mut writer) = halves(stream, config.charset);
     let identity = Identity {
-        nicks: nick::candidates(&config.nick, "", nick::DEFAULT_LENGTH),
+        nicks: nick::bots(&config.nick, nick::DEFAULT_LENGTH),
         real_name: "MSN bridge".into(),
         password: config.password.clone(),
         sasl: config.sasl.clone(),

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::NetworkConfig;
 use super::connection::Reader;
-use super::nick::DEFAULT_LENGTH;
 use super::registration::Refusal;
 use crate::retry::Retry;
 use flow::Flow;
@@ -41,17 +40,8 @@ pub(super) fn start(
 ) -> SessionHandle {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let (status_tx, status) = watch::channel(ConnectionStatus::Connecting);
-    let session = Session {
-        config,
-        persona,
-        events_tx,
-        cancel,
-        status_tx,
-        length: DEFAULT_LENGTH,
-        away: None,
-        server: 0,
-        told: None,
-    };
+    let session =
+        Session { config, persona, events_tx, cancel, status_tx, away: None, server: 0, told: None };
     tasks.spawn(session.run(mailbox));
     SessionHandle { asks, status }
 }
@@ -63,8 +53,6 @@ struct Session {
     events_tx: Option<mpsc::Sender<Heard>>,
     cancel: CancellationToken,
     status_tx: watch::Sender<ConnectionStatus>,
-    /// The longest nick, once the network has said.
-    length: usize,
     away: Option<String>,
     /// The server whose turn it is.
     server: usize,
@@ -120,7 +108,7 @@ async fn sleep_until(at: Option<Instant>) {
 
 impl Session {
     /// Connects, serves, and connects again until nobody holds the handle.
-    #[tracing::instrument(name = "irc", skip_all, fields(nick = %self.persona.wanted))]
+    #[tracing::instrument(name = "irc", skip_all, fields(nick = self.persona.nicks.first()))]
     async fn run(mut self, mut mailbox: mpsc::Receiver<SessionCommand>) {
         let mut pauses = Pauses::new();
         loop {

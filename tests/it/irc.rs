@@ -17,7 +17,7 @@ pub(crate) fn relay_config(port: u16, contacts: &[&str]) -> String {
         })
         .collect();
     format!(
-        "irc:\n  networks:\n    test: {{server: 127.0.0.1, port: {port}, tls: false, nick: msnbot, line_penalty_ms: 0}}\n  relays:\n{relays}"
+        "irc:\n  nick: '{{local}}[m]'\n  networks:\n    test: {{server: 127.0.0.1, port: {port}, tls: false, nick: msnbot, line_penalty_ms: 0}}\n  relays:\n{relays}"
     )
 }
 

@@ -11,8 +11,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::config::{ConfigError, IrcNetworkSection, IrcPuppetSaslSection, IrcSaslSection, secret};
 use crate::irc::{
-    ClientCertificate, Fingerprint, Mechanism, NetworkConfig, NickServ, PuppetSasl, SaslConfig, Server, Tls,
-    TlsSettings,
+    ClientCertificate, Fingerprint, Mechanism, NetworkConfig, NickServ, NickTemplate, PuppetSasl, SaslConfig,
+    Server, Tls, TlsSettings,
 };
 
 /// Names the keys of one network.
@@ -28,7 +28,11 @@ impl Keys<'_> {
 ///
 /// # Errors
 /// The first key that is wrong, or a file that cannot be read.
-pub(super) fn check(name: &str, section: &IrcNetworkSection) -> Result<NetworkConfig, ConfigError> {
+pub(super) fn check(
+    name: &str,
+    section: &IrcNetworkSection,
+    nick: &NickTemplate,
+) -> Result<NetworkConfig, ConfigError> {
     let keys = Keys(name);
     if !(0..=10_000).contains(&section.line_penalty_ms) {
         return Err(ConfigError::value(&keys.of("line_penalty_ms"), section.line_penalty_ms, "0 to 10000"));
@@ -51,8 +55,21 @@ pub(super) fn check(name: &str, section: &IrcNetworkSection) -> Result<NetworkCo
         on_connect: section.on_connect.clone(),
         charset,
         line_penalty: Duration::from_millis(u64::from(section.line_penalty_ms)),
-        puppet_suffix: section.puppet_suffix.clone(),
+        nick_template: nick_template(&keys, section, nick)?,
     })
+}
+
+/// `puppet_suffix` is read as it was.
+fn nick_template(
+    keys: &Keys<'_>,
+    section: &IrcNetworkSection,
+    nick: &NickTemplate,
+) -> Result<NickTemplate, ConfigError> {
+    let Some(suffix) = &section.puppet_suffix else { return Ok(nick.clone()) };
+    let key = keys.of("puppet_suffix");
+    tracing::warn!("{key} is read as irc.nick: '{{local}}{suffix}'; move it there");
+    let template = NickTemplate::parse(&format!("{{local}}{suffix}"));
+    template.ok_or_else(|| ConfigError::value(&key, suffix, "at most five letters of nicks"))
 }
 
 /// The one by itself first, then the list.

@@ -14,6 +14,8 @@ pub struct IrcSection {
     pub networks: BTreeMap<String, IrcNetworkSection>,
     pub relays: Vec<IrcRelaySection>,
     pub people: Vec<IrcPersonSection>,
+    /// How nicks of contacts are made: `{name}` or `{local}` in it, and at most five characters besides.
+    pub nick: String,
     /// Most contacts with a connection of their own, on each network; 0 to 1,000.
     pub max_puppets: usize,
     /// What becomes of the connection of a contact who is offline: `away` or `quit`.
@@ -26,6 +28,7 @@ impl Default for IrcSection {
             networks: BTreeMap::new(),
             relays: Vec::new(),
             people: Vec::new(),
+            nick: "{name}[m]".into(),
             max_puppets: 50,
             offline: "away".into(),
         }
@@ -99,9 +102,9 @@ pub struct IrcNetworkSection {
     /// Milliseconds that the network charges for a line, 0 to 10,000.
     #[serde(default = "default_penalty")]
     pub line_penalty_ms: u32,
-    /// What marks the nicks of contacts.
-    #[serde(default = "default_suffix")]
-    pub puppet_suffix: String,
+    /// As it was before there was `irc.nick`: a suffix behind the address's local part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub puppet_suffix: Option<String>,
 }
 
 /// An account with a network's services; without a mechanism there is none.
@@ -179,10 +182,6 @@ fn default_nick() -> String {
 
 fn default_penalty() -> u32 {
     2000
-}
-
-fn default_suffix() -> String {
-    "[m]".into()
 }
 
 /// A channel that is one end of a conversation.

@@ -13,6 +13,7 @@ use super::{Own, People};
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::{Availability, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{PortalKey, UserId};
+use crate::irc::nicks::Nicks;
 use crate::irc::refusals::Refusals;
 use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
 use crate::irc::{PersonConfig, RelayConfig, inbound, mask};
@@ -23,6 +24,7 @@ pub(super) async fn listen(
     mut heard: mpsc::Receiver<Heard>,
     own: Own,
     people: Arc<Mutex<People>>,
+    nicks: Arc<Nicks>,
     bot: SessionHandle,
     bridge: BridgeHandle,
 ) {
@@ -36,7 +38,7 @@ pub(super) async fn listen(
                 Vec::new()
             }
             Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
-            Heard::Said(said) if is_ours(&people, &said.nick) => Vec::new(),
+            Heard::Said(said) if is_ours(&people, &nicks, &said) => Vec::new(),
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
                 (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
                 (Some(_), None) if said.is_private() => {
@@ -120,8 +122,16 @@ fn decline(bot: &SessionHandle, nick: String) {
     bot.mention(vec![Line::Notice { target: nick, text }]);
 }
 
-/// Whether a puppet of ours has this nick.
-fn is_ours(people: &Mutex<People>, nick: &str) -> bool {
+/// What our puppets are called before the first `@` and behind the `!`, with the mark of networks that asked nobody.
+const OUR_USERS: [&str; 2] = ["msnbridge", "~msnbridge"];
+
+/// Whether a puppet of ours said it, one that is only coming or that has just died included.
+fn is_ours(people: &Mutex<People>, nicks: &Nicks, said: &Said) -> bool {
+    let nick = &said.nick;
+    let user = said.source.split_once('!').and_then(|(_, rest)| rest.split('@').next()).unwrap_or_default();
+    if OUR_USERS.contains(&user) && nicks.may_be_ours(nick) {
+        return true;
+    }
     let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     people.puppets.values().any(|puppet| {
         matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, casemap, .. } if casemap.same(own, nick))

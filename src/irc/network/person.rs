@@ -9,6 +9,7 @@ use crate::irc::RelayConfig;
 pub(super) struct Person {
     /// Distinguishes people of the network and owners.
     pub(super) key: String,
+    /// What their nick is made from.
     pub(super) wanted: String,
     pub(super) name: String,
     /// For people of the network.
@@ -31,9 +32,8 @@ impl Person {
 
     pub(super) fn ghost(ghost: &Ghost) -> Self {
         let account = ghost.id.as_str();
-        let wanted = account.split('@').next().unwrap_or(account).to_owned();
         let key = format!("ghost {account}");
-        Self { key, wanted, name: ghost.name.clone(), account: Some(account.to_owned()) }
+        Self { key, wanted: ghost.name.clone(), name: ghost.name.clone(), account: Some(account.to_owned()) }
     }
 
     /// Whether they speak at the other end of this relay too: a contact in every channel that is a conversation with

@@ -8,7 +8,6 @@ use irc::proto::Command;
 
 use super::{End, Session};
 use crate::irc::connection::{Reader, Writer, dial, halves};
-use crate::irc::nick;
 use crate::irc::outbound::one_line;
 use crate::irc::registration::{Identity, Refusal, Registration, Step, Welcome};
 
@@ -37,7 +36,7 @@ impl Session {
 
     fn identity(&self) -> Identity {
         Identity {
-            nicks: nick::candidates(&self.persona.wanted, &self.persona.suffix, self.length),
+            nicks: self.persona.nicks.clone(),
             real_name: one_line(&self.persona.real_name, 50),
             password: self.config.password.clone(),
             sasl: self.persona.sasl.clone(),

@@ -14,6 +14,7 @@ use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
 use super::outbox::Outbox;
 use crate::irc::connection::Writer;
+use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::pace::Pace;
 use crate::irc::policy::Again;
 use crate::irc::registration::Welcome;
@@ -40,6 +41,7 @@ pub(super) struct Flow {
     pub(super) heard: VecDeque<Heard>,
     pub(super) pace: Pace,
     pub(super) nick: String,
+    pub(super) nick_length: usize,
     /// Whether the network knows our account.
     pub(super) has_account: bool,
     pub(super) channels: Channels,
@@ -66,6 +68,7 @@ impl Flow {
             heard: VecDeque::new(),
             pace: Pace::new(line_penalty),
             nick: welcome.nick,
+            nick_length: DEFAULT_LENGTH,
             has_account: welcome.has_account,
             channels: Channels::new(&persona.channels, &persona.keys),
             is_greeted: false,
@@ -89,8 +92,9 @@ impl Flow {
 
     /// How the connection stands, for those who look.
     pub(super) fn status(&self) -> ConnectionStatus {
+        let (nick, nick_length) = (self.nick.clone(), self.nick_length);
         let (shut, casemap) = (self.channels.shut_out_of(), self.channels.casemap);
-        ConnectionStatus::Joined { nick: self.nick.clone(), shut, casemap }
+        ConnectionStatus::Joined { nick, shut, casemap, nick_length }
     }
 
     /// Queues a command, in place of an older one of its kind.

@@ -15,8 +15,8 @@ use crate::irc::config::SaslConfig;
 /// Who a connection is.
 #[derive(Debug, Clone)]
 pub(in crate::irc) struct Persona {
-    pub(in crate::irc) wanted: String,
-    pub(in crate::irc) suffix: String,
+    /// Nicks, best first.
+    pub(in crate::irc) nicks: Vec<String>,
     pub(in crate::irc) real_name: String,
     pub(in crate::irc) channels: Vec<String>,
     /// What opens them, by their names.
@@ -37,6 +37,8 @@ pub(in crate::irc) enum ConnectionStatus {
         /// Those that cannot be entered, as the network compares names.
         shut: BTreeSet<String>,
         casemap: Casemap,
+        /// The longest nick that the network takes.
+        nick_length: usize,
     },
     Down {
         reason: String,

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::channels::Shutting;
 use super::flow::Flow;
 use super::handle::{Heard, Line, Said, SayFailure, SessionCommand, Speech};
-use super::{DEFAULT_LENGTH, End, Session};
+use super::{End, Session};
 use crate::irc::casemap::Casemap;
+use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::policy::{self, Again};
 
 /// The capability by which a server confirms lines.
@@ -33,7 +34,7 @@ impl Session {
                 let gone = second.or(first).unwrap_or_default();
                 flow.outbox.echoes &= !gone.split_whitespace().any(|name| name == ECHO_MESSAGE);
             }
-            Command::Response(Response::RPL_ISUPPORT, arguments) => self.learn(flow, &arguments),
+            Command::Response(Response::RPL_ISUPPORT, arguments) => Self::learn(flow, &arguments),
             Command::Response(Response::RPL_USERHOST, arguments) => learn_away(flow, &arguments),
             Command::Response(Response::RPL_ENDOFMOTD | Response::ERR_NOMOTD, _) => self.greeted(flow),
             Command::Response(Response::RPL_ENDOFNAMES, arguments) => {
@@ -51,6 +52,11 @@ impl Session {
             Command::NICK(new) if from_us => {
                 flow.nick = new;
                 self.stand(flow.status());
+            }
+            Command::NICK(_) | Command::QUIT(_) => {
+                if let Some(Prefix::Nickname(nick, ..)) = message.prefix {
+                    self.regain(flow, &nick);
+                }
             }
             Command::ERROR(reason) => return Some(End::Lost { reason, sent_away: true }),
             Command::INVITE(who, channel) if is_us(&who) && !flow.channels.is_in(&channel) => {
@@ -114,12 +120,12 @@ impl Session {
     }
 
     /// Takes what a network states about itself: lengths, how names are compared, parts of channels.
-    fn learn(&mut self, flow: &mut Flow, arguments: &[String]) {
+    fn learn(flow: &mut Flow, arguments: &[String]) {
         for argument in arguments {
             match argument.split_once('=') {
                 Some(("NICKLEN" | "MAXNICKLEN", length)) => {
                     if let Ok(length) = length.parse::<usize>() {
-                        self.length = length.clamp(DEFAULT_LENGTH, 64);
+                        flow.nick_length = length.clamp(DEFAULT_LENGTH, 64);
                     }
                 }
                 Some(("CASEMAPPING", name)) => flow.channels.casemap = Casemap::named(name),
@@ -180,6 +186,15 @@ impl Session {
             tracing::info!(nick = flow.nick, shut_out_of = flow.channels.shut_out_of().len(), "joined");
             self.stand(flow.status());
             self.say_away(flow);
+        }
+    }
+
+    /// Somebody has given up a nick: if we would rather have that one, we take it.
+    fn regain(&self, flow: &mut Flow, free: &str) {
+        let casemap = flow.channels.casemap;
+        let better = self.persona.nicks.iter().take_while(|nick| !casemap.same(nick, &flow.nick));
+        if let Some(nick) = better.into_iter().find(|nick| casemap.same(nick, free)) {
+            flow.control(Command::NICK(nick.clone()));
         }
     }
 
