@@ -7,6 +7,7 @@ mod administration;
 mod commands;
 mod context;
 mod dead_letters;
+mod early;
 mod effects;
 mod explanation;
 mod finished;
@@ -47,6 +48,7 @@ use super::writer::{Disk, Writer};
 use crate::retry::Retry;
 use commands::CommandService;
 use context::RouterContext;
+use early::EarlyNotices;
 use finished::Finished;
 pub(in crate::bridge) use handle::Input;
 pub use handle::{Bridge, BridgeHandle, Setup};
@@ -133,6 +135,7 @@ impl Router {
             traces,
             portals: PortalTable::new(portal, setup.tasks.clone(), setup.names.clone()),
             logins: LoginRegistry::load(&*setup.storage)?,
+            early: EarlyNotices::default(),
             signals: SignalHub::start(&setup.frontends, setup.ghost_per_login, cancel, tasks),
             profiles,
             writer: Writer::start(disk, cancel.clone(), tasks),

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::early::EarlyNotices;
 use super::finished::{Finished, ReplyTo};
 use super::handle::Setup;
 use super::logins::LoginRegistry;
@@ -35,6 +36,7 @@ pub(super) struct RouterContext {
     pub(super) traces: TraceLog,
     pub(super) portals: PortalTable,
     pub(super) logins: LoginRegistry,
+    pub(super) early: EarlyNotices,
     pub(super) signals: SignalHub,
     pub(super) profiles: OwnerProfiles,
     pub(super) rooms: ContactRooms,

@@ -19,7 +19,8 @@ use crate::bridge::port::storage::Batch;
 use crate::bridge::sentence::sentence;
 
 impl Router {
-    /// Acts on an event of the network. Of a login that is gone, only the loss of presence is acted on.
+    /// Acts on an event of the network. Of a login that is not there, only the loss of presence is acted
+    /// on; a notice waits for it.
     pub(super) fn remote(&mut self, event: RemoteEvent) -> Result<(), Setback> {
         let RemoteEvent { login, kind } = event;
         if let RemoteKind::PresenceLost(ghost) = &kind {
@@ -29,8 +30,12 @@ impl Router {
             return Ok(());
         }
         if !self.context.logins.contains(&login) {
+            if let RemoteKind::Notice { text } = kind {
+                self.context.early.keep(login, text);
+            }
             return Ok(());
         }
+        self.tell_early(&login)?;
         match kind {
             kind @ (RemoteKind::Message { .. }
             | RemoteKind::OwnMessage { .. }
@@ -62,6 +67,16 @@ impl Router {
             }
             kind => signal(&mut self.context, login, kind),
         }
+    }
+
+    /// Tells the owner of a login what was to be told before it was there.
+    fn tell_early(&mut self, login: &LoginId) -> Result<(), Setback> {
+        let Some(owner) = self.context.logins.owner(login) else { return Ok(()) };
+        while let Some(text) = self.context.early.first(login).cloned() {
+            self.context.tell(&owner, &text)?;
+            self.context.early.told(login);
+        }
+        Ok(())
     }
 
     /// Brings in something said on the network that is kept there until it is on disk here.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bridge::event::LocalEvent;
+use crate::bridge::event::{ConnectionState, LocalEvent, RemoteKind};
 use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
@@ -165,4 +165,24 @@ fn an_account_that_was_mistyped_is_forgotten_when_the_right_one_is_named() {
     let known: Vec<_> = world.disk.rows(Table::Logins).into_iter().map(|(key, _)| key).collect();
     assert_eq!(known, [ALICE.as_bytes(), b"carol@x"]);
     assert_eq!(world.matrix.redacted(), ["$2", "$4"]);
+}
+
+#[test]
+fn what_was_to_be_told_of_a_login_before_it_was_there_is_told_then() {
+    let world = World::new();
+    world.live(async |life| {
+        for _ in 0..2 {
+            life.remote_of("carol@x", RemoteKind::Notice { text: "The channel is shut.".into() }).await;
+        }
+        life.commands("$1", "login carol@x").await;
+        life.commands("$2", "secret").await;
+        life.until(world.matrix.arrived(), 1).await;
+        life.remote_of("carol@x", RemoteKind::State(ConnectionState::Connected)).await;
+        life.remote_of("carol@x", RemoteKind::Notice { text: "It is open.".into() }).await;
+        life.until(world.matrix.arrived(), 4).await;
+    });
+    let told = world.told();
+    let at = |text: &str| told.iter().position(|told| told == text);
+    assert!(at("The channel is shut.") < at("It is open.") && at("It is open.").is_some(), "{told:?}");
+    assert_eq!(told.iter().filter(|told| *told == "The channel is shut.").count(), 1);
 }
