@@ -57,7 +57,7 @@ pub type NameHash = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// The IRC frontend.
 pub struct IrcFrontend {
-    networks: HashMap<String, Network>,
+    networks: HashMap<String, Arc<Network>>,
     relays: Vec<RelayConfig>,
     /// Whether the core knows the logins of the relays.
     introduced: watch::Sender<bool>,

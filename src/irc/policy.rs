@@ -86,6 +86,58 @@ pub(super) fn explain(number: u16, text: &str) -> String {
     }
 }
 
+/// Refusals of what was said, by number.
+const SPEAKING: [(u16, &str); 18] = [
+    (401, "nobody here is called so"),
+    (403, "there is no such channel"),
+    (404, "we may not speak there: it is moderated (+m), for its members (+n), or we are banned"),
+    (407, "that is sent to too many"),
+    (408, "the channel takes no colours (+c)"),
+    (411, "it was for nobody"),
+    (412, "there was nothing in it"),
+    (413, "that is no target"),
+    (414, "that is no target"),
+    (415, "that is no target"),
+    (417, "the line is too long"),
+    (477, "only those who are logged in may speak there: irc.networks has sasl and nickserv"),
+    (484, "the network restricts us"),
+    (486, "only those who are logged in may write to them: irc.networks has sasl and nickserv"),
+    (487, "the network does not take that"),
+    (489, "only those with a voice may speak there (+v)"),
+    (492, "the channel takes no CTCP (+C)"),
+    (716, "they take messages only from those whom they know (+g)"),
+];
+
+/// The server's words for something that could not be said, with what they mean.
+pub(super) fn explain_unsaid(number: u16, text: &str) -> String {
+    match SPEAKING.iter().find(|(known, _)| *known == number) {
+        Some((_, meaning)) => format!("{text} ({number}: {meaning})"),
+        None => format!("{text} ({number})"),
+    }
+}
+
+/// Whether a number says that something was refused; besides 4xx and 5xx a few of other ranges.
+pub(super) fn is_refusal(number: u16) -> bool {
+    (400..600).contains(&number) || matches!(number, 707 | 716)
+}
+
+/// Whether a refusal of what was said is one of how fast it was said: 439 and 707 are about changing targets.
+pub(super) fn is_too_fast(number: u16) -> bool {
+    matches!(number, 439 | 707)
+}
+
+/// Whether a server's words say that we were too fast.
+pub(super) fn is_about_pace(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["flood", "recvq exceeded", "max recvq", "too fast", "rate limit"].iter().any(|word| text.contains(word))
+}
+
+/// The target of which a server's notice says that what was sent there was dropped, as hybrid does.
+pub(super) fn throttled(notice: &str) -> Option<&str> {
+    let (front, _) = notice.split_once(" throttled due to flooding")?;
+    front.rsplit(' ').next()
+}
+
 /// Refusals that are about something else than a channel or what was said: 443 answers INVITE, 421 a command of ours.
 pub(super) fn is_about_us(number: u16) -> bool {
     matches!(
@@ -134,6 +186,20 @@ mod tests {
         for (number, ..) in JOIN {
             assert!(!join(number, "").meaning.is_empty() && !is_about_us(number), "{number}");
         }
+    }
+
+    #[test]
+    fn what_was_too_fast_is_told_from_what_was_refused() {
+        assert!(SPEAKING.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(SPEAKING.iter().all(|(number, _)| is_refusal(*number) && !is_about_us(*number)));
+        assert_eq!(throttled("*** Message to #friends throttled due to flooding"), Some("#friends"));
+        assert_eq!(throttled("*** Looking up your hostname"), None);
+        for text in ["Closing Link: 1.2.3.4 (Excess Flood)", "RecvQ exceeded", "Targets changing too fast"] {
+            assert!(is_about_pace(text), "{text}");
+        }
+        assert!(!is_about_pace("Closing Link: 1.2.3.4 (K-Lined)"));
+        assert_eq!(explain_unsaid(408, "No colours"), "No colours (408: the channel takes no colours (+c))");
+        assert_eq!(explain_unsaid(599, "who knows"), "who knows (599)");
     }
 
     #[test]

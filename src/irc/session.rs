@@ -2,6 +2,7 @@
 //! itself, and knows which lines have arrived. It never waits for those who hear it: what they have no room for waits here,
 //! and when that is full too, the server waits.
 
+mod away;
 mod channels;
 mod entering;
 mod flow;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::NetworkConfig;
 use super::connection::Reader;
+use super::pace::Tempo;
+use super::policy;
 use super::registration::Refusal;
 use crate::retry::Retry;
 use flow::Flow;
@@ -33,6 +36,7 @@ const GOOD: Duration = Duration::from_secs(120);
 /// Starts a connection. What is heard goes to `events_tx`, of which only the bot has some.
 pub(super) fn start(
     config: NetworkConfig,
+    tempo: Tempo,
     persona: Persona,
     events_tx: Option<mpsc::Sender<Heard>>,
     cancel: CancellationToken,
@@ -41,7 +45,7 @@ pub(super) fn start(
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let (status_tx, status) = watch::channel(ConnectionStatus::Connecting);
     let session =
-        Session { config, persona, events_tx, cancel, status_tx, away: None, server: 0, told: None };
+        Session { config, tempo, persona, events_tx, cancel, status_tx, away: None, server: 0, told: None };
     tasks.spawn(session.run(mailbox));
     SessionHandle { asks, status }
 }
@@ -49,6 +53,7 @@ pub(super) fn start(
 /// One connection that is made again whenever it ends.
 struct Session {
     config: NetworkConfig,
+    tempo: Tempo,
     persona: Persona,
     events_tx: Option<mpsc::Sender<Heard>>,
     cancel: CancellationToken,
@@ -132,6 +137,9 @@ impl Session {
             End::Stop => None,
             End::Lost { reason, sent_away } => {
                 tracing::warn!(%reason, "the IRC connection was lost");
+                if sent_away && policy::is_about_pace(&reason) {
+                    self.tempo.too_fast();
+                }
                 self.stand(ConnectionStatus::Down { reason });
                 let pauses = if sent_away { &mut pauses.refused } else { &mut pauses.lost };
                 Some(Some(pauses.next_pause()))
@@ -172,7 +180,7 @@ impl Session {
                 () = self.cancel.cancelled() => return false,
                 ask = mailbox.recv() => match ask {
                     None => return false,
-                    Some(SessionCommand::Away(text)) => self.away = text,
+                    Some(SessionCommand::Away(text)) => self.note_away(text),
                     Some(SessionCommand::Say(speech)) => {
                         speech.end(Err(SayFailure::Lost("not connected to IRC".into())));
                     }
@@ -189,7 +197,7 @@ impl Session {
             Err(end) => return end,
         };
         self.told = None;
-        let mut flow = Flow::new(writer, welcome, &self.persona, self.config.line_penalty);
+        let mut flow = Flow::new(writer, welcome, &self.persona, &self.tempo, self.away.clone());
         let end = self.serve(&mut flow, &mut reader, mailbox).await;
         match &end {
             End::Stop => flow.outbox.lost_all("the bridge is stopping"),
@@ -208,7 +216,7 @@ impl Session {
         let events_tx = self.events_tx.clone();
         loop {
             let (is_in, hears) = (flow.is_in(), flow.hears());
-            let (next_line, has_next) = (flow.pace.next_at(), flow.has_next(is_in));
+            let next_line = flow.send_at(is_in);
             let (next_join, deadline) = (flow.channels.next_at(), flow.deadline());
             tokio::select! {
                 message = reader.next(), if hears => match message {
@@ -232,7 +240,7 @@ impl Session {
                     Some(ask) => self.asked(flow, ask),
                     None => return Self::quit(flow, reader, "offline").await,
                 },
-                () = tokio::time::sleep_until(next_line), if has_next => flow.send_next(),
+                () = sleep_until(next_line) => flow.send_next(),
                 () = tokio::time::sleep_until(flow.ask_away_at), if is_in && !self.persona.watched.is_empty() => {
                     flow.ask_away(&self.persona.watched);
                 }

@@ -28,6 +28,8 @@ mod independent;
 mod irc;
 mod irc_entry;
 mod irc_pace;
+mod irc_refused;
+mod irc_servers;
 mod kills;
 mod large;
 mod large_list;

@@ -85,6 +85,15 @@ impl Person {
         self.raw(&format!("PRIVMSG {channel} :{text}\r\n")).await;
     }
 
+    /// What was heard and not asked for, up to the end of the connection.
+    pub(crate) async fn rest(mut self) -> Vec<String> {
+        let mut line = String::new();
+        while self.reader.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+            self.unread.push(std::mem::take(&mut line));
+        }
+        self.unread
+    }
+
     /// How many lines heard and not asked for contain this.
     pub(crate) fn unread(&self, part: &str) -> usize {
         self.unread.iter().filter(|line| line.contains(part)).count()

@@ -36,6 +36,10 @@ struct Script {
     hang_up_after: AtomicUsize,
     /// While set, nobody is let in.
     is_closed: AtomicBool,
+    /// What is said before that.
+    parting: Mutex<String>,
+    /// What is answered to words for a channel, besides showing them to nobody.
+    mutes: Mutex<HashMap<String, String>>,
     /// The channel in which nobody may speak now.
     is_moderated: AtomicBool,
     clients: Clients,
@@ -109,6 +113,20 @@ impl ScriptedIrc {
         self.script.hang_up_after.store(lines, Ordering::SeqCst);
     }
 
+    /// The last words of a connection that is closed.
+    pub(crate) fn say_at_parting(&self, words: &str) {
+        words.clone_into(&mut self.script.parting.lock().unwrap());
+    }
+
+    /// Answers words for a channel with a numeric and what follows the nick, or with a NOTICE; `None` shows them again.
+    pub(crate) fn mute(&self, channel: &str, answer: Option<&str>) {
+        let mut mutes = self.script.mutes.lock().unwrap();
+        match answer {
+            Some(answer) => drop(mutes.insert(channel.to_owned(), answer.to_owned())),
+            None => drop(mutes.remove(channel)),
+        }
+    }
+
     /// Sends everybody away and lets nobody in until this is said again.
     pub(crate) fn close(&self, closed: bool) {
         self.script.is_closed.store(closed, Ordering::SeqCst);
@@ -137,7 +155,11 @@ async fn serve(stream: TcpStream, script: Arc<Script>, says: mpsc::UnboundedSend
             line = lines.next_line() => {
                 let Ok(Some(line)) = line else { return };
                 if script.is_closed.load(Ordering::SeqCst) { return }
-                let Some(answer) = client.answer(&line, &script, &says) else { return };
+                let Some(answer) = client.answer(&line, &script, &says) else {
+                    let parting = format!("{}\r\n", script.parting.lock().unwrap());
+                    let _ = writer.write_all(parting.as_bytes()).await; // the client may be gone
+                    return;
+                };
                 if line.starts_with("USER ") && let Some(sender) = own.take() {
                     script.clients.lock().unwrap().insert(client.nick.clone(), sender);
                 }
@@ -271,6 +293,13 @@ impl Client {
         let nick = &self.nick;
         if script.is_moderated.load(Ordering::SeqCst) {
             return Some(format!(":irc.test 404 {nick} {target} :Cannot send to channel\r\n"));
+        }
+        if let Some(answer) = script.mutes.lock().unwrap().get(target) {
+            return Some(match answer.split_once(' ') {
+                Some(("NOTICE", _)) => format!(":irc.test {answer}\r\n"),
+                Some((number, rest)) => format!(":irc.test {number} {nick} {rest}\r\n"),
+                None => String::new(),
+            });
         }
         let left = script.hang_up_after.fetch_sub(1, Ordering::SeqCst);
         if text.contains("filtered") {

@@ -8,6 +8,7 @@ pub(crate) mod cable;
 pub(crate) mod files;
 pub(crate) mod irc;
 pub(crate) mod irc_script;
+pub(crate) mod irc_servers;
 pub(crate) mod irc_services;
 pub(crate) mod matrix;
 pub(crate) mod msn;

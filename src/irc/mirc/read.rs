@@ -1,4 +1,6 @@
 //! A line with codes as a text.
+//!
+//! Knows what each code changes, and that hidden words are said to be such. Refuses nothing: a stray code is passed over.
 
 use super::{
     BOLD, COLOR, HEX_COLOR, ITALIC, MONOSPACE, PLAIN, REVERSE, SPOILER, SPOILER_END, STRIKE, UNDERLINE,

@@ -1,4 +1,6 @@
 //! A text as rows, and the codes that one stretch of a row stands between.
+//!
+//! Knows which codes take a digit or a comma of the words for their own. Refuses to know how long a line may be.
 
 use super::{BOLD, COLOR, ITALIC, MONOSPACE, STRIKE, UNDERLINE, palette};
 use crate::bridge::body::{RichText, Run, Style};

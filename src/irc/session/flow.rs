@@ -10,12 +10,13 @@ use irc::proto::Command;
 use tokio::time::Instant;
 
 use super::ConnectionStatus;
+use super::away::AwayLine;
 use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
 use super::outbox::Outbox;
 use crate::irc::connection::Writer;
 use crate::irc::nick::DEFAULT_LENGTH;
-use crate::irc::pace::Pace;
+use crate::irc::pace::{Pace, Tempo};
 use crate::irc::policy::Again;
 use crate::irc::registration::Welcome;
 
@@ -35,8 +36,9 @@ const WELCOME: Duration = Duration::from_secs(60);
 /// The queues of one connection and what is known of it.
 pub(super) struct Flow {
     pub(super) writer: Writer,
-    /// Commands that are not words; each kind at most once.
+    /// Commands that are not words; each at most once.
     controls: VecDeque<Command>,
+    pub(super) away_line: AwayLine,
     pub(super) outbox: Outbox,
     pub(super) heard: VecDeque<Heard>,
     pub(super) pace: Pace,
@@ -57,16 +59,24 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(writer: Writer, welcome: Welcome, persona: &Persona, line_penalty: Duration) -> Self {
+    /// `away` is what is to be said of an absence.
+    pub(super) fn new(
+        writer: Writer,
+        welcome: Welcome,
+        persona: &Persona,
+        tempo: &Tempo,
+        away: Option<String>,
+    ) -> Self {
         let now = Instant::now();
-        let mut outbox = Outbox::new(line_penalty);
+        let mut outbox = Outbox::new(tempo.clone());
         outbox.echoes = welcome.capabilities.contains("echo-message");
         Self {
             writer,
             controls: VecDeque::new(),
+            away_line: AwayLine::new(away, now),
             outbox,
             heard: VecDeque::new(),
-            pace: Pace::new(line_penalty),
+            pace: Pace::new(tempo.clone()),
             nick: welcome.nick,
             nick_length: DEFAULT_LENGTH,
             has_account: welcome.has_account,
@@ -97,13 +107,9 @@ impl Flow {
         ConnectionStatus::Joined { nick, shut, casemap, nick_length }
     }
 
-    /// Queues a command, in place of an older one of its kind.
+    /// Queues a command, in place of the same one.
     pub(super) fn control(&mut self, command: Command) {
-        let kind = std::mem::discriminant(&command);
-        match command {
-            Command::AWAY(_) => self.controls.retain(|queued| std::mem::discriminant(queued) != kind),
-            _ => self.controls.retain(|queued| *queued != command),
-        }
+        self.controls.retain(|queued| *queued != command);
         self.controls.push_back(command);
     }
 
@@ -139,16 +145,23 @@ impl Flow {
         watched.chunks(NICKS).for_each(|nicks| self.control(Command::USERHOST(nicks.to_vec())));
     }
 
-    /// Whether something can be sent now; words only in channels.
-    pub(super) fn has_next(&self, is_in: bool) -> bool {
-        !self.controls.is_empty() || (is_in && self.outbox.has_next())
+    /// When something can be sent, at the pace that the network takes; words only in channels, and an absence when no words
+    /// wait.
+    pub(super) fn send_at(&self, is_in: bool) -> Option<Instant> {
+        let at = self.pace.next_at();
+        if !self.controls.is_empty() || (is_in && self.outbox.has_next()) {
+            return Some(at);
+        }
+        self.away_line.due_at().filter(|_| is_in && !self.outbox.has_words()).map(|due| due.max(at))
     }
 
     /// Sends what is next; the caller keeps the pace.
     pub(super) fn send_next(&mut self) {
+        let now = Instant::now();
         let commands = match self.controls.pop_front() {
             Some(command) => vec![command],
-            None => self.outbox.next(Instant::now()),
+            None if self.outbox.has_next() => self.outbox.next(now),
+            None => self.away_line.take(now).map(Command::AWAY).into_iter().collect(),
         };
         for mut command in commands {
             match &mut command {

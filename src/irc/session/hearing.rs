@@ -78,6 +78,9 @@ impl Session {
             Command::PRIVMSG(target, text) | Command::NOTICE(target, text) if from_us => {
                 flow.outbox.echoed(&flow.channels.known_as(&target), &text);
             }
+            Command::NOTICE(_, text) if matches!(message.prefix, None | Some(Prefix::ServerName(_))) => {
+                self.noticed(flow, &text);
+            }
             Command::PRIVMSG(target, text) => {
                 let target = flow.channels.known_as(&target);
                 self.hear(flow, message.prefix, target, text, said_at(message.tags));
@@ -140,7 +143,7 @@ impl Session {
         let reason = arguments.last().map_or("", String::as_str);
         let about = arguments.get(1).map_or("", String::as_str);
         let keeps_out = flow.channels.wants(about) && !flow.channels.is_in(about);
-        if !(400..600).contains(&number) || (policy::is_about_us(number) && !keeps_out) {
+        if !policy::is_refusal(number) || (policy::is_about_us(number) && !keeps_out) {
             return;
         }
         if let (470, Some(to)) = (number, arguments.get(2)) {
@@ -161,7 +164,24 @@ impl Session {
             self.stand_in(flow);
             return self.check_in(flow);
         }
-        flow.outbox.refused(&about, reason);
+        match policy::is_about_pace(reason) || policy::is_too_fast(number) {
+            true => self.slow_down(flow, &about, reason),
+            false => flow.outbox.refused(&about, &policy::explain_unsaid(number, reason)),
+        }
+    }
+
+    /// The network drops what is said too fast: that is said again, slower.
+    fn slow_down(&self, flow: &mut Flow, target: &str, reason: &str) {
+        self.tempo.too_fast();
+        flow.outbox.lost(target, reason);
+    }
+
+    /// Servers speak in notices too.
+    fn noticed(&self, flow: &mut Flow, text: &str) {
+        if let Some(target) = policy::throttled(text) {
+            let target = flow.channels.known_as(target);
+            self.slow_down(flow, &target, text);
+        }
     }
 
     /// The network sends everybody who asks for one channel to another one.
@@ -185,7 +205,6 @@ impl Session {
         if flow.is_in() {
             tracing::info!(nick = flow.nick, shut_out_of = flow.channels.shut_out_of().len(), "joined");
             self.stand(flow.status());
-            self.say_away(flow);
         }
     }
 
@@ -220,17 +239,16 @@ impl Session {
     pub(super) fn asked(&mut self, flow: &mut Flow, ask: SessionCommand) {
         match ask {
             SessionCommand::Away(text) => {
-                self.away = text;
-                self.say_away(flow);
+                self.note_away(text);
+                flow.away_line.want(self.away.clone(), Instant::now());
             }
             SessionCommand::Say(speech) => say(flow, speech),
         }
     }
 
-    /// Has the away message sent as it is now.
-    fn say_away(&self, flow: &mut Flow) {
-        let text = self.away.as_ref().map(|text| crate::irc::outbound::one_line(text, 150));
-        flow.control(Command::AWAY(text));
+    /// Remembers what is to be said of an absence, on this connection and those to come.
+    pub(super) fn note_away(&mut self, text: Option<String>) {
+        self.away = text.map(|text| crate::irc::outbound::one_line(&text, 150));
     }
 }
 

@@ -11,6 +11,7 @@ use irc::proto::Command;
 use tokio::time::Instant;
 
 use super::handle::{Line, Outcome, SayFailure, Speech};
+use crate::irc::pace::Tempo;
 
 /// Lines that may be written and not yet confirmed.
 const WINDOW: usize = 10;
@@ -93,24 +94,33 @@ pub(super) struct Outbox {
     /// How many more lines fit into the last batch, while its PING has not gone.
     open: Option<usize>,
     number: u64,
-    patience: Duration,
+    tempo: Tempo,
     /// Whether the server echoes what is written from now on.
     pub(super) echoes: bool,
 }
 
 impl Outbox {
-    /// `line_penalty` is what the server may hold back each line for.
-    pub(super) fn new(line_penalty: Duration) -> Self {
-        let window = u32::try_from(WINDOW).unwrap_or(u32::MAX);
+    /// `tempo` is what the server may hold back each line for.
+    pub(super) fn new(tempo: Tempo) -> Self {
         Self {
             turns: VecDeque::new(),
             waiting: HashMap::new(),
             batches: VecDeque::new(),
             open: None,
             number: 0,
-            patience: CONFIRMATION + line_penalty * window,
+            tempo,
             echoes: false,
         }
+    }
+
+    /// How long the server may take for a whole window.
+    fn patience(&self) -> Duration {
+        CONFIRMATION + self.tempo.per_line() * u32::try_from(WINDOW).unwrap_or(u32::MAX)
+    }
+
+    /// Whether words wait to be sent, now or when others are confirmed.
+    pub(super) fn has_words(&self) -> bool {
+        !self.turns.is_empty()
     }
 
     /// Whether no speech is taken now.
@@ -279,12 +289,13 @@ impl Outbox {
 
     /// When [`Outbox::is_overdue`] is to be asked.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.batches.iter().filter_map(|batch| batch.deadline(self.patience)).min()
+        let patience = self.patience();
+        self.batches.iter().filter_map(|batch| batch.deadline(patience)).min()
     }
 
     /// Whether the server does not answer any more. A line that it took and did not show is refused.
     pub(super) fn is_overdue(&mut self, now: Instant) -> bool {
-        let patience = self.patience;
+        let patience = self.patience();
         let mut hidden = Vec::new();
         for batch in self.batches.iter_mut().filter(|b| b.deadline(patience).is_some_and(|at| at <= now)) {
             if batch.answered_at.is_none() {

@@ -39,7 +39,7 @@ fn write(outbox: &mut Outbox) -> (Vec<String>, Vec<String>) {
 #[tokio::test(start_paused = true)]
 async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
     for length in [1, 9, 10, 11, 75, 76, 2_000] {
-        let mut outbox = Outbox::new(Duration::from_secs(2));
+        let mut outbox = Outbox::new(Tempo::new(Duration::from_secs(2)));
         let mut events_tx = say(&mut outbox, "#c", 0..length);
         let mut all = Vec::new();
         while outbox.has_next() {
@@ -62,7 +62,7 @@ async fn fault_10_a_paste_of_any_length_is_confirmed_ten_lines_at_a_time() {
 
 #[tokio::test(start_paused = true)]
 async fn fault_10_a_server_that_stops_answering_leaves_the_confirmed_lines_confirmed() {
-    let mut outbox = Outbox::new(Duration::from_secs(2));
+    let mut outbox = Outbox::new(Tempo::new(Duration::from_secs(2)));
     let mut events_tx = say(&mut outbox, "#c", 0..35);
     let (_, tokens) = write(&mut outbox);
     outbox.answered(&tokens[0], Instant::now());
@@ -78,7 +78,7 @@ async fn fault_10_a_server_that_stops_answering_leaves_the_confirmed_lines_confi
 
 #[test]
 fn fault_10_a_paste_holds_up_nobody_else_on_the_same_connection() {
-    let mut outbox = Outbox::new(Duration::ZERO);
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
     let _paste = say(&mut outbox, "#long", 0..500);
     let (_, tokens) = write(&mut outbox);
     let mut short = say(&mut outbox, "#short", 0..1);
@@ -91,7 +91,7 @@ fn fault_10_a_paste_holds_up_nobody_else_on_the_same_connection() {
 
 #[test]
 fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
-    let mut outbox = Outbox::new(Duration::ZERO);
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
     let (mut first, mut second) = (say(&mut outbox, "#c", 0..3), say(&mut outbox, "#C", 3..4));
     let (texts, tokens) = write(&mut outbox);
     assert_eq!(texts.len(), 4);
@@ -107,7 +107,7 @@ fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
 
 #[tokio::test(start_paused = true)]
 async fn fault_10_an_echo_confirms_its_line_and_a_line_that_is_not_shown_is_refused() {
-    let mut outbox = Outbox::new(Duration::ZERO);
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
     outbox.echoes = true;
     let mut events_tx = say(&mut outbox, "#c", 0..4);
     let (_, tokens) = write(&mut outbox);
@@ -126,7 +126,7 @@ async fn fault_10_an_echo_confirms_its_line_and_a_line_that_is_not_shown_is_refu
 
 #[test]
 fn fault_10_a_channel_that_is_left_fails_its_speeches_and_no_others() {
-    let mut outbox = Outbox::new(Duration::ZERO);
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
     let (mut gone, mut stays) = (say(&mut outbox, "#gone", 0..30), say(&mut outbox, "#stays", 0..2));
     // Of one of its speeches nothing is written yet.
     let mut unwritten = say(&mut outbox, "#GONE", 30..31);
@@ -147,7 +147,7 @@ proptest::proptest! {
     /// Whatever the server does, each speech ends once, no line is written twice, and no more than the window is open.
     #[test]
     fn every_speech_ends_and_the_window_holds(steps in proptest::collection::vec((0u8..7, 0u8..3, 1usize..25), 1..80)) {
-        let mut outbox = Outbox::new(Duration::ZERO);
+        let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
         let mut all = Vec::new();
         let (mut tokens, mut written) = (VecDeque::new(), std::collections::HashSet::new());
         for (number, (what, target, lines)) in steps.into_iter().enumerate() {

@@ -1,0 +1,163 @@
+//! What is said in a channel, and by whom: a puppet where there is one, else the bot with a name in front.
+//!
+//! Knows the order in which words must leave, and how much of a message was confirmed. Refuses to know lines and replies:
+//! sessions do.
+
+use super::person::{Person, name_of};
+use super::{Network, PUPPET_TIMEOUT};
+use crate::bridge::event::{Author, RemoteEvent, RemoteKind};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display, Link};
+use crate::bridge::sentence::sentence;
+use crate::irc::RelayConfig;
+use crate::irc::outbound::{self, Voice};
+use crate::irc::session::{ConnectionStatus, Line, SayFailure, SessionHandle};
+use crate::irc::spoken::Progress;
+
+impl Network {
+    /// Says an entry in a channel, from the line on that was not confirmed yet.
+    ///
+    /// # Errors
+    /// The lines did not all leave, with what the channel or the connection said. A later attempt begins behind the
+    /// last line that was confirmed.
+    pub(in crate::irc) async fn deliver(
+        &self,
+        relay: &RelayConfig,
+        delivery: Delivery,
+        display: &Display,
+    ) -> Result<(), DeliveryError> {
+        // A puppet comes with its first words and stays.
+        if matches!(&delivery.content, Content::Joined { .. } | Content::Left { .. }) {
+            return Ok(());
+        }
+        let mut progress = self.spoken.of(&delivery);
+        if display.missed > 0 && !progress.announced {
+            let text = format!("({} messages were missed while IRC was not reachable)", display.missed);
+            self.bot.say(vec![Line::Notice { target: relay.channel.clone(), text }]).await?;
+            progress.announced = true;
+            self.spoken.note(&delivery.portal, &progress);
+        }
+        let links = &display.links;
+        let mut outcome = match self.speaker(relay, &delivery.author).await {
+            Some((puppet, nick)) => {
+                let voice = Voice { nick: &nick, prefix: None };
+                self.speak(&puppet, &voice, relay, &delivery, links, &mut progress).await
+            }
+            None => self.speak_for(relay, &delivery, links, &mut progress).await,
+        };
+        if matches!(&outcome, Err(SayFailure::Refused(_))) && name_of(&delivery.author).is_some() {
+            // What a puppet may not say, in a moderated channel say, the bot may be allowed to.
+            outcome = match self.speak_for(relay, &delivery, links, &mut progress).await {
+                Err(SayFailure::Lost(_)) => outcome,
+                said => said,
+            };
+        }
+        let is_noted = progress.announced || progress.at != outbound::Position::default();
+        if is_noted && !matches!(outcome, Err(SayFailure::Lost(_))) {
+            self.spoken.forget(&delivery.portal);
+        }
+        Ok(outcome?)
+    }
+
+    /// The bot says the rest, with the name of whom it speaks for.
+    async fn speak_for(
+        &self,
+        relay: &RelayConfig,
+        delivery: &Delivery,
+        links: &[Link],
+        progress: &mut Progress,
+    ) -> Result<(), SayFailure> {
+        let nick = self.bot_nick().await.map_err(SayFailure::Lost)?;
+        let voice = Voice { nick: &nick, prefix: name_of(&delivery.author) };
+        self.speak(&self.bot, &voice, relay, delivery, links, progress).await
+    }
+
+    /// Says the rest of a body, and notes each line that was confirmed.
+    async fn speak(
+        &self,
+        session: &SessionHandle,
+        voice: &Voice<'_>,
+        relay: &RelayConfig,
+        delivery: &Delivery,
+        links: &[Link],
+        progress: &mut Progress,
+    ) -> Result<(), SayFailure> {
+        let Content::Said { body } = &delivery.content else { return Ok(()) };
+        let pieces = outbound::pieces(body, &relay.channel, voice, links, progress.at);
+        let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
+        let said = session.say_and_count(lines, |confirmed| {
+            // The last of it ends the delivery, which says more.
+            if let Some(end) =
+                confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
+            {
+                progress.at = *end;
+                self.spoken.note(&delivery.portal, progress);
+            }
+        });
+        said.await
+    }
+
+    /// The bot's nick now; why there is none while it is not in.
+    pub(super) async fn bot_nick(&self) -> Result<String, String> {
+        match self.bot.settled(PUPPET_TIMEOUT).await {
+            ConnectionStatus::Joined { nick, .. } => Ok(nick),
+            ConnectionStatus::Connecting => Err("connecting to IRC".into()),
+            ConnectionStatus::Down { reason } | ConnectionStatus::Refused { reason } => {
+                Err(format!("IRC is not reachable: {reason}"))
+            }
+        }
+    }
+
+    /// The puppet who says it, in the channel; `None` for the bot.
+    async fn speaker(&self, relay: &RelayConfig, author: &Author) -> Option<(SessionHandle, String)> {
+        let person = Person::of(author, relay)?;
+        // What is a legal nick is known when the bot is in.
+        if !matches!(self.bot.settled(PUPPET_TIMEOUT).await, ConnectionStatus::Joined { .. }) {
+            return None;
+        }
+        let (puppet, is_new) = self.puppet(relay, &person)?;
+        let status =
+            if is_new { puppet.settled(PUPPET_TIMEOUT).await } else { puppet.status.borrow().clone() };
+        let status = match status {
+            ConnectionStatus::Connecting => puppet.settled(PUPPET_TIMEOUT).await,
+            status => status,
+        };
+        match status {
+            ConnectionStatus::Joined { .. } if !status.is_in(&relay.channel) => {
+                self.tell_shut_out(relay, &person).await;
+                None
+            }
+            ConnectionStatus::Joined { nick, .. } => Some((puppet, nick)),
+            ConnectionStatus::Refused { reason } => {
+                self.tell_refused(relay, &person, &reason).await;
+                None
+            }
+            ConnectionStatus::Connecting | ConnectionStatus::Down { .. } => None,
+        }
+    }
+
+    /// The owner hears once of each contact who has to speak through the bot.
+    async fn tell_refused(&self, relay: &RelayConfig, person: &Person, reason: &str) {
+        let (name, reason, channel) = (&person.name, sentence(reason), &relay.channel);
+        let text = format!(
+            "The IRC network refuses a connection for {name}: {reason} They speak in {channel} through the bot."
+        );
+        self.tell_once(relay, person.key.clone(), text).await;
+    }
+
+    /// The same of a contact whom one channel does not want.
+    async fn tell_shut_out(&self, relay: &RelayConfig, person: &Person) {
+        let (name, channel) = (&person.name, &relay.channel);
+        let text = format!(
+            "{name} is kept out of {channel}, and speaks there through the bot until somebody invites them."
+        );
+        self.tell_once(relay, format!("{} {channel}", person.key), text).await;
+    }
+
+    async fn tell_once(&self, relay: &RelayConfig, what: String, text: String) {
+        if !self.people().told.insert(what) {
+            return;
+        }
+        let event = RemoteEvent { login: relay.portal.receiver.clone(), kind: RemoteKind::Notice { text } };
+        let _ = self.bridge.remote(event).await; // the core may be stopping
+    }
+}

@@ -1,0 +1,132 @@
+//! Pastes and kills on the servers of three families: nothing is lost, said twice or out of order, and nobody is sent away.
+
+use crate::chat::World;
+use crate::irc::{CHANNEL, relay_config};
+use crate::support::irc::Person;
+use crate::support::irc_servers::{FAMILIES, Family, Limits, Server};
+use crate::support::msn::{Peer, text};
+
+/// A relay for Bob on this server, and somebody who watches the channel.
+async fn world(server: &Server, more: &str) -> (World, Person) {
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    let config = relay_config(server.port, &["bob@example.com"]);
+    let config = config.replace("nick: msnbot,", &format!("nick: msnbot, {more}"));
+    let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
+    watcher.line(":msnbot!").await;
+    (world, watcher)
+}
+
+/// The next line that is said in the channel, without who says it.
+async fn said(watcher: &mut Person) -> String {
+    let line = watcher.line_that("words", |line| line.contains(" PRIVMSG ") || line.contains(" QUIT ")).await;
+    assert!(!line.contains(" QUIT "), "somebody was sent away: {line}");
+    line.split_once(" :").map(|(_, text)| text.to_owned()).unwrap_or_default()
+}
+
+/// Bob says so many messages of five lines each; all arrive in order, once, and nobody leaves.
+async fn paste(family: Family, messages: usize) {
+    let server = Server::start(family, Limits::Lifted).await;
+    let (world, mut watcher) = world(&server, "").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    let begun = std::time::Instant::now();
+    let speaking = async {
+        for message in 0..messages {
+            let lines: Vec<String> = (0..5).map(|line| format!("line {}", message * 5 + line)).collect();
+            call.say(&text(&lines.join("\r\n"))).await;
+        }
+    };
+    let hearing = async {
+        for expected in 0..messages * 5 {
+            assert_eq!(said(&mut watcher).await, format!("line {expected}"), "{family:?}");
+        }
+    };
+    tokio::join!(speaking, hearing);
+    println!("{family:?}: {} lines from MSN in {:?}", messages * 5, begun.elapsed());
+    // And the other way.
+    for line in 0..messages * 5 {
+        watcher.say(CHANNEL, &format!("back {line}")).await;
+    }
+    for expected in 0..messages * 5 {
+        let heard = call.line("MSG ").await;
+        assert!(heard.payload.ends_with(&format!("<watcher> back {expected}")), "{}", heard.payload);
+    }
+    println!("{family:?}: and as many back, all in {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_paste_of_a_thousand_lines_arrives_whole_on_each_family_of_servers() {
+    for family in FAMILIES {
+        paste(family, 200).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes long"]
+async fn a_paste_of_ten_thousand_lines_arrives_whole_on_each_family_of_servers() {
+    for family in FAMILIES {
+        paste(family, 2_000).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "takes long"]
+async fn a_paste_at_true_pace_keeps_to_the_limits_that_servers_come_with() {
+    let one = async |family: Family| {
+        let server = Server::start(family, Limits::Default).await;
+        let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+        let config = relay_config(server.port, &["bob@example.com"]).replace(", line_penalty_ms: 0", "");
+        let mut world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
+        watcher.line(":msnbot!").await;
+        let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+        let mut call = bob.call("alice@example.com").await;
+        call.say(&text("hi")).await;
+        let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+        assert_eq!(said(&mut watcher).await, "hi");
+        let begun = std::time::Instant::now();
+        let lines: Vec<String> = (0..300).map(|line| format!("line {line}")).collect();
+        world.user.send(&room, &lines.join("\n")).await;
+        for expected in lines {
+            assert_eq!(said(&mut watcher).await, expected, "{family:?}");
+        }
+        println!("{family:?}: 300 lines at true pace in {:?}", begun.elapsed());
+    };
+    tokio::join!(one(Family::Ngircd), one(Family::Inspircd), one(Family::Hybrid));
+}
+
+#[tokio::test]
+#[ignore = "takes long"]
+async fn a_server_that_is_killed_thirty_times_loses_nothing() {
+    let mut server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    let (world, mut watcher) = world(&server, "").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    let number = |line: &str| line.split_once(" :line ").and_then(|(_, n)| n.trim().parse::<usize>().ok());
+    let mut heard: Vec<usize> = Vec::new();
+    for round in 0..30 {
+        for line in 0..10 {
+            call.say(&text(&format!("line {}", round * 10 + line))).await;
+        }
+        // Somewhere in the middle of these.
+        let stop_at = round * 10 + round % 10;
+        while heard.last().is_none_or(|last| *last < stop_at) {
+            heard.extend(number(&watcher.line(" :line ").await));
+        }
+        server.kill().await;
+        heard.extend(watcher.rest().await.iter().filter_map(|line| number(line)));
+        server.restart().await;
+        // The bridge pauses longer than it takes to be there first.
+        watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    }
+    call.say(&text("line 300")).await;
+    while heard.last() != Some(&300) {
+        heard.extend(number(&watcher.line(" :line ").await));
+    }
+    let missing: Vec<usize> = (0..=300).filter(|n| !heard.contains(n)).collect();
+    let twice = heard.len() + missing.len() - 301;
+    println!(
+        "a server killed 30 times: {} lines heard, {twice} of them twice, missing {missing:?}",
+        heard.len()
+    );
+    assert!(missing.is_empty() && twice <= 30, "{twice} twice, {missing:?} missing");
+}
