@@ -45,7 +45,7 @@ use crate::bridge::ids::{Leg, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
-use network::{Naming, Network, Own, PuppetPolicy};
+use network::{Memory, Network, Own, PuppetPolicy};
 use nicks::Nicks;
 use spoken::Spoken;
 
@@ -84,13 +84,10 @@ impl IrcFrontend {
                 relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
-            let naming =
-                Naming { nicks: Arc::new(Nicks::new(&name, storage.clone())), hash: name_hash.clone() };
-            let (bridge, spoken, tasks) = (bridge.clone(), spoken.clone(), tasks.clone());
-            (
-                name,
-                Network::start(settings, own, puppet_policy, naming, bridge, spoken, tasks, cancel.clone()),
-            )
+            let nicks = Arc::new(Nicks::new(&name, storage.clone()));
+            let memory = Memory { nicks, hash: name_hash.clone(), spoken: spoken.clone() };
+            let (bridge, tasks) = (bridge.clone(), tasks.clone());
+            (name, Network::start(settings, own, puppet_policy, memory, bridge, tasks, cancel.clone()))
         };
         Self { networks: networks.into_iter().map(start_one).collect(), relays, introduced }
     }

@@ -45,11 +45,11 @@ pub(super) struct PuppetPolicy {
     pub(super) quit_when_offline: bool,
 }
 
-/// What puppets are called on one network.
-#[derive(Clone)]
-pub(super) struct Naming {
+/// What is kept of one network over restarts: what puppets are called, and how much was said.
+pub(super) struct Memory {
     pub(super) nicks: Arc<Nicks>,
     pub(super) hash: NameHash,
+    pub(super) spoken: Arc<Spoken>,
 }
 
 /// What of the configuration is about one network.
@@ -81,13 +81,12 @@ pub(super) struct Network {
     config: NetworkConfig,
     own: Own,
     puppet_policy: PuppetPolicy,
-    naming: Naming,
+    memory: Memory,
     bridge: BridgeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
     bot: SessionHandle,
     people: Arc<Mutex<People>>,
-    spoken: Arc<Spoken>,
     tempo: Tempo,
     /// Somebody is to come or to leave.
     expected: Notify,
@@ -114,9 +113,8 @@ impl Network {
         config: NetworkConfig,
         own: Own,
         puppet_policy: PuppetPolicy,
-        naming: Naming,
+        memory: Memory,
         bridge: BridgeHandle,
-        spoken: Arc<Spoken>,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Arc<Self> {
@@ -140,26 +138,14 @@ impl Network {
             heard,
             own.clone(),
             people.clone(),
-            naming.nicks.clone(),
+            memory.nicks.clone(),
             bot.clone(),
             bridge.clone(),
         ));
         let attending = tasks.clone();
         let expected = Notify::new();
-        let network = Self {
-            config,
-            own,
-            puppet_policy,
-            naming,
-            bridge,
-            tasks,
-            cancel,
-            bot,
-            people,
-            spoken,
-            tempo,
-            expected,
-        };
+        let network =
+            Self { config, own, puppet_policy, memory, bridge, tasks, cancel, bot, people, tempo, expected };
         let network = Arc::new(network);
         attending.spawn(network.clone().attend());
         network
@@ -254,9 +240,9 @@ impl Network {
             _ => (nick::DEFAULT_LENGTH, Casemap::default()),
         };
         let account = person.account.as_deref().unwrap_or(&person.wanted);
-        let hash = (self.naming.hash)(account);
+        let hash = (self.memory.hash)(account);
         let template = &self.config.nick_template;
         let candidates = template.candidates(&template.base(&person.wanted, account, &hash), length);
-        self.naming.nicks.of(&person.key, candidates, casemap)
+        self.memory.nicks.of(&person.key, candidates, casemap)
     }
 }

@@ -29,12 +29,12 @@ impl Network {
         if matches!(&delivery.content, Content::Joined { .. } | Content::Left { .. }) {
             return Ok(());
         }
-        let mut progress = self.spoken.of(&delivery);
+        let mut progress = self.memory.spoken.of(&delivery);
         if display.missed > 0 && !progress.announced {
             let text = format!("({} messages were missed while IRC was not reachable)", display.missed);
             self.bot.say(vec![Line::Notice { target: relay.channel.clone(), text }]).await?;
             progress.announced = true;
-            self.spoken.note(&delivery.portal, &progress);
+            self.memory.spoken.note(&delivery.portal, &progress);
         }
         let links = &display.links;
         let mut outcome = match self.speaker(relay, &delivery.author).await {
@@ -53,7 +53,7 @@ impl Network {
         }
         let is_noted = progress.announced || progress.at != outbound::Position::default();
         if is_noted && !matches!(outcome, Err(SayFailure::Lost(_))) {
-            self.spoken.forget(&delivery.portal);
+            self.memory.spoken.forget(&delivery.portal);
         }
         Ok(outcome?)
     }
@@ -90,7 +90,7 @@ impl Network {
                 confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
             {
                 progress.at = *end;
-                self.spoken.note(&delivery.portal, progress);
+                self.memory.spoken.note(&delivery.portal, progress);
             }
         });
         said.await
