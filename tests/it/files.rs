@@ -174,6 +174,35 @@ async fn a_file_that_is_declined_or_broken_off_is_told_and_holds_nothing_up() {
 }
 
 #[tokio::test]
+async fn files_and_words_do_not_wait_behind_an_offer_that_nobody_answers() {
+    let mut world = World::start().await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("well?")).await;
+    let room = world.user.message("well?").await["room_id"].as_str().unwrap().to_owned();
+    let mut sent = Vec::new();
+    for (name, size) in [("a.bin", 2_000), ("b.bin", 3_000), ("c.bin", 4_000)] {
+        let url = world.user.upload(&noise(0, size)).await;
+        let content = json!({"msgtype": "m.file", "body": name, "url": url, "info": {"size": size}});
+        sent.push(world.user.send_content(&room, content).await);
+    }
+    let begun = std::time::Instant::now();
+    let ignored = files::offered(&mut call).await;
+    assert_eq!((ignored.name.as_str(), ignored.size), ("a.bin", 2_000));
+    let others = [files::offered(&mut call).await, files::offered(&mut call).await];
+    for (at, (offer, size)) in (1..).zip(others.into_iter().zip([3_000, 4_000])) {
+        assert_eq!(offer.size, size, "in the order in which they were sent");
+        assert_eq!(offer.take(&mut call, Way::Board).await, noise_digest(size));
+        confirmed(&mut world, &sent[at]).await;
+    }
+    world.user.send(&room, "words").await;
+    call.message("words").await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(300), "the first was still to be answered");
+    ignored.decline(&mut call).await;
+    world.user.message("Your file was not delivered: they declined it.").await;
+}
+
+#[tokio::test]
 async fn fault_08_a_file_for_somebody_away_waits_and_goes_when_they_are_there() {
     let mut world = World::start_with_friends().await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
