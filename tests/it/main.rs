@@ -50,6 +50,7 @@ mod recorded_peers;
 mod refusals;
 mod rooms;
 mod sdk;
+mod sdk_rows;
 mod secrets;
 mod sender;
 mod servers;

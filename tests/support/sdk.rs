@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use matrix_sdk::config::SyncSettings;
 use matrix_sdk::{Client, Room};
+use ruma::events::presence::PresenceEvent;
 use ruma::events::room::message::OriginalSyncRoomMessageEvent;
 use ruma::events::typing::SyncTypingEvent;
 use ruma::events::{AnySyncMessageLikeEvent, AnySyncTimelineEvent, MessageLikeEventContent};
-use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId};
+use ruma::presence::PresenceState;
+use ruma::{OwnedEventId, OwnedRoomId, OwnedUserId, UserId};
 use tokio::sync::mpsc;
 
 use super::within;
@@ -17,6 +19,7 @@ pub(crate) struct SdkUser {
     client: Client,
     events: mpsc::UnboundedReceiver<(OwnedRoomId, AnySyncTimelineEvent)>,
     typing: mpsc::UnboundedReceiver<Vec<OwnedUserId>>,
+    presence: mpsc::UnboundedReceiver<PresenceEvent>,
     /// Events that came and were not asked for yet.
     kept: Vec<(OwnedRoomId, AnySyncTimelineEvent)>,
 }
@@ -37,7 +40,12 @@ impl SdkUser {
             let _ = tell.send(event.content.user_ids); // the test may be over
             std::future::ready(())
         });
-        Self { client, events, typing, kept: Vec::new() }
+        let (tell, presence) = mpsc::unbounded_channel();
+        client.add_event_handler(move |event: PresenceEvent| {
+            let _ = tell.send(event); // the test may be over
+            std::future::ready(())
+        });
+        Self { client, events, typing, presence, kept: Vec::new() }
     }
 
     async fn sync(&mut self) {
@@ -51,15 +59,56 @@ impl SdkUser {
         }
     }
 
+    /// Syncs until something is so.
+    pub(crate) async fn until<T>(&mut self, what: &str, look: impl AsyncFn(&Client) -> Option<T>) -> T {
+        within(what, async {
+            loop {
+                if let Some(found) = look(&self.client).await {
+                    return found;
+                }
+                self.sync().await;
+            }
+        })
+        .await
+    }
+
+    /// What somebody says of themselves, once they show this.
+    pub(crate) async fn presence_of(&mut self, who: &UserId, state: PresenceState) -> Option<String> {
+        within(&format!("{who} to be {state}"), async {
+            loop {
+                while let Ok(event) = self.presence.try_recv() {
+                    if event.sender == who && event.content.presence == state {
+                        return event.content.status_msg;
+                    }
+                }
+                self.sync().await;
+            }
+        })
+        .await
+    }
+
     /// The first message with this body among those not asked for before.
     pub(crate) async fn message(&mut self, body: &str) -> (Room, OriginalSyncRoomMessageEvent) {
+        self.message_that(body, |said| said == body).await
+    }
+
+    /// The same of a part of it.
+    pub(crate) async fn message_with(&mut self, part: &str) -> (Room, OriginalSyncRoomMessageEvent) {
+        self.message_that(part, |said| said.contains(part)).await
+    }
+
+    async fn message_that(
+        &mut self,
+        what: &str,
+        is_it: impl Fn(&str) -> bool,
+    ) -> (Room, OriginalSyncRoomMessageEvent) {
         let wanted = |event: &AnySyncTimelineEvent| match event {
             AnySyncTimelineEvent::MessageLike(AnySyncMessageLikeEvent::RoomMessage(message)) => {
-                message.as_original().filter(|message| message.content.body() == body).cloned()
+                message.as_original().filter(|message| is_it(message.content.body())).cloned()
             }
             _ => None,
         };
-        within(&format!("the message {body:?}"), async {
+        within(&format!("the message {what:?}"), async {
             loop {
                 if let Some(at) = self.kept.iter().position(|(_, event)| wanted(event).is_some()) {
                     let (room, event) = self.kept.remove(at);
