@@ -122,7 +122,8 @@ fn busy() -> Response {
 
 async fn to_homeserver(State(played): State<Arc<Played>>, request: Request) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    played.asked.lock().expect("the requests").push(format!("{method} {path}"));
+    let readable = percent_encoding::percent_decode_str(&path).decode_utf8_lossy();
+    played.asked.lock().expect("the requests").push(format!("{method} {readable}"));
     if played.is_same.load(Ordering::SeqCst) {
         let url = format!("{}{}", played.target, request.uri());
         return match pass(&played, method, &url, request).await {

@@ -85,6 +85,14 @@ impl Stage {
         writer.lock().await.write_all(format!("{line}\r\n").as_bytes()).await.expect("they read");
     }
 
+    /// What is said next is said to whoever signs in from now on.
+    pub(crate) fn begin_anew(&mut self) {
+        self.current = None;
+        // Of sessions that are over.
+        while self.notification.try_recv().is_ok() {}
+        while self.boards.try_recv().is_ok() {}
+    }
+
     /// Says something for which the client closes the connection; what is said next is said to whoever signs in then.
     pub(crate) async fn say_the_last(&mut self, line: &str) {
         if let Some(writer) = self.current.take() {
