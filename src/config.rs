@@ -22,8 +22,8 @@ pub use error::ConfigError;
 pub use section::{
     AppserviceSection, DirectSection, FilesSection, GhostSection, HoldSection, HomeserverSection,
     IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
-    IrcRelaySection, IrcSaslSection, IrcSection, LinksSection, LogSection, LoginSection, MatrixSection,
-    MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
+    IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection, LinksSection, LogSection,
+    LoginSection, MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.

@@ -185,6 +185,13 @@ impl Links {
         }))
     }
 
+    /// The address under which what is said with an entry was shared before, if it still works.
+    pub(super) fn address_of(&self, entry: &EntryId, portal: &PortalKey) -> Option<String> {
+        let told = self.read::<ShareRecord>(&entry_row(entry)).ok().flatten();
+        let link = told.filter(|told| told.portal == *portal)?.link?;
+        self.find(&link).ok().flatten().map(|shared| (self.around.address)(&shared))
+    }
+
     /// Gives something an address. On disk when this resolves.
     ///
     /// # Errors

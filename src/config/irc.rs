@@ -4,10 +4,10 @@
 
 mod network;
 
-use super::{Config, ConfigError, IrcPersonSection, IrcRelaySection, secret};
+use super::{Config, ConfigError, IrcPersonSection, IrcRelayKindsSection, IrcRelaySection, secret};
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
 use crate::connector::conversation_of;
-use crate::irc::{IrcConfig, NickTemplate, PersonConfig, RelayConfig};
+use crate::irc::{IrcConfig, NickTemplate, PersonConfig, RelayConfig, RelayKinds};
 use crate::msn::ids::Email;
 
 /// Most contacts in a group: a call holds twenty, and one of them is we.
@@ -24,6 +24,12 @@ impl Config {
         if section.max_puppets > 1000 {
             return Err(ConfigError::value("irc.max_puppets", section.max_puppets, "0 to 1000"));
         }
+        if section.paste_lines > 1000 {
+            return Err(ConfigError::value("irc.paste_lines", section.paste_lines, "0 to 1000"));
+        }
+        config.paste_lines = section.paste_lines;
+        let IrcRelayKindsSection { topics, modes, kicks, nicks, joins, parts } = section.relay;
+        config.relay = RelayKinds { topics, modes, kicks, nicks, joins, parts };
         config.quit_when_offline = match section.offline.as_str() {
             "away" => false,
             "quit" => true,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use files::{DirectSection, FilesSection, LinksSection, StoreSection};
 pub use irc::{
     IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
-    IrcRelaySection, IrcSaslSection, IrcSection,
+    IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection,
 };
 pub use matrix::{AppserviceSection, GhostSection, HomeserverSection, MatrixSection, PuppetSection};
 pub use msn::{HoldSection, MsnSection, OimSection, ServiceSection};

@@ -143,7 +143,11 @@ fn frontends(
             let hash = key.derive(&format!("irc nick\0{account}"));
             hash.iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
         });
-        let (config, storage) = (checked.irc.clone(), stores.storage());
+        let (mut config, storage) = (checked.irc.clone(), stores.storage());
+        if checked.links.is_none() {
+            // Nothing has an address: all of it is said.
+            config.paste_lines = 0;
+        }
         let irc = IrcFrontend::start(config, bridge, storage, hash, intake_tasks, intake);
         frontends.push(Arc::new(irc));
     }

@@ -24,6 +24,53 @@ pub struct IrcConfig {
     pub max_puppets: usize,
     /// Whether puppets of contacts who are offline leave the network; else they are marked as away.
     pub quit_when_offline: bool,
+    /// Most lines of one message where what is longer has an address; 0 for all of it.
+    pub paste_lines: usize,
+    /// What is told besides words.
+    pub relay: RelayKinds,
+}
+
+/// What can happen in a channel besides words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Happening {
+    Topic,
+    /// Bans too.
+    Mode,
+    Kick,
+    Nick,
+    Join,
+    Part,
+}
+
+/// Which of that is told on the other sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayKinds {
+    pub topics: bool,
+    pub modes: bool,
+    pub kicks: bool,
+    pub nicks: bool,
+    pub joins: bool,
+    pub parts: bool,
+}
+
+impl Default for RelayKinds {
+    fn default() -> Self {
+        Self { topics: true, modes: true, kicks: true, nicks: false, joins: false, parts: false }
+    }
+}
+
+impl RelayKinds {
+    /// Whether this is told.
+    pub(super) fn has(self, kind: Happening) -> bool {
+        match kind {
+            Happening::Topic => self.topics,
+            Happening::Mode => self.modes,
+            Happening::Kick => self.kicks,
+            Happening::Nick => self.nicks,
+            Happening::Join => self.joins,
+            Happening::Part => self.parts,
+        }
+    }
 }
 
 /// One IRC network.

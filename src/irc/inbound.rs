@@ -28,11 +28,14 @@ const COMMAND: &str = "!msn";
 
 /// The words of a command, if this is one.
 pub(super) fn command(heard: &Said) -> Option<String> {
+    if heard.is_notice || heard.text.starts_with('\x01') {
+        return None;
+    }
     let text = mirc::parse(&heard.text).text();
     let text = text.trim();
     match behind_prefix(COMMAND, text) {
         Some(command) => Some(command.to_owned()),
-        None if heard.is_private() && !text.starts_with('\u{1}') => Some(text.to_owned()),
+        None if heard.is_private() => Some(text.to_owned()),
         None => None,
     }
 }

@@ -32,7 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use config::{
-    IrcConfig, Mechanism, NetworkConfig, NickServ, PersonConfig, PuppetSasl, RelayConfig, SaslConfig, Server,
+    IrcConfig, Mechanism, NetworkConfig, NickServ, PersonConfig, PuppetSasl, RelayConfig, RelayKinds,
+    SaslConfig, Server,
 };
 pub use connection::{ClientCertificate, Fingerprint, Tls, TlsSettings};
 pub use nick::NickTemplate;
@@ -73,13 +74,15 @@ impl IrcFrontend {
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
-        let IrcConfig { networks, relays, people, max_puppets, quit_when_offline } = config;
-        let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline };
+        let IrcConfig { networks, relays, people, max_puppets, quit_when_offline, paste_lines, relay } =
+            config;
+        let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline, paste_lines };
         let spoken = Arc::new(Spoken::new(storage.clone()));
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
                 network: name.clone(),
+                kinds: relay,
                 introduced: introduced.subscribe(),
                 relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
@@ -164,6 +167,10 @@ impl Frontend for IrcFrontend {
         self.relay(portal).map(|(network, relay)| network.cost(&relay.channel, body)).unwrap_or_default()
     }
 
+    fn shortens(&self, portal: &PortalKey, body: &Body) -> bool {
+        self.relay(portal).is_some_and(|(network, relay)| network.shortens(&relay.channel, body))
+    }
+
     fn report(&self, _portal: &PortalKey, _reference: &str, _outcome: Outcome) -> BoxFuture<'_, ()> {
         // Success is silence on IRC; failures come as notices, which are delivered.
         Box::pin(std::future::ready(()))
@@ -171,6 +178,11 @@ impl Frontend for IrcFrontend {
 
     fn show(&self, signal: Signal) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if let Signal::Typing { portal, author } = &signal
+                && let Some((network, relay)) = self.relay(portal)
+            {
+                network.types(relay, author);
+            }
             if let Signal::Presence { logins, presence } = signal {
                 let away = match presence.availability {
                     Availability::Online => None,

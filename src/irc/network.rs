@@ -4,6 +4,7 @@
 //! that cannot come is spoken for by the bot.
 
 mod arrivals;
+mod happenings;
 mod listen;
 mod person;
 mod presence;
@@ -22,9 +23,9 @@ use super::casemap::Casemap;
 use super::nicks::Nicks;
 use super::outbound::{self, Voice};
 use super::pace::Tempo;
-use super::session::{self, ConnectionStatus, Line, Persona, SayFailure, SessionHandle};
+use super::session::{self, ConnectionStatus, Heard, Line, Persona, SayFailure, SessionHandle};
 use super::spoken::Spoken;
-use super::{NameHash, NetworkConfig, PersonConfig, RelayConfig, mask, nick, pace};
+use super::{NameHash, NetworkConfig, PersonConfig, RelayConfig, RelayKinds, mask, nick, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::ids::UserId;
@@ -43,6 +44,8 @@ const PUPPET_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct PuppetPolicy {
     pub(super) max_puppets: usize,
     pub(super) quit_when_offline: bool,
+    /// Lines of one message, where the rest has an address; 0 for all.
+    pub(super) paste_lines: usize,
 }
 
 /// What is kept of one network over restarts: what puppets are called, and how much was said.
@@ -57,6 +60,8 @@ pub(super) struct Memory {
 pub(super) struct Own {
     /// What the configuration calls the network.
     pub(super) network: String,
+    /// What is told besides words.
+    pub(super) kinds: RelayKinds,
     /// Whether the core knows the logins of the relays.
     pub(super) introduced: watch::Receiver<bool>,
     pub(super) relays: Vec<RelayConfig>,
@@ -88,6 +93,8 @@ pub(super) struct Network {
     bot: SessionHandle,
     people: Arc<Mutex<People>>,
     tempo: Tempo,
+    /// What connections hear goes here, while the bot lives.
+    ears: mpsc::WeakSender<Heard>,
     /// Somebody is to come or to leave.
     expected: Notify,
 }
@@ -119,6 +126,8 @@ impl Network {
         cancel: CancellationToken,
     ) -> Arc<Self> {
         let (events_tx, heard) = mpsc::channel(HEARD);
+        // What is heard ends with the connections.
+        let ears = events_tx.downgrade();
         let mut channels: Vec<String> = own.relays.iter().map(|relay| relay.channel.clone()).collect();
         channels.sort();
         channels.dedup();
@@ -128,11 +137,11 @@ impl Network {
             channels,
             keys: own.keys(),
             sasl: config.sasl.clone(),
+            person: None,
             watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
         };
         let tempo = Tempo::new(config.line_penalty);
-        let bot =
-            session::start(config.clone(), tempo.clone(), persona, Some(events_tx), cancel.clone(), &tasks);
+        let bot = session::start(config.clone(), tempo.clone(), persona, events_tx, cancel.clone(), &tasks);
         let people = Arc::new(Mutex::new(People::default()));
         tasks.spawn(listen::listen(
             heard,
@@ -144,8 +153,20 @@ impl Network {
         ));
         let attending = tasks.clone();
         let expected = Notify::new();
-        let network =
-            Self { config, own, puppet_policy, memory, bridge, tasks, cancel, bot, people, tempo, expected };
+        let network = Self {
+            config,
+            own,
+            puppet_policy,
+            memory,
+            bridge,
+            tasks,
+            cancel,
+            bot,
+            people,
+            tempo,
+            ears,
+            expected,
+        };
         let network = Arc::new(network);
         attending.spawn(network.clone().attend());
         network
@@ -166,12 +187,25 @@ impl Network {
         }
     }
 
-    /// What saying something in the channel takes, whoever says it.
+    /// The lines of a body in the channel, whoever says it.
+    fn lines(&self, channel: &str, body: &Body) -> Vec<Line> {
+        outbound::lines(body, channel, &Voice { nick: &self.config.nick, prefix: None }, &[])
+    }
+
+    /// What saying something in the channel takes.
     pub(super) fn cost(&self, channel: &str, body: &Body) -> Cost {
-        let voice = Voice { nick: &self.config.nick, prefix: None };
-        let lines = outbound::lines(body, channel, &voice, &[]);
+        let mut lines = self.lines(channel, body);
+        if self.shortens(channel, body) {
+            lines.truncate(self.puppet_policy.paste_lines + 1);
+        }
         let cost = |line: &Line| pace::cost(self.tempo.per_line(), line.text().len());
         Cost { lines: lines.len() as u64, time: lines.iter().map(cost).sum() }
+    }
+
+    /// Whether a body is more lines than one message may be, where the whole has an address.
+    pub(super) fn shortens(&self, channel: &str, body: &Body) -> bool {
+        let most = self.puppet_policy.paste_lines;
+        most > 0 && self.lines(channel, body).len() > most + 1
     }
 
     /// Whether a user is somebody here.
@@ -208,6 +242,7 @@ impl Network {
         if people.puppets.len() >= self.puppet_policy.max_puppets {
             return None;
         }
+        let events_tx = self.ears.upgrade()?;
         let own = self.own.relays.iter().filter(|other| person.speaks_in(other, relay));
         let mut channels: Vec<String> = own.map(|other| other.channel.clone()).collect();
         channels.push(relay.channel.clone());
@@ -219,13 +254,14 @@ impl Network {
             channels: channels.clone(),
             keys: self.own.keys(),
             sasl: person.account.as_ref().and_then(|account| self.config.puppet_sasl.of(account)),
+            person: Some(person.key.clone()),
             watched: Vec::new(),
         };
         let session = session::start(
             self.config.clone(),
             self.tempo.clone(),
             persona,
-            None,
+            events_tx,
             self.cancel.clone(),
             &self.tasks,
         );

@@ -92,6 +92,36 @@ pub(super) fn pieces(
     cut.collect()
 }
 
+/// The first `most` lines of a body that has more, and where all of it is to be had.
+pub(super) struct Abridged<'a> {
+    pub(super) most: usize,
+    pub(super) address: &'a str,
+}
+
+/// Like [`pieces`], and a body of more lines than that ends with its address. Whether it has is the same for whoever speaks
+/// the rest.
+pub(super) fn abridged(
+    body: &Body,
+    channel: &str,
+    voice: &Voice<'_>,
+    links: &[Link],
+    from: Position,
+    abridged: &Abridged<'_>,
+) -> Vec<Piece> {
+    let mut all = pieces(body, channel, voice, links, Position::default());
+    let more = all.len().saturating_sub(abridged.most);
+    // One line more is no longer than the word about it.
+    if more <= 1 {
+        return pieces(body, channel, voice, links, from);
+    }
+    all.truncate(abridged.most);
+    let words = format!("… and {more} more lines: {}", abridged.address);
+    let line = Voice { nick: voice.nick, prefix: voice.prefix }.line(channel, Manner::Said, &words);
+    all.push(Piece { line, end: Position { row: usize::MAX, words: 0 } });
+    all.retain(|piece| piece.end > from);
+    all
+}
+
 /// What a body is, row by row.
 fn rows(body: &Body, links: &[Link]) -> Vec<Row> {
     let rows = |text: &RichText, manner: Manner| -> Vec<Row> {
@@ -235,6 +265,28 @@ mod tests {
         // A position that fits no such body repeats its row, and loses nothing.
         let odd = Position { row: 1, words: 999_999 };
         assert_eq!(pieces(&body, "#c", &own, &[], odd).len(), whole.len() - 1);
+    }
+
+    #[test]
+    fn a_long_body_is_its_first_lines_and_its_address() {
+        let voice = Voice { nick: "bob[m]", prefix: None };
+        let body = |rows: usize| {
+            Body::Text(RichText::plain((0..rows).map(|n| format!("row {n}")).collect::<Vec<_>>().join("\n")))
+        };
+        let short = Abridged { most: 3, address: "https://x/1" };
+        let said = |rows, from| {
+            let pieces = abridged(&body(rows), "#c", &voice, &[], from, &short);
+            (pieces.iter().map(|piece| piece.line.text().to_owned()).collect::<Vec<_>>(), pieces)
+        };
+        assert_eq!(said(4, Position::default()).0, ["row 0", "row 1", "row 2", "row 3"]);
+        let (texts, pieces) = said(9, Position::default());
+        assert_eq!(texts, ["row 0", "row 1", "row 2", "… and 6 more lines: https://x/1"]);
+        // After an interruption the rest of these comes, and no more.
+        assert_eq!(said(9, pieces[1].end).0, texts[2..]);
+        assert_eq!(said(9, pieces[3].end).0, [""; 0]);
+        // One long line is many too.
+        let line = Body::Text(RichText::plain("word ".repeat(1_000)));
+        assert_eq!(abridged(&line, "#c", &voice, &[], Position::default(), &short).len(), 4);
     }
 
     #[test]

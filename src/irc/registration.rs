@@ -15,7 +15,7 @@ use super::config::SaslConfig;
 use sasl::Sasl;
 
 /// What is asked for where it is offered: each of them is used.
-const WANTED: [&str; 3] = ["echo-message", "server-time", "away-notify"];
+const WANTED: [&str; 4] = ["echo-message", "server-time", "away-notify", "message-tags"];
 /// Capabilities that a server may list.
 const MAX_OFFERED: usize = 256;
 

@@ -4,10 +4,13 @@
 
 mod away;
 mod channels;
+mod ctcp;
 mod entering;
 mod flow;
 mod handle;
+mod happening;
 mod hearing;
+mod members;
 mod outbox;
 
 use std::time::Duration;
@@ -33,12 +36,12 @@ const MAILBOX: usize = 64;
 /// A connection that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(120);
 
-/// Starts a connection. What is heard goes to `events_tx`, of which only the bot has some.
+/// Starts a connection. What is heard goes to `events_tx`: all of it from the bot, from a puppet what is said to it alone.
 pub(super) fn start(
     config: NetworkConfig,
     tempo: Tempo,
     persona: Persona,
-    events_tx: Option<mpsc::Sender<Heard>>,
+    events_tx: mpsc::Sender<Heard>,
     cancel: CancellationToken,
     tasks: &tokio_util::task::TaskTracker,
 ) -> SessionHandle {
@@ -55,7 +58,7 @@ struct Session {
     config: NetworkConfig,
     tempo: Tempo,
     persona: Persona,
-    events_tx: Option<mpsc::Sender<Heard>>,
+    events_tx: mpsc::Sender<Heard>,
     cancel: CancellationToken,
     status_tx: watch::Sender<ConnectionStatus>,
     away: Option<String>,
@@ -97,11 +100,8 @@ impl Pauses {
 }
 
 /// Room in the ears of those who listen, when there is something for them.
-async fn room(events_tx: Option<&mpsc::Sender<Heard>>) -> Option<mpsc::Permit<'_, Heard>> {
-    match events_tx {
-        Some(events_tx) => events_tx.reserve().await.ok(),
-        None => std::future::pending().await,
-    }
+async fn room(events_tx: &mpsc::Sender<Heard>) -> Option<mpsc::Permit<'_, Heard>> {
+    events_tx.reserve().await.ok()
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -155,12 +155,17 @@ impl Session {
         }
     }
 
+    /// Whether this is the bot, who hears the channels and enters first.
+    fn is_bot(&self) -> bool {
+        self.persona.person.is_none()
+    }
+
     /// Has owners told of something, once.
     fn tell_trouble(&mut self, channel: Option<String>, text: String) {
-        let Some(events_tx) = self.events_tx.as_ref().filter(|_| self.told.as_ref() != Some(&text)) else {
+        if !self.is_bot() || self.told.as_ref() == Some(&text) {
             return;
-        };
-        if events_tx.try_send(Heard::Trouble { channel, text: text.clone() }).is_ok() {
+        }
+        if self.events_tx.try_send(Heard::Trouble { channel, text: text.clone() }).is_ok() {
             self.told = Some(text);
         }
     }
@@ -181,6 +186,7 @@ impl Session {
                 ask = mailbox.recv() => match ask {
                     None => return false,
                     Some(SessionCommand::Away(text)) => self.note_away(text),
+                    Some(SessionCommand::Types(_)) => {}
                     Some(SessionCommand::Say(speech)) => {
                         speech.end(Err(SayFailure::Lost("not connected to IRC".into())));
                     }
@@ -229,7 +235,7 @@ impl Session {
                 written = flow.writer.drive(), if flow.writer.has_work() => if let Err(error) = written {
                     return End::lost(error.to_string());
                 },
-                permit = room(events_tx.as_ref()), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
+                permit = room(&events_tx), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
                     (Some(permit), Some(heard)) => permit.send(heard),
                     _ => {
                         tracing::error!("the bridge has stopped, something said on IRC was not taken");

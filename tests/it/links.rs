@@ -34,6 +34,26 @@ async fn met() -> (World, Ngircd, Person, Peer, Wire, String) {
     (world, server, eve, bob, call, room)
 }
 
+#[tokio::test]
+async fn a_long_message_is_its_first_lines_in_a_channel_and_an_address() {
+    let (world, _server, mut eve, _bob, mut call, room) = met().await;
+    let lines: Vec<String> = (0..40).map(|n| format!("pasted {n}")).collect();
+    call.say(&text(&lines.join("\r\n"))).await;
+    for line in &lines[..12] {
+        eve.line(&format!(" :{line}")).await;
+    }
+    let line = eve.line("… and 28 more lines: http://").await;
+    let whole = get(&address(&line)).await.text().await.unwrap();
+    assert_eq!(whole, lines.join("\n"));
+    call.say(&text("after it")).await;
+    eve.line("after it").await;
+    assert_eq!(eve.unread("pasted 12"), 0);
+    // From Matrix too, and what is one line there.
+    let mut user = world.user;
+    user.send(&room, &"many words ".repeat(1_000)).await;
+    eve.line("more lines: http://").await;
+}
+
 fn address(line: &str) -> String {
     let at = line.find("http://").unwrap_or_else(|| panic!("no address in {line}"));
     line[at..].split([' ', '\x01']).next().unwrap().to_owned()

@@ -26,6 +26,7 @@ mod hostile;
 mod hostile_users;
 mod independent;
 mod irc;
+mod irc_channel;
 mod irc_entry;
 mod irc_pace;
 mod irc_refused;

@@ -95,15 +95,17 @@ fn inspircd(directory: &Path, port: u16, is_lifted: bool) -> String {
     let modules: String = modules.map(|name| format!("<module name=\"{name}\">\n")).collect();
     // What is not lifted is as `inspircd.conf.example` of Debian has it.
     let rate = match is_lifted {
-        true => "threshold=\"100000\" commandrate=\"1000000\" fakelag=\"no\" hardsendq=\"100M\"",
-        false => "threshold=\"10\" commandrate=\"1000\" fakelag=\"on\"",
+        true => {
+            "threshold=\"100000\" commandrate=\"1000000\" fakelag=\"no\" recvq=\"100M\" hardsendq=\"100M\""
+        }
+        false => "recvq=\"8K\" threshold=\"10\" commandrate=\"1000\" fakelag=\"on\"",
     };
     format!(
         "<config format=\"xml\">\n<server name=\"irc.test.localhost\" description=\"test\" network=\"Test\" id=\"1AA\">\n\
          <admin name=\"a\" nick=\"a\" email=\"a@localhost\">\n\
          <path moduledir=\"/usr/lib/inspircd/modules\" datadir=\"{d}\" logdir=\"{d}\" runtimedir=\"{d}\" configdir=\"{d}\">\n\
          <bind address=\"127.0.0.1\" port=\"{port}\" type=\"clients\">\n{modules}\
-         <connect allow=\"*\" timeout=\"60\" pingfreq=\"120\" localmax=\"1000\" globalmax=\"1000\" recvq=\"8K\" {rate} \
+         <connect allow=\"*\" timeout=\"60\" pingfreq=\"120\" localmax=\"1000\" globalmax=\"1000\" {rate} \
          resolvehostnames=\"no\" useident=\"no\" maxconnwarn=\"no\">\n\
          <pid file=\"{d}/inspircd.pid\">\n<files><options><performance><security>\n"
     )
@@ -121,7 +123,7 @@ fn hybrid(port: u16, is_lifted: bool) -> String {
          auth {{ user = \"*@*\"; class = \"users\"; flags = {flags}; }};\n\
          listen {{ host = \"127.0.0.1\"; port = {port}; }};\n\
          channel {{ max_channels = 50; default_join_flood_count = 0; }};\n\
-         general {{ throttle_count = 0; disable_auth = yes; ping_cookie = no; {flood} }};\n"
+         general {{ throttle_count = 1000; throttle_time = 1 second; disable_auth = yes; ping_cookie = no; {flood} }};\n"
     )
 }
 

@@ -33,6 +33,8 @@ pub struct Delivery {
 pub struct Display {
     /// Addresses of what this side cannot show.
     pub links: Vec<Link>,
+    /// The address of all that is said, where this side shows only the beginning.
+    pub whole: Option<String>,
     /// What the conversation is called, where the network has people in it.
     pub title: Option<String>,
     /// Whether it is with several people.

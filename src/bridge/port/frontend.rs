@@ -125,6 +125,11 @@ pub trait Frontend: Send + Sync {
         Cost::default()
     }
 
+    /// Whether this side shows only the beginning of `body` if the whole has an address.
+    fn shortens(&self, _portal: &PortalKey, _body: &Body) -> bool {
+        false
+    }
+
     /// Tells the sender of `reference` what became of it.
     fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()>;
 

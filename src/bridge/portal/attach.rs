@@ -12,9 +12,9 @@ use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::link::{Links, Location, Origin, Share, ShareRequest};
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, Emoticons, Link};
 use crate::bridge::port::frontend::Frontend;
-use crate::bridge::port::media::{File, MediaId};
+use crate::bridge::port::media::{File, Media, MediaId};
 use crate::bridge::port::network::{Network, Offered};
-use crate::bridge::port::storage::Table;
+use crate::bridge::port::storage::{StorageError, Table};
 
 /// How long words wait for the small pictures in them, and for how many.
 const EMOTICON_TIME: Duration = Duration::from_secs(4);
@@ -39,6 +39,7 @@ pub(super) async fn deliver(
         (Leg::Frontend(_), Some(frontend)) => {
             if let (false, Some(links)) = (frontend.traits().carries_files, &context.links) {
                 display.links = addresses(links, &context, origin, &delivery).await;
+                display.whole = whole(links, &context, &*frontend, &delivery).await;
             }
             frontend.deliver(delivery, display).await.map(|()| Delivered::default())
         }
@@ -63,6 +64,44 @@ async fn emoticons(source: Option<Arc<dyn Frontend>>, delivery: &Delivery) -> Em
         }
     }
     brought
+}
+
+/// What a long text is called that is to be had under an address.
+const WHOLE: &str = "message.txt";
+
+/// The address of a text of which `frontend` shows only the beginning.
+async fn whole(
+    links: &Links,
+    context: &PortalContext,
+    frontend: &dyn Frontend,
+    delivery: &Delivery,
+) -> Option<String> {
+    let Content::Said { body: body @ (Body::Text(text) | Body::Emote(text)) } = &delivery.content else {
+        return None;
+    };
+    if !frontend.shortens(&delivery.portal, body) {
+        return None;
+    }
+    let known = links.address_of(&delivery.id, &delivery.portal);
+    if known.is_some() {
+        return known;
+    }
+    let (media, size) = match keep(&*context.media, text.text()).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::warn!(%error, entry = %delivery.id, "a long text has no link, and is said as it is");
+            return None;
+        }
+    };
+    link(links, delivery, &delivery.id, WHOLE, Location::Local { media, size, from: None }).await
+}
+
+/// Brings a text to the disk.
+async fn keep(media: &dyn Media, text: String) -> Result<(MediaId, u64), StorageError> {
+    let size = text.len() as u64;
+    let mut file = media.begin(size).await?;
+    file.write(text.into()).await?;
+    Ok((file.finish().await?, size))
 }
 
 /// Addresses for a side that shows no files: one for a file, and one for each small picture. Without one the file is only

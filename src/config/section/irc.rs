@@ -16,6 +16,9 @@ pub struct IrcSection {
     pub people: Vec<IrcPersonSection>,
     /// How nicks of contacts are made: `{name}` or `{local}` in it, and at most five characters besides.
     pub nick: String,
+    /// Most lines of one message, where `files.links` gives the whole an address; 0 for all of it, 1,000 at most.
+    pub paste_lines: usize,
+    pub relay: IrcRelayKindsSection,
     /// Most contacts with a connection of their own, on each network; 0 to 1,000.
     pub max_puppets: usize,
     /// What becomes of the connection of a contact who is offline: `away` or `quit`.
@@ -29,9 +32,31 @@ impl Default for IrcSection {
             relays: Vec::new(),
             people: Vec::new(),
             nick: "{name}[m]".into(),
+            paste_lines: 12,
+            relay: IrcRelayKindsSection::default(),
             max_puppets: 50,
             offline: "away".into(),
         }
+    }
+}
+
+/// What happens in a channel besides words and is told on the other sides, as one line now and then.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IrcRelayKindsSection {
+    pub topics: bool,
+    /// Bans too.
+    pub modes: bool,
+    pub kicks: bool,
+    pub nicks: bool,
+    pub joins: bool,
+    /// Those who leave the network too.
+    pub parts: bool,
+}
+
+impl Default for IrcRelayKindsSection {
+    fn default() -> Self {
+        Self { topics: true, modes: true, kicks: true, nicks: false, joins: false, parts: false }
     }
 }
 

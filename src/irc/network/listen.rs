@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::happenings::Happenings;
 use super::{Own, People};
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::{Availability, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
@@ -29,7 +30,20 @@ pub(super) async fn listen(
     bridge: BridgeHandle,
 ) {
     let mut refusals = Refusals::default();
-    while let Some(heard) = heard.recv().await {
+    let mut happenings = Happenings::new(own.kinds);
+    loop {
+        let heard = tokio::select! {
+            heard = heard.recv() => heard,
+            () = sleep_until(happenings.next_at()) => {
+                let due = happenings.due(Instant::now());
+                let events = due.iter().flat_map(|(channel, text)| happened(&own, channel, text));
+                if bring(events.collect(), &bridge).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(heard) = heard else { return };
         let events = match heard {
             Heard::Trouble { channel, text } => {
                 if tell(&own, channel.as_deref(), &text, &bridge).await.is_err() {
@@ -38,7 +52,18 @@ pub(super) async fn listen(
                 Vec::new()
             }
             Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
-            Heard::Said(said) if is_ours(&people, &nicks, &said) => Vec::new(),
+            Heard::Happened { source, .. } if is_ours(&people, &nicks, &source) => Vec::new(),
+            Heard::Happened { channel, kind, text, .. } => {
+                happenings.note(&channel, kind, text, Instant::now());
+                Vec::new()
+            }
+            Heard::Said(said) if is_ours(&people, &nicks, &said.source) => Vec::new(),
+            Heard::Said(Said { puppet: Some(person), nick, source, .. }) => {
+                if refusals.is_due(&source, Instant::now()) {
+                    introduce(&people, &person, nick);
+                }
+                Vec::new()
+            }
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
                 (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
                 (Some(_), None) if said.is_private() => {
@@ -50,11 +75,50 @@ pub(super) async fn listen(
                 _ => messages(&own, &said),
             },
         };
-        for event in events {
-            if bridge.local(event).await.is_err() {
-                return;
-            }
+        if bring(events, &bridge).await.is_err() {
+            return;
         }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Brings events to the core; an error when it has stopped.
+async fn bring(events: Vec<LocalEvent>, bridge: &BridgeHandle) -> Result<(), ()> {
+    for event in events {
+        bridge.local(event).await.map_err(|_| ())?;
+    }
+    Ok(())
+}
+
+/// What happened in a channel, said by the channel in each of its conversations.
+fn happened(own: &Own, channel: &str, text: &str) -> Vec<LocalEvent> {
+    let said = Said {
+        nick: channel.to_owned(),
+        source: channel.to_owned(),
+        target: channel.to_owned(),
+        text: text.to_owned(),
+        at: None,
+        is_notice: true,
+        puppet: None,
+    };
+    messages(own, &said)
+}
+
+/// A puppet says what it is to somebody who writes to it alone.
+fn introduce(people: &Mutex<People>, person: &str, nick: String) {
+    let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(puppet) = people.puppets.get(person) {
+        let text =
+            "I am somebody on another network, shown here by a bridge. I do not see what is written to me \
+                    alone: speak to me in the channel."
+                .to_owned();
+        puppet.session.mention(vec![Line::Notice { target: nick, text }]);
     }
 }
 
@@ -126,9 +190,9 @@ fn decline(bot: &SessionHandle, nick: String) {
 const OUR_USERS: [&str; 2] = ["msnbridge", "~msnbridge"];
 
 /// Whether a puppet of ours said it, one that is only coming or that has just died included.
-fn is_ours(people: &Mutex<People>, nicks: &Nicks, said: &Said) -> bool {
-    let nick = &said.nick;
-    let user = said.source.split_once('!').and_then(|(_, rest)| rest.split('@').next()).unwrap_or_default();
+fn is_ours(people: &Mutex<People>, nicks: &Nicks, source: &str) -> bool {
+    let (nick, rest) = source.split_once('!').unwrap_or((source, ""));
+    let user = rest.split('@').next().unwrap_or_default();
     if OUR_USERS.contains(&user) && nicks.may_be_ours(nick) {
         return true;
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Network;
 use super::arrivals::Arrival;
 use super::person::Person;
-use crate::bridge::event::Ghost;
+use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::LoginId;
 use crate::irc::RelayConfig;
 
@@ -43,6 +43,14 @@ impl Network {
                 drop(people);
                 self.expected.notify_one();
             }
+        }
+    }
+
+    /// Somebody writes something: the channel sees that of a puppet that is there.
+    pub(in crate::irc) fn types(&self, relay: &RelayConfig, author: &Author) {
+        let Some(person) = Person::of(author, relay) else { return };
+        if let Some(puppet) = self.people().puppets.get(&person.key) {
+            puppet.session.types(&relay.channel);
         }
     }
 

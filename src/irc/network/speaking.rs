@@ -6,10 +6,10 @@
 use super::person::{Person, name_of};
 use super::{Network, PUPPET_TIMEOUT};
 use crate::bridge::event::{Author, RemoteEvent, RemoteKind};
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display, Link};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::sentence::sentence;
 use crate::irc::RelayConfig;
-use crate::irc::outbound::{self, Voice};
+use crate::irc::outbound::{self, Abridged, Voice};
 use crate::irc::session::{ConnectionStatus, Line, SayFailure, SessionHandle};
 use crate::irc::spoken::Progress;
 
@@ -36,17 +36,16 @@ impl Network {
             progress.announced = true;
             self.memory.spoken.note(&delivery.portal, &progress);
         }
-        let links = &display.links;
         let mut outcome = match self.speaker(relay, &delivery.author).await {
             Some((puppet, nick)) => {
                 let voice = Voice { nick: &nick, prefix: None };
-                self.speak(&puppet, &voice, relay, &delivery, links, &mut progress).await
+                self.speak(&puppet, &voice, relay, &delivery, display, &mut progress).await
             }
-            None => self.speak_for(relay, &delivery, links, &mut progress).await,
+            None => self.speak_for(relay, &delivery, display, &mut progress).await,
         };
         if matches!(&outcome, Err(SayFailure::Refused(_))) && name_of(&delivery.author).is_some() {
             // What a puppet may not say, in a moderated channel say, the bot may be allowed to.
-            outcome = match self.speak_for(relay, &delivery, links, &mut progress).await {
+            outcome = match self.speak_for(relay, &delivery, display, &mut progress).await {
                 Err(SayFailure::Lost(_)) => outcome,
                 said => said,
             };
@@ -63,12 +62,12 @@ impl Network {
         &self,
         relay: &RelayConfig,
         delivery: &Delivery,
-        links: &[Link],
+        display: &Display,
         progress: &mut Progress,
     ) -> Result<(), SayFailure> {
         let nick = self.bot_nick().await.map_err(SayFailure::Lost)?;
         let voice = Voice { nick: &nick, prefix: name_of(&delivery.author) };
-        self.speak(&self.bot, &voice, relay, delivery, links, progress).await
+        self.speak(&self.bot, &voice, relay, delivery, display, progress).await
     }
 
     /// Says the rest of a body, and notes each line that was confirmed.
@@ -78,11 +77,18 @@ impl Network {
         voice: &Voice<'_>,
         relay: &RelayConfig,
         delivery: &Delivery,
-        links: &[Link],
+        display: &Display,
         progress: &mut Progress,
     ) -> Result<(), SayFailure> {
         let Content::Said { body } = &delivery.content else { return Ok(()) };
-        let pieces = outbound::pieces(body, &relay.channel, voice, links, progress.at);
+        let (channel, links) = (&relay.channel, &display.links);
+        let pieces = match &display.whole {
+            Some(address) => {
+                let short = Abridged { most: self.puppet_policy.paste_lines, address };
+                outbound::abridged(body, channel, voice, links, progress.at, &short)
+            }
+            None => outbound::pieces(body, channel, voice, links, progress.at),
+        };
         let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
         let said = session.say_and_count(lines, |confirmed| {
             // The last of it ends the delivery, which says more.

@@ -19,7 +19,7 @@ impl Session {
     pub(super) async fn enter(&self) -> Result<(Reader, Writer, Welcome), End> {
         let servers = &self.config.servers;
         let server = servers.get(self.server % servers.len().max(1)).ok_or(End::Stop)?;
-        let is_bot = self.events_tx.is_some();
+        let is_bot = self.is_bot();
         let entering = async {
             let stream = dial(&self.config, server, is_bot).await.map_err(End::lost)?;
             let (mut reader, mut writer) = halves(stream, self.config.charset);
@@ -67,7 +67,7 @@ impl Session {
     /// A puppet whose connection ends before it was ever welcome was refused.
     fn closed(&self) -> End {
         let reason = "the server closed the connection".to_owned();
-        match self.events_tx.is_some() {
+        match self.is_bot() {
             true => End::lost(reason),
             false => End::Refused(Refusal { reason, is_final: false }),
         }

@@ -13,6 +13,7 @@ use super::ConnectionStatus;
 use super::away::AwayLine;
 use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
+use super::members::Members;
 use super::outbox::Outbox;
 use crate::irc::connection::Writer;
 use crate::irc::nick::DEFAULT_LENGTH;
@@ -22,6 +23,8 @@ use crate::irc::registration::Welcome;
 
 /// What was heard and waits for the core; full, the server waits.
 const HEARD: usize = 256;
+/// Between two answers to programs, of which five may go at once.
+const ANSWERS: Duration = Duration::from_secs(2);
 /// Nicks that a USERHOST can name.
 const NICKS: usize = 5;
 /// How often it is asked who is away.
@@ -47,6 +50,11 @@ pub(super) struct Flow {
     /// Whether the network knows our account.
     pub(super) has_account: bool,
     pub(super) channels: Channels,
+    pub(super) members: Members,
+    /// Whether the server takes tags.
+    has_tags: bool,
+    /// When the answers to programs are paid for.
+    answers_at: Instant,
     /// Whether the server's welcome is over and the channels were asked for.
     is_greeted: bool,
     begun: Instant,
@@ -81,6 +89,9 @@ impl Flow {
             nick_length: DEFAULT_LENGTH,
             has_account: welcome.has_account,
             channels: Channels::new(&persona.channels, &persona.keys),
+            members: Members::default(),
+            has_tags: welcome.capabilities.contains("message-tags"),
+            answers_at: now,
             is_greeted: false,
             begun: now,
             heard_at: now,
@@ -116,6 +127,25 @@ impl Flow {
     /// The server's welcome is over: from now on it is said who we are and where we want to be. False for the second end.
     pub(super) fn greeted(&mut self) -> bool {
         !std::mem::replace(&mut self.is_greeted, true)
+    }
+
+    /// Answers a program, unless many ask.
+    pub(super) fn answer(&mut self, nick: String, text: String) {
+        let now = Instant::now();
+        if self.answers_at <= now + ANSWERS * 4 {
+            self.answers_at = self.answers_at.max(now) + ANSWERS;
+            self.control(Command::NOTICE(nick, text));
+        }
+    }
+
+    /// Shows that something is being written, where the server can and nothing else is to be sent.
+    pub(super) fn types(&mut self, channel: &str) {
+        let is_free = self.send_at(true).is_none() && self.pace.next_at() <= Instant::now();
+        if self.has_tags && is_free && self.channels.is_in(channel) {
+            let channel = self.channels.address(channel);
+            self.writer.send_line(&format!("@+typing=active TAGMSG {channel}"));
+            self.pace.sent(0);
+        }
     }
 
     /// Asks for all channels.

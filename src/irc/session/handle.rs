@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bridge::port::delivery::DeliveryError;
 use crate::irc::casemap::Casemap;
-use crate::irc::config::SaslConfig;
+use crate::irc::config::{Happening, SaslConfig};
 
 /// Who a connection is.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(in crate::irc) struct Persona {
     pub(in crate::irc) keys: BTreeMap<String, SecretString>,
     /// The account with the network's services.
     pub(in crate::irc) sasl: Option<SaslConfig>,
+    /// Whose puppet, by the key of the person; `None` for the bot.
+    pub(in crate::irc) person: Option<String>,
     /// Nicks of whom it is asked whether they are away.
     pub(in crate::irc) watched: Vec<String>,
 }
@@ -83,6 +85,8 @@ pub(super) type Outcome = Result<(), SayFailure>;
 pub(in crate::irc) enum SessionCommand {
     Say(Speech),
     Away(Option<String>),
+    /// Something is being written in this channel.
+    Types(String),
 }
 
 /// Lines that belong together, and who wants to know what becomes of them.
@@ -137,6 +141,15 @@ pub(in crate::irc) enum Heard {
         channel: Option<String>,
         text: String,
     },
+    /// Something other than words, in one of our channels.
+    Happened {
+        channel: String,
+        /// Who did it: `nick!user@host`.
+        source: String,
+        kind: Happening,
+        /// For people: «eve set the topic: x».
+        text: String,
+    },
     /// Somebody who is watched came back or went away.
     Away {
         nick: String,
@@ -155,6 +168,10 @@ pub(in crate::irc) struct Said {
     pub(in crate::irc) text: String,
     /// When, in milliseconds since 1970, if the server says so.
     pub(in crate::irc) at: Option<u64>,
+    /// A notice is never answered.
+    pub(in crate::irc) is_notice: bool,
+    /// The key of the person whose puppet heard it; `None` for the bot.
+    pub(in crate::irc) puppet: Option<String>,
 }
 
 impl Said {
@@ -214,6 +231,11 @@ impl SessionHandle {
     /// Sets or ends the away message; the last one counts.
     pub(in crate::irc) fn away(&self, text: Option<String>) {
         let _ = self.asks.try_send(SessionCommand::Away(text)); // the next change says it again
+    }
+
+    /// Shows that something is being written, if there is room for that.
+    pub(in crate::irc) fn types(&self, channel: &str) {
+        let _ = self.asks.try_send(SessionCommand::Types(channel.to_owned())); // it is shown again soon
     }
 
     /// Waits for the connection to be in its channels, or to be refused.

@@ -8,9 +8,10 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::channels::Shutting;
+use super::ctcp;
 use super::flow::Flow;
 use super::handle::{Heard, Line, Said, SayFailure, SessionCommand, Speech};
-use super::{End, Session};
+use super::{End, Session, happening};
 use crate::irc::casemap::Casemap;
 use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::policy::{self, Again};
@@ -22,6 +23,9 @@ impl Session {
     /// Acts on one line of the server; `Some` where it ends the connection.
     pub(super) fn received(&mut self, flow: &mut Flow, message: Message) -> Option<End> {
         flow.alive();
+        if self.is_bot() {
+            happening::note(flow, &message);
+        }
         let casemap = flow.channels.casemap;
         let is_us = |nick: &str| casemap.same(nick, &flow.nick);
         let from_us = message.source_nickname().is_some_and(is_us);
@@ -82,8 +86,10 @@ impl Session {
                 self.noticed(flow, &text);
             }
             Command::PRIVMSG(target, text) => {
-                let target = flow.channels.known_as(&target);
-                self.hear(flow, message.prefix, target, text, said_at(message.tags));
+                self.hear(flow, message.prefix, target, text, said_at(message.tags), false);
+            }
+            Command::NOTICE(target, text) => {
+                self.hear(flow, message.prefix, target, text, said_at(message.tags), true);
             }
             _ => {}
         }
@@ -95,7 +101,7 @@ impl Session {
         if !flow.greeted() {
             return;
         }
-        if self.events_tx.is_some() {
+        if self.is_bot() {
             let nickserv = self.config.nickserv.as_ref().filter(|_| !flow.has_account);
             if let Some(nickserv) = nickserv {
                 let account = format!("{} {}", nickserv.account, nickserv.password.expose_secret());
@@ -111,7 +117,7 @@ impl Session {
     /// We were in a channel and are not any more. The bot comes back after a while; a puppet waits until it is invited.
     fn put_out(&mut self, flow: &mut Flow, channel: &str, reason: &str) {
         let channel = flow.channels.known_as(channel);
-        let is_bot = self.events_tx.is_some();
+        let is_bot = self.is_bot();
         let shutting = if is_bot { Shutting::Until(Again::Later) } else { Shutting::Invited };
         if flow.shut(&channel, reason, shutting) {
             self.tell_trouble(
@@ -226,13 +232,34 @@ impl Session {
         }
     }
 
-    /// Passes on a line that somebody said, while there is room.
-    fn hear(&self, flow: &mut Flow, prefix: Option<Prefix>, target: String, text: String, at: Option<u64>) {
-        let Some(Prefix::Nickname(nick, user, host)) = prefix.filter(|_| self.events_tx.is_some()) else {
+    /// Passes on a line that somebody said: of channels the bot does, of what is said to one alone that one. Programs are
+    /// answered.
+    fn hear(
+        &self,
+        flow: &mut Flow,
+        by: Option<Prefix>,
+        target: String,
+        text: String,
+        at: Option<u64>,
+        is_notice: bool,
+    ) {
+        let Some(Prefix::Nickname(nick, user, host)) = by else { return };
+        let is_to_us = flow.channels.casemap.same(&target, &flow.nick);
+        if ctcp::is_request(&text) {
+            if let (true, false, Some(answer)) =
+                (is_to_us, is_notice, ctcp::answer(&text, &time_for_people()))
+            {
+                flow.answer(nick, answer);
+            }
             return;
-        };
+        }
+        // Services and others who speak in notices to us alone talk to a program.
+        if (is_to_us && is_notice) || (!is_to_us && !self.is_bot()) {
+            return;
+        }
         let source = format!("{nick}!{user}@{host}");
-        flow.heard.push_back(Heard::Said(Said { nick, source, target, text, at }));
+        let (target, puppet) = (flow.channels.known_as(&target), self.persona.person.clone());
+        flow.heard.push_back(Heard::Said(Said { nick, source, target, text, at, is_notice, puppet }));
     }
 
     /// Acts on what another part asks of the connection.
@@ -243,6 +270,7 @@ impl Session {
                 flow.away_line.want(self.away.clone(), Instant::now());
             }
             SessionCommand::Say(speech) => say(flow, speech),
+            SessionCommand::Types(channel) => flow.types(&channel),
         }
     }
 
@@ -250,6 +278,13 @@ impl Session {
     pub(super) fn note_away(&mut self, text: Option<String>) {
         self.away = text.map(|text| crate::irc::outbound::one_line(&text, 150));
     }
+}
+
+fn time_for_people() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now =
+        i64::try_from(since.as_secs()).ok().and_then(|seconds| chrono::DateTime::from_timestamp(seconds, 0));
+    now.map(|now| now.format("%a, %d %b %Y %H:%M:%S UTC").to_string()).unwrap_or_default()
 }
 
 /// When the server says that something was said, in milliseconds since 1970 (IRCv3 server-time).

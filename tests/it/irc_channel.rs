@@ -1,0 +1,89 @@
+//! What a channel shows besides words, and what programs and strangers ask of a puppet, on a real server.
+
+use crate::chat::World;
+use crate::irc::{CHANNEL, relay_config};
+use crate::support::irc::Person;
+use crate::support::irc_servers::{Family, Limits, Server};
+use crate::support::msn::{Peer, Wire, text};
+
+/// Bob has said something in the channel, in which the watcher was first.
+async fn world(more: &str) -> (Server, World, Person, Peer, Wire) {
+    let server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    watcher.raw("CAP REQ :message-tags\r\n").await;
+    watcher.line(" ACK ").await;
+    let config = relay_config(server.port, &["bob@example.com"]) + more;
+    let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
+    watcher.line("msnbot!").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    watcher.line(" :hi").await;
+    (server, world, watcher, bob, call)
+}
+
+#[tokio::test]
+async fn notices_topics_modes_and_kicks_are_told_and_people_who_come_and_go_where_that_is_wanted() {
+    let more = "  relay: {nicks: true, joins: true, parts: true, modes: false}\n";
+    let (server, mut world, mut watcher, _bob, mut call) = world(more).await;
+    watcher.raw(&format!("NOTICE {CHANNEL} :notice this\r\n")).await;
+    world.user.message("<watcher> notice this").await;
+    call.message("<watcher> notice this").await;
+    let mut eve = Person::join(server.port, "eve", CHANNEL).await;
+    eve.raw("NICK evelyn\r\n").await;
+    eve.line(" NICK ").await;
+    eve.raw(&format!("PART {CHANNEL} :so long\r\n")).await;
+    eve.line(" PART ").await;
+    watcher.raw(&format!("MODE {CHANNEL} +b nobody!*@*\r\nTOPIC {CHANNEL} :of friends\r\n")).await;
+    let told = world.user.message_with("set the topic").await;
+    let told = told["content"]["body"].as_str().unwrap().to_owned();
+    assert!(told.starts_with("<#friends> ") && told.ends_with("watcher set the topic: of friends"), "{told}");
+    let mut all = told.clone();
+    if !told.contains("evelyn left") {
+        let before = world.user.message_with("evelyn left").await;
+        all = format!("{}; {told}", before["content"]["body"].as_str().unwrap());
+    }
+    for part in ["eve joined", "eve is now evelyn", "evelyn left (so long)"] {
+        assert!(all.contains(part), "{part} in {all}");
+    }
+    // Nothing of our own people, and nothing that was not wanted.
+    assert!(!all.contains("[m]") && !all.contains("msnbot") && !all.contains("+b"), "{all}");
+}
+
+#[tokio::test]
+async fn programs_and_strangers_are_answered_and_never_taken_for_a_command() {
+    let (_server, mut world, mut watcher, _bob, mut call) = world("").await;
+    for (request, answer) in [
+        ("\x01VERSION\x01", "VERSION msnbridge "),
+        ("\x01PING 4711\x01", "PING 4711"),
+        ("\x01TIME\x01", "TIME "),
+        ("\x01DCC SEND a.exe 2130706433 1 1\x01", "I take no files and no chats by DCC"),
+    ] {
+        for nick in ["msnbot", "bob[m]"] {
+            watcher.say(nick, request).await;
+            let line = watcher.line(answer).await;
+            assert!(line.contains(" NOTICE watcher "), "{line}");
+        }
+    }
+    watcher.say("msnbot", "\x01FINGER\x01").await;
+    watcher.say("bob[m]", "are you there").await;
+    watcher.line("I am somebody on another network").await;
+    watcher.say(CHANNEL, "\x01VERSION\x01").await;
+    watcher.say(CHANNEL, "\x01ACTION \x01").await;
+    watcher.say(CHANNEL, "the end").await;
+    world.user.message("<watcher> the end").await;
+    assert_eq!(watcher.unread("I take commands only"), 0);
+    let heard = call.line("MSG ").await;
+    assert!(heard.payload.contains("<watcher> the end"), "{}", heard.payload);
+}
+
+#[tokio::test]
+async fn a_contact_who_types_is_seen_to_where_the_server_can_show_it() {
+    let (_server, _world, mut watcher, _bob, mut call) = world("").await;
+    call.say(
+        "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgscontrol\r\nTypingUser: bob@example.com\r\n\r\n\r\n",
+    )
+    .await;
+    let line = watcher.line(" TAGMSG ").await;
+    assert!(line.starts_with("@+typing=active :bob[m]!") && line.ends_with(CHANNEL), "{line}");
+}
