@@ -132,6 +132,9 @@ fn message(message: LocalMessage) -> LocalMessage {
 pub(super) fn local(event: LocalEvent) -> LocalEvent {
     match event {
         LocalEvent::Message(said) => LocalEvent::Message(message(said)),
+        LocalEvent::Whispered { user, conversations, said } => {
+            LocalEvent::Whispered { user, conversations, said: message(said) }
+        }
         LocalEvent::Messages(all) => LocalEvent::Messages(all.into_iter().map(message).collect()),
         LocalEvent::Refused { portal, leg, reference, reason } => {
             LocalEvent::Refused { portal, leg, reference, reason: clean::words(&reason) }

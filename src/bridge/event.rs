@@ -227,6 +227,12 @@ pub enum LocalEvent {
     /// Several things said in one breath, in one conversation: the files of a gallery.
     Messages(Vec<LocalMessage>),
     Command(LocalCommand),
+    /// Something said to somebody alone by a user: in the first of these conversations that is of a login of theirs.
+    Whispered {
+        user: UserId,
+        conversations: Vec<PortalKey>,
+        said: LocalMessage,
+    },
     /// Something that cannot be carried anywhere; its sender is told why.
     Refused {
         portal: PortalKey,

@@ -92,10 +92,15 @@ impl Config {
             login.ok_or_else(|| ConfigError::value(&key("login"), &relay.login, "an e-mail address"))?;
         let members = self.relay_members(at)?;
         let portal = PortalKey::new(LoginId::new(login.to_key()), conversation_of(&members));
+        let alone = |member: &Email| {
+            let conversation = conversation_of(std::slice::from_ref(member));
+            (member.to_key(), PortalKey::new(portal.receiver.clone(), conversation))
+        };
+        let direct = members.iter().map(alone).collect();
         let members = members.iter().map(Email::to_key).collect();
         let channel_key = secret::optional(&key("key"), &relay.key, &relay.key_file)?;
         let (network, channel) = (relay.network.clone(), relay.channel.clone());
-        Ok(RelayConfig { network, channel, key: channel_key, portal, members })
+        Ok(RelayConfig { network, channel, key: channel_key, portal, direct, members })
     }
 
     /// Whose words a relay carries: one contact's, or those of a group.

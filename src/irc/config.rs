@@ -189,6 +189,8 @@ pub struct RelayConfig {
     /// What opens the channel.
     pub key: Option<SecretString>,
     pub portal: PortalKey,
+    /// The conversation of the login with each of the contacts alone.
+    pub direct: BTreeMap<String, PortalKey>,
     /// Accounts of the contacts who speak in it, as the configuration names them.
     pub members: Vec<String>,
 }

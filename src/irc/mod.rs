@@ -22,6 +22,7 @@ mod registration;
 mod session;
 mod split;
 mod spoken;
+mod whispers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub use probe::probe;
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
-use crate::bridge::event::{Availability, LocalEvent};
+use crate::bridge::event::{Author, Availability, LocalEvent};
 use crate::bridge::ids::{Leg, PortalKey, UserId};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
@@ -49,6 +50,7 @@ use crate::bridge::port::storage::Storage;
 use network::{Memory, Network, Own, PuppetPolicy};
 use nicks::Nicks;
 use spoken::Spoken;
+use whispers::Whispers;
 
 /// This side in the core.
 pub const LEG: Leg = Leg::frontend("irc");
@@ -60,6 +62,9 @@ pub type NameHash = Arc<dyn Fn(&str) -> String + Send + Sync>;
 pub struct IrcFrontend {
     networks: HashMap<String, Arc<Network>>,
     relays: Vec<RelayConfig>,
+    /// Conversations with one contact alone that are no relay's, with a relay of theirs.
+    direct: HashMap<PortalKey, RelayConfig>,
+    whispers: Arc<Whispers>,
     /// Whether the core knows the logins of the relays.
     introduced: watch::Sender<bool>,
 }
@@ -78,6 +83,7 @@ impl IrcFrontend {
             config;
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline, paste_lines };
         let spoken = Arc::new(Spoken::new(storage.clone()));
+        let whispers = Arc::new(Whispers::default());
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
@@ -88,11 +94,19 @@ impl IrcFrontend {
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
             let nicks = Arc::new(Nicks::new(&name, storage.clone()));
-            let memory = Memory { nicks, hash: name_hash.clone(), spoken: spoken.clone() };
+            let (hash, spoken) = (name_hash.clone(), spoken.clone());
+            let memory = Memory { nicks, hash, spoken, whispers: whispers.clone() };
             let (bridge, tasks) = (bridge.clone(), tasks.clone());
             (name, Network::start(settings, own, puppet_policy, memory, bridge, tasks, cancel.clone()))
         };
-        Self { networks: networks.into_iter().map(start_one).collect(), relays, introduced }
+        let networks = networks.into_iter().map(start_one).collect();
+        let mut direct: HashMap<PortalKey, RelayConfig> = HashMap::new();
+        for relay in relays.iter().filter(|relay| people.iter().any(|person| person.network == relay.network))
+        {
+            direct.extend(relay.direct.values().map(|portal| (portal.clone(), relay.clone())));
+        }
+        relays.iter().for_each(|relay| drop(direct.remove(&relay.portal)));
+        Self { networks, relays, direct, whispers, introduced }
     }
 
     /// The network and the channel of a conversation.
@@ -110,6 +124,21 @@ impl IrcFrontend {
             network.tell(user, body).await?;
         }
         Ok(())
+    }
+}
+
+impl IrcFrontend {
+    /// What a contact says alone to the login's owner, who has written to their puppet; else it is for the other sides.
+    async fn answer(&self, relay: &RelayConfig, delivery: &Delivery) -> Result<(), DeliveryError> {
+        let (Author::Ghost(_), Content::Said { body }) = (&delivery.author, &delivery.content) else {
+            return Ok(());
+        };
+        let whisper = self.whispers.of(&delivery.portal);
+        let asked = whisper.and_then(|whisper| Some((self.networks.get(&whisper.network)?, whisper.nick)));
+        match asked {
+            Some((network, nick)) => network.answer(relay, &delivery.author, &nick, body).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -136,13 +165,16 @@ impl Frontend for IrcFrontend {
             // The core asks when it opens the conversation, after it was told of the login.
             self.introduced.send_replace(true);
         }
-        is_relayed || portal.management_user().is_some_and(knows)
+        is_relayed || self.direct.contains_key(portal) || portal.management_user().is_some_and(knows)
     }
 
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
         Box::pin(async move {
             if let Some(user) = delivery.portal.management_user() {
                 return self.tell(&user, &delivery).await;
+            }
+            if let Some(relay) = self.direct.get(&delivery.portal) {
+                return self.answer(relay, &delivery).await;
             }
             let Some((network, relay)) = self.relay(&delivery.portal) else {
                 return Err(DeliveryError::permanent("this channel is not configured any more"));

@@ -25,6 +25,7 @@ use super::outbound::{self, Voice};
 use super::pace::Tempo;
 use super::session::{self, ConnectionStatus, Heard, Line, Persona, SayFailure, SessionHandle};
 use super::spoken::Spoken;
+use super::whispers::Whispers;
 use super::{NameHash, NetworkConfig, PersonConfig, RelayConfig, RelayKinds, mask, nick, pace};
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
@@ -53,6 +54,7 @@ pub(super) struct Memory {
     pub(super) nicks: Arc<Nicks>,
     pub(super) hash: NameHash,
     pub(super) spoken: Arc<Spoken>,
+    pub(super) whispers: Arc<Whispers>,
 }
 
 /// What of the configuration is about one network.
@@ -148,6 +150,7 @@ impl Network {
             own.clone(),
             people.clone(),
             memory.nicks.clone(),
+            memory.whispers.clone(),
             bot.clone(),
             bridge.clone(),
         ));

@@ -5,6 +5,7 @@ use crate::irc::{CHANNEL, relay_config};
 use crate::support::irc::Person;
 use crate::support::irc_servers::{Family, Limits, Server};
 use crate::support::msn::{Peer, Wire, text};
+use crate::support::synapse::SERVER_NAME;
 
 /// Bob has said something in the channel, in which the watcher was first.
 async fn world(more: &str) -> (Server, World, Person, Peer, Wire) {
@@ -75,6 +76,37 @@ async fn programs_and_strangers_are_answered_and_never_taken_for_a_command() {
     assert_eq!(watcher.unread("I take commands only"), 0);
     let heard = call.line("MSG ").await;
     assert!(heard.payload.contains("<watcher> the end"), "{}", heard.payload);
+}
+
+#[tokio::test]
+async fn a_listed_person_writes_to_a_puppet_alone_and_its_contact_answers() {
+    let server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    let people = format!("  people: [{{network: test, mask: 'annie!*@*', user: '@ann:{SERVER_NAME}'}}]\n");
+    // A conversation with both of them: what one hears alone is not for the channel.
+    let relays = relay_config(server.port, &["'', contacts: [carol@example.com, bob@example.com]"]);
+    let config = format!("{relays}{people}");
+    let mut world = World::start_with_friends_in(tempfile::tempdir().unwrap(), &config).await;
+    watcher.line("msnbot!").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut carol = Peer::sign_in(&world.service, "carol@example.com", "carol-pw").await;
+    watcher.say(CHANNEL, "hello, you two").await;
+    let (mut bobs, _carols) = tokio::join!(bob.answer(), carol.answer());
+    bobs.say(&text("hi")).await;
+    watcher.line(" :hi").await;
+    let mut annie = Person::join(server.port, "annie", CHANNEL).await;
+    annie.say("bob[m]", "psst, bob").await;
+    let mut alone = bob.answer().await;
+    alone.message("psst, bob").await;
+    world.user.message_with("psst, bob").await;
+    alone.say(&text("what is it")).await;
+    let line = annie.line("what is it").await;
+    assert!(line.starts_with(":bob[m]!") && line.contains(" PRIVMSG annie "), "{line}");
+    world.user.message("what is it").await;
+    // Nobody else hears of it, and others get to know what a puppet is.
+    watcher.say("bob[m]", "psst").await;
+    watcher.line("I am somebody on another network").await;
+    assert_eq!(watcher.unread("what is it") + watcher.unread("psst, bob"), 0);
 }
 
 #[tokio::test]

@@ -23,6 +23,18 @@ impl Router {
         match event {
             LocalEvent::Message(said) => return messages(context, vec![said], receipt),
             LocalEvent::Messages(all) => return messages(context, all, receipt),
+            LocalEvent::Whispered { user, conversations, said } => {
+                let is_theirs = |key: &PortalKey| context.logins.owner(&key.receiver).as_ref() == Some(&user);
+                if context.setup.permissions.may_use(&user)
+                    && let Some(portal) = conversations.into_iter().find(is_theirs)
+                {
+                    return messages(context, vec![LocalMessage { portal, ..said }], receipt);
+                }
+                let text =
+                    "This contact is in no account of yours: what you wrote to them was not delivered.";
+                let key = PortalKey::management(&user);
+                return context.portals.say(&key, said.leg, text, Some(said.reference), receipt.into_batch());
+            }
             LocalEvent::Command(command) if context.setup.permissions.may_use(&command.user) => {
                 return self.commands.command(context, command, receipt);
             }

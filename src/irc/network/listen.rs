@@ -10,13 +10,18 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::happenings::Happenings;
+use super::person::account_of;
 use super::{Own, People};
 use crate::bridge::BridgeHandle;
-use crate::bridge::event::{Availability, LocalCommand, LocalEvent, RemoteEvent, RemoteKind};
+use crate::bridge::event::{
+    Author, Availability, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
+};
 use crate::bridge::ids::{PortalKey, UserId};
+use crate::irc::config::Happening;
 use crate::irc::nicks::Nicks;
 use crate::irc::refusals::Refusals;
 use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
+use crate::irc::whispers::Whispers;
 use crate::irc::{PersonConfig, RelayConfig, inbound, mask};
 
 /// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
@@ -26,6 +31,7 @@ pub(super) async fn listen(
     own: Own,
     people: Arc<Mutex<People>>,
     nicks: Arc<Nicks>,
+    whispers: Arc<Whispers>,
     bot: SessionHandle,
     bridge: BridgeHandle,
 ) {
@@ -53,17 +59,29 @@ pub(super) async fn listen(
             }
             Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
             Heard::Happened { source, .. } if is_ours(&people, &nicks, &source) => Vec::new(),
-            Heard::Happened { channel, kind, text, .. } => {
+            Heard::Happened { channel, source, kind, text } => {
+                if matches!(kind, Happening::Nick | Happening::Part) {
+                    whispers.ended(&own.network, source.split('!').next().unwrap_or_default());
+                }
                 happenings.note(&channel, kind, text, Instant::now());
                 Vec::new()
             }
             Heard::Said(said) if is_ours(&people, &nicks, &said.source) => Vec::new(),
-            Heard::Said(Said { puppet: Some(person), nick, source, .. }) => {
-                if refusals.is_due(&source, Instant::now()) {
-                    introduce(&people, &person, nick);
+            Heard::Said(said @ Said { puppet: Some(_), .. }) => match whispered(&own, &said) {
+                Some(event) => {
+                    if let LocalEvent::Whispered { conversations, said, .. } = &event {
+                        let nick = said.reference.split(' ').next().unwrap_or_default();
+                        conversations.iter().for_each(|key| whispers.note(key, &own.network, nick));
+                    }
+                    vec![event]
                 }
-                Vec::new()
-            }
+                None => {
+                    if refusals.is_due(&said.source, Instant::now()) {
+                        introduce(&people, said.puppet.as_deref().unwrap_or_default(), said.nick);
+                    }
+                    Vec::new()
+                }
+            },
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
                 (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
                 (Some(_), None) if said.is_private() => {
@@ -108,6 +126,18 @@ fn happened(own: &Own, channel: &str, text: &str) -> Vec<LocalEvent> {
         puppet: None,
     };
     messages(own, &said)
+}
+
+/// What somebody of the configuration says to a contact's puppet alone.
+fn whispered(own: &Own, said: &Said) -> Option<LocalEvent> {
+    let user = own.user(&said.source)?;
+    let account = said.puppet.as_deref().and_then(account_of)?;
+    let direct = own.relays.iter().filter_map(|relay| relay.direct.get(account));
+    let conversations: Vec<PortalKey> = direct.cloned().collect();
+    let at = said.at.unwrap_or_else(time_of_day);
+    let message = inbound::message(said, conversations.first()?.clone(), rand::random(), at)?;
+    let said = LocalMessage { author: Author::Owner { name: said.nick.clone() }, ..message };
+    Some(LocalEvent::Whispered { user, conversations, said })
 }
 
 /// A puppet says what it is to somebody who writes to it alone.

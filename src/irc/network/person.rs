@@ -46,6 +46,11 @@ impl Person {
     }
 }
 
+/// The account of a contact by the key of their puppet; `None` for an owner.
+pub(super) fn account_of(key: &str) -> Option<&str> {
+    key.strip_prefix("ghost ")
+}
+
 /// Whom the bot names when it speaks for somebody.
 pub(super) fn name_of(author: &Author) -> Option<&str> {
     match author {

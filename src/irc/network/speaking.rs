@@ -5,6 +5,7 @@
 
 use super::person::{Person, name_of};
 use super::{Network, PUPPET_TIMEOUT};
+use crate::bridge::body::Body;
 use crate::bridge::event::{Author, RemoteEvent, RemoteKind};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::sentence::sentence;
@@ -55,6 +56,29 @@ impl Network {
             self.memory.spoken.forget(&delivery.portal);
         }
         Ok(outcome?)
+    }
+
+    /// A contact answers somebody who wrote to their puppet.
+    ///
+    /// # Errors
+    /// The puppet is not connected. Somebody who is not on IRC any more is no error.
+    pub(in crate::irc) async fn answer(
+        &self,
+        relay: &RelayConfig,
+        author: &Author,
+        nick: &str,
+        body: &Body,
+    ) -> Result<(), DeliveryError> {
+        let puppet = Person::of(author, relay).and_then(|person| self.puppet(relay, &person));
+        let Some((puppet, _)) = puppet else { return Ok(()) };
+        let ConnectionStatus::Joined { nick: own, .. } = puppet.settled(PUPPET_TIMEOUT).await else {
+            return Err(DeliveryError::transient("the contact is not on IRC"));
+        };
+        match puppet.say(outbound::lines(body, nick, &Voice { nick: &own, prefix: None }, &[])).await {
+            // It is seen on the other sides.
+            Ok(()) | Err(SayFailure::Refused(_)) => Ok(()),
+            Err(lost) => Err(lost.into()),
+        }
     }
 
     /// The bot says the rest, with the name of whom it speaks for.
