@@ -11,7 +11,7 @@ use crate::bridge::prefix::behind_prefix;
 
 /// What somebody said in a channel, for one of its conversations. `number` makes it unique.
 pub(super) fn message(heard: &Said, portal: PortalKey, number: u64, at: Timestamp) -> Option<LocalMessage> {
-    let body = body(&heard.text)?;
+    let body = body(&heard.text).filter(|body| !heard.is_notice || *body != Body::Nudge)?;
     Some(LocalMessage {
         portal,
         leg: super::LEG,
@@ -40,6 +40,11 @@ pub(super) fn command(heard: &Said) -> Option<String> {
     }
 }
 
+/// Whether a line is a nudge.
+pub(super) fn is_nudge(heard: &Said) -> bool {
+    !heard.is_notice && heard.text.trim().eq_ignore_ascii_case("!nudge")
+}
+
 /// Where an answer to something heard goes.
 pub(super) fn reference(heard: &Said, number: u64) -> String {
     format!("{} {number:x}", heard.nick)
@@ -54,7 +59,7 @@ fn body(text: &str) -> Option<Body> {
         let action = word.eq_ignore_ascii_case("ACTION").then(|| mirc::parse(action))?;
         return is_seen(&action).then_some(Body::Emote(action));
     }
-    if text.trim() == "!nudge" {
+    if text.trim().eq_ignore_ascii_case("!nudge") {
         return Some(Body::Nudge);
     }
     let said = mirc::parse(text);
@@ -80,7 +85,7 @@ mod tests {
             assert_eq!(body(nothing), None, "{nothing:?}");
         }
         assert!(matches!(body("  in front\x0304,01"), Some(Body::Text(text)) if text.text() == "  in front"));
-        assert_eq!(body("!nudge"), Some(Body::Nudge));
+        assert_eq!((body("!nudge"), body(" !NUDGE")), (Some(Body::Nudge), Some(Body::Nudge)));
         assert!(
             matches!(body("\x02hi"), Some(Body::Text(text)) if text.uniform_style().is_some_and(|s| s.bold))
         );

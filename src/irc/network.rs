@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::casemap::Casemap;
+use super::nick::NickTemplate;
 use super::nicks::Nicks;
 use super::outbound::{self, Voice};
 use super::pace::Tempo;
@@ -281,7 +282,9 @@ impl Network {
         let account = person.account.as_deref().unwrap_or(&person.wanted);
         let hash = (self.memory.hash)(account);
         let template = &self.config.nick_template;
-        let candidates = template.candidates(&template.base(&person.wanted, account, &hash), length);
+        let mut candidates = template.candidates(&template.base(&person.wanted, account, &hash), length);
+        // However many namesakes there are, everybody has a nick.
+        candidates.extend(template.candidates(&NickTemplate::without_name(&hash), length));
         self.memory.nicks.of(&person.key, candidates, casemap)
     }
 }

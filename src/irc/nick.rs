@@ -5,6 +5,8 @@
 
 /// Nicks are at most this long until the network says otherwise (RFC 2812).
 pub(super) const DEFAULT_LENGTH: usize = 9;
+/// Stands before the letters of a contact without a name.
+const NAMELESS: &str = "contact-";
 /// How many alternatives are tried when a nick is taken.
 const ALTERNATIVES: usize = 20;
 
@@ -48,13 +50,25 @@ impl NickTemplate {
         let letters = legal(wanted);
         match letters.chars().any(|c| c.is_ascii_alphanumeric()) {
             true => letters,
-            false => format!("contact-{}", hash.chars().take(4).collect::<String>()),
+            false => Self::without_name(hash),
         }
+    }
+
+    /// What stands for somebody of whom nothing else may be said.
+    pub(super) fn without_name(hash: &str) -> String {
+        format!("{NAMELESS}{}", hash.chars().take(4).collect::<String>())
     }
 
     /// Candidates for a nick, best first; always the same ones for the same `base`.
     pub(super) fn candidates(&self, base: &str, length: usize) -> Vec<String> {
         let begins = |c: char| c.is_ascii_alphabetic() || is_special(c);
+        let room = length.saturating_sub(self.front.len() + self.back.len());
+        let shorter = base.strip_prefix(NAMELESS).filter(|_| base.len() > room).map(|letters| {
+            // Its letters are what tells them apart.
+            let short = format!("c-{letters}");
+            short[short.len().saturating_sub(room)..].to_owned()
+        });
+        let base = shorter.as_deref().unwrap_or(base);
         let base = match (self.front.is_empty(), base.chars().next()) {
             (true, Some(first)) if !begins(first) => format!("m{base}"),
             _ => base.to_owned(),
@@ -148,6 +162,8 @@ mod tests {
         let nicks = template("{local}[m]").candidates("alexander_smith", 9);
         assert_eq!(nicks[..3], ["alexan[m]", "alexa2[m]", "alexa3[m]"]);
         assert_eq!(template("{name}[m]").candidates("bob", 9)[0], "bob[m]");
+        assert_eq!(template("{name}[m]").candidates("contact-qxyz", 9)[0], "c-qxyz[m]");
+        assert_eq!(template("{name}[msn]").candidates("contact-qxyz", 9)[0], "qxyz[msn]");
         assert_eq!(template("{name}[m]").candidates("42", 16)[0], "m42[m]");
         assert_eq!(bots("msn-relay-bot", 9)[0], "msn-relay-bot");
     }
@@ -169,5 +185,55 @@ mod tests {
             unique.dedup();
             prop_assert_eq!(unique.len(), nicks.len());
         }
+    }
+
+    /// A name as contacts have them, by its number: emoji, right-to-left, empty, long, digits, reserved, namesakes.
+    fn name(n: u32) -> String {
+        let base = n / 8;
+        match n % 8 {
+            0 => {
+                format!(
+                    "\u{1F600}\u{1F680}{}",
+                    if base.is_multiple_of(3) { String::new() } else { base.to_string() }
+                )
+            }
+            1 => format!("\u{202E}\u{5D0}\u{5D1}{}", char::from_u32(0x5D0 + base % 27).unwrap_or('x')),
+            2 => String::new(),
+            3 => "x".repeat(usize::try_from(base % 400).unwrap_or(0)),
+            4 => base.to_string(),
+            5 => ["NickServ", "ChanServ", "root", "anonymous"][usize::try_from(base % 4).unwrap_or(0)].into(),
+            6 => "Bob".into(),
+            _ => format!("Zo\u{EB} {} \u{4F60}\u{597D}", char::from_u32(0x430 + base % 32).unwrap_or('x')),
+        }
+    }
+
+    /// Names of so many contacts, on networks with the limits of RFC 2812, ngircd and hybrid here, and InspIRCd.
+    fn are_legal_and_stable(names: u32) {
+        for length in [9, 16, 30] {
+            let template = template("{name}[m]");
+            for n in 0..names {
+                let letter = |shift: u32| char::from(b'a' + u8::try_from((n >> shift) % 26).unwrap_or(0));
+                let hash: String = [0, 5, 10, 15].map(letter).iter().collect();
+                let base = template.base(&name(n), &format!("{n}@example.com"), &hash);
+                let nicks = template.candidates(&base, length);
+                assert_eq!(nicks, template.candidates(&base, length));
+                for nick in &nicks {
+                    let begins = nick.starts_with(|c: char| c.is_ascii_alphabetic() || is_special(c));
+                    assert!(begins && nick.chars().all(is_legal) && nick.len() <= length, "{n}: {nick}");
+                }
+                assert!(!base.contains("example"), "{n}: an address is nobody's business");
+            }
+        }
+    }
+
+    #[test]
+    fn nicks_of_many_names_are_legal_for_each_family_of_servers() {
+        are_legal_and_stable(4_000);
+    }
+
+    #[test]
+    #[ignore = "takes long"]
+    fn nicks_of_a_million_names_are_legal_for_each_family_of_servers() {
+        are_legal_and_stable(1_000_000);
     }
 }

@@ -10,7 +10,7 @@ use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 
 /// Where the nicks of a network are kept.
 fn row(network: &str, person: &str) -> Vec<u8> {
-    format!("irc nick\0{network}\0{person}").into_bytes()
+    format!("{network}\0{person}").into_bytes()
 }
 
 /// The nicks of one network.
@@ -40,7 +40,7 @@ impl Nicks {
     }
 
     fn stored(&self, key: &[u8]) -> Option<String> {
-        let stored = self.storage.read(Table::Cursors, key).unwrap_or_else(|error| {
+        let stored = self.storage.read(Table::Nicks, key).unwrap_or_else(|error| {
             tracing::warn!(%error, "the nick of a contact cannot be read");
             None
         });
@@ -70,9 +70,9 @@ impl Nicks {
     fn give(&self, person: &str, nick: Option<&String>, casemap: Casemap) {
         let Some(nick) = nick else { return };
         let mut batch = Batch::default();
-        batch.put(Table::Cursors, row(&self.network, person), nick.clone().into_bytes());
+        batch.put(Table::Nicks, row(&self.network, person), nick.clone().into_bytes());
         let holder = row(&self.network, &format!("nick {}", casemap.fold(nick)));
-        batch.put(Table::Cursors, holder, person.as_bytes().to_vec());
+        batch.put(Table::Nicks, holder, person.as_bytes().to_vec());
         drop(self.storage.commit(batch, Urgency::Soon));
     }
 
@@ -103,6 +103,15 @@ mod tests {
         assert_eq!(of(&nicks, "ghost b"), "Bob2[m]");
         assert_eq!(of(&nicks, "ghost a"), "Bob[m]");
         assert!(nicks.may_be_ours("bob{M}") && !nicks.may_be_ours("bob"));
+        // However many of one name there are, nobody shares a nick.
+        let mut all = std::collections::BTreeSet::new();
+        for n in 0..200 {
+            let template = super::super::nick::NickTemplate::parse("{name}[m]").unwrap();
+            let mut wanted = candidates("Bob");
+            let letters: String = [n / 26, n % 26].map(|at| char::from(b'a' + at)).iter().collect();
+            wanted.extend(template.candidates(&super::super::nick::NickTemplate::without_name(&letters), 16));
+            assert!(all.insert(nicks.of(&format!("ghost {n}"), wanted, Casemap::Rfc1459)[0].clone()), "{n}");
+        }
         // Another network is another matter, and another template a new nick.
         assert_eq!(of(&Nicks::new("other", storage), "ghost b"), "Bob[m]");
         assert_eq!(nicks.of("ghost a", candidates("Robert"), Casemap::Rfc1459)[0], "Robert[m]");

@@ -13,6 +13,26 @@ const A_MINUTE: usize = 6;
 /// People that are remembered; the oldest are forgotten.
 const MAX_PEOPLE: usize = 1_000;
 
+/// Somebody nudges at most once in this time.
+const NUDGE_GAP: Duration = Duration::from_secs(10);
+
+/// Who nudged lately.
+#[derive(Debug, Default)]
+pub(super) struct Nudges(HashMap<String, Instant>);
+
+impl Nudges {
+    /// Whether a nudge of `nick!user@host` is one too many: of a person, whatever they are called.
+    pub(super) fn is_too_many(&mut self, source: &str, now: Instant) -> bool {
+        self.0.retain(|_, at| now.duration_since(*at) < NUDGE_GAP);
+        let person = source.split_once('!').map_or(source, |(_, person)| person).to_ascii_lowercase();
+        if self.0.contains_key(&person) || self.0.len() >= MAX_PEOPLE {
+            return true;
+        }
+        self.0.insert(person, now);
+        false
+    }
+}
+
 /// Who was refused lately, so that each hears of it once.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
@@ -63,6 +83,17 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(refusals.is_due("eve!~eve@host.example", Instant::now()));
         assert!(refusals.is_due("bob!~bob@host.example", Instant::now()), "somebody else");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_person_nudges_once_in_ten_seconds_whatever_they_are_called() {
+        let mut nudges = Nudges::default();
+        let said: usize =
+            (0..100).map(|n| usize::from(!nudges.is_too_many(&format!("eve{n}!e@h"), Instant::now()))).sum();
+        assert_eq!(said, 1);
+        assert!(!nudges.is_too_many("dan!d@h", Instant::now()), "somebody else");
+        tokio::time::advance(NUDGE_GAP).await;
+        assert!(!nudges.is_too_many("eve!e@h", Instant::now()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -51,10 +51,12 @@ pub enum Table {
     Traces,
     /// The presence that each ghost showed last, and when: sealed, for its words are people's.
     Presences,
+    /// What contacts are called where each name is somebody's alone.
+    Nicks,
 }
 
 impl Table {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -77,6 +79,7 @@ impl Table {
         Self::ShutOut,
         Self::Traces,
         Self::Presences,
+        Self::Nicks,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

@@ -19,7 +19,7 @@ use crate::bridge::event::{
 use crate::bridge::ids::{PortalKey, UserId};
 use crate::irc::config::Happening;
 use crate::irc::nicks::Nicks;
-use crate::irc::refusals::Refusals;
+use crate::irc::refusals::{Nudges, Refusals};
 use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
 use crate::irc::whispers::Whispers;
 use crate::irc::{PersonConfig, RelayConfig, inbound, mask};
@@ -36,6 +36,7 @@ pub(super) async fn listen(
     bridge: BridgeHandle,
 ) {
     let mut refusals = Refusals::default();
+    let mut nudges = Nudges::default();
     let mut happenings = Happenings::new(own.kinds);
     loop {
         let heard = tokio::select! {
@@ -82,6 +83,11 @@ pub(super) async fn listen(
                     Vec::new()
                 }
             },
+            Heard::Said(said)
+                if inbound::is_nudge(&said) && nudges.is_too_many(&said.source, Instant::now()) =>
+            {
+                Vec::new()
+            }
             Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
                 (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
                 (Some(_), None) if said.is_private() => {
