@@ -279,3 +279,18 @@ impl Session {
         End::Stop
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_that_sends_us_away_is_asked_again_after_half_a_minute_and_ever_more_seldom() {
+        let mut pauses = Pauses::new();
+        let refused: Vec<u64> = (0..12).map(|_| pauses.refused.next_pause().as_secs()).collect();
+        assert!((30..=60).contains(&refused[0]), "{refused:?}");
+        assert!((60..=120).contains(&refused[1]) && refused[11] >= 1_800, "{refused:?}");
+        let lost = Pauses::new().lost.next_pause();
+        assert!((2..=4).contains(&lost.as_secs()), "a connection that was cut comes back soon: {lost:?}");
+    }
+}

@@ -110,6 +110,26 @@ async fn a_listed_person_writes_to_a_puppet_alone_and_its_contact_answers() {
 }
 
 #[tokio::test]
+async fn in_a_moderated_channel_the_bot_speaks_for_a_contact_if_it_may_and_else_the_sender_is_told() {
+    let (_server, mut world, mut watcher, _bob, mut call) = world("").await;
+    watcher.raw(&format!("MODE {CHANNEL} +mv msnbot\r\n")).await;
+    watcher.line(" MODE ").await;
+    call.say(&text("quiet please")).await;
+    let line = watcher.line("quiet please").await;
+    assert!(line.starts_with(":msnbot!") && line.contains(" :<"), "{line}");
+    let room = world.user.message("quiet please").await["room_id"].as_str().unwrap().to_owned();
+    watcher.raw(&format!("MODE {CHANNEL} -v msnbot\r\n")).await;
+    watcher.line(" MODE ").await;
+    world.user.send(&room, "may I").await;
+    world.user.message_with("(404: we may not speak there").await;
+    watcher.raw(&format!("MODE {CHANNEL} -m\r\n")).await;
+    watcher.line(" MODE ").await;
+    call.say(&text("as myself again")).await;
+    assert!(watcher.line("as myself again").await.starts_with(":bob[m]!"));
+    assert_eq!(watcher.unread("may I"), 0);
+}
+
+#[tokio::test]
 async fn a_contact_who_types_is_seen_to_where_the_server_can_show_it() {
     let (_server, _world, mut watcher, _bob, mut call) = world("").await;
     call.say(
