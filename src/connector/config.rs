@@ -58,7 +58,7 @@ impl RelayFormat {
         (is_one_line && has_both).then(|| Self(form.to_owned()))
     }
 
-    /// The words under this name. What looks like a part of the form in a name or in words stays as it is.
+    /// The words under this name; a name or words that look like a part of the form stay as they are.
     pub fn of(&self, name: &str, text: &str) -> String {
         let (before, behind) = self.0.split_once("{text}").unwrap_or(("", ""));
         [&before.replace("{name}", name), text, &behind.replace("{name}", name)].concat()

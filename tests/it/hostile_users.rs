@@ -60,7 +60,7 @@ async fn whoever_tries_every_command_on_anothers_login_changes_and_learns_nothin
         let of_bot = event["sender"] != eve.id.as_str();
         assert!(!(of_bot && (body.contains("Carol") || body.contains("@ann"))), "{body}");
     }
-    // What was Ann's is as it was.
+    // Ann's login, contacts and words are as before.
     let management = world.management.clone();
     world.user.send(&management, "contacts").await;
     let list = world.user.message_with("<carol@example.com>").await["content"]["body"].clone();

@@ -85,7 +85,7 @@ impl Stage {
         writer.lock().await.write_all(format!("{line}\r\n").as_bytes()).await.expect("they read");
     }
 
-    /// What is said next is said to whoever signs in from now on.
+    /// The next words go to the next session: those of sessions that are over are forgotten.
     pub(crate) fn begin_anew(&mut self) {
         self.current = None;
         // Of sessions that are over.
