@@ -259,6 +259,10 @@ impl Router {
                 Ok(())
             }
             Input::Recovered => self.recovered(),
+            Input::Configured(login) if self.context.setup.permissions.is_shut_out(&login.owner) => {
+                tracing::warn!(login = %login.id, owner = %login.owner, "its owner is shut out: it is not connected");
+                Ok(())
+            }
             Input::Configured(login) => {
                 let Some(login) = self.context.logins.configure(*login) else { return Ok(()) };
                 let (id, credentials) = (login.id.clone(), login.credentials());

@@ -39,11 +39,12 @@ impl ShutOutList {
 
 impl Permissions for ShutOutList {
     fn level(&self, user: &UserId) -> Level {
+        if self.is_shut_out(user) { Level::None } else { self.permissions.level(user) }
+    }
+
+    fn is_shut_out(&self, user: &UserId) -> bool {
         // Nothing that holds the lock panics.
-        if self.out.read().unwrap_or_else(PoisonError::into_inner).contains(user) {
-            return Level::None;
-        }
-        self.permissions.level(user)
+        self.out.read().unwrap_or_else(PoisonError::into_inner).contains(user)
     }
 
     fn shut_out(&self, user: &UserId, is_out: bool, batch: &mut Batch) -> bool {
@@ -83,7 +84,7 @@ mod tests {
             assert!(list.shut_out(&eve, is_out, &mut batch));
             assert_eq!(list.may_use(&eve), !is_out);
             storage.commit(batch, Urgency::Now).await.unwrap();
-            assert_eq!(load().may_use(&eve), !is_out);
+            assert_eq!((load().may_use(&eve), load().is_shut_out(&eve)), (!is_out, is_out));
             assert!(load().may_use(&ann));
         }
     }

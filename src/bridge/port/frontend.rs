@@ -268,6 +268,11 @@ pub trait Permissions: Send + Sync {
         false
     }
 
+    /// Whether an administrator has shut this user out: a login that the configuration names is theirs no less.
+    fn is_shut_out(&self, _user: &UserId) -> bool {
+        false
+    }
+
     /// Whether this user is answered at all.
     fn may_use(&self, user: &UserId) -> bool {
         self.level(user) >= Level::User

@@ -30,7 +30,9 @@ pub(super) fn kick(
             format!("An administrator of this bridge has signed {login} out, and its password is forgotten.");
         context.tell(&owner, &text)?;
     }
-    let configured = match context.logins.is_configured(login) {
+    let owner = context.logins.owner(login);
+    let is_out = owner.is_some_and(|owner| context.setup.permissions.is_shut_out(&owner));
+    let configured = match context.logins.is_configured(login) && !is_out {
         true => " The configuration names it: it comes back with the next start.",
         false => "",
     };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bridge::ids::LoginId;
 use crate::bridge::login::Login;
 use crate::bridge::port::storage::Table;
 use crate::bridge::record::decode;
@@ -90,6 +91,23 @@ fn a_user_who_was_shut_out_is_not_connected_after_a_crash_at_any_moment() {
         }
     }
     assert!(shut_out > 1, "{shut_out}");
+}
+
+#[test]
+fn a_login_of_the_configuration_is_not_connected_while_its_owner_is_shut_out() {
+    let world = World::new();
+    world.live(async |life| {
+        life.commands_as(ADMIN, "$1", "block @eve:x").await;
+        life.until_that("an answer", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 1).await;
+        life.bridge.configure_login(World::login("eve@x", EVE)).await.unwrap();
+        life.pass(Duration::from_secs(60)).await;
+        assert!(!world.msn.connects().contains(&LoginId::new("eve@x")));
+        life.commands_as(ADMIN, "$2", "unblock @eve:x").await;
+        life.until_that("an answer", world.matrix.arrived(), |_| world.told_to(ADMIN).len() == 2).await;
+        life.bridge.configure_login(World::login("eve@x", EVE)).await.unwrap();
+        life.pass(Duration::from_secs(60)).await;
+        assert!(world.msn.connects().contains(&LoginId::new("eve@x")));
+    });
 }
 
 #[test]

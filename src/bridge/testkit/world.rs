@@ -73,6 +73,10 @@ impl Permissions for Strangers {
         }
     }
 
+    fn is_shut_out(&self, user: &UserId) -> bool {
+        self.0.lock().unwrap().contains(user)
+    }
+
     fn shut_out(&self, user: &UserId, is_out: bool, batch: &mut Batch) -> bool {
         let mut out = self.0.lock().unwrap();
         if is_out {
