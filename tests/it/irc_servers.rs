@@ -135,3 +135,79 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing() {
     );
     assert!(missing.is_empty() && twice <= KILLS, "{twice} twice, {missing:?} missing");
 }
+
+/// Takes what is heard from several sides, each numbered from 0 on: the next of its side, or the test fails.
+struct Numbered(Vec<(&'static str, usize)>);
+
+impl Numbered {
+    fn of(sides: &[&'static str]) -> Self {
+        Self(sides.iter().map(|side| (*side, 0)).collect())
+    }
+
+    fn hear(&mut self, place: &str, text: &str) {
+        let words = text.trim().rsplit(' ').collect::<Vec<_>>();
+        let (number, side) = (words[0].parse::<usize>().expect(text), words[1]);
+        let next =
+            self.0.iter_mut().find(|(known, _)| *known == side).unwrap_or_else(|| panic!("{place}: {text}"));
+        assert_eq!(number, next.1, "{place} heard {text:?}");
+        next.1 += 1;
+    }
+
+    fn heard(&self) -> usize {
+        self.0.iter().map(|(_, heard)| heard).sum()
+    }
+}
+
+/// So many numbered messages from each of three sides at once; each is heard once on both others, in the order of its side.
+async fn three_sides(messages: usize) {
+    let server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    let (mut world, mut watcher) = world(&server, "").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    assert_eq!(said(&mut watcher).await, "hi");
+    let begun = std::time::Instant::now();
+    for number in 0..messages {
+        call.say(&text(&format!("msn {number}"))).await;
+        watcher.say(CHANNEL, &format!("irc {number}")).await;
+        world.user.send(&room, &format!("matrix {number}")).await;
+    }
+    let mut channel = Numbered::of(&["msn", "matrix"]);
+    while channel.heard() < messages * 2 {
+        channel.hear("IRC", &said(&mut watcher).await);
+    }
+    let mut network = Numbered::of(&["irc", "matrix"]);
+    while network.heard() < messages * 2 {
+        let unit = call
+            .until("words", |unit| unit.payload.contains("irc ") || unit.payload.contains("matrix "))
+            .await;
+        network.hear("MSN", unit.payload.rsplit('\n').next().unwrap());
+    }
+    for last in [format!("msn {}", messages - 1), format!("<watcher> irc {}", messages - 1)] {
+        world.user.message(&last).await;
+    }
+    let mut matrix = Numbered::of(&["msn", "irc", "matrix"]);
+    for event in world.user.history(&room).await {
+        let body = event["content"]["body"].as_str().unwrap_or_default();
+        if ["msn ", "irc ", "matrix "].iter().any(|side| body.contains(side)) {
+            matrix.hear("Matrix", body);
+        }
+    }
+    assert_eq!(matrix.heard(), messages * 3);
+    println!(
+        "{messages} messages from each of three sides, each once and in order everywhere, in {:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn what_three_sides_say_at_once_is_heard_once_and_in_order_on_the_others() {
+    three_sides(60).await;
+}
+
+#[tokio::test]
+#[ignore = "takes long"]
+async fn a_thousand_messages_of_each_of_three_sides_at_once_are_heard_once_and_in_order_on_the_others() {
+    three_sides(1_000).await;
+}
