@@ -230,7 +230,7 @@ async fn what_cannot_be_carried_is_refused_with_a_reason_and_a_status() {
         ),
     ] {
         let event = talk.sends(kind, content).await;
-        assert_eq!(talk.refused(&event).await, reason);
+        assert_eq!(talk.refused(&event).await, format!("{reason}."));
     }
     talk.sends("m.room.message", said("the end")).await;
     assert_eq!(talk.hears().await, "the end", "nothing of that reached the contact");

@@ -15,6 +15,7 @@ use matrix_sdk::store::RoomLoadSettings;
 use matrix_sdk::{Client, SessionMeta, SessionTokens};
 use reqwest::StatusCode;
 use ruma::api::auth_scheme::SendAccessToken;
+use ruma::api::client::account::register;
 use ruma::api::{IncomingResponse, MatrixVersion, SupportedVersions};
 use ruma::{OwnedUserId, UserId};
 use secrecy::{ExposeSecret, SecretString};
@@ -223,10 +224,32 @@ impl Homeserver {
         read: impl FnOnce(http::Response<Bytes>) -> Result<A, MatrixError>,
     ) -> Result<A, MatrixError> {
         let Identity { token, is_appservice, names_user } = self.identity(user);
+        let is_bot = *user == self.bot;
         let user = names_user.then(|| user.to_owned());
         match read(self.exchange(token, As { user, request }).await?) {
             Err(MatrixError::Token) if !is_appservice => Err(MatrixError::puppet_token()),
+            Err(error) if is_bot && error.is_about_nobody() => {
+                self.register_bot().await?;
+                let reason = "it did not know the bridge's bot any more, which it does again".into();
+                Err(MatrixError::Unavailable { reason, after: None })
+            }
             answer => answer,
+        }
+    }
+
+    /// Makes the bot, a user of the namespace like a ghost. One that is there already stays as it is.
+    ///
+    /// # Errors
+    /// The homeserver is not available.
+    pub(crate) async fn register_bot(&self) -> Result<(), MatrixError> {
+        let mut request = register::v3::Request::new();
+        request.username = Some(self.bot.localpart().to_owned());
+        request.login_type = Some(register::LoginType::ApplicationService);
+        request.inhibit_login = true;
+        let request = As { user: Some(self.bot.clone()), request };
+        match read::<As<register::v3::Request>>(self.exchange(self.identities.appservice(), request).await?) {
+            Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

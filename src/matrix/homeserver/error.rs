@@ -50,6 +50,11 @@ impl MatrixError {
 }
 
 impl MatrixError {
+    /// Whether it refuses because it does not know, or no longer, the user of ours in whose name it was asked.
+    pub(crate) fn is_about_nobody(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("has not registered"))
+    }
+
     /// A request that we cannot even make.
     pub(crate) fn own(error: impl std::fmt::Display) -> Self {
         Self::Refused { code: "M_BRIDGE".into(), status: 0, message: error.to_string() }

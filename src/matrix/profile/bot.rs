@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ruma::api::client::account::register;
 use ruma::api::client::profile::{get_profile_field, set_profile_field};
 use ruma::profile::{ProfileFieldName, ProfileFieldValue};
 use serde::{Deserialize, Serialize};
@@ -72,7 +71,7 @@ impl BotProfile {
     }
 
     async fn try_to_show(&self) -> Result<(), DeliveryError> {
-        self.register().await?;
+        self.homeserver.register_bot().await?;
         let name = self.shown(ProfileFieldName::DisplayName).await?;
         if !self.name.is_empty() && name.as_ref() != Some(&self.name) {
             self.set(ProfileFieldValue::DisplayName(self.name.clone())).await?;
@@ -87,18 +86,6 @@ impl BotProfile {
             self.set(ProfileFieldValue::AvatarUrl(picture.into())).await?;
         }
         Ok(())
-    }
-
-    /// The bot is a user of the namespace like a ghost; a sender of an earlier registration is there already.
-    async fn register(&self) -> Result<(), MatrixError> {
-        let mut request = register::v3::Request::new();
-        request.username = Some(self.homeserver.bot().localpart().to_owned());
-        request.login_type = Some(register::LoginType::ApplicationService);
-        request.inhibit_login = true;
-        match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     async fn shown(&self, field: ProfileFieldName) -> Result<Option<String>, MatrixError> {
