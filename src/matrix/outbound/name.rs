@@ -28,8 +28,7 @@ impl NamePublisher {
             tracing::info!(%error, ghost = %ghost.id, "a name was not shown");
         }
         for (portal, title) in titles {
-            let Ok(Some(room)) = self.registry.room_of(&portal) else { continue };
-            if let Err(error) = self.rooms.retitle(&portal, &room, &title).await {
+            if let Err(error) = self.rooms.rename(&portal, &title).await {
                 tracing::info!(%error, %portal, "a title was not shown");
             }
         }

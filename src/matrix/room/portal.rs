@@ -159,6 +159,21 @@ impl PortalRooms {
         self.states.publish(portal, &room, |shown| shown.learn(&facts)).await
     }
 
+    /// A conversation is called otherwise now: its room is too, if it has one. A room that is being made under the old name
+    /// is waited for.
+    ///
+    /// # Errors
+    /// As for [`PortalRooms::retitle`].
+    pub(crate) async fn rename(&self, portal: &PortalKey, title: &str) -> Result<(), DeliveryError> {
+        let making = self.locks.lock(portal).await;
+        let room = self.registry.room_of(portal)?;
+        drop(making);
+        match room {
+            Some(room) => self.retitle(portal, &room, title).await,
+            None => Ok(()),
+        }
+    }
+
     /// A conversation is called so: its room is, unless that is old news.
     ///
     /// # Errors
