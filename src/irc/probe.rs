@@ -15,7 +15,7 @@ use super::registration::{Identity, Registration, Step};
 use super::{nick, policy};
 
 /// How long all of it may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Registers with the first server of a network and joins the channels; what each refused one said, by channel.
 ///
@@ -25,7 +25,7 @@ pub async fn probe(
     config: &NetworkConfig,
     relays: &[RelayConfig],
 ) -> Result<BTreeMap<String, String>, String> {
-    let probing = tokio::time::timeout(PATIENCE, enter(config, relays));
+    let probing = tokio::time::timeout(PROBE_TIMEOUT, enter(config, relays));
     probing.await.unwrap_or_else(|_| Err("it does not answer in time".into()))
 }
 

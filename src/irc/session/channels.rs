@@ -28,7 +28,7 @@ pub(super) enum Shutting {
 }
 
 #[derive(Debug)]
-enum Standing {
+enum ChannelState {
     /// Asked for, or to be.
     Asked,
     In {
@@ -45,7 +45,7 @@ struct Channel {
     /// As it is configured.
     name: String,
     key: Option<SecretString>,
-    standing: Standing,
+    state: ChannelState,
     pauses: Option<(Again, Retry)>,
 }
 
@@ -73,7 +73,7 @@ impl Channels {
         let channel = |name: &String| Channel {
             name: name.clone(),
             key: keys.get(name).cloned(),
-            standing: Standing::Asked,
+            state: ChannelState::Asked,
             pauses: None,
         };
         let mut all: Vec<Channel> = names.iter().map(channel).collect();
@@ -132,22 +132,22 @@ impl Channels {
     /// We are in this channel.
     pub(super) fn joined(&mut self, name: &str, now: Instant) {
         if let Some(channel) = self.find(name) {
-            match channel.standing {
-                Standing::In { .. } => {}
-                _ => channel.standing = Standing::In { since: now },
+            match channel.state {
+                ChannelState::In { .. } => {}
+                _ => channel.state = ChannelState::In { since: now },
             }
         }
     }
 
     /// Whether we are in this channel.
     pub(super) fn is_in(&self, name: &str) -> bool {
-        self.look(name).is_some_and(|channel| matches!(channel.standing, Standing::In { .. }))
+        self.look(name).is_some_and(|channel| matches!(channel.state, ChannelState::In { .. }))
     }
 
     /// We are not, or no longer, in this channel. True where that is news.
     pub(super) fn shut(&mut self, name: &str, reason: &str, shutting: Shutting, now: Instant) -> bool {
         let Some(channel) = self.find(name) else { return false };
-        if matches!(channel.standing, Standing::In { since } if now.duration_since(since) > CALM) {
+        if matches!(channel.state, ChannelState::In { since } if now.duration_since(since) > CALM) {
             channel.pauses = None;
         }
         let again_at = match shutting {
@@ -159,8 +159,8 @@ impl Channels {
                 channel.pauses.as_mut().map(|(_, pauses)| now + pauses.next_pause())
             }
         };
-        let is_news = !matches!(&channel.standing, Standing::Shut { reason: known, .. } if known == reason);
-        channel.standing = Standing::Shut { reason: reason.to_owned(), again_at };
+        let is_news = !matches!(&channel.state, ChannelState::Shut { reason: known, .. } if known == reason);
+        channel.state = ChannelState::Shut { reason: reason.to_owned(), again_at };
         is_news
     }
 
@@ -172,7 +172,7 @@ impl Channels {
 
     /// Whether the server has answered for each.
     pub(super) fn are_settled(&self) -> bool {
-        self.all.iter().all(|channel| !matches!(channel.standing, Standing::Asked))
+        self.all.iter().all(|channel| !matches!(channel.state, ChannelState::Asked))
     }
 
     /// When those that were not answered for count as shut.
@@ -182,29 +182,29 @@ impl Channels {
 
     /// Those that were not answered for.
     pub(super) fn unanswered(&self) -> Vec<String> {
-        let asked = self.all.iter().filter(|channel| matches!(channel.standing, Standing::Asked));
+        let asked = self.all.iter().filter(|channel| matches!(channel.state, ChannelState::Asked));
         asked.map(|channel| channel.name.clone()).collect()
     }
 
     /// Those that cannot be entered, as the network compares names.
     pub(super) fn shut_out_of(&self) -> BTreeSet<String> {
-        let shut = self.all.iter().filter(|channel| matches!(channel.standing, Standing::Shut { .. }));
+        let shut = self.all.iter().filter(|channel| matches!(channel.state, ChannelState::Shut { .. }));
         shut.map(|channel| self.casemap.fold(&channel.name)).collect()
     }
 
     /// The first of these channels that cannot be entered, and why.
     pub(super) fn closed<'a>(&self, targets: impl Iterator<Item = &'a str>) -> Option<(String, String)> {
         let mut channels = targets.filter(|target| is_channel(target)).filter_map(|target| self.look(target));
-        channels.find_map(|channel| match &channel.standing {
-            Standing::Shut { reason, .. } => Some((channel.name.clone(), reason.clone())),
+        channels.find_map(|channel| match &channel.state {
+            ChannelState::Shut { reason, .. } => Some((channel.name.clone(), reason.clone())),
             _ => None,
         })
     }
 
     /// When [`Channels::due`] has something.
     pub(super) fn next_at(&self) -> Option<Instant> {
-        let shut = self.all.iter().filter_map(|channel| match channel.standing {
-            Standing::Shut { again_at, .. } => again_at,
+        let shut = self.all.iter().filter_map(|channel| match channel.state {
+            ChannelState::Shut { again_at, .. } => again_at,
             _ => None,
         });
         shut.min()
@@ -214,7 +214,7 @@ impl Channels {
     pub(super) fn due(&mut self, now: Instant) -> Vec<String> {
         let mut due = Vec::new();
         for channel in &mut self.all {
-            let Standing::Shut { again_at: Some(at), .. } = &mut channel.standing else { continue };
+            let ChannelState::Shut { again_at: Some(at), .. } = &mut channel.state else { continue };
             if *at > now {
                 continue;
             }
