@@ -81,7 +81,9 @@ impl Components {
             registry.clone(),
         );
         let presence = Arc::new(presence);
-        let members = Arc::new(RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone()));
+        let locks = profiles.locks();
+        let members = RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone(), locks);
+        let members = Arc::new(members);
         let aliases = Arc::new(RoomAliases::new(config, homeserver.clone(), alias_of));
         let queue = Arc::<SpaceQueue>::default();
         let states = Arc::new(RoomStates {

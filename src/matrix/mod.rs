@@ -13,6 +13,7 @@ mod homeserver;
 mod html;
 mod inbound;
 mod keys;
+mod lock;
 mod mentions;
 mod outbound;
 mod profile;

@@ -219,7 +219,7 @@ const FLOORS: [(&str, Floors); 3] = [
             &[&["room"]],
             &[&["profile"]],
             &[&["homeserver"]],
-            &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"], &["mentions"]],
+            &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"], &["lock"], &["mentions"]],
         ],
     ),
     (

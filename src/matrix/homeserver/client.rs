@@ -192,7 +192,7 @@ impl Homeserver {
     /// # Errors
     /// The homeserver is not available, refuses, or does not know the token.
     async fn send<R: Outgoing>(&self, request: R) -> Result<R::IncomingResponse, MatrixError> {
-        read::<R>(self.exchange(self.identities.appservice(), request).await?)
+        read::<R>(self.exchange(self.prepare(self.identities.appservice(), request)?).await?)
     }
 
     /// Sends a request in somebody's name.
@@ -221,17 +221,17 @@ impl Homeserver {
         &self,
         user: &UserId,
         request: R,
-        read: impl FnOnce(http::Response<Bytes>) -> Result<A, MatrixError>,
+        read: impl Fn(http::Response<Bytes>) -> Result<A, MatrixError>,
     ) -> Result<A, MatrixError> {
         let Identity { token, is_appservice, names_user } = self.identity(user);
         let is_bot = *user == self.bot;
         let user = names_user.then(|| user.to_owned());
-        match read(self.exchange(token, As { user, request }).await?) {
+        let request = self.prepare(token, As { user, request })?;
+        match read(self.exchange(request.clone()).await?) {
             Err(MatrixError::Token) if !is_appservice => Err(MatrixError::puppet_token()),
             Err(error) if is_bot && error.is_about_nobody() => {
                 self.register_bot().await?;
-                let reason = "it did not know the bridge's bot any more, which it does again".into();
-                Err(MatrixError::Unavailable { reason, after: None })
+                read(self.exchange(request).await?)
             }
             answer => answer,
         }
@@ -247,23 +247,29 @@ impl Homeserver {
         request.login_type = Some(register::LoginType::ApplicationService);
         request.inhibit_login = true;
         let request = As { user: Some(self.bot.clone()), request };
-        match read::<As<register::v3::Request>>(self.exchange(self.identities.appservice(), request).await?) {
+        let request = self.prepare(self.identities.appservice(), request)?;
+        match read::<As<register::v3::Request>>(self.exchange(request).await?) {
             Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// One request and its answer, of which no more is read than any can have.
-    async fn exchange<R: Outgoing>(
+    /// A request as it goes over the wire.
+    fn prepare<R: Outgoing>(
         &self,
         token: &SecretString,
         request: R,
-    ) -> Result<http::Response<Bytes>, MatrixError> {
+    ) -> Result<http::Request<Bytes>, MatrixError> {
         let token = SendAccessToken::Appservice(token.expose_secret());
         let request: http::Request<BytesMut> = request
             .try_into_http_request(&self.base, token, <R::PathBuilder as Paths>::input(&self.versions))
             .map_err(MatrixError::own)?;
-        let request = request.map(|body| reqwest::Body::from(body.freeze()));
+        Ok(request.map(BytesMut::freeze))
+    }
+
+    /// One request and its answer, of which no more is read than any can have.
+    async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, MatrixError> {
+        let request = request.map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;
         *request.timeout_mut() = Some(TIMEOUT);
         let _pass = self.gate.enter(request.url().path()).await;

@@ -23,6 +23,7 @@ impl NamePublisher {
     pub(crate) async fn show(&self, login: &LoginId, ghost: Ghost, titles: Vec<(PortalKey, String)>) {
         let Ok(user) = self.ids.user(login, &ghost.id) else { return };
         self.presence.rename(&user, &ghost.name);
+        self.profiles.learn_name(&user, &ghost.name);
         let is_shown = self.profiles.is_named(&user) || !self.registry.rooms_of(&user).is_empty();
         if is_shown && let Err(error) = self.profiles.ensure(login, &ghost).await {
             tracing::info!(%error, ghost = %ghost.id, "a name was not shown");

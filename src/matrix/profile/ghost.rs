@@ -12,6 +12,7 @@ use ruma::profile::{ProfileFieldName, ProfileFieldValue};
 use ruma::{OwnedUserId, UserId};
 
 use super::ghost_id::GhostIds;
+use super::ghost_name::NewestNames;
 use crate::bridge::event::{Ghost, Picture};
 use crate::bridge::ids::LoginId;
 use crate::bridge::port::delivery::DeliveryError;
@@ -19,6 +20,7 @@ use crate::bridge::port::media::File;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::matrix::cache::Cache;
 use crate::matrix::homeserver::{Homeserver, MatrixError, MediaClient, ask_as, storage_failed, tell_as};
+use crate::matrix::lock::KeyedLocks;
 
 /// Longest display name that is given to a ghost, in characters and in bytes: homeservers refuse longer ones.
 const MAX_NAME: usize = 128;
@@ -59,6 +61,9 @@ pub(crate) struct GhostProfiles {
     registered: Cache<OwnedUserId, ()>,
     /// Ghosts and the name they were last given.
     named: Cache<OwnedUserId, String>,
+    newest: NewestNames,
+    /// A ghost is named, or joins a room, one at a time: a homeserver writes the name of the one who joins into the room.
+    locks: Arc<KeyedLocks>,
     /// Something was refused in this life: what is written down of ghosts may be another homeserver's.
     distrusts_disk: AtomicBool,
 }
@@ -72,7 +77,8 @@ impl GhostProfiles {
     ) -> Self {
         let (registered, named) = (Cache::new(MAX_KNOWN), Cache::new(MAX_KNOWN));
         let distrusts_disk = AtomicBool::new(false);
-        Self { homeserver, ids, media, storage, registered, named, distrusts_disk }
+        let (newest, locks) = (NewestNames::default(), Arc::default());
+        Self { homeserver, ids, media, storage, registered, named, newest, locks, distrusts_disk }
     }
 
     /// A homeserver that started anew knows no ghosts.
@@ -122,6 +128,16 @@ impl GhostProfiles {
         self.named.contains(user)
     }
 
+    /// What is held while a ghost is named, and while it joins a room.
+    pub(crate) fn locks(&self) -> Arc<KeyedLocks> {
+        self.locks.clone()
+    }
+
+    /// A contact is called so now, whatever was begun under an older name.
+    pub(crate) fn learn_name(&self, user: &UserId, name: &str) {
+        self.newest.learn(user, name);
+    }
+
     /// The Matrix user of a ghost, registered and named as the network names it now.
     ///
     /// # Errors
@@ -132,6 +148,7 @@ impl GhostProfiles {
         ghost: &Ghost,
     ) -> Result<OwnedUserId, DeliveryError> {
         let user = self.ids.user(receiver, &ghost.id)?;
+        let _turn = self.locks.lock(&user).await;
         if !self.named.contains(&user)
             && let Some(known) = self.known(&name_row(&user))?
         {
@@ -139,7 +156,7 @@ impl GhostProfiles {
             self.named.insert(user.clone(), known);
         }
         self.ensure_registered(&user).await?;
-        let name = shown_name(&ghost.name);
+        let name = shown_name(&self.newest.newest(&user, &ghost.name));
         let is_new = self.named.get(&user).as_ref() != Some(&name);
         if is_new && !name.trim().is_empty() {
             self.set_name(&user, &name).await?;
@@ -316,6 +333,20 @@ mod tests {
         let name = format!("PUT /_matrix/client/v3/profile/{user}/displayname");
         let asked = server.asked();
         assert_eq!(asked, ["POST /_matrix/client/v3/register", name.as_str(), name.as_str()]);
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_under_an_older_name_does_not_bring_it_back() {
+        let server = FakeHomeserver::start().await;
+        let (profiles, alice) = (profiles(&server).await, LoginId::new("alice@example.com"));
+        let bob = |name: &str| Ghost { id: GhostId::new("bob@example.com"), name: name.into() };
+        let user = profiles.ensure(&alice, &bob("bob@example.com")).await.unwrap();
+        profiles.learn_name(&user, "Bob");
+        for name in ["Bob", "bob@example.com", "bob@example.com"] {
+            profiles.ensure(&alice, &bob(name)).await.unwrap();
+        }
+        let given = |name: &str| serde_json::json!({"displayname": name});
+        assert_eq!(server.sent("/displayname"), [given("bob@example.com"), given("Bob")]);
     }
 
     #[test]

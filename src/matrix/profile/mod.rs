@@ -7,6 +7,7 @@ mod bot;
 mod double_puppet;
 mod ghost;
 mod ghost_id;
+mod ghost_name;
 mod owner_avatar;
 mod presence;
 mod presence_board;

@@ -11,6 +11,7 @@ use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
 use super::registry::RoomRegistry;
 use crate::matrix::cache::Cache;
 use crate::matrix::homeserver::{Homeserver, MatrixError, ask_as, tell_as};
+use crate::matrix::lock::KeyedLocks;
 use crate::matrix::profile::PresencePublisher;
 
 /// Memberships that are known. One that is evicted costs a request to join again, which changes nothing.
@@ -31,6 +32,8 @@ pub(crate) struct RoomMembers {
     joined: Cache<Membership, ()>,
     /// What members that are relayed are called.
     names: Cache<Membership, String>,
+    /// A ghost is named, or joins a room, one at a time.
+    locks: Arc<KeyedLocks>,
 }
 
 fn key(room: &RoomId, user: &UserId) -> Membership {
@@ -42,9 +45,10 @@ impl RoomMembers {
         homeserver: Homeserver,
         registry: Arc<RoomRegistry>,
         presence: Arc<PresencePublisher>,
+        locks: Arc<KeyedLocks>,
     ) -> Self {
         let (joined, names) = (Cache::new(MAX_JOINED), Cache::new(MAX_NAMES));
-        Self { homeserver, registry, presence, joined, names }
+        Self { homeserver, registry, presence, joined, names, locks }
     }
 
     /// Makes sure that a ghost is a member of a room.
@@ -55,6 +59,7 @@ impl RoomMembers {
         if self.joined.contains(&key(room, user)) {
             return Ok(());
         }
+        let _turn = self.locks.lock(user).await;
         let join = join_room_by_id::v3::Request::new(room.to_owned());
         if let Err(error) = tell_as!(self.homeserver, user, join.clone()) {
             if !matches!(error, MatrixError::Refused { .. }) {

@@ -12,7 +12,6 @@ mod face;
 mod features;
 mod leaver;
 mod levels;
-mod lock;
 mod maker;
 mod management;
 mod member;

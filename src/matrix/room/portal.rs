@@ -12,7 +12,6 @@ use tokio::sync::Mutex;
 use super::alias::RoomAliases;
 use super::direct::DirectRooms;
 use super::leaver::RoomLeaver;
-use super::lock::PortalLocks;
 use super::maker::RoomMaker;
 use super::member::RoomMembers;
 use super::registry::RoomRegistry;
@@ -22,6 +21,7 @@ use crate::bridge::ids::{LoginId, PortalKey};
 use crate::bridge::port::delivery::{DeliveryError, Display};
 use crate::bridge::port::storage::Storage;
 use crate::matrix::homeserver::{Homeserver, MatrixError};
+use crate::matrix::lock::KeyedLocks;
 use crate::matrix::profile::{DoublePuppets, GhostIds, GhostProfiles};
 
 /// After a room that nobody waits for, so long is nothing made: the homeserver has more to do.
@@ -42,7 +42,7 @@ pub(crate) struct PortalRooms {
     pub(crate) leaver: RoomLeaver,
     /// Told of rooms that have come to be.
     spaces: Arc<SpaceQueue>,
-    locks: PortalLocks,
+    locks: KeyedLocks,
     /// One room that nobody waits for at a time.
     making: Mutex<()>,
 }
@@ -70,7 +70,7 @@ impl PortalRooms {
             leaver,
             spaces: maker.spaces.clone(),
             maker,
-            locks: PortalLocks::default(),
+            locks: KeyedLocks::default(),
             making: Mutex::default(),
         }
     }
