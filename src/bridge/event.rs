@@ -211,6 +211,8 @@ pub struct LocalCommand {
     pub about: Option<EntryId>,
     /// Written by a person, not made of something they did: only that can be a password.
     pub typed: bool,
+    /// A message, so that an answer can point at it.
+    pub is_message: bool,
 }
 
 impl std::fmt::Debug for LocalCommand {

@@ -325,6 +325,7 @@ impl PlainBridge {
             about: None,
             place: String::new(),
             typed: true,
+            is_message: true,
         };
         self.handle.local(LocalEvent::Command(command)).await.expect("the core runs");
     }

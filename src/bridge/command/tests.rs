@@ -39,6 +39,7 @@ fn effect_of(user: &str, leg: Leg, level: Level, text: &str, in_conversation: bo
         about: None,
         place: "!room".into(),
         typed: true,
+        is_message: true,
     };
     let logins = HashMap::from([(id, login)]);
     run(CommandContext::new(&given, &logins, &*world.msn, &sides, level), text)

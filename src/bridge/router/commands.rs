@@ -208,7 +208,9 @@ impl CommandService {
         while self.passwords.len() > MAX_PASSWORDS {
             self.passwords.pop_front();
         }
-        Redaction { reply: given.into(), place: given.place.clone(), references, text, connect }
+        // An answer that points at a password shows it once more where it could not be removed.
+        let reply = ReplyTo { reference: None, ..given.into() };
+        Redaction { reply, place: given.place.clone(), references, text, connect }
     }
 
     /// Removes a password, says so, and signs in then.

@@ -20,7 +20,8 @@ pub(super) struct ReplyTo {
 
 impl From<&LocalCommand> for ReplyTo {
     fn from(given: &LocalCommand) -> Self {
-        Self { portal: given.portal.clone(), leg: given.leg, reference: Some(given.reference.clone()) }
+        let reference = given.is_message.then(|| given.reference.clone());
+        Self { portal: given.portal.clone(), leg: given.leg, reference }
     }
 }
 

@@ -215,6 +215,7 @@ impl World {
             about: None,
             place: "!m:x".into(),
             typed: true,
+            is_message: true,
         });
         self.bridge.local(event).await.unwrap();
     }

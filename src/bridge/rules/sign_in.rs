@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::bridge::body::Body;
 use crate::bridge::event::{ConnectionState, LocalEvent, RemoteKind};
 use crate::bridge::ids::{LoginId, UserId};
+use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
 use crate::bridge::testkit::{ALICE, ANN, Act, BOB, Disk, World};
@@ -66,6 +68,9 @@ fn a_password_that_cannot_be_removed_is_told_to_whoever_said_it() {
         life.until(world.matrix.arrived(), 2).await;
     });
     assert!(world.told()[1].contains("could not be removed"), "{:?}", world.told());
+    let shown = world.matrix.arrived().borrow()[1].clone();
+    let Content::Said { body: Body::Notice { about, .. } } = shown.content else { panic!("{shown:?}") };
+    assert_eq!(about, None, "a quotation would show the password again");
     assert_eq!(world.msn.connects().last(), Some(&LoginId::new("carol@x")), "it signs in all the same");
 }
 

@@ -311,6 +311,7 @@ fn read(saying: Saying, leg: Leg) -> LocalEvent {
             replaces: None,
             about: None,
             typed: true,
+            is_message: true,
         });
     }
     let (author, body) = (Author::Owner { name: user }, Body::Text(RichText::plain(text)));

@@ -166,6 +166,7 @@ impl Life {
             about: None,
             place: "!m:x".into(),
             typed: true,
+            is_message: true,
         })
     }
 

@@ -213,6 +213,7 @@ fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEv
         about: None,
         place,
         typed: false,
+        is_message: true,
     }))
 }
 

@@ -49,6 +49,7 @@ fn local_command(event: &Event, portal: PortalKey, text: String, typed: bool) ->
         about: None,
         place: event.room_id.to_string(),
         typed,
+        is_message: typed,
     }
 }
 

@@ -311,6 +311,7 @@ async fn the_bot_stays_where_it_is_alone_with_somebody_and_says_so_where_it_is_n
     desk.are_in_the_room(&[ANN]);
     let command = desk.commanded(&invitation).await;
     assert_eq!((command.text.as_str(), command.portal), ("hello", with_ann()));
+    assert!(!command.is_message, "an invitation is not answered by pointing at it");
     let room = desk.components.registry.room_of(&with_ann()).unwrap();
     assert_eq!(room.as_deref(), Some(room_id!("!new:test.localhost")));
 }
