@@ -104,7 +104,7 @@ impl Components {
             profiles: profiles.clone(),
             puppets: puppets.clone(),
             bot: bot.clone(),
-            creator: RoomCreator::new(homeserver.clone(), sender.clone(), aliases.clone()),
+            creator: RoomCreator::new(homeserver.clone(), aliases.clone()),
             states,
             direct: Arc::new(DirectRooms::new(homeserver.clone(), puppets.clone())),
             spaces: queue.clone(),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use ruma::api::client::room::create_room;
+use ruma::api::client::state::send_state_event;
 use ruma::events::StateEventType;
 use ruma::serde::Raw;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
@@ -15,12 +16,11 @@ use super::alias::RoomAliases;
 use super::face::StatePart;
 use super::version::{RoomVersions, creators_have_levels};
 use crate::bridge::ids::PortalKey;
-use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
+use crate::matrix::homeserver::{Homeserver, MatrixError, send_as, tell_as};
 
 /// Makes rooms.
 pub(crate) struct RoomCreator {
     homeserver: Homeserver,
-    sender: Arc<EventSender>,
     aliases: Arc<RoomAliases>,
     versions: RoomVersions,
 }
@@ -51,9 +51,9 @@ fn levels(bot: &UserId, owner: &UserId, creators_have_levels: bool) -> Value {
 }
 
 impl RoomCreator {
-    pub(crate) fn new(homeserver: Homeserver, sender: Arc<EventSender>, aliases: Arc<RoomAliases>) -> Self {
+    pub(crate) fn new(homeserver: Homeserver, aliases: Arc<RoomAliases>) -> Self {
         let versions = RoomVersions::new(homeserver.clone());
-        Self { homeserver, sender, aliases, versions }
+        Self { homeserver, aliases, versions }
     }
 
     /// Makes a room, in which only the bot is.
@@ -81,7 +81,8 @@ impl RoomCreator {
         Ok(send_as!(self.homeserver, self.homeserver.bot(), request)?.room_id)
     }
 
-    /// Asks the owner into a room; being there or asked already is as good.
+    /// Asks the owner into a room; being there or asked already is as good. Clients take a conversation for one with whoever
+    /// asks, and show their picture until the room has one: that is the `other`, the only one whom it is with, where they may.
     ///
     /// # Errors
     /// The homeserver is not available, or refuses for another reason.
@@ -89,16 +90,37 @@ impl RoomCreator {
         &self,
         room: &RoomId,
         owner: &UserId,
-        is_direct: bool,
+        other: Option<&UserId>,
     ) -> Result<(), MatrixError> {
         let mut content = json!({"membership": "invite"});
-        if is_direct {
+        if other.is_some() {
             content["is_direct"] = json!(true);
         }
-        match self.sender.put_state(room, StateEventType::RoomMember, owner.as_str(), &content).await {
+        let bot = self.homeserver.bot();
+        if let Some(other) = other.filter(|other| *other != bot) {
+            match self.invite_as(other, room, owner, &content).await {
+                // Who may not ask anybody in, or is not there, leaves that to the bot.
+                Err(MatrixError::Refused { status: 403, .. }) => {}
+                answer => return answer,
+            }
+        }
+        match self.invite_as(bot, room, owner, &content).await {
             Err(MatrixError::Refused { status: 403, .. }) => Ok(()),
             answer => answer,
         }
+    }
+
+    async fn invite_as(
+        &self,
+        inviter: &UserId,
+        room: &RoomId,
+        owner: &UserId,
+        content: &Value,
+    ) -> Result<(), MatrixError> {
+        let content = Raw::new(content).map_err(MatrixError::own)?.cast_unchecked();
+        let (kind, key) = (StateEventType::RoomMember, owner.to_string());
+        let request = send_state_event::v3::Request::new_raw(room.to_owned(), kind, key, content);
+        tell_as!(self.homeserver, inviter, request)
     }
 }
 

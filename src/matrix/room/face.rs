@@ -12,6 +12,8 @@ use crate::bridge::ids::PortalKey;
 
 /// The kind of the part that is a room's picture.
 pub(crate) const AVATAR: &str = "m.room.avatar";
+/// The kind of the part that keeps a room's alias from being its title.
+pub(crate) const CANONICAL_ALIAS: &str = "m.room.canonical_alias";
 
 /// One part of a room's state.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +66,7 @@ pub(crate) fn parts(face: &Face<'_>) -> Vec<StatePart> {
     let picture = if is_management { face.network_picture } else { face.picture.filter(|_| !face.is_group) };
     let mut parts = vec![
         // The alias is there to find a room that a crash made us forget. It is no title.
-        StatePart::new("m.room.canonical_alias", "", json!({})),
+        StatePart::new(CANONICAL_ALIAS, "", json!({})),
         StatePart::new("io.element.functional_members", "", functional_members(face, is_management)),
     ];
     parts.extend(picture.map(|url| StatePart::new(AVATAR, "", json!({"url": url}))));

@@ -147,7 +147,7 @@ impl RoomMaker {
             Some(_) => Some(self.homeserver.bot()),
             None => facts.person.as_deref(),
         };
-        self.creator.invite(room, owner, other.is_some()).await?;
+        self.creator.invite(room, owner, other).await?;
         if !self.puppets.may_act_as(owner).await? {
             return Ok(());
         }

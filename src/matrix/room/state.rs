@@ -10,7 +10,7 @@ use ruma::events::StateEventType;
 use ruma::{OwnedUserId, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::face::{AVATAR, Face, StatePart, parts};
+use super::face::{AVATAR, CANONICAL_ALIAS, Face, StatePart, parts};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
@@ -40,6 +40,11 @@ impl Shown {
 
 fn row(portal: &PortalKey) -> Vec<u8> {
     [b"v", &portal.to_key()[..]].concat()
+}
+
+/// A room that a person made has no alias of ours, and to say so in it would be one more line to read.
+fn is_told_at_creation(portal: &PortalKey, part: &StatePart) -> bool {
+    portal.management_user().is_some() && part.kind == CANONICAL_ALIAS
 }
 
 fn left_row(portal: &PortalKey) -> Vec<u8> {
@@ -125,7 +130,7 @@ impl RoomStates {
         for part in self.wanted(portal, &shown).await? {
             is_bare &= part.kind != AVATAR;
             let digest = part.digest();
-            if shown.put.get(part.kind) == Some(&digest) {
+            if shown.put.get(part.kind) == Some(&digest) || is_told_at_creation(portal, &part) {
                 continue;
             }
             self.put(room, &part).await?;

@@ -11,7 +11,7 @@ use crate::bridge::port::delivery::{DeliveryError, Display};
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::bridge::testkit::SimStorage;
 use crate::matrix::component::Components;
-use crate::matrix::testkit::{self, ANN, BOB, EVE, FakeHomeserver, with_ann, with_bob};
+use crate::matrix::testkit::{self, ANN, BOB, BOT, EVE, FakeHomeserver, with_ann, with_bob};
 
 const CREATE: &str = "POST /_matrix/client/v3/createRoom";
 
@@ -68,6 +68,37 @@ async fn a_room_is_made_once_for_the_owner_and_says_what_is_bridged() {
     let at = |part: &str| asked.iter().position(|asked| asked.contains(part)).unwrap();
     assert!(at("/createRoom") < at("/join") && at("/join") < at(INVITE_ANN), "{asked:?}");
     assert_eq!(desk.parts.registry.has_title(&with_bob(), "Bob"), Ok(true), "it needs no naming");
+}
+
+/// Who asked Ann in, by whom each request was sent.
+fn inviters(desk: &Desk) -> Vec<String> {
+    let asked = desk.server.addresses(INVITE_ANN);
+    let of = |address: &String| {
+        let user = address.split("user_id=").nth(1).unwrap().split('&').next().unwrap();
+        percent_encoding::percent_decode_str(user).decode_utf8_lossy().into_owned()
+    };
+    asked.iter().map(of).collect()
+}
+
+#[tokio::test]
+async fn a_contact_asks_the_owner_in_and_the_bot_where_the_contact_may_not() {
+    let desk = desk().await;
+    desk.parts.rooms.ensure(&with_bob(), &titled("Bob")).await.unwrap();
+    assert_eq!(inviters(&desk), [BOB]);
+    let desk = self::desk().await;
+    desk.server.refuses(INVITE_ANN, 403, "M_FORBIDDEN");
+    desk.parts.rooms.ensure(&with_bob(), &titled("Bob")).await.unwrap();
+    assert_eq!(inviters(&desk), [BOB, BOT]);
+}
+
+#[tokio::test]
+async fn a_room_that_a_person_made_for_the_bot_is_not_told_that_it_has_no_alias() {
+    let desk = desk().await;
+    let room = room_id!("!ann:test.localhost");
+    desk.parts.registry.remember(&with_ann(), room).await.unwrap();
+    desk.parts.rooms.ensure(&with_ann(), &Display::default()).await.unwrap();
+    assert_eq!(desk.server.sent("/state/com.beeper.room_features/").len(), 1, "it is told what it is");
+    assert_eq!(desk.server.sent("/state/m.room.canonical_alias/").len(), 0);
 }
 
 #[tokio::test]
