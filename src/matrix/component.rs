@@ -199,12 +199,8 @@ impl Components {
     }
 
     pub(super) fn typing(&self) -> TypingPublisher {
-        TypingPublisher {
-            homeserver: self.homeserver.clone(),
-            registry: self.registry.clone(),
-            profiles: self.profiles.clone(),
-            members: self.members.clone(),
-        }
+        let (registry, profiles) = (self.registry.clone(), self.profiles.clone());
+        TypingPublisher::new(self.homeserver.clone(), registry, profiles, self.members.clone())
     }
 
     pub(super) fn progress(&self) -> ProgressPublisher {

@@ -178,7 +178,12 @@ impl Frontend for MatrixFrontend {
     }
 
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(self.entries.deliver(delivery, display))
+        Box::pin(async move {
+            let (portal, author) = (delivery.portal.clone(), delivery.author.clone());
+            self.entries.deliver(delivery, display).await?;
+            self.typing.end(&portal, &author).await;
+            Ok(())
+        })
     }
 
     fn report(&self, portal: &PortalKey, reference: &str, outcome: Outcome) -> BoxFuture<'_, ()> {

@@ -294,3 +294,18 @@ async fn the_notice_of_what_waited_for_somebody_is_changed_and_then_gone() {
         "there is none any more"
     );
 }
+
+#[tokio::test]
+async fn who_was_shown_as_typing_is_not_any_more_once_they_have_said_it() {
+    let desk = desk().await;
+    let (typing, author) = (desk.parts.typing(), Author::Ghost(bob()));
+    desk.delivers(said(author.clone(), "hi")).await.unwrap();
+    typing.end(&with_bob(), &author).await;
+    assert_eq!(desk.server.sent("/typing/"), [] as [Value; 0], "nobody saw them type");
+    typing.show(&with_bob(), author.clone()).await;
+    for _ in 0..2 {
+        typing.end(&with_bob(), &author).await;
+    }
+    let told: Vec<Value> = desk.server.sent("/typing/").iter().map(|told| told["typing"].clone()).collect();
+    assert_eq!(told, [json!(true), json!(false)]);
+}

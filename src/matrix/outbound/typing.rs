@@ -1,30 +1,45 @@
-//! Who types, shown in rooms.
+//! Who types, shown in rooms until they have said it.
 //!
 //! Knows how long a homeserver is to show it. Refuses to try again: it is worth nothing later.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ruma::api::client::typing::create_typing_event::v3::{Request, Typing, TypingInfo};
+use ruma::{OwnedRoomId, OwnedUserId};
 
 use crate::bridge::event::Author;
 use crate::bridge::ids::PortalKey;
+use crate::matrix::cache::Cache;
 use crate::matrix::homeserver::{Homeserver, tell_as};
 use crate::matrix::profile::GhostProfiles;
 use crate::matrix::room::{RoomMembers, RoomRegistry};
 
 /// The network repeats its notice every few seconds; one that is not repeated is over after this.
 const SHOWN: Duration = Duration::from_secs(6);
+/// Most people who are remembered to type. Somebody who is evicted seems to type for as long as a homeserver shows it.
+const MAX_TYPING: usize = 1_000;
 
 /// Shows that contacts are typing.
 pub(crate) struct TypingPublisher {
-    pub(crate) homeserver: Homeserver,
-    pub(crate) registry: Arc<RoomRegistry>,
-    pub(crate) profiles: Arc<GhostProfiles>,
-    pub(crate) members: Arc<RoomMembers>,
+    homeserver: Homeserver,
+    registry: Arc<RoomRegistry>,
+    profiles: Arc<GhostProfiles>,
+    members: Arc<RoomMembers>,
+    /// Who was shown, and when.
+    typing: Cache<(OwnedRoomId, OwnedUserId), Instant>,
 }
 
 impl TypingPublisher {
+    pub(crate) fn new(
+        homeserver: Homeserver,
+        registry: Arc<RoomRegistry>,
+        profiles: Arc<GhostProfiles>,
+        members: Arc<RoomMembers>,
+    ) -> Self {
+        Self { homeserver, registry, profiles, members, typing: Cache::new(MAX_TYPING) }
+    }
+
     /// Shows that a contact is typing.
     pub(crate) async fn show(&self, portal: &PortalKey, author: Author) {
         let (Ok(Some(room)), Author::Ghost(ghost)) = (self.registry.room_of(portal), author) else { return };
@@ -32,7 +47,22 @@ impl TypingPublisher {
         if self.members.ensure_joined(&room, &user).await.is_err() {
             return;
         }
-        let request = Request::new(user.clone(), room, Typing::Yes(TypingInfo::new(SHOWN)));
+        self.typing.insert((room.clone(), user.clone()), Instant::now());
+        self.tell(room, user, Typing::Yes(TypingInfo::new(SHOWN))).await;
+    }
+
+    /// A contact who was shown as typing has said it: that is over, whatever the homeserver was told.
+    pub(crate) async fn end(&self, portal: &PortalKey, author: &Author) {
+        let (Ok(Some(room)), Author::Ghost(ghost)) = (self.registry.room_of(portal), author) else { return };
+        let Ok(user) = self.profiles.ensure(&portal.receiver, ghost).await else { return };
+        let shown = self.typing.remove(&(room.clone(), user.clone()));
+        if shown.is_some_and(|at| at.elapsed() < SHOWN) {
+            self.tell(room, user, Typing::No).await;
+        }
+    }
+
+    async fn tell(&self, room: OwnedRoomId, user: OwnedUserId, typing: Typing) {
+        let request = Request::new(user.clone(), room, typing);
         if let Err(error) = tell_as!(self.homeserver, &user, request) {
             tracing::debug!(%error, "typing was not shown");
         }
