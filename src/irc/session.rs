@@ -33,6 +33,8 @@ pub(super) use handle::{
 
 /// Messages waiting for one connection; full, deliveries wait.
 const MAILBOX: usize = 64;
+/// How long a server that hung up is listened to: its last words have come already.
+const PARTING: Duration = Duration::from_secs(1);
 /// A connection that lasted so long was a good one.
 const GOOD: Duration = Duration::from_secs(120);
 
@@ -233,7 +235,7 @@ impl Session {
                     Err(error) => return End::lost(error.to_string()),
                 },
                 written = flow.writer.drive(), if flow.writer.has_work() => if let Err(error) = written {
-                    return End::lost(error.to_string());
+                    return self.parting_words(flow, reader, &error).await;
                 },
                 permit = room(&events_tx), if !flow.heard.is_empty() => match (permit, flow.heard.pop_front()) {
                     (Some(permit), Some(heard)) => permit.send(heard),
@@ -265,6 +267,21 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Nothing can be written any more: what the server said before it hung up says why.
+    async fn parting_words(&mut self, flow: &mut Flow, reader: &mut Reader, error: &std::io::Error) -> End {
+        let words = async {
+            while flow.hears() {
+                let Ok(Some(message)) = reader.next().await else { return None };
+                if let Some(end) = self.received(flow, message) {
+                    return Some(end);
+                }
+            }
+            None
+        };
+        let end = tokio::time::timeout(PARTING, words).await.ok().flatten();
+        end.unwrap_or_else(|| End::lost(error.to_string()))
     }
 
     /// Says why, and gives the server a moment to hear it.
