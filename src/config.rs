@@ -24,6 +24,7 @@ pub use section::{
     IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
     IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection, LinksSection, LogSection,
     LoginSection, MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
+    WebSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
@@ -46,6 +47,8 @@ pub struct Config {
     pub store: StoreSection,
     #[serde(default)]
     pub files: FilesSection,
+    #[serde(default)]
+    pub web: WebSection,
     /// Users, servers or `*`, and what each may do: `admin`, `user`, `relay` or `none`; the closest of them counts.
     #[serde(default)]
     pub permissions: BTreeMap<String, String>,
@@ -93,6 +96,7 @@ impl Config {
             &mut self.appservice.hs_token_file,
             &mut self.service.accounts,
             &mut self.msn.proxy_password_file,
+            &mut self.web.shared_secret_file,
         ];
         let puppets = self.matrix.double_puppet.values_mut().map(|puppet| &mut puppet.token_file);
         let logins = self.logins.iter_mut().map(|login| &mut login.password_file);

@@ -9,6 +9,7 @@
 //! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry`, `web` |
 //! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `retry` |
 //! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge`, `web` |
+//! | [`sign_in`] | the page on which users sign in and out | `bridge`, `web` |
 //! | [`retry`] | pauses between attempts | nothing of ours |
 //! | [`web`] | HTTP within bounds: what is read, who may hold connections | nothing of ours |
 //! | [`pixels`] | pictures made smaller, within bounds | nothing of ours |
@@ -77,5 +78,6 @@ pub mod retry;
 #[cfg(test)]
 mod round_trip;
 pub mod service;
+pub mod sign_in;
 pub mod store;
 pub mod web;

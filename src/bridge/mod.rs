@@ -4,6 +4,7 @@
 //! in [`port`] and speak in the events of [`event`]; identifiers are opaque here, made and read by their adapter only.
 //! Source: sections 2 to 4 of the product's description.
 
+pub mod account;
 pub mod body;
 mod border;
 mod clean;

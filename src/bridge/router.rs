@@ -3,6 +3,7 @@
 //! Knows where things go. Refuses to wait: neither the disk nor the network nor a portal holds up its loop. An input that
 //! finds no room, or a disk that fails, stays at the head and is tried again; until then no other is taken.
 
+mod accounts;
 mod administration;
 mod commands;
 mod context;
@@ -98,7 +99,7 @@ impl Router {
         let (undeliverable, failures) = mpsc::channel(NOTES);
         let (quiet_portals, quiet) = mpsc::channel(NOTES);
         let (met_portals, met) = mpsc::channel(NOTES);
-        let sides = Sides::new(&*setup.network, &setup.frontends);
+        let sides = Sides::new(&*setup.network, &setup.frontends, setup.sign_in.is_some());
         let names = GhostNames::new(setup.storage.clone(), setup.ghost_per_login);
         let (cancel, tasks) = (&setup.cancel, &setup.tasks);
         let traces = TraceLog::load(setup.storage.clone())?;
@@ -271,6 +272,7 @@ impl Router {
                 Ok(())
             }
             Input::Open(portal) => Ok(self.context.portals.open(&portal)?),
+            Input::Account(call) => accounts::answer(&mut self.context, call),
         }
     }
 

@@ -14,12 +14,18 @@ use super::port::network::{Network, NetworkTraits};
 pub(super) struct Sides {
     pub(super) network: NetworkTraits,
     frontends: Arc<[(Leg, FrontendTraits)]>,
+    /// Whether there is a page on which users sign in.
+    pub(super) has_sign_in_page: bool,
 }
 
 impl Sides {
-    pub(super) fn new(network: &dyn Network, frontends: &[Arc<dyn Frontend>]) -> Self {
+    pub(super) fn new(
+        network: &dyn Network,
+        frontends: &[Arc<dyn Frontend>],
+        has_sign_in_page: bool,
+    ) -> Self {
         let frontends = frontends.iter().map(|frontend| (frontend.leg(), frontend.traits())).collect();
-        Self { network: network.traits(), frontends }
+        Self { network: network.traits(), frontends, has_sign_in_page }
     }
 
     /// The traits of a frontend; `None` for the network, and for a side that is not configured any more.

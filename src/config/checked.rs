@@ -6,6 +6,7 @@ mod files;
 mod matrix;
 mod msn;
 mod permissions;
+mod web;
 
 use ruma::{OwnedUserId, UserId};
 use secrecy::SecretString;
@@ -20,6 +21,7 @@ use crate::links::LinksConfig;
 use crate::matrix::MatrixConfig;
 use crate::msn::ids::Email;
 use crate::service::AccountLine;
+use crate::sign_in::WebConfig;
 
 /// A configuration that is right, split into what each part is handed.
 #[derive(Debug, Clone)]
@@ -31,6 +33,10 @@ pub struct Checked {
     pub irc: IrcConfig,
     /// Where files are shared, if anywhere.
     pub links: Option<LinksConfig>,
+    /// What is served for browsers, if anything.
+    pub web: Option<WebConfig>,
+    /// What programs may show there in place of a user's token, if anything.
+    pub shared_secret: Option<SecretString>,
     pub server: MsnServer,
     /// Logins that sign in to MSN a second, 1 to 10,000.
     pub sign_ins_per_second: u32,
@@ -65,6 +71,7 @@ impl Config {
     /// The first key that is wrong, with what would be right.
     pub fn check(&self) -> Result<Checked, ConfigError> {
         self.files.check_total()?;
+        let web = self.web.check()?;
         let matrix = matrix::check_matrix(self)?;
         let (msn, server) = self.check_msn()?;
         Ok(Checked {
@@ -72,7 +79,9 @@ impl Config {
             msn,
             hold: self.msn.check_hold()?,
             irc: self.check_irc()?,
-            links: self.files.check_links()?,
+            links: self.files.check_links(web.as_ref())?,
+            web,
+            shared_secret: self.web.check_secret()?,
             server,
             sign_ins_per_second: self.msn.check_sign_ins()?,
             public_host: self.service.check_public_host()?,

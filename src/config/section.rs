@@ -6,6 +6,7 @@ mod files;
 mod irc;
 mod matrix;
 mod msn;
+mod web;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ pub use irc::{
 };
 pub use matrix::{AppserviceSection, GhostSection, HomeserverSection, MatrixSection, PuppetSection};
 pub use msn::{HoldSection, MsnSection, OimSection, ServiceSection};
+pub use web::WebSection;
 
 /// A login that is made at the start, for people who do not want to talk to the bot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use tokio::sync::Notify;
 
 use super::disk::Disk;
 use super::homeserver::{appservice, forward_signals, learn_limit, listen};
 use super::lifetimes::Lifetimes;
 use super::notify::Status;
+use super::pages::{Beside, Pages};
 use super::sharing::Sharing;
 use super::source::{random_name, time_of_day};
 use super::stores::Stores;
@@ -20,11 +22,15 @@ use crate::bridge::link::{self, Links};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Frontend, Permissions};
 use crate::bridge::port::network::Network;
+use crate::bridge::port::sign_in::SignInPage;
 use crate::bridge::{Bridge, BridgeHandle, Setup, ShutOutList};
 use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
-use crate::matrix::{Homeserver, MatrixFrontend, show_presence, tend_rooms};
+use crate::matrix::{
+    Homeserver, MatrixFrontend, ProvisionServer, ProvisionSettings, provision_router, show_presence,
+    tend_rooms,
+};
 use crate::store::{Store, sweep_media};
 
 /// Names the Matrix inbox in the store.
@@ -62,6 +68,7 @@ pub(super) async fn start(
     let (stores, lifetimes) = (Stores::open(config)?, Lifetimes::default());
     let sharing = sharing(checked, &stores).await?;
     let links = sharing.as_ref().map(|sharing| sharing.links.clone());
+    let pages = checked.web.as_ref().map(Pages::new);
     let permissions = ShutOutList::load(&*stores.store, Arc::new(checked.permissions.clone()))?;
     let permissions: Arc<dyn Permissions> = Arc::new(permissions);
     let matrix = matrix(checked, &stores, permissions.clone(), links.clone()).await?;
@@ -71,11 +78,12 @@ pub(super) async fn start(
     let frontends = frontends(checked, &stores, &matrix, &bridge, &lifetimes);
     let parts =
         Parts { checked, stores, lifetimes, permissions, links, matrix, inbox, bridge, network, frontends };
-    core.start(parts.setup(heartbeat))?;
+    core.start(parts.setup(heartbeat, pages.as_ref()))?;
     parts.introduce().await?;
     let notices = Notices::default();
     parts.take_in(&notices).await?;
-    parts.share(sharing).await?;
+    let files = parts.share(sharing).await?;
+    parts.serve_pages(pages, files).await?;
     parts.keep_up();
     let Parts { stores, lifetimes, matrix, bridge, .. } = parts;
     Ok(Running { bridge, matrix, store: stores.store, lifetimes, notices })
@@ -170,7 +178,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     /// What the core is handed.
-    fn setup(&self, heartbeat: &Heartbeat) -> Setup {
+    fn setup(&self, heartbeat: &Heartbeat, pages: Option<&Pages>) -> Setup {
         Setup {
             storage: self.stores.storage(),
             network: self.network.clone(),
@@ -183,6 +191,7 @@ impl Parts<'_> {
             heartbeat: heartbeat.beat(),
             media: self.stores.media.clone(),
             links: self.links.clone(),
+            sign_in: pages.map(|pages| pages.links.clone() as Arc<dyn SignInPage>),
             hold: self.checked.hold,
             cancel: self.lifetimes.core.clone(),
             broken: self.lifetimes.broken.clone(),
@@ -230,11 +239,27 @@ impl Parts<'_> {
         }
     }
 
-    /// Serves shared files, if there are to be any.
-    async fn share(&self, sharing: Option<Sharing>) -> anyhow::Result<()> {
-        let (Some(sharing), Some(config)) = (sharing, &self.checked.links) else { return Ok(()) };
+    /// Serves shared files, if there are to be any; gives the server where it is to be a part of the pages for people.
+    async fn share(&self, sharing: Option<Sharing>) -> anyhow::Result<Option<Router>> {
+        let (Some(sharing), Some(config)) = (sharing, &self.checked.links) else { return Ok(None) };
         let Lifetimes { intake, intake_tasks, .. } = &self.lifetimes;
         sharing.start(config, vec![self.matrix.clone()], intake, intake_tasks).await
+    }
+
+    /// Serves the page on which users sign in, if there is to be one.
+    async fn serve_pages(&self, pages: Option<Pages>, files: Option<Router>) -> anyhow::Result<()> {
+        let Some(pages) = pages else { return Ok(()) };
+        let settings = ProvisionSettings {
+            server_name: self.checked.matrix.server_name.clone(),
+            secret: self.checked.shared_secret.clone(),
+            names: Arc::new(random_name),
+        };
+        let (bridge, network, permissions) =
+            (self.bridge.clone(), self.network.clone(), self.permissions.clone());
+        let server = ProvisionServer::new(settings, &self.matrix, bridge.clone(), network, permissions);
+        let beside = Beside { provision: provision_router(server), files };
+        let Lifetimes { intake, intake_tasks, .. } = &self.lifetimes;
+        pages.start(self.network.traits(), bridge, beside, intake, intake_tasks).await
     }
 
     /// What goes on beside the messages: presence, spaces, the upload limit, and files that nobody needs any more.

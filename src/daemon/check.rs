@@ -81,8 +81,11 @@ async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
         findings.push(outside::irc(name, network, &checked.irc.relays).await);
     }
     findings.push(voice(checked.msn.ffmpeg.as_deref()));
-    if let Some(links) = &checked.links {
-        findings.push(sharing::look(links).await);
+    for address in sharing::addresses(checked) {
+        findings.push(address.look().await);
+    }
+    if checked.web.is_some() {
+        findings.push(homeserver::openid(&checked.matrix).await);
     }
     findings
 }

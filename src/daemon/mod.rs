@@ -13,6 +13,7 @@ mod init;
 mod lifetimes;
 mod logging;
 mod notify;
+mod pages;
 mod process;
 mod run;
 mod sharing;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::Router;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +14,7 @@ use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::port::frontend::Frontend;
 use crate::bridge::port::media::Media;
 use crate::bridge::port::storage::Storage;
-use crate::links::{LinksConfig, Signer, serve};
+use crate::links::{LinksConfig, Signer, router, serve};
 use crate::store::SealingKey;
 
 /// The core's part, which the frontends share, and what signs and checks addresses.
@@ -44,7 +45,8 @@ impl Sharing {
         Self { links: Arc::new(Links::new(around, terms)), signer }
     }
 
-    /// Serves what is shared until `cancel`, and lets files go whose time is up.
+    /// Serves what is shared until `cancel`, and lets files go whose time is up. Gives the server where it has no address of
+    /// its own.
     ///
     /// # Errors
     /// The address cannot be listened on.
@@ -54,13 +56,15 @@ impl Sharing {
         frontends: Vec<Arc<dyn Frontend>>,
         cancel: &CancellationToken,
         tasks: &TaskTracker,
-    ) -> anyhow::Result<()> {
-        let listener = tokio::net::TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("files.links.listen: cannot listen on {}", config.listen))?;
-        tracing::info!(listen = %config.listen, url = config.url, "sharing files");
-        tasks.spawn(serve(listener, self.signer, self.links.clone(), frontends, cancel.clone()));
+    ) -> anyhow::Result<Option<Router>> {
+        let router = router(self.signer, self.links.clone(), frontends);
         tasks.spawn(self.links.run(cancel.clone()));
-        Ok(())
+        let Some(listen) = config.listen else { return Ok(Some(router)) };
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("files.links.listen: cannot listen on {listen}"))?;
+        tracing::info!(%listen, url = config.url, "sharing files");
+        tasks.spawn(serve(listener, router, cancel.clone()));
+        Ok(None)
     }
 }

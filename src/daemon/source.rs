@@ -7,6 +7,11 @@ pub(super) fn random_name() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
+/// 256 random bits, for what opens something.
+pub(super) fn random_secret() -> [u8; 32] {
+    rand::random()
+}
+
 /// Milliseconds since 1970, UTC; 0 where the machine says that it is earlier.
 pub(super) fn time_of_day() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

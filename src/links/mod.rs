@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
-pub use serve::{GREETING, serve};
+pub use serve::{GREETING, router, serve};
 
 use crate::bridge::link::Shared;
 
@@ -22,12 +22,16 @@ const SIGNATURE: usize = 16;
 /// Characters of a name in an address.
 const MAX_NAME: usize = 40;
 
+/// Where links are below the address of the pages for people, if they have none of their own.
+pub const BELOW_WEB: &str = "/files";
+
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct LinksConfig {
     /// Under which this server is reached from outside, without a slash at its end.
     pub url: String,
-    pub listen: SocketAddr,
+    /// Where it is served; `None` where that is done together with the pages for people.
+    pub listen: Option<SocketAddr>,
     pub keep: Duration,
     /// Bytes of all files that are kept.
     pub budget: u64,

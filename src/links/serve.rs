@@ -42,18 +42,16 @@ struct Shared {
     frontends: Vec<Arc<dyn Frontend>>,
 }
 
-/// Serves until stopped.
-pub async fn serve(
-    listener: TcpListener,
-    signer: Arc<Signer>,
-    links: Arc<Links>,
-    frontends: Vec<Arc<dyn Frontend>>,
-    cancel: CancellationToken,
-) {
-    let router = Router::new()
+/// Every path of the server.
+pub fn router(signer: Arc<Signer>, links: Arc<Links>, frontends: Vec<Arc<dyn Frontend>>) -> Router {
+    Router::new()
         .route("/", get(|| async { GREETING }))
         .route("/{media}/{expires}/{signature}/{name}", get(file))
-        .with_state(Arc::new(Shared { signer, links, frontends }));
+        .with_state(Arc::new(Shared { signer, links, frontends }))
+}
+
+/// Serves until stopped.
+pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
     crate::web::serve(listener, router, LIMITS, cancel).await;
 }
 

@@ -73,6 +73,10 @@ impl MatrixFrontend {
         }
     }
 
+    pub(super) fn components(&self) -> &Components {
+        &self.components
+    }
+
     pub fn homeserver(&self) -> &Homeserver {
         &self.components.homeserver
     }

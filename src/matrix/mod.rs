@@ -17,6 +17,7 @@ mod lock;
 mod mentions;
 mod outbound;
 mod profile;
+mod provision;
 mod room;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -25,3 +26,4 @@ pub use appservice::{Appservice, registration, serve};
 pub use config::{BotPicture, LEG, MatrixConfig, PuppetTokens, RoomPolicy};
 pub use frontend::{MatrixFrontend, show_presence, tend_rooms};
 pub use homeserver::{Homeserver, MatrixError};
+pub use provision::{ProvisionServer, ProvisionSettings, router as provision_router};

@@ -3,10 +3,12 @@
 //! Knows how much of an answer is read, how long a client may take over the head of a request, and how many connections
 //! one address may have. Refuses to know what is asked and who may ask it: a handler says whom it trusts.
 
+mod attempts;
 mod body;
 mod peers;
 mod serve;
 
+pub use attempts::{Attempts, TooMany};
 pub use body::{BodyError, read_body};
 pub use peers::{Connection, Limits};
 pub use serve::{describe_accept, serve};

@@ -132,6 +132,13 @@ impl Connection {
         }
     }
 
+    /// Where its client is, as far as that counts: of an address of IPv6 the network.
+    pub fn address(&self) -> IpAddr {
+        let guard = self.0.peers.lock();
+        let own = guard.1.iter().find(|entry| entry.number == self.0.number);
+        own.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |entry| entry.address)
+    }
+
     /// A whole head has come.
     pub(super) fn asked(&self) {
         if !self.is_trusted() {

@@ -134,6 +134,7 @@ async fn fault_27_a_thousand_sign_ins_do_not_wait_for_the_disk_one_after_the_oth
         heartbeat: Arc::new(|| {}),
         media: Arc::new(media),
         links: None,
+        sign_in: None,
         hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(86_400) },
         cancel: cancel.clone(),
         broken: CancellationToken::new(),

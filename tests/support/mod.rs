@@ -4,6 +4,7 @@
 
 pub(crate) mod boards;
 pub(crate) mod bridge;
+pub(crate) mod browser;
 pub(crate) mod cable;
 pub(crate) mod files;
 pub(crate) mod irc;

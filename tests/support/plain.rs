@@ -265,6 +265,7 @@ impl PlainBridge {
             heartbeat: Arc::new(|| {}),
             media,
             links: None,
+            sign_in: None,
             hold: config.hold,
             cancel: cancel.clone(),
             broken: CancellationToken::new(),

@@ -44,7 +44,7 @@ impl Synapse {
         let dir = directory.display();
         let config = format!(
             "server_name: {SERVER_NAME}\npid_file: {dir}/hs.pid\n\
-             listeners: [{{port: {port}, type: http, tls: false, bind_addresses: ['127.0.0.1'], resources: [{{names: [client]}}]}}]\n\
+             listeners: [{{port: {port}, type: http, tls: false, bind_addresses: ['127.0.0.1'], resources: [{{names: [client, openid]}}]}}]\n\
              database: {{name: sqlite3, args: {{database: {dir}/homeserver.db}}}}\n\
              log_config: {dir}/log.config\nmedia_store_path: {dir}/media\nsigning_key_path: {dir}/signing.key\n\
              registration_shared_secret: r\nmacaroon_secret_key: m\nform_secret: f\nreport_stats: false\nmax_upload_size: 1G\n\

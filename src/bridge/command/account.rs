@@ -7,8 +7,8 @@ use super::{CommandContext, CommandSpec, Effect, Refusal, help, nothing, one};
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "login",
-        arguments: "<account>",
-        does: "signs in to {network}; the next message is the password",
+        arguments: "{sign_in_account}",
+        does: "signs in to {network}; {sign_in}",
         run: login,
     },
     CommandSpec { name: "logout", arguments: "", does: "signs out and forgets the password", run: logout },
@@ -70,14 +70,18 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
 ];
 
 fn login(context: &CommandContext<'_>, words: &[&str]) -> Result<Effect, Refusal> {
-    let account = one(words)?.to_owned();
+    let account = match words {
+        [] if context.sides.has_sign_in_page => None,
+        words => Some(one(words)?.to_owned()),
+    };
     let host = context.sides.host();
     if !context.is_in_management() || Some(context.given.leg) != host {
         let side = host.as_ref().map_or("a side with rooms", |leg| context.sides.name(leg));
         let text = format!("Give this command in the room on {side} that you share with the bridge alone.");
         return Err(text.into());
     }
-    let id = context.network.login_id(&account)?;
+    let Some(named) = &account else { return Ok(Effect::SignIn { account }) };
+    let id = context.network.login_id(named)?;
     if context.logins.get(&id).is_some_and(|login| login.owner != context.given.user && login.confirmed) {
         return Err(format!("{id} is in use by somebody else here.").into());
     }

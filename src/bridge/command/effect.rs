@@ -24,9 +24,10 @@ pub(in crate::bridge) enum Effect {
         user: UserId,
         text: String,
     },
-    /// The password of this account is asked for.
+    /// The password of this account is asked for, or a page is named where it is given; without an account the page asks
+    /// for that too.
     SignIn {
-        account: String,
+        account: Option<String>,
     },
     SignOut {
         login: LoginId,

@@ -9,7 +9,13 @@ use crate::bridge::sides::Sides;
 /// A text of a command in the words of the network.
 pub(super) fn fill(text: &str, sides: &Sides) -> String {
     let network = &sides.network;
-    text.replace("<account>", &format!("<{}>", network.account))
+    let (argument, sign_in) = match sides.has_sign_in_page {
+        true => ("[<account>]", "the answer is a link to a page that asks for the password"),
+        false => ("<account>", "the next message is the password"),
+    };
+    text.replace("{sign_in_account}", argument)
+        .replace("{sign_in}", sign_in)
+        .replace("<account>", &format!("<{}>", network.account))
         .replace("{account}", network.account)
         .replace("{network}", network.name)
         .replace("{prefix}", network.command_prefix)
@@ -60,10 +66,15 @@ fn all_of(topic: &Topic) -> String {
 
 /// The bot's first words.
 pub(super) fn welcome(context: &CommandContext<'_>) -> String {
-    let text = "Hello! I bring your {network} contacts here.\n\
-                Say «login» and your {account} address to sign in; your next message is the password then.\n\
-                «help» lists what else I can do.";
-    fill(text, context.sides)
+    let how = match context.sides.has_sign_in_page {
+        true => {
+            "Say «login» to sign in: I answer with a link to a page that asks for your {account} address and password."
+        }
+        false => "Say «login» and your {account} address to sign in; your next message is the password then.",
+    };
+    let text =
+        format!("Hello! I bring your {{network}} contacts here.\n{how}\n«help» lists what else I can do.");
+    fill(&text, context.sides)
 }
 
 /// How one command is used.

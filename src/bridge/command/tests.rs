@@ -23,9 +23,13 @@ fn effect_at(level: Level, text: &str, in_conversation: bool) -> Effect {
 
 /// The same of anybody's words, on any side.
 fn effect_of(user: &str, leg: Leg, level: Level, text: &str, in_conversation: bool) -> Effect {
-    let world = World::new();
+    effect_in(&World::new(), user, leg, level, text, in_conversation)
+}
+
+/// The same in a world of its own kind.
+fn effect_in(world: &World, user: &str, leg: Leg, level: Level, text: &str, in_conversation: bool) -> Effect {
     let frontends: Vec<Arc<dyn Frontend>> = vec![world.matrix.clone()];
-    let sides = Sides::new(&*world.msn, &frontends);
+    let sides = Sides::new(&*world.msn, &frontends, world.sign_in.is_some());
     let (id, ann) = (LoginId::new(ALICE), UserId::new(ANN));
     let login = Login::new(id.clone(), ALICE.into(), ann.clone(), &SecretString::from("pw".to_owned()));
     let conversation = PortalKey::new(id.clone(), ConversationId::new("bob@x"));
@@ -77,7 +81,9 @@ fn login_after(text: &str) -> Login {
 
 #[test]
 fn commands_are_read_and_mistakes_are_explained() {
-    assert!(matches!(effect("LOGIN a@b.c", false), Effect::SignIn { account } if account == "a@b.c"));
+    assert!(
+        matches!(effect("LOGIN a@b.c", false), Effect::SignIn { account: Some(account) } if account == "a@b.c")
+    );
     assert!(
         matches!(effect("chat bob@b.c --login=alice@x", false), Effect::OpenChat { login, .. } if login.as_str() == ALICE)
     );
@@ -183,6 +189,24 @@ fn a_slip_of_the_pen_is_seen_and_a_password_is_not_repeated() {
     let told = answer("Tr0ub4dor&3");
     assert!(!told.contains("Did you mean") && !told.contains("Tr0ub4dor"), "{told}");
     assert!(matches!(effect("list-logins", false), Effect::Status));
+}
+
+#[test]
+fn with_a_page_a_sign_in_needs_no_account_and_help_says_so() {
+    let world = World::with_page();
+    let of = |text: &str, in_conversation| effect_in(&world, ANN, MATRIX, Level::User, text, in_conversation);
+    assert!(matches!(of("login", false), Effect::SignIn { account: None }));
+    assert!(matches!(of("login a@b", false), Effect::SignIn { account: Some(account) } if account == "a@b"));
+    for (text, part) in [
+        ("help login", "login [<e-mail>] — signs in to MSN; the answer is a link to a page"),
+        ("hello", "I answer with a link to a page that asks for your e-mail address and password."),
+        ("login a b", "Use it like this: login [<e-mail>]"),
+    ] {
+        let Effect::Answer(answer) = of(text, false) else { panic!("{text}") };
+        assert!(answer.contains(part), "{answer}");
+    }
+    // A link is for one person: nobody else may read it.
+    assert!(matches!(of("login", true), Effect::Answer(answer) if answer.starts_with("Give this command")));
 }
 
 #[test]

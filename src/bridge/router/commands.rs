@@ -189,15 +189,10 @@ impl CommandService {
             context.writer.write(batch, Finished::Redact(redaction));
             return Ok(());
         }
-        context.logins.password_given(&id, account, &given.user, &password);
-        // Together: an answer that is read again, after a kill, is still known for what it is.
-        context.logins.get(&id).into_iter().for_each(|login| login.store(&mut batch));
         let redaction = self.redaction(given, format!("Signing in as {id} …"), Some(id.clone()));
-        context.writer.write(batch, Finished::Redact(redaction));
-        for slip in context.logins.slips(&given.user, &id) {
-            let answer = format!("{slip} never signed in, and is forgotten.");
-            requests::forget_login(context, &given.into(), &slip, answer, Batch::default());
-        }
+        let (user, reply) = (&given.user, &given.into());
+        let given = PasswordGiven { user, reply, login: &id, account, password: &password };
+        store_password(context, given, batch, Finished::Redact(redaction));
         Ok(())
     }
 
@@ -278,5 +273,34 @@ impl CommandService {
         self.prompts.answered(&user);
         context.writer.write(batch, Finished::Overheard { user, leg, place, said });
         Ok(())
+    }
+}
+
+/// A password that a user has given, wherever that was.
+pub(super) struct PasswordGiven<'a> {
+    pub(super) user: &'a UserId,
+    /// Where that user is told things.
+    pub(super) reply: &'a ReplyTo,
+    pub(super) login: &'a LoginId,
+    /// As its owner spells it.
+    pub(super) account: String,
+    pub(super) password: &'a SecretString,
+}
+
+/// Stores the password of an account that is not taken, together with the batch; what follows does when that is on disk.
+pub(super) fn store_password(
+    context: &mut RouterContext,
+    given: PasswordGiven<'_>,
+    mut batch: Batch,
+    then: Finished,
+) {
+    let PasswordGiven { user, reply, login, account, password } = given;
+    context.logins.password_given(login, account, user, password);
+    // Together: an answer that is read again, after a kill, is still known for what it is.
+    context.logins.get(login).into_iter().for_each(|login| login.store(&mut batch));
+    context.writer.write(batch, then);
+    for slip in context.logins.slips(user, login) {
+        let answer = format!("{slip} never signed in, and is forgotten.");
+        requests::forget_login(context, reply, &slip, answer, Batch::default());
     }
 }

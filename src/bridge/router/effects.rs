@@ -15,6 +15,7 @@ use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{LoginId, PortalKey};
 use crate::bridge::page::page;
 use crate::bridge::port::frontend::Level;
+use crate::bridge::port::sign_in::SignInPage;
 use crate::bridge::receipt::InboxReceipt;
 use crate::bridge::sentence::sentence;
 
@@ -41,7 +42,15 @@ impl CommandService {
                 receipt.spend(&mut batch);
                 context.reply(&reply, &format!("Commands that name no account are for {login} now."), batch)
             }
-            Effect::SignIn { account } => self.ask_for_password(context, &given, &account, receipt),
+            Effect::SignIn { account } => match (context.setup.sign_in.clone(), account) {
+                (Some(page), account) => {
+                    let text = sign_in_link(context, &*page, &given, account.as_deref());
+                    context.reply(&reply, &text, receipt.into_batch())
+                }
+                (None, account) => {
+                    self.ask_for_password(context, &given, &account.unwrap_or_default(), receipt)
+                }
+            },
             Effect::SignOut { login } => {
                 let answer = format!(
                     "{login} is signed out and its password forgotten. Its rooms stay; they work again after «login {login}»."
@@ -175,6 +184,21 @@ impl CommandService {
             })
         })
     }
+}
+
+/// Where a user signs in.
+fn sign_in_link(
+    context: &RouterContext,
+    page: &dyn SignInPage,
+    given: &LocalCommand,
+    account: Option<&str>,
+) -> String {
+    format!(
+        "Sign in to {} here: {}\nThe link works once, within {} minutes. Whoever opens it signs in for you: pass it on to nobody.",
+        context.network_name(),
+        page.link(&given.user, account),
+        page.minutes(),
+    )
 }
 
 /// Stores a changed login. What follows does when that is on disk, before the network hears of it, and its owner.

@@ -58,6 +58,12 @@ pub(super) enum Finished {
     },
 }
 
+impl From<Answered> for Finished {
+    fn from(answered: Answered) -> Self {
+        Self::Answer(answered)
+    }
+}
+
 /// A command that came to its end.
 #[derive(Clone)]
 pub(super) struct Answered {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,14 +14,16 @@ use tokio_util::task::TaskTracker;
 use super::Router;
 use super::reader::Reader;
 use crate::bridge::BridgeError;
+use crate::bridge::account::{AccountCall, AccountRequest, LoginState, SignInOutcome};
 use crate::bridge::event::{LocalEvent, RemoteEvent, Timestamp};
-use crate::bridge::ids::{Leg, PortalKey};
+use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::link::Links;
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Frontend, Permissions};
 use crate::bridge::port::media::Media;
 use crate::bridge::port::network::Network;
+use crate::bridge::port::sign_in::SignInPage;
 use crate::bridge::port::storage::{Batch, Storage};
 use crate::bridge::portal::HoldLimits;
 use crate::bridge::receipt::InboxReceipt;
@@ -46,6 +49,8 @@ pub struct Setup {
     pub media: Arc<dyn Media>,
     /// Where files are shared, if anywhere.
     pub links: Option<Arc<Links>>,
+    /// Where users sign in, if not in their rooms.
+    pub sign_in: Option<Arc<dyn SignInPage>>,
     /// How much waits for somebody who is away, and how long.
     pub hold: HoldLimits,
     pub cancel: CancellationToken,
@@ -78,6 +83,8 @@ pub(in crate::bridge) enum Input {
     Configured(Box<Login>),
     /// A portal from the configuration.
     Open(PortalKey),
+    /// What a user asks of their logins outside their rooms.
+    Account(AccountCall),
 }
 
 /// Brings events into the core.
@@ -146,6 +153,63 @@ impl BridgeHandle {
     /// The core has stopped.
     pub async fn open(&self, portal: PortalKey) -> Result<(), BridgeError> {
         self.send(Input::Open(portal)).await
+    }
+
+    /// How each login of a user stands, in the order of their names.
+    ///
+    /// # Errors
+    /// The core has stopped.
+    pub async fn logins(&self, user: &UserId) -> Result<Vec<LoginState>, BridgeError> {
+        let (answer, answered) = mpsc::channel(1);
+        self.account(user, AccountRequest::Logins { answer }, answered).await
+    }
+
+    /// Signs an account in, as its user asked with this password. Resolves when the network has taken it or not, which may
+    /// be never: the caller has to bound that. What becomes of it is told in the user's room too.
+    ///
+    /// # Errors
+    /// The core has stopped, or the login was forgotten meanwhile.
+    pub async fn sign_in(
+        &self,
+        user: &UserId,
+        account: &str,
+        password: SecretString,
+    ) -> Result<SignInOutcome, BridgeError> {
+        let ((answer, answered), account) = (mpsc::channel(1), account.to_owned());
+        self.account(user, AccountRequest::SignIn { account, password, answer }, answered).await
+    }
+
+    /// Has the room of a conversation made, where there is none yet. False where the login is not the user's.
+    ///
+    /// # Errors
+    /// The core has stopped.
+    pub async fn open_chat(
+        &self,
+        user: &UserId,
+        portal: PortalKey,
+        ghost: GhostId,
+    ) -> Result<bool, BridgeError> {
+        let (answer, answered) = mpsc::channel(1);
+        self.account(user, AccountRequest::OpenChat { portal, ghost, answer }, answered).await
+    }
+
+    /// Signs a login out and forgets it, which its user's room hears. False where the user has no such login.
+    ///
+    /// # Errors
+    /// The core has stopped.
+    pub async fn sign_out(&self, user: &UserId, login: LoginId) -> Result<bool, BridgeError> {
+        let (answer, answered) = mpsc::channel(1);
+        self.account(user, AccountRequest::SignOut { login, answer }, answered).await
+    }
+
+    async fn account<A>(
+        &self,
+        user: &UserId,
+        request: AccountRequest,
+        mut answered: mpsc::Receiver<A>,
+    ) -> Result<A, BridgeError> {
+        self.send(Input::Account(AccountCall { user: user.clone(), request })).await?;
+        answered.recv().await.ok_or(BridgeError::Stopped)
     }
 
     async fn send(&self, input: Input) -> Result<(), BridgeError> {

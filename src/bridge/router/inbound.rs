@@ -178,7 +178,8 @@ fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionSta
         context.ask_room_to_tell(&owner)?;
     }
     tracing::info!(login = %id, ?state, "connection state");
-    context.logins.set_state(id, state.clone());
+    let now = (context.setup.clock)();
+    context.logins.set_state(id, state.clone(), now);
     match state {
         ConnectionState::Connected => connected(context, id),
         ConnectionState::Connecting => Ok(()),

@@ -6,10 +6,12 @@
 use std::collections::{HashMap, HashSet};
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::mpsc;
 
 use super::status::{ConnectionStatus, Reached};
 use crate::bridge::BridgeError;
-use crate::bridge::event::ConnectionState;
+use crate::bridge::account::{LoginState, SignInOutcome};
+use crate::bridge::event::{ConnectionState, Timestamp};
 use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::login::{Credentials, Login};
 use crate::bridge::port::storage::{Batch, Storage};
@@ -21,6 +23,8 @@ pub(super) struct LoginRegistry {
     statuses: HashMap<LoginId, ConnectionStatus>,
     /// Logins that the configuration names.
     configured: HashSet<LoginId>,
+    /// Who waits for what becomes of a sign-in that has not begun.
+    awaiting: HashMap<LoginId, mpsc::Sender<SignInOutcome>>,
 }
 
 impl LoginRegistry {
@@ -29,7 +33,8 @@ impl LoginRegistry {
         // Their owners have not been seen yet.
         logins.iter_mut().filter(|login| login.follows).for_each(|login| login.presence = "away".into());
         let logins = logins.into_iter().map(|login| (login.id.clone(), login)).collect();
-        Ok(Self { logins, statuses: HashMap::new(), configured: HashSet::new() })
+        let (statuses, configured, awaiting) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Ok(Self { logins, statuses, configured, awaiting })
     }
 
     pub(super) fn all(&self) -> &HashMap<LoginId, Login> {
@@ -137,12 +142,19 @@ impl LoginRegistry {
     pub(super) fn forget(&mut self, id: &LoginId) {
         self.logins.remove(id);
         self.statuses.remove(id);
+        self.awaiting.remove(id);
+    }
+
+    /// Tells what becomes of the sign-in that begins next, once.
+    pub(super) fn tell_outcome(&mut self, id: &LoginId, answer: mpsc::Sender<SignInOutcome>) {
+        self.awaiting.insert(id.clone(), answer);
     }
 
     /// Somebody waits for this sign-in: its credentials.
     pub(super) fn awaited(&mut self, id: &LoginId) -> Option<Credentials> {
         let login = self.logins.get(id)?;
-        self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new).tell_connected = true;
+        let status = self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new);
+        (status.tell_connected, status.outcome) = (true, self.awaiting.remove(id));
         Some(Credentials { at_once: true, ..login.credentials() })
     }
 
@@ -168,12 +180,12 @@ impl LoginRegistry {
     }
 
     /// How a login's connection stands now.
-    pub(super) fn set_state(&mut self, id: &LoginId, state: ConnectionState) {
+    pub(super) fn set_state(&mut self, id: &LoginId, state: ConnectionState, at: Timestamp) {
         let status = self.statuses.entry(id.clone()).or_insert_with(ConnectionStatus::new);
         if matches!(state, ConnectionState::Connecting | ConnectionState::Waiting { .. }) {
             status.is_down();
         }
-        status.state = state;
+        status.changed(id, state, at);
     }
 
     /// A login has got in: what its owner hears, and whether that is to be stored.
@@ -203,6 +215,26 @@ impl LoginRegistry {
             own.map(|login| format!("{}: {}", login.id, self.describe_one(login))).collect();
         lines.sort();
         lines
+    }
+
+    /// How each login of a user stands, in the order of their names.
+    pub(super) fn states(&self, user: &UserId) -> Vec<LoginState> {
+        let own = self.logins.values().filter(|login| login.owner == *user);
+        let mut states: Vec<LoginState> = own.map(|login| self.state(login)).collect();
+        states.sort_by(|a, b| a.id.cmp(&b.id));
+        states
+    }
+
+    fn state(&self, login: &Login) -> LoginState {
+        let status = self.statuses.get(&login.id);
+        let stored = login.signed_out.clone().map(|reason| ConnectionState::SignedOut { reason });
+        let state = status.map(|status| status.state.clone()).or(stored);
+        LoginState {
+            id: login.id.clone(),
+            state: state.unwrap_or(ConnectionState::Connecting),
+            since: status.and_then(|status| status.since),
+            words: self.describe_one(login),
+        }
     }
 
     /// How every login stands and whose it is, a line each.

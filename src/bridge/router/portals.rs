@@ -333,7 +333,7 @@ mod tests {
             undeliverable: mpsc::channel(1).0,
             quiet: mpsc::channel(1).0,
             reports: Reports::start(&frontends, &cancel, &tasks),
-            sides: Sides::new(&*world.msn, &frontends),
+            sides: Sides::new(&*world.msn, &frontends, false),
             frontends,
             clock: Arc::new(|| 1),
             heartbeat: Arc::new(|| {}),

@@ -4,9 +4,12 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::bridge::event::ConnectionState;
+use crate::bridge::account::SignInOutcome;
+use crate::bridge::event::{ConnectionState, Timestamp};
+use crate::bridge::ids::LoginId;
 use crate::bridge::sentence::clause;
 
 /// An interruption shorter than this is nobody's business.
@@ -21,6 +24,10 @@ pub(super) struct ConnectionStatus {
     pub(super) told_down: bool,
     /// Somebody asked for this sign-in and waits to hear of it.
     pub(super) tell_connected: bool,
+    /// Since when it stands so, for whoever asks.
+    pub(super) since: Option<Timestamp>,
+    /// Who waits, outside the owner's rooms, for what becomes of this sign-in.
+    pub(super) outcome: Option<mpsc::Sender<SignInOutcome>>,
 }
 
 /// What an owner hears of a connection that is there.
@@ -37,7 +44,35 @@ pub(super) enum Reached {
 impl ConnectionStatus {
     pub(super) fn new() -> Self {
         let state = ConnectionState::Connecting;
-        Self { state, down_since: Some(Instant::now()), told_down: false, tell_connected: false }
+        Self {
+            state,
+            down_since: Some(Instant::now()),
+            told_down: false,
+            tell_connected: false,
+            since: None,
+            outcome: None,
+        }
+    }
+
+    /// The connection stands so now.
+    pub(super) fn changed(&mut self, login: &LoginId, state: ConnectionState, at: Timestamp) {
+        if self.state != state || self.since.is_none() {
+            self.since = Some(at);
+        }
+        let login = login.clone();
+        let outcome = match state.clone() {
+            ConnectionState::Connecting => None,
+            ConnectionState::Connected => Some(SignInOutcome::SignedIn { login }),
+            ConnectionState::Waiting { reason } => Some(SignInOutcome::Waiting { login, reason }),
+            ConnectionState::SignedOut { reason } => Some(SignInOutcome::Refused { reason }),
+        };
+        self.state = state;
+        if let Some(outcome) = outcome
+            && let Some(waiting) = self.outcome.take()
+        {
+            // Whoever waited may have gone: their room hears of it too.
+            let _ = waiting.try_send(outcome);
+        }
     }
 
     /// The connection is not there; the time counts from the first of several such states.

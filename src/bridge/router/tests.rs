@@ -166,6 +166,7 @@ impl World {
             heartbeat: Arc::new(|| {}),
             media: Arc::new(SimMedia::default()),
             links: None,
+            sign_in: None,
             hold: HoldLimits { max_messages: 200, max_age: Duration::from_secs(3_600) },
             cancel: cancel.clone(),
             broken: CancellationToken::new(),

@@ -22,4 +22,5 @@ mod relay;
 mod rest;
 mod rooms;
 mod sign_in;
+mod sign_in_page;
 mod standing;

@@ -71,6 +71,7 @@ impl Life {
             heartbeat: Arc::new(|| {}),
             media: world.media.clone(),
             links: world.links.clone(),
+            sign_in: world.sign_in.clone(),
             hold: world.hold,
             cancel: cancel.clone(),
             broken: broken.clone(),
@@ -274,6 +275,12 @@ impl Life {
         let mut asked = world.msn.asked();
         let is_there = |all: &Vec<(LoginId, Request)>| all.iter().any(|(_, request)| request == wanted);
         within("something to be asked", asked.wait_for(is_there)).await.map(drop).unwrap();
+    }
+
+    /// Waits until logins have been connected so many times.
+    pub(crate) async fn until_connects(&self, world: &World, count: usize) {
+        let mut sign_ins = world.msn.sign_ins();
+        within("a sign-in", sign_ins.wait_for(|all| all.len() >= count)).await.map(drop).unwrap();
     }
 
     /// Waits until Ann has been told something.

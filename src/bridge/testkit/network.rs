@@ -24,7 +24,7 @@ pub(crate) struct SimNetwork {
     /// What asking something of it comes to.
     pub(crate) answers: Script,
     requests: watch::Sender<Vec<(LoginId, Request)>>,
-    connects: watch::Sender<Vec<LoginId>>,
+    connects: watch::Sender<Vec<(LoginId, Credentials)>>,
     disconnects: Mutex<Vec<LoginId>>,
     /// Who is in which conversation.
     pub(crate) people: Mutex<HashMap<String, Audience>>,
@@ -71,7 +71,12 @@ impl SimNetwork {
 
     /// Logins that were asked to connect, each time.
     pub(crate) fn connects(&self) -> Vec<LoginId> {
-        self.connects.borrow().clone()
+        self.connects.borrow().iter().map(|(login, _)| login.clone()).collect()
+    }
+
+    /// The same with what each signed in with, as it happens.
+    pub(crate) fn sign_ins(&self) -> watch::Receiver<Vec<(LoginId, Credentials)>> {
+        self.connects.subscribe()
     }
 }
 
@@ -91,8 +96,8 @@ impl Network for SimNetwork {
         }
     }
 
-    fn connect(&self, login: LoginId, _credentials: Credentials) {
-        self.connects.send_modify(|all| all.push(login));
+    fn connect(&self, login: LoginId, credentials: Credentials) {
+        self.connects.send_modify(|all| all.push((login, credentials)));
     }
 
     fn suspend(&self) {}

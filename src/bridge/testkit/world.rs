@@ -22,6 +22,7 @@ use crate::bridge::ids::{ConversationId, LoginId, PortalKey, UserId};
 use crate::bridge::link::{LinkContext, Links, Terms};
 use crate::bridge::login::Login;
 use crate::bridge::port::frontend::{Frontend, Level, Outcome, Permissions};
+use crate::bridge::port::sign_in::SignInPage;
 use crate::bridge::port::storage::{Batch, Table};
 
 /// The one login, its owner and the contact most tests need.
@@ -90,6 +91,19 @@ impl Permissions for Strangers {
     }
 }
 
+/// A page that is served nowhere.
+struct SimPage;
+
+impl SignInPage for SimPage {
+    fn link(&self, user: &UserId, account: Option<&str>) -> String {
+        format!("https://b.x/{user}/{}", account.unwrap_or_default())
+    }
+
+    fn minutes(&self) -> u64 {
+        15
+    }
+}
+
 /// What outlives the bridge.
 pub(crate) struct World {
     pub(crate) disk: Arc<SimStorage>,
@@ -106,6 +120,8 @@ pub(crate) struct World {
     pub(crate) has_irc: bool,
     /// Files that are shared, where they are.
     pub(crate) links: Option<Arc<Links>>,
+    /// Where users sign in, if not in their rooms.
+    pub(crate) sign_in: Option<Arc<dyn SignInPage>>,
     /// Sides besides those two.
     pub(crate) others: Vec<Arc<dyn Frontend>>,
     pub(super) clock: Arc<Clock>,
@@ -130,6 +146,7 @@ impl World {
             ghost_per_login: false,
             has_irc: false,
             links: None,
+            sign_in: None,
             others: Vec::new(),
             clock: Arc::default(),
             numbers: Arc::default(),
@@ -160,6 +177,11 @@ impl World {
     /// The same with an IRC channel, which cannot be asked.
     pub(crate) fn relayed() -> Self {
         Self { has_irc: true, ..Self::new() }
+    }
+
+    /// A bridge to Matrix with a page on which users sign in.
+    pub(crate) fn with_page() -> Self {
+        Self { sign_in: Some(Arc::new(SimPage)), ..Self::new() }
     }
 
     /// A bridge to Matrix that shares files where they cannot be shown.

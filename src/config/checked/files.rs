@@ -8,8 +8,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::super::{ConfigError, FilesSection};
+use super::web::is_address;
 use crate::connector::DirectConfig;
-use crate::links::LinksConfig;
+use crate::links::{BELOW_WEB, LinksConfig};
+use crate::sign_in::WebConfig;
 
 /// Characters of the address that links begin with: they must fit in a line of IRC.
 const MAX_LINK_URL: usize = 100;
@@ -30,23 +32,18 @@ impl FilesSection {
         Ok(())
     }
 
-    /// Links, if there are any: they leave room for two files on their way.
+    /// Links, if there are any: under an address of their own, or below that of the page. They leave room for two files on their way.
     ///
     /// # Errors
     /// `url`, `hours` or `max_bytes`, by their keys.
-    pub(super) fn check_links(&self) -> Result<Option<LinksConfig>, ConfigError> {
+    pub(super) fn check_links(&self, web: Option<&WebConfig>) -> Result<Option<LinksConfig>, ConfigError> {
         let section = &self.links;
-        if section.url.is_empty() {
-            return Ok(None);
-        }
-        let url = reqwest::Url::parse(&section.url).ok();
-        let is_right = url.is_some_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.query().is_none()
-                && url.fragment().is_none()
-        });
-        if !is_right || section.url.len() > MAX_LINK_URL {
+        let (url, listen) = match (section.url.as_str(), web) {
+            ("", None) => return Ok(None),
+            ("", Some(web)) => (format!("{}{BELOW_WEB}", web.url), None),
+            (url, _) => (url.trim_end_matches('/').to_owned(), Some(section.listen)),
+        };
+        if !is_address(&url) || section.url.len() > MAX_LINK_URL {
             let allowed = "an address of at most 100 characters, as in https://bridge.example.org/files";
             return Err(ConfigError::value("files.links.url", &section.url, allowed));
         }
@@ -67,8 +64,8 @@ impl FilesSection {
             return Err(ConfigError::value("files.links.max_bytes", section.max_bytes, allowed));
         }
         Ok(Some(LinksConfig {
-            url: section.url.trim_end_matches('/').to_owned(),
-            listen: section.listen,
+            url,
+            listen,
             keep: Duration::from_secs(u64::from(section.hours) * 3600),
             budget: section.max_bytes,
         }))

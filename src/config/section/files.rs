@@ -60,9 +60,10 @@ impl Default for FilesSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinksSection {
-    /// How links begin, 100 characters at most so that they fit in a line of IRC; empty for no links.
+    /// How links begin, 100 characters at most so that they fit in a line of IRC; empty for links below `web.url`, or for
+    /// none where that is empty too.
     pub url: String,
-    /// Where they are served.
+    /// Where they are served, if they have an address of their own.
     pub listen: SocketAddr,
     /// How long a link works, 1 to 8,760.
     pub hours: u32,

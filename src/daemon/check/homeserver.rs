@@ -61,6 +61,25 @@ pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
     }
 }
 
+/// Programs that show OpenID tokens need a homeserver that says whose one is.
+pub(super) async fn openid(config: &MatrixConfig) -> Finding {
+    let asked = match Homeserver::new(config).await {
+        Ok(homeserver) => homeserver.says_whose_openid_tokens_are().await,
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(true) => Finding::Fine("the homeserver says whose an OpenID token is".into()),
+        Ok(false) => Finding::Advice {
+            what: "the homeserver does not say whose an OpenID token is, so programs that show one cannot manage logins"
+                .into(),
+            cure: "in its configuration add openid to the resources of the listener at homeserver.url, as in «names: \
+                   [client, openid]»"
+                .into(),
+        },
+        Err(_) => Finding::Skipped("OpenID tokens, until the homeserver can be reached".into()),
+    }
+}
+
 /// The bot is a user of the namespaces, and not the sender: Synapse answers no `/sync` of that one.
 async fn bot(homeserver: &Homeserver, config: &MatrixConfig, sender: &UserId) -> Finding {
     let bot = &config.bot;

@@ -50,7 +50,7 @@ pub struct Homeserver {
     session: Client,
     http: reqwest::Client,
     bot: OwnedUserId,
-    base: String,
+    pub(super) base: String,
     identities: Arc<Identities>,
     versions: SupportedVersions,
     returns: Arc<Returns>,
@@ -125,7 +125,7 @@ macro_rules! ask_as {
 pub(crate) use ask_as;
 
 /// An answer as it must be.
-fn read<R: Outgoing>(answer: http::Response<Bytes>) -> Result<R::IncomingResponse, MatrixError> {
+pub(super) fn read<R: Outgoing>(answer: http::Response<Bytes>) -> Result<R::IncomingResponse, MatrixError> {
     let (is_granted, pause) = (answer.status().is_success(), asked_pause(answer.headers()));
     let is_json = Answer::parse(answer.body()).is_some();
     R::IncomingResponse::try_from_http_response(answer).map_err(|error| match is_granted && is_json {
@@ -255,7 +255,7 @@ impl Homeserver {
     }
 
     /// A request as it goes over the wire.
-    fn prepare<R: Outgoing>(
+    pub(super) fn prepare<R: Outgoing>(
         &self,
         token: &SecretString,
         request: R,
@@ -268,7 +268,10 @@ impl Homeserver {
     }
 
     /// One request and its answer, of which no more is read than any can have.
-    async fn exchange(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, MatrixError> {
+    pub(super) async fn exchange(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, MatrixError> {
         let request = request.map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;
         *request.timeout_mut() = Some(TIMEOUT);

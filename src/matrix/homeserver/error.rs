@@ -76,6 +76,22 @@ impl MatrixError {
         Self::Unavailable { reason: "what answers is no homeserver".into(), after: None }
     }
 
+    /// What it says instead of whose an OpenID token is.
+    pub(super) fn openid(status: http::StatusCode, body: &[u8]) -> Self {
+        let said = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+        match status.as_u16() {
+            404 => Self::Missing {
+                reason: "it does not say whose an OpenID token is: give one of its listeners the «openid» resource".into(),
+            },
+            429 | 500.. => Self::Unavailable { reason: format!("it answered {status}"), after: None },
+            status => Self::Refused {
+                code: said["errcode"].as_str().unwrap_or_default().to_owned(),
+                status,
+                message: "the OpenID token is not valid".into(),
+            },
+        }
+    }
+
     /// With the pause that was asked for beside the answer, where there is none in it.
     pub(super) fn after(mut self, pause: Option<Duration>) -> Self {
         if let Self::Unavailable { after: after @ None, .. } = &mut self {

@@ -13,6 +13,7 @@ mod identity;
 mod media;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use client::Homeserver;
 pub use error::MatrixError;
