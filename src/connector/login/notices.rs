@@ -3,8 +3,10 @@
 //! Knows the words. Refuses to know how the owner is told.
 
 use crate::bridge::sentence::sentence;
+use crate::connector::error::ConnectError;
+use crate::msn::command::SignOut;
 use crate::msn::message::without_codes;
-use crate::msn::session::NotificationEvent;
+use crate::msn::session::{NotificationEvent, SessionError};
 
 /// What the owner is told of something that happened; `None` where it is nothing for them.
 pub(in crate::connector) fn notice(event: NotificationEvent) -> Option<String> {
@@ -35,6 +37,12 @@ pub(in crate::connector) fn notice(event: NotificationEvent) -> Option<String> {
     })
 }
 
+/// What the owner is told of a session that has ended; `None` where they hear of it only if it lasts.
+pub(in crate::connector) fn farewell(error: &ConnectError) -> Option<String> {
+    let ConnectError::Session(SessionError::SignedOut(SignOut::ShuttingDown)) = error else { return None };
+    Some("The MSN server is shutting down. The bridge connects again by itself.".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +60,14 @@ mod tests {
         assert!(said(added(false)).ends_with("«chat bob@example.com» opens a conversation."));
         assert_eq!(notice(added(true)), None, "that is a question of its own");
         assert_eq!(notice(Event::GroupsChanged), None);
+    }
+
+    #[test]
+    fn a_server_that_shuts_down_is_told_of_and_a_lost_connection_is_not() {
+        let ended = |error: SessionError| farewell(&error.into());
+        let text = ended(SessionError::SignedOut(SignOut::ShuttingDown)).unwrap();
+        assert_eq!(text, "The MSN server is shutting down. The bridge connects again by itself.");
+        assert_eq!(ended(SessionError::SignedOut(SignOut::Other(String::new()))), None);
+        assert_eq!(ended(SessionError::TimedOut("a ping")), None);
     }
 }

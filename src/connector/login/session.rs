@@ -134,7 +134,11 @@ impl LoginTask {
                         Next::GoOn => {}
                         Next::Redirected(server) => return Ok(server),
                     } }
-                    Err(error) => return Err(End::Failed(error)),
+                    Err(error) => {
+                        let farewell = under_way.ready.then(|| notices::farewell(&error)).flatten();
+                        self.notify_owner(farewell).await;
+                        return Err(End::Failed(error));
+                    }
                 },
                 ask = self.asks.recv() => match ask {
                     None => return Err(End::Stop),
