@@ -57,6 +57,18 @@ pub(crate) async fn give_instead(call: &mut Wire, announced: &[u8], data: &[u8])
     }
 }
 
+/// Asks Alice for what an object of hers describes.
+pub(crate) async fn ask_for(call: &mut Wire, object: &str) -> Vec<u8> {
+    let body = format!(
+        "EUF-GUID: {{A4268EEC-FEC5-49E5-95C3-F126696BDBF6}}\r\nSessionID: 4711\r\nAppID: 1\r\nContext: {}\r\n",
+        STANDARD.encode(format!("{object}\0"))
+    );
+    let start = "INVITE MSNMSGR:alice@example.com MSNSLP/1.0";
+    let (branch, id) = ("{14C34859-5987-2B67-BB27-D6DA11CE3370}", "{19C77CDB-04EE-5CA9-14E3-0DB6E55E2411}");
+    signal(call, 1000, &message(start, branch, 0, id, "sessionreqbody", &body)).await;
+    receive(call, 4711).await
+}
+
 #[tokio::test]
 async fn emoticons_of_a_contact_stand_in_their_words_as_pictures() {
     let mut world = World::start().await;
@@ -109,14 +121,7 @@ async fn emoticons_from_matrix_are_offered_before_the_words_and_given() {
     let words = call.message("so (e1) am I").await;
     assert!(table.at <= words.at, "announced first");
     let object = table.payload.split('\t').nth(1).expect("an object").to_owned();
-    let body = format!(
-        "EUF-GUID: {{A4268EEC-FEC5-49E5-95C3-F126696BDBF6}}\r\nSessionID: 4711\r\nAppID: 1\r\nContext: {}\r\n",
-        STANDARD.encode(format!("{object}\0"))
-    );
-    let start = "INVITE MSNMSGR:alice@example.com MSNSLP/1.0";
-    let (branch, id) = ("{14C34859-5987-2B67-BB27-D6DA11CE3370}", "{19C77CDB-04EE-5CA9-14E3-0DB6E55E2411}");
-    signal(&mut call, 1000, &message(start, branch, 0, id, "sessionreqbody", &body)).await;
-    let data = receive(&mut call, 4711).await;
+    let data = ask_for(&mut call, &object).await;
     assert!(object.contains(&STANDARD.encode(Sha1::digest(&data))), "{object}");
     let small = image::load_from_memory_with_format(&data, image::ImageFormat::Png).expect("a PNG");
     assert_eq!((small.width(), small.height()), (50, 50));
@@ -163,7 +168,7 @@ async fn winks_voice_clips_and_handwriting_are_files() {
 }
 
 /// A clip as MSN records it: frames of 40 bytes, each 20 ms at 16 kHz. Any bytes are frames.
-fn siren(frames: u32) -> Vec<u8> {
+pub(crate) fn siren(frames: u32) -> Vec<u8> {
     let data: Vec<u8> = (0..frames * 40).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     let format = [
         &0x028E_u16.to_le_bytes()[..],

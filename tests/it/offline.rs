@@ -34,8 +34,8 @@ fn fault(code: &str, detail: &str) -> (StatusCode, String) {
 }
 
 /// The server of offline messages: what waits, and what was asked.
-struct OimServer {
-    url: String,
+pub(crate) struct OimServer {
+    pub(crate) url: String,
     asked: mpsc::UnboundedReceiver<(String, String)>,
     /// Deleting fails while this holds.
     keeps: Arc<AtomicBool>,
@@ -61,7 +61,7 @@ fn stored(id: &str) -> String {
 }
 
 impl OimServer {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/x", listener.local_addr().unwrap());
         let (asks, asked) = mpsc::unbounded_channel();
@@ -111,7 +111,7 @@ impl OimServer {
     }
 
     /// The next request of this kind.
-    async fn asked(&mut self, verb: &str) -> String {
+    pub(crate) async fn asked(&mut self, verb: &str) -> String {
         within(verb, async {
             loop {
                 let (asked, body) = self.asked.recv().await.expect("the server runs");
@@ -125,7 +125,7 @@ impl OimServer {
 }
 
 /// The list of messages that wait.
-fn mail_data(ids: &[&str]) -> String {
+pub(crate) fn mail_data(ids: &[&str]) -> String {
     let item = |id: &&str| {
         format!("<M><T>11</T><S>6</S><RS>0</RS><E>erin@example.com</E><I>{id}</I><F>.!!OIM</F></M>")
     };

@@ -19,26 +19,30 @@ use crate::support::msn::{Peer, Wire, formatted, text};
 use crate::support::sdk::{SdkUser, send};
 use crate::support::synapse::SERVER_NAME;
 
-struct Talk {
-    world: World,
-    user: SdkUser,
-    call: Wire,
-    room: Room,
-    _bob: Peer,
+/// Bob and Alice have met, and Alice's Matrix user has a client by matrix-sdk.
+pub(crate) struct Talk {
+    pub(crate) world: World,
+    pub(crate) user: SdkUser,
+    pub(crate) call: Wire,
+    pub(crate) room: Room,
+    pub(crate) bob: Peer,
 }
 
-async fn talk() -> Talk {
-    let world = World::start().await;
+pub(crate) async fn talk() -> Talk {
+    talk_in(World::start().await).await
+}
+
+pub(crate) async fn talk_in(world: World) -> Talk {
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     let mut user = SdkUser::log_in(&world.synapse.url(), "ann").await;
     call.say(&text("shall we?")).await;
     let (room, _) = user.message("shall we?").await;
-    Talk { world, user, call, room, _bob: bob }
+    Talk { world, user, call, room, bob }
 }
 
 impl Talk {
-    async fn hears(&mut self, words: &str) -> String {
+    pub(crate) async fn hears(&mut self, words: &str) -> String {
         self.call.message(&format!("\r\n\r\n{words}")).await.payload
     }
 }

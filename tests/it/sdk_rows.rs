@@ -19,7 +19,7 @@ use crate::support::sdk::{SdkUser, send};
 use crate::support::stage::Scenery;
 use crate::support::synapse::SERVER_NAME;
 
-fn ghost(name: &str) -> OwnedUserId {
+pub(crate) fn ghost(name: &str) -> OwnedUserId {
     UserId::parse(format!("@msn_{name}=40example.com:{SERVER_NAME}")).expect("a user")
 }
 
@@ -129,13 +129,41 @@ async fn files_go_both_ways_and_invitations_to_programs_are_told() {
 }
 
 #[tokio::test]
-async fn mail_is_told_where_owner_and_bridge_are_alone() {
+async fn mail_pages_alerts_and_a_server_that_goes_down_are_told_where_owner_and_bridge_are_alone() {
     let lists = vec!["LST N=bob@example.com F=Bob C=b1 11".to_owned()];
     let (world, mut stage) = on_stage(Scenery { lists, ..Scenery::default() }).await;
     let mut user = SdkUser::log_in(&world.synapse.url(), "ann").await;
-    let mail = "MIME-Version: 1.0\r\nContent-Type: text/x-msmsgsemailnotification; charset=UTF-8\r\n\r\nFrom: Eve\r\nSubject: hi\r\n";
-    stage.say(&format!("MSG Hotmail Hotmail {}\r\n{mail}FLN bob@example.com", mail.len())).await;
-    let (room, told) = user.message_with("New mail from Eve: hi").await;
+    let mime = |kind: &str, body: &str| {
+        format!("MIME-Version: 1.0\r\nContent-Type: {kind}; charset=UTF-8\r\n\r\n{body}\r\n")
+    };
+    let mail = mime("text/x-msmsgsemailnotification", "From: Eve\r\nSubject: hi");
+    let down = mime("application/x-msmsgssystemmessage", "Type: 1\r\nArg1: 5");
+    let note = |rest: &str| format!("<NOTIFICATION id=\"0\">{rest}</NOTIFICATION>");
+    let words = |text: &str| format!("<MSG><BODY><TEXT>{text}</TEXT></BODY></MSG>");
+    let page = note(&format!("<FROM name=\"tel:+1555\"/>{}", words("call me")));
+    for (head, payload, told) in [
+        ("MSG Hotmail Hotmail", mail, "New mail from Eve: hi"),
+        ("IPG", page, "Page from +1555: call me"),
+        ("NOT", note(&words("Meeting &amp; lunch")), "MSN alert: Meeting & lunch"),
+        ("MSG Hotmail Hotmail", down, "The MSN server goes down in 5 minutes. "),
+    ] {
+        stage.say(&format!("{head} {}\r\n{payload}QNG 50", payload.len())).await;
+        is_told(&mut user, &world, told).await;
+    }
+    stage.heard("VER ").await;
+    stage.say_the_last("OUT SSD").await;
+    is_told(&mut user, &world, "The MSN server is shutting down. ").await;
+    // It is back, and so is the bridge.
+    stage.heard("VER ").await;
+    stage.heard("CHG ").await;
+    let alert = note(&words("hello again"));
+    stage.say(&format!("NOT {}\r\n{alert}QNG 50", alert.len())).await;
+    is_told(&mut user, &world, "MSN alert: hello again").await;
+}
+
+/// Waits for a notice that begins so, in the room of the owner and the bridge.
+async fn is_told(user: &mut SdkUser, world: &World, start: &str) {
+    let (room, told) = user.message_with(start).await;
     assert_eq!(room.room_id().as_str(), world.management);
     assert!(matches!(told.content.msgtype, MessageType::Notice(_)), "{told:?}");
 }
