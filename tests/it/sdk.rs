@@ -58,7 +58,7 @@ async fn words_with_their_charset_and_look_go_both_ways() {
     let MessageType::Text(words) = &shown.content.msgtype else { panic!("{shown:?}") };
     assert_eq!(
         words.formatted.as_ref().expect("a look").body,
-        "<div dir=\"rtl\"><span data-mx-color=\"#ff0000\"><strong><em><u><del>fancy</del></u></em></strong></span></div>"
+        "<div dir=\"rtl\"><font color=\"#ff0000\" data-mx-color=\"#ff0000\"><strong><em><u><del>fancy</del></u></em></strong></font></div>"
     );
     let mentions = shown.content.mentions.expect("it is said whom it mentions");
     assert!(mentions.user_ids.is_empty() && !mentions.room);

@@ -11,7 +11,10 @@ fn styles_become_elements_and_text_never_does() {
     let style = Style { bold: true, color: Some(0xFF_0080), ..Style::default() };
     let text = RichText { runs: vec![Run { text: "<b>&\"\nx".into(), style }], ..RichText::default() };
     let html = from_rich(&text, &[]).unwrap();
-    assert_eq!(html, "<span data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></span>");
+    assert_eq!(
+        html,
+        "<font color=\"#ff0080\" data-mx-color=\"#ff0080\"><strong>&lt;b&gt;&amp;&quot;<br>x</strong></font>"
+    );
     assert_eq!(to_rich(&html), Some(text));
     assert_eq!(from_rich(&RichText::plain("a < b"), &[]), None);
     let hidden = Style { spoiler: true, ..Style::default() };

@@ -85,13 +85,14 @@ fn write_words(text: &str, mut begins_line: bool, pictures: &[Picture], out: &mu
 /// The elements around a run, from the outside to the inside: how each begins, and what ends it.
 fn elements(style: &Style) -> Vec<(String, &'static str)> {
     let Style { bold, italic, underline, strike, color, background, monospace, spoiler } = *style;
-    let attributes = [("data-mx-color", color), ("data-mx-bg-color", background)];
+    // The oldest of these three is the only one that some clients show, and is allowed in `font` alone.
+    let attributes = [("color", color), ("data-mx-color", color), ("data-mx-bg-color", background)];
     let colors =
         attributes.into_iter().filter_map(|(name, color)| Some(format!(" {name}=\"#{:06x}\"", color?)));
     let colors: String = colors.collect();
     let tags = [
         (spoiler, "<span data-mx-spoiler>".to_owned(), "</span>"),
-        (!colors.is_empty(), format!("<span{colors}>"), "</span>"),
+        (!colors.is_empty(), format!("<font{colors}>"), "</font>"),
         (bold, "<strong>".into(), "</strong>"),
         (italic, "<em>".into(), "</em>"),
         (underline, "<u>".into(), "</u>"),
