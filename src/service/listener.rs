@@ -19,7 +19,7 @@ use super::passport::Pages;
 use super::socket::serve;
 use super::world::{Servers, World};
 use super::{Addresses, ServiceConfig, ServiceError, http, robot, tls};
-use crate::msn::ids::HostPort;
+use crate::msn::ids::{Email, HostPort};
 
 /// Commands of all connections waiting for the owner; full, the readers wait.
 const MAILBOX: usize = 1024;
@@ -68,7 +68,7 @@ pub(super) async fn start(
     let (ns, sb) = (named(addresses.notification), named(addresses.switchboard));
     let servers = Servers { notification: config.dispatch_to.unwrap_or(ns), switchboard: sb };
     let mut world = World::new(config.rules, accounts, servers, rand::random());
-    let robots: Vec<_> = config.robots.iter().map(|line| line.email.clone()).collect();
+    let robots: Arc<[Email]> = config.robots.iter().map(|line| line.email.clone()).collect();
     world.befriend(&robots);
 
     let (inputs, mailbox) = mpsc::channel(MAILBOX);
@@ -91,7 +91,7 @@ pub(super) async fn start(
         tasks.spawn(serve_pages(listener, Some(acceptor), secure, cancel.clone(), tasks.clone()));
     }
     for line in config.robots {
-        tasks.spawn(robot::run(line, inputs.clone(), cancel.clone()));
+        tasks.spawn(robot::run(line, robots.clone(), inputs.clone(), cancel.clone()));
     }
     Ok(addresses)
 }

@@ -1,13 +1,15 @@
 //! Contacts that answer by themselves: company for the demo. They speak the same commands as anybody, only without a
-//! socket, and list each other and everybody who lists them.
+//! socket, and list each other and everybody who lists them. To each other they say nothing: two that answer never end.
 
 mod files;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::directory::AccountLine;
@@ -47,27 +49,24 @@ struct Robot {
     calls: HashMap<ConnId, Option<Email>>,
     greeted: Vec<Email>,
     greet: Vec<Email>,
+    /// When the next greeting is due, whatever is heard until then.
+    greet_at: Instant,
+    /// Everybody who answers by themselves.
+    robots: Arc<[Email]>,
     numbers: u32,
     album: Album,
     exchanges: HashMap<ConnId, Exchange>,
 }
 
 /// Signs in and answers until the service stops.
-pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: CancellationToken) {
+pub(super) async fn run(
+    line: AccountLine,
+    robots: Arc<[Email]>,
+    inputs: mpsc::Sender<Input>,
+    cancel: CancellationToken,
+) {
     let (heard, mut ears) = mpsc::channel(EARS);
-    let album = Album::new(&line.email);
-    let mut robot = Robot {
-        album,
-        exchanges: HashMap::new(),
-        line,
-        inputs,
-        heard,
-        session: None,
-        calls: HashMap::new(),
-        greeted: Vec::new(),
-        greet: Vec::new(),
-        numbers: 0,
-    };
+    let mut robot = Robot::new(line, robots, inputs, heard);
     if robot.sign_in().await.is_none() {
         return;
     }
@@ -77,13 +76,38 @@ pub(super) async fn run(line: AccountLine, inputs: mpsc::Sender<Input>, cancel: 
                 Some((conn, command)) => drop(robot.hear(conn, command).await),
                 None => return,
             },
-            () = tokio::time::sleep(GREETING), if !robot.greet.is_empty() => drop(robot.call_next().await),
+            () = tokio::time::sleep_until(robot.greet_at), if !robot.greet.is_empty() => {
+                robot.greet_at = Instant::now() + GREETING;
+                let _ = robot.call_next().await; // the service stops
+            }
             () = cancel.cancelled() => return,
         }
     }
 }
 
 impl Robot {
+    fn new(
+        line: AccountLine,
+        robots: Arc<[Email]>,
+        inputs: mpsc::Sender<Input>,
+        heard: mpsc::Sender<Heard>,
+    ) -> Self {
+        Self {
+            album: Album::new(&line.email),
+            exchanges: HashMap::new(),
+            line,
+            robots,
+            inputs,
+            heard,
+            session: None,
+            calls: HashMap::new(),
+            greeted: Vec::new(),
+            greet: Vec::new(),
+            greet_at: Instant::now(),
+            numbers: 0,
+        }
+    }
+
     /// A connection without a socket; what it is sent is decoded in a task of its own.
     async fn connect(&self, door: Door) -> Option<ConnId> {
         let (outbox, mut outlet) = outbox(Carrier::Socket);
@@ -203,7 +227,8 @@ impl Robot {
 
     /// Everybody who is seen online is greeted once.
     fn plan_greeting(&mut self, email: Email) {
-        if !self.greeted.contains(&email) {
+        if !self.greeted.contains(&email) && !self.robots.contains(&email) {
+            self.greet_at = Instant::now() + GREETING;
             self.greeted.push(email.clone());
             self.greet.push(email);
         }
@@ -253,6 +278,7 @@ impl Robot {
             Content::Peer { destination, packet } if is_for(destination.as_ref(), &self.line.email) => {
                 self.packet(conn, from, &packet).await
             }
+            _ if self.robots.contains(from) => Some(()),
             Content::Text { text, .. } if text.to_lowercase().contains("picture") => {
                 self.text(conn, "Here is one:", style()).await?;
                 self.offer_postcard(conn, from).await
@@ -284,4 +310,39 @@ impl Robot {
 
 fn style() -> TextStyle {
     TextStyle { font: "Segoe UI".into(), ..TextStyle::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::directory::parse_accounts;
+
+    /// Alice of the robots Alice and Bob, and what she says to the service.
+    fn alice() -> (Robot, mpsc::Receiver<Input>) {
+        let lines = parse_accounts("alice@x.y,pw,Alice\nbob@x.y,pw,Bob").unwrap();
+        let robots = lines.iter().map(|line| line.email.clone()).collect();
+        let (inputs, said) = mpsc::channel(EARS);
+        let (heard, _) = mpsc::channel(EARS);
+        (Robot::new(lines.into_iter().next().unwrap(), robots, inputs, heard), said)
+    }
+
+    fn email(text: &str) -> Email {
+        Email::parse(text).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn robots_neither_greet_nor_answer_each_other() {
+        let (mut alice, mut said) = alice();
+        alice.plan_greeting(email("bob@x.y"));
+        alice.plan_greeting(email("ann@x.y"));
+        assert_eq!(alice.greet, [email("ann@x.y")]);
+        let hello = bytes::Bytes::from(Content::text("hello", None).encode());
+        let nudge = bytes::Bytes::from(Content::nudge().encode());
+        for words in [&hello, &nudge] {
+            alice.reply(ConnId(1), &email("bob@x.y"), words).await;
+            assert!(said.try_recv().is_err(), "two that answer each other never end");
+            alice.reply(ConnId(1), &email("ann@x.y"), words).await;
+            assert!(said.try_recv().is_ok() && said.try_recv().is_ok());
+        }
+    }
 }
