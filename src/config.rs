@@ -20,11 +20,11 @@ use serde::{Deserialize, Serialize};
 pub use checked::{Checked, CheckedLogin, MsnServer, PermissionTable};
 pub use error::ConfigError;
 pub use section::{
-    AppserviceSection, DirectSection, FilesSection, GhostSection, HoldSection, HomeserverSection,
-    IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
-    IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection, LinksSection, LogSection,
-    LoginSection, MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection, StoreSection,
-    WebSection,
+    AppserviceSection, DirectSection, EncryptionSection, FilesSection, GhostSection, HoldSection,
+    HomeserverSection, IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection,
+    IrcPuppetSaslSection, IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection, LinksSection,
+    LogSection, LoginSection, MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection,
+    StoreSection, WebSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
@@ -39,6 +39,8 @@ pub struct Config {
     pub msn: MsnSection,
     #[serde(default)]
     pub matrix: MatrixSection,
+    #[serde(default)]
+    pub encryption: EncryptionSection,
     #[serde(default)]
     pub ghost: GhostSection,
     #[serde(default)]

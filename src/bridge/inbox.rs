@@ -186,7 +186,7 @@ impl Inbox {
     }
 
     /// What held items up may be over.
-    pub(super) fn retry(&self) {
+    pub fn retry(&self) {
         self.again.notify_one();
     }
 

@@ -15,7 +15,9 @@ pub use irc::{
     IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection, IrcPuppetSaslSection,
     IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection,
 };
-pub use matrix::{AppserviceSection, GhostSection, HomeserverSection, MatrixSection, PuppetSection};
+pub use matrix::{
+    AppserviceSection, EncryptionSection, GhostSection, HomeserverSection, MatrixSection, PuppetSection,
+};
 pub use msn::{HoldSection, MsnSection, OimSection, ServiceSection};
 pub use web::WebSection;
 

@@ -28,7 +28,7 @@ use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
 use crate::matrix::{
-    Homeserver, MatrixFrontend, ProvisionServer, ProvisionSettings, provision_router, show_presence,
+    Homeserver, MatrixFrontend, ProvisionServer, ProvisionSettings, keep_keys, provision_router, show_presence,
     tend_rooms,
 };
 use crate::store::{Store, sweep_media};
@@ -111,7 +111,10 @@ async fn matrix(
         let hash = key.derive(&format!("alias\0{portal}"));
         hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     });
-    let config = checked.matrix.clone();
+    let mut config = checked.matrix.clone();
+    if let Some(keys) = &mut config.encryption.keys {
+        keys.key = stores.key.derive("keys of encrypted rooms");
+    }
     let (storage, media) = (stores.storage(), stores.media.clone());
     let matrix = MatrixFrontend::new(config, homeserver, storage, permissions, media, links, alias_of);
     Ok(Arc::new(matrix))
@@ -270,5 +273,6 @@ impl Parts<'_> {
         self.lifetimes.spawn(learn_limit(matrix.clone(), media.clone(), intake()));
         self.lifetimes.spawn(sweep_media(media.clone(), store.clone(), intake()));
         self.lifetimes.spawn(tend_rooms(matrix.clone(), intake()));
+        self.lifetimes.spawn(keep_keys(matrix.clone(), self.inbox.clone(), intake()));
     }
 }

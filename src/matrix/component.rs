@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::config::MatrixConfig;
+use super::encryption::Encryption;
 use super::homeserver::{EventSender, Homeserver, MediaClient};
 use super::inbound::{
-    AnnotationInterpreter, EventInterpreter, InboundContext, MAX_UNSAID, ManagementInterpreter,
-    MembershipInterpreter, MessageInterpreter, TombstoneInterpreter,
+    AnnotationInterpreter, EncryptedInterpreter, EventInterpreter, InboundContext, MAX_UNSAID,
+    ManagementInterpreter, MembershipInterpreter, MessageInterpreter, TombstoneInterpreter,
 };
 use super::outbound::{
     Announcer, EmoticonUploader, EntrySender, FileUploader, MAX_COUNTED, NamePublisher, ProgressPublisher,
@@ -48,6 +49,7 @@ pub(super) struct Components {
     pub(super) levels: Arc<RoomLevels>,
     pub(super) management: Arc<ManagementRooms>,
     pub(super) receipts: Arc<ReceiptPublisher>,
+    pub(super) encryption: Arc<Encryption>,
 }
 
 impl Components {
@@ -60,7 +62,9 @@ impl Components {
         alias_of: AliasOf,
     ) -> Self {
         let ids = Arc::new(GhostIds::new(config));
-        let sender = Arc::new(EventSender::new(homeserver.clone()));
+        let encryption = Encryption::new(config, homeserver.clone(), storage.clone(), ids.clone());
+        let encryption = Arc::new(encryption);
+        let sender = Arc::new(EventSender::new(homeserver.clone(), encryption.clone()));
         let media = Arc::new(MediaClient::new(config, homeserver.clone(), media));
         let registry = Arc::new(RoomRegistry::new(storage.clone()));
         let profiles = GhostProfiles::new(homeserver.clone(), ids.clone(), media.clone(), storage.clone());
@@ -73,14 +77,13 @@ impl Components {
             fields: StatusFields::new(homeserver.clone(), config.status_field),
             records: PresenceRecords::new(storage.clone()),
         };
-        let presence = PresencePublisher::new(
+        let presence = Arc::new(PresencePublisher::new(
             showing,
             homeserver.clone(),
             ids.clone(),
             profiles.clone(),
             registry.clone(),
-        );
-        let presence = Arc::new(presence);
+        ));
         let locks = profiles.locks();
         let members = RoomMembers::new(homeserver.clone(), registry.clone(), presence.clone(), locks);
         let members = Arc::new(members);
@@ -104,7 +107,7 @@ impl Components {
             profiles: profiles.clone(),
             puppets: puppets.clone(),
             bot: bot.clone(),
-            creator: RoomCreator::new(homeserver.clone(), aliases.clone()),
+            creator: RoomCreator::new(config, homeserver.clone(), aliases.clone()),
             states,
             direct: Arc::new(DirectRooms::new(homeserver.clone(), puppets.clone())),
             spaces: queue.clone(),
@@ -133,6 +136,7 @@ impl Components {
             rooms,
             management,
             receipts,
+            encryption,
         }
     }
 
@@ -162,13 +166,13 @@ impl Components {
 
     pub(super) fn entries(&self, links: Option<Arc<Links>>) -> EntrySender {
         let speakers = Speakers::new(
-            self.homeserver.clone(),
             self.registry.clone(),
             self.members.clone(),
             self.profiles.clone(),
             self.sender.clone(),
             self.puppets.clone(),
             self.levels.clone(),
+            self.encryption.clone(),
         );
         EntrySender {
             homeserver: self.homeserver.clone(),
@@ -180,6 +184,7 @@ impl Components {
             rooms: self.rooms.clone(),
             management: self.management.clone(),
             speakers,
+            encryption: self.encryption.clone(),
             files: FileUploader { media: self.media.clone() },
             emoticons: EmoticonUploader { media: self.media.clone(), storage: self.storage.clone() },
             links,
@@ -236,6 +241,7 @@ impl Components {
             members: self.members.clone(),
             rooms: self.rooms.clone(),
             management: self.management.clone(),
+            encryption: self.encryption.clone(),
             unsaid: Cache::new(MAX_UNSAID),
         });
         let upgrades = Arc::new(RoomUpgrades {
@@ -258,6 +264,7 @@ impl Components {
             tombstones: TombstoneInterpreter { upgrades },
             annotations: AnnotationInterpreter::new(context.clone(), links),
             management,
+            encrypted: EncryptedInterpreter { context: context.clone() },
             context,
         }
     }

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use ruma::{OwnedServerName, OwnedUserId};
 use secrecy::SecretString;
@@ -57,6 +58,31 @@ pub enum RoomPolicy {
 #[derive(Debug, Clone, Default)]
 pub struct PuppetTokens(pub BTreeMap<String, SecretString>);
 
+/// Which rooms are encrypted.
+#[derive(Debug, Clone, Default)]
+pub struct EncryptionPolicy {
+    /// Where the keys are; `None` where encrypted rooms are not used.
+    pub keys: Option<KeyFile>,
+    /// Whether new rooms are encrypted.
+    pub is_default: bool,
+    /// Whether nothing is said or read in others.
+    pub is_required: bool,
+}
+
+/// Where the bot's keys are, and what opens them.
+#[derive(Clone)]
+pub struct KeyFile {
+    /// The directory that holds one for each device.
+    pub directory: PathBuf,
+    pub key: [u8; 32],
+}
+
+impl std::fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyFile").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
 /// Checked settings of the Matrix side.
 #[derive(Debug, Clone)]
 pub struct MatrixConfig {
@@ -91,6 +117,7 @@ pub struct MatrixConfig {
     pub max_file: u64,
     /// How owners are acted as, where the appservice's own token may not.
     pub double_puppets: PuppetTokens,
+    pub encryption: EncryptionPolicy,
     /// Whether each login has ghosts of its own, in place of one for each contact.
     pub ghost_per_login: bool,
 }

@@ -22,6 +22,7 @@ use crate::bridge::BridgeError;
 use crate::bridge::body::Attachment;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId as BridgeUser};
+use crate::bridge::inbox::Inbox;
 use crate::bridge::link::Links;
 use crate::bridge::port::delivery::{Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Frontend, FrontendTraits, Outcome, Permissions, Signal};
@@ -152,6 +153,11 @@ impl MatrixFrontend {
 pub async fn show_presence(frontend: Arc<MatrixFrontend>, cancel: CancellationToken) {
     let Components { presence, receipts, .. } = &frontend.components;
     tokio::join!(presence.run(cancel.clone()), receipts.run(cancel));
+}
+
+/// Keeps the keys of encrypted rooms up to date, and has what waited for one read again, until stopped.
+pub async fn keep_keys(frontend: Arc<MatrixFrontend>, inbox: Arc<Inbox>, cancel: CancellationToken) {
+    frontend.components.encryption.run(inbox, cancel).await;
 }
 
 /// Shows who the bot is, files rooms in spaces, and leaves those that are given up, until stopped.

@@ -8,6 +8,7 @@ mod appservice;
 mod cache;
 mod component;
 mod config;
+mod encryption;
 mod frontend;
 mod homeserver;
 mod html;
@@ -23,7 +24,7 @@ mod room;
 pub(crate) mod testkit;
 
 pub use appservice::{Appservice, registration, serve};
-pub use config::{BotPicture, LEG, MatrixConfig, PuppetTokens, RoomPolicy};
-pub use frontend::{MatrixFrontend, show_presence, tend_rooms};
+pub use config::{BotPicture, EncryptionPolicy, KeyFile, LEG, MatrixConfig, PuppetTokens, RoomPolicy};
+pub use frontend::{MatrixFrontend, keep_keys, show_presence, tend_rooms};
 pub use homeserver::{Homeserver, MatrixError};
 pub use provision::{ProvisionServer, ProvisionSettings, router as provision_router};

@@ -79,9 +79,13 @@ pub(crate) fn config(homeserver: &str) -> MatrixConfig {
         rooms: RoomPolicy::Auto,
         max_file: 1 << 20,
         double_puppets: PuppetTokens::default(),
+        encryption: Default::default(),
         ghost_per_login: false,
     }
 }
+
+/// The part of a room's state that says that it is encrypted.
+const ENCRYPTION: &str = "/state/m.room.encryption";
 
 /// Components over a homeserver and a store, with nothing known yet.
 pub(super) async fn components(server: &FakeHomeserver, storage: Arc<dyn Storage>) -> Components {
@@ -213,8 +217,12 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     let mut script = desk.script.lock().unwrap();
     desk.asked.notify_one();
     script.addresses.push(address);
+    // Rooms are not encrypted unless a test says so of just that.
+    let asks_for_keys = path.contains(ENCRYPTION);
     let is_it = |answer: &&Answer| {
-        path.contains(&answer.part) && answer.user.as_ref().is_none_or(|user| query.contains(user))
+        path.contains(&answer.part)
+            && answer.user.as_ref().is_none_or(|user| query.contains(user))
+            && (!asks_for_keys || answer.part.contains(ENCRYPTION))
     };
     let told = script.answers.iter().find(is_it);
     let granted = json!({
@@ -222,8 +230,11 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         "content_uri": "mxc://test.localhost/made",
         "capabilities": {"m.room_versions": {"default": "10", "available": {}}},
     });
-    let (status, answer) =
-        told.map_or_else(|| (StatusCode::OK, granted), |told| (told.status, told.answer.clone()));
+    let unless_told = match asks_for_keys {
+        true => (StatusCode::NOT_FOUND, json!({"errcode": "M_NOT_FOUND", "error": "no"})),
+        false => (StatusCode::OK, granted),
+    };
+    let (status, answer) = told.map_or(unless_told, |told| (told.status, told.answer.clone()));
     script.asked.push((asked, serde_json::from_slice(&body).unwrap_or_default(), status.is_success()));
     (status, axum::Json(answer)).into_response()
 }

@@ -219,6 +219,7 @@ const FLOORS: [(&str, Floors); 3] = [
             &[&["component"]],
             &[&["inbound"], &["outbound"]],
             &[&["room"]],
+            &[&["encryption"]],
             &[&["profile"]],
             &[&["homeserver"]],
             &[&["appservice"], &["cache"], &["config"], &["html"], &["keys"], &["lock"], &["mentions"]],

@@ -15,6 +15,7 @@ mod delivery;
 mod direct;
 mod disk;
 mod emoticons;
+mod encryption;
 mod events;
 mod features;
 mod files;

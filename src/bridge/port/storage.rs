@@ -53,10 +53,16 @@ pub enum Table {
     Presences,
     /// What contacts are called where each name is somebody's alone.
     Nicks,
+    /// Devices of ours for encrypted rooms, with their keys: sealed.
+    Devices,
+    /// Messages that were encrypted and may not have been sent.
+    Ciphertexts,
+    /// Encrypted events whose keys have not come: sealed.
+    Undecrypted,
 }
 
 impl Table {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -80,6 +86,9 @@ impl Table {
         Self::Traces,
         Self::Presences,
         Self::Nicks,
+        Self::Devices,
+        Self::Ciphertexts,
+        Self::Undecrypted,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -94,6 +103,8 @@ impl Table {
                 | Self::Arrivals
                 | Self::Traces
                 | Self::Presences
+                | Self::Devices
+                | Self::Undecrypted
         )
     }
 
@@ -114,6 +125,9 @@ impl Table {
                 | Self::GhostNames
                 | Self::Traces
                 | Self::Presences
+                | Self::Devices
+                | Self::Ciphertexts
+                | Self::Undecrypted
         )
     }
 }

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use ruma::{OwnedMxcUri, OwnedServerName, ServerName, UserId};
 
-use crate::config::{AppserviceSection, Config, ConfigError, MatrixSection, secret};
-use crate::matrix::{BotPicture, MatrixConfig, PuppetTokens, RoomPolicy};
+use crate::config::{
+    AppserviceSection, Config, ConfigError, EncryptionSection, MatrixSection, StoreSection, secret,
+};
+use crate::matrix::{BotPicture, EncryptionPolicy, KeyFile, MatrixConfig, PuppetTokens, RoomPolicy};
 
 /// Bytes of the largest file that is taken as the bot's picture.
 const MAX_PICTURE: u64 = 5 << 20;
@@ -43,6 +45,7 @@ pub(super) fn check_matrix(config: &Config) -> Result<MatrixConfig, ConfigError>
         rooms: config.matrix.check_rooms()?,
         max_file: config.files.max_bytes,
         double_puppets: config.matrix.check_puppets(&server_name)?,
+        encryption: config.encryption.check(&config.store)?,
         ghost_per_login: config.ghost.per_login,
         server_name,
     })
@@ -83,6 +86,24 @@ impl AppserviceSection {
         })?;
         let allowed = "a picture, an mxc:// address, «default», or nothing";
         BotPicture::of(bytes).ok_or_else(|| ConfigError::value(key, picture, allowed))
+    }
+}
+
+impl EncryptionSection {
+    /// Keys are beside the store; the key that opens them is derived from the store's own when that is read.
+    fn check(&self, store: &StoreSection) -> Result<EncryptionPolicy, ConfigError> {
+        let needs = |key: &str, is_on: bool, other: bool, allowed: &str| match is_on && !other {
+            true => Err(ConfigError::value(&format!("encryption.{key}"), "true", allowed)),
+            false => Ok(()),
+        };
+        needs("default", self.default, self.allow, "false where encryption.allow is false")?;
+        needs("require", self.require, self.default, "false where encryption.default is false")?;
+        let directory = store.directory.with_extension("keys");
+        Ok(EncryptionPolicy {
+            keys: self.allow.then_some(KeyFile { directory, key: [0; 32] }),
+            is_default: self.default,
+            is_required: self.require,
+        })
     }
 }
 

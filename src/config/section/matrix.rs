@@ -124,6 +124,24 @@ impl Default for MatrixSection {
     }
 }
 
+/// End-to-bridge encryption.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EncryptionSection {
+    /// Reads and speaks in encrypted rooms.
+    pub allow: bool,
+    /// Makes new rooms encrypted.
+    pub default: bool,
+    /// Says and reads nothing in rooms that are not.
+    pub require: bool,
+}
+
+impl Default for EncryptionSection {
+    fn default() -> Self {
+        Self { allow: true, default: false, require: false }
+    }
+}
+
 /// The Matrix users of contacts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -23,12 +23,16 @@ use secrecy::{ExposeSecret, SecretString};
 use super::answer::Answer;
 use super::error::{MatrixError, asked_pause};
 use super::gate::Gate;
-use super::identity::{As, Identities, Identity, Outgoing, Paths};
+use super::identity::{Actor, As, Identities, Identity, Outgoing, Paths};
 use crate::matrix::config::MatrixConfig;
 use crate::web::read_body;
 
 /// How long the homeserver may take for one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The end of the path of a request that the homeserver answers when there is news, and how long that may take.
+const SYNC: &str = "/v3/sync";
+const POLL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a connection is kept for the next request, and how many of them: each holds some tens of kilobytes.
 const IDLE: Duration = Duration::from_secs(15);
@@ -203,30 +207,35 @@ impl Homeserver {
     /// refusal: only the one act fails.
     pub(crate) async fn send_as<R: Outgoing>(
         &self,
-        user: &UserId,
+        actor: impl Into<Actor<'_>>,
         request: R,
     ) -> Result<R::IncomingResponse, MatrixError> {
-        self.act(user, request, read::<As<R>>).await
+        self.act(actor.into(), request, read::<As<R>>).await
     }
 
     /// The same, and gives the answer as it came.
     ///
     /// # Errors
     /// The homeserver is not available, refuses, or does not know the token.
-    pub(crate) async fn ask_as<R: Outgoing>(&self, user: &UserId, request: R) -> Result<Answer, MatrixError> {
-        self.act(user, request, granted::<As<R>>).await
+    pub(crate) async fn ask_as<R: Outgoing>(
+        &self,
+        actor: impl Into<Actor<'_>>,
+        request: R,
+    ) -> Result<Answer, MatrixError> {
+        self.act(actor.into(), request, granted::<As<R>>).await
     }
 
     async fn act<R: Outgoing, A>(
         &self,
-        user: &UserId,
+        actor: Actor<'_>,
         request: R,
         read: impl Fn(http::Response<Bytes>) -> Result<A, MatrixError>,
     ) -> Result<A, MatrixError> {
-        let Identity { token, is_appservice, names_user } = self.identity(user);
-        let is_bot = *user == self.bot;
-        let user = names_user.then(|| user.to_owned());
-        let request = self.prepare(token, As { user, request })?;
+        let Identity { token, is_appservice, names_user } = self.identity(actor.user);
+        let is_bot = *actor.user == self.bot;
+        let user = names_user.then(|| actor.user.to_owned());
+        let device = actor.device.map(ToOwned::to_owned);
+        let request = self.prepare(token, As { user, device, request })?;
         match read(self.exchange(request.clone()).await?) {
             Err(MatrixError::Token) if !is_appservice => Err(MatrixError::puppet_token()),
             Err(error) if is_bot && error.is_about_nobody() => {
@@ -246,7 +255,7 @@ impl Homeserver {
         request.username = Some(self.bot.localpart().to_owned());
         request.login_type = Some(register::LoginType::ApplicationService);
         request.inhibit_login = true;
-        let request = As { user: Some(self.bot.clone()), request };
+        let request = As { user: Some(self.bot.clone()), device: None, request };
         let request = self.prepare(self.identities.appservice(), request)?;
         match read::<As<register::v3::Request>>(self.exchange(request).await?) {
             Ok(_) | Err(MatrixError::Refused { .. }) => Ok(()),
@@ -274,8 +283,10 @@ impl Homeserver {
     ) -> Result<http::Response<Bytes>, MatrixError> {
         let request = request.map(reqwest::Body::from);
         let mut request = reqwest::Request::try_from(request).map_err(MatrixError::own)?;
-        *request.timeout_mut() = Some(TIMEOUT);
-        let _pass = self.gate.enter(request.url().path()).await;
+        let is_poll = request.url().path().ends_with(SYNC);
+        *request.timeout_mut() = Some(if is_poll { POLL_TIMEOUT } else { TIMEOUT });
+        // What waits for news for half a minute takes nobody's place.
+        let _pass = if is_poll { None } else { self.gate.enter(request.url().path()).await };
         let answer = self.http.execute(request).await;
         self.returns.note(&answer);
         let answer = answer.map_err(|error| MatrixError::unavailable(&error))?;

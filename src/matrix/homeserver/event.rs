@@ -3,6 +3,7 @@
 //! Knows that a repeat must be recognised: a transaction id follows from what is sent. Refuses to know what an event means.
 //! Source: sections 11.7 and 11.8 of the client-server API.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ruma::api::client::message::send_message_event;
@@ -10,11 +11,12 @@ use ruma::api::client::redact::redact_event;
 use ruma::api::client::state::send_state_event;
 use ruma::events::{MessageLikeEventType, StateEventType};
 use ruma::serde::Raw;
-use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, UserId};
+use ruma::{EventId, OwnedEventId, RoomId, UserId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client::{Homeserver, send_as, tell_as};
+use super::encryption::{MessageEncryption, Sent};
 use super::error::MatrixError;
 use crate::matrix::mentions;
 use crate::retry::Retry;
@@ -22,26 +24,23 @@ use crate::retry::Retry;
 /// Attempts to remove a password.
 const REDACTIONS: u32 = 5;
 
-/// One event on its way.
-pub(crate) struct Sent<'a> {
-    pub(crate) room: &'a RoomId,
-    pub(crate) speaker: &'a UserId,
-    /// What the transaction id follows from, so the homeserver recognises a repeat for as long as it remembers.
-    pub(crate) id: &'a str,
-    pub(crate) kind: &'a str,
-    /// When it was said, where that is not now.
-    pub(crate) at: Option<MilliSecondsSinceUnixEpoch>,
+/// The kind of an event that holds an encrypted one.
+const ENCRYPTED: &str = "m.room.encrypted";
+
+/// The name that the homeserver recognises a repeat by.
+fn transaction(id: &str) -> String {
+    Sha256::digest(id.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Sends events in the name of anybody of ours.
-#[derive(Debug)]
 pub(crate) struct EventSender {
     homeserver: Homeserver,
+    encryption: Arc<dyn MessageEncryption>,
 }
 
 impl EventSender {
-    pub(crate) fn new(homeserver: Homeserver) -> Self {
-        Self { homeserver }
+    pub(crate) fn new(homeserver: Homeserver, encryption: Arc<dyn MessageEncryption>) -> Self {
+        Self { homeserver, encryption }
     }
 
     /// Sends an event.
@@ -52,17 +51,33 @@ impl EventSender {
         if sent.kind == "m.room.message" {
             mentions::state(&mut content);
         }
-        let digest = Sha256::digest(sent.id.as_bytes());
-        let transaction: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        let content = Raw::new(&content).map_err(MatrixError::own)?.cast_unchecked();
-        let mut request = send_message_event::v3::Request::new_raw(
-            sent.room.to_owned(),
-            transaction.into(),
-            MessageLikeEventType::from(sent.kind),
-            content,
-        );
+        let transaction = transaction(sent.id);
+        let encrypted = self.encryption.encrypt(&sent, &transaction, &content).await?;
+        let kind = if encrypted.is_some() { ENCRYPTED } else { sent.kind };
+        let event = self.put(&sent, kind, &transaction, encrypted.as_ref().unwrap_or(&content)).await?;
+        if encrypted.is_some() {
+            self.encryption.sent(&transaction).await;
+        }
+        Ok(event)
+    }
+
+    async fn put(
+        &self,
+        sent: &Sent<'_>,
+        kind: &str,
+        transaction: &str,
+        content: &Value,
+    ) -> Result<OwnedEventId, MatrixError> {
+        let content = Raw::new(content).map_err(MatrixError::own)?.cast_unchecked();
+        let (room, kind) = (sent.room.to_owned(), MessageLikeEventType::from(kind));
+        let mut request = send_message_event::v3::Request::new_raw(room, transaction.into(), kind, content);
         request.timestamp = sent.at;
         Ok(send_as!(self.homeserver, sent.speaker, request)?.event_id)
+    }
+
+    /// The user that people know the bridge by.
+    pub(crate) fn bot(&self) -> &UserId {
+        self.homeserver.bot()
     }
 
     /// Sends an event as the bot.
@@ -88,6 +103,17 @@ impl EventSender {
         }
         let id = format!("notice {room} {text} {}", about.unwrap_or_default());
         if let Err(error) = self.send_as_bot(room, &id, "m.room.message", content).await {
+            tracing::warn!(%room, %error, "a notice was not shown");
+        }
+    }
+
+    /// The same where the room is encrypted and the bridge is not: it says nothing but that.
+    pub(crate) async fn notice_in_clear(&self, room: &RoomId, text: &str) {
+        let content = json!({"msgtype": "m.notice", "body": text, "m.mentions": {}});
+        let id = format!("notice in clear {room} {text}");
+        let (speaker, kind) = (self.homeserver.bot(), "m.room.message");
+        let sent = Sent { room, speaker, id: &id, kind, at: None };
+        if let Err(error) = self.put(&sent, kind, &transaction(&id), &content).await {
             tracing::warn!(%room, %error, "a notice was not shown");
         }
     }

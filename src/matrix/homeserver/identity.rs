@@ -11,16 +11,36 @@ use ruma::api::auth_scheme::{AuthScheme, SendAccessToken};
 use ruma::api::error::IntoHttpError;
 use ruma::api::path_builder::{PathBuilder, SinglePath, VersionHistory};
 use ruma::api::{AppserviceUserIdentity, Metadata, OutgoingRequest, SupportedVersions};
-use ruma::{OwnedServerName, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, UserId};
 use secrecy::SecretString;
 
 use super::error::Refusal;
 use crate::matrix::config::{MatrixConfig, PuppetTokens};
 
+/// In whose name something is asked, and with which device, where that matters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    pub(crate) user: &'a UserId,
+    pub(crate) device: Option<&'a DeviceId>,
+}
+
+impl<'a> From<&'a UserId> for Actor<'a> {
+    fn from(user: &'a UserId) -> Self {
+        Self { user, device: None }
+    }
+}
+
+impl<'a> From<&'a OwnedUserId> for Actor<'a> {
+    fn from(user: &'a OwnedUserId) -> Self {
+        Self { user, device: None }
+    }
+}
+
 /// A request in somebody's name: it is itself a request, with `?user_id=` on it unless the token says who it is.
 #[derive(Clone, Debug)]
 pub(super) struct As<R> {
     pub(super) user: Option<OwnedUserId>,
+    pub(super) device: Option<OwnedDeviceId>,
     pub(super) request: R,
 }
 
@@ -44,7 +64,9 @@ impl<R: OutgoingRequest> OutgoingRequest for As<R> {
     ) -> Result<http::Request<T>, IntoHttpError> {
         let mut request = self.request.try_into_http_request(base_url, authentication, path)?;
         if let Some(user) = &self.user {
-            AppserviceUserIdentity::new(user).maybe_add_to_uri(request.uri_mut())?;
+            let mut identity = AppserviceUserIdentity::new(user);
+            identity.device_id = self.device.as_deref();
+            identity.maybe_add_to_uri(request.uri_mut())?;
         }
         Ok(request)
     }

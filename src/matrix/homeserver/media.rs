@@ -16,6 +16,7 @@ use tokio_util::io::ReaderStream;
 use super::client::{Homeserver, client};
 use super::error::{MatrixError, asked_pause, storage_failed};
 use super::identity::Identity;
+use super::transfer::{busy, gone, is_unrecognized, not_on_disk, sealed_info, too_large, unavailable};
 use crate::bridge::body::Attachment;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::media::{File, Media, MediaId};
@@ -46,38 +47,6 @@ pub(crate) enum Failures {
 /// What failures to upload a file are counted under.
 fn upload_key(file: &File) -> String {
     format!("upload {}", file.media)
-}
-
-/// It asks for a pause, of this length if it says so.
-fn busy(pause: Option<Duration>) -> MatrixError {
-    unavailable("it asks for a pause").after(pause)
-}
-
-fn unavailable(reason: impl ToString) -> MatrixError {
-    MatrixError::Unavailable { reason: reason.to_string(), after: None }
-}
-
-fn not_on_disk(error: std::io::Error) -> DeliveryError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            DeliveryError::permanent("the file is not on the bridge's disk any more")
-        }
-        _ => DeliveryError::transient(format!("the file cannot be read: {error}")),
-    }
-}
-
-fn gone() -> DeliveryError {
-    DeliveryError::permanent("it is not on the homeserver any more")
-}
-
-fn too_large() -> DeliveryError {
-    DeliveryError::permanent("it is larger than what is carried here")
-}
-
-/// Whether an answer says that nobody there knows the request.
-async fn is_unrecognized(answer: &mut reqwest::Response) -> bool {
-    let start = answer.chunk().await.ok().flatten().unwrap_or_default();
-    serde_json::from_slice::<Value>(&start).is_ok_and(|said| said["errcode"] == "M_UNRECOGNIZED")
 }
 
 /// Carries files between the disk and the homeserver.
@@ -136,6 +105,45 @@ impl MediaClient {
         file: &File,
         mime: &str,
     ) -> Result<String, DeliveryError> {
+        self.upload_counted(speaker, file, mime, &upload_key(file)).await
+    }
+
+    /// Encrypts a file and uploads that, and gives the `file` of its event: where it is, and what opens it.
+    ///
+    /// # Errors
+    /// As for [`MediaClient::upload`].
+    #[cfg(feature = "encryption")]
+    pub(crate) async fn upload_sealed(&self, speaker: &UserId, file: &File) -> Result<Value, DeliveryError> {
+        let (sealed, mut info) = super::sealed::seal(&*self.media, file).await?;
+        let mime = "application/octet-stream";
+        let uploaded = self.upload_counted(speaker, &sealed, mime, &upload_key(file)).await;
+        self.media.discard(&sealed.media);
+        info["url"] = uploaded?.into();
+        Ok(info)
+    }
+
+    /// Nothing is encrypted here.
+    ///
+    /// # Errors
+    /// Permanent, always.
+    #[cfg(not(feature = "encryption"))]
+    #[expect(clippy::unused_async, reason = "with keys this takes time")]
+    pub(crate) async fn upload_sealed(
+        &self,
+        _speaker: &UserId,
+        _file: &File,
+    ) -> Result<Value, DeliveryError> {
+        Err(DeliveryError::permanent("this msnbridge was built without encryption"))
+    }
+
+    /// Uploads a file; its failures count under this key.
+    async fn upload_counted(
+        &self,
+        speaker: &UserId,
+        file: &File,
+        mime: &str,
+        key: &str,
+    ) -> Result<String, DeliveryError> {
         let disk = Disk::open(self.media.path(&file.media)).await.map_err(not_on_disk)?;
         // Not what somebody says it has: a body that is too short or too long would never be taken.
         let length = disk.metadata().await.map_err(not_on_disk)?.len();
@@ -146,14 +154,14 @@ impl MediaClient {
             .body(reqwest::Body::wrap_stream(ReaderStream::with_capacity(disk, 64 * 1024)));
         let _pass = self.homeserver.gate.upload().await;
         match request.send().await {
-            Ok(answer) => match self.uploaded(answer, &upload_key(file)).await {
+            Ok(answer) => match self.uploaded(answer, key).await {
                 Err(DeliveryError::LegDown { .. }) if !self.homeserver.identity(speaker).is_appservice => {
                     Err(MatrixError::puppet_token().into())
                 }
                 uploaded => uploaded,
             },
             Err(error) if error.is_connect() => Err(unavailable(error).into()),
-            Err(error) => Err(self.failed(&upload_key(file), &error.to_string()).await),
+            Err(error) => Err(self.failed(key, &error.to_string()).await),
         }
     }
 
@@ -183,7 +191,9 @@ impl MediaClient {
         let user = names_user.then(|| ("user_id", speaker.as_str()));
         self.http
             .post(format!("{}/_matrix/media/v3/upload", self.base))
-            .query(&[("filename", name)])
+            .query(
+                &(!name.is_empty()).then_some([("filename", name)]).into_iter().flatten().collect::<Vec<_>>(),
+            )
             .query(&user.into_iter().collect::<Vec<_>>())
             .bearer_auth(token.expose_secret())
             .header(http::header::CONTENT_TYPE, mime)
@@ -253,16 +263,40 @@ impl MediaClient {
         attachment: &Attachment,
         failures: Failures,
     ) -> Result<File, DeliveryError> {
+        let Some(mut info) = sealed_info(&attachment.source) else {
+            return self.download_from(&attachment.source, &attachment.name, failures).await;
+        };
+        let url = info["url"].take();
+        let url = url.as_str().ok_or_else(gone)?;
+        let sealed = self.download_from(url, &attachment.name, failures).await?;
+        let opened = self.open_sealed(&sealed, info).await;
+        self.media.discard(&sealed.media);
+        opened
+    }
+
+    async fn open_sealed(&self, sealed: &File, info: Value) -> Result<File, DeliveryError> {
+        #[cfg(feature = "encryption")]
+        return super::sealed::open(&*self.media, sealed, info).await;
+        #[cfg(not(feature = "encryption"))]
+        Err(DeliveryError::permanent(format!("{} is encrypted ({})", sealed.name, info["v"])))
+    }
+
+    async fn download_from(
+        &self,
+        source: &str,
+        name: &str,
+        failures: Failures,
+    ) -> Result<File, DeliveryError> {
         let key = match failures {
-            Failures::Count => Some(format!("download {}", attachment.source)),
+            Failures::Count => Some(format!("download {source}")),
             Failures::Ignore => None,
         };
-        let answer = self.open_download(&attachment.source, key.as_deref()).await?;
+        let answer = self.open_download(source, key.as_deref()).await?;
         let (media, size) = self.store_download(answer, key.as_deref()).await?;
         if let Some(key) = key {
             self.failures.remove(&key);
         }
-        Ok(File { media, name: attachment.name.clone(), size })
+        Ok(File { media, name: name.to_owned(), size })
     }
 
     async fn open_download(

@@ -6,19 +6,26 @@
 
 mod answer;
 mod client;
+mod encryption;
 mod error;
 mod event;
 mod gate;
 mod identity;
 mod media;
+#[cfg(feature = "encryption")]
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod token;
+mod transfer;
 
 pub use client::Homeserver;
 pub use error::MatrixError;
 
+pub(super) use answer::Answer;
 pub(super) use client::{ask_as, send_as, tell_as};
+pub(super) use encryption::{MessageEncryption, Sent};
 pub(super) use error::storage_failed;
-pub(super) use event::{EventSender, Sent};
+pub(super) use event::EventSender;
+pub(super) use identity::Actor;
 pub(super) use media::{Failures, MediaClient};

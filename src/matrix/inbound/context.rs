@@ -15,6 +15,7 @@ use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::frontend::Permissions;
 use crate::matrix::cache::Cache;
 use crate::matrix::config::LEG;
+use crate::matrix::encryption::Encryption;
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, send_as};
 use crate::matrix::keys::ID_KEY;
 use crate::matrix::profile::GhostIds;
@@ -33,6 +34,7 @@ pub(crate) struct InboundContext {
     pub(crate) members: Arc<RoomMembers>,
     pub(crate) rooms: Arc<PortalRooms>,
     pub(crate) management: Arc<ManagementRooms>,
+    pub(crate) encryption: Arc<Encryption>,
     /// Events that were read and of which the other side never heard: commands, and what was refused.
     pub(crate) unsaid: Cache<OwnedEventId, ()>,
 }
@@ -107,6 +109,18 @@ impl InboundContext {
         Ok(Some(entry.unwrap_or_else(|| EntryId::brought(LEG, answered))))
     }
 
+    /// The event in these bytes; of an encrypted one what is in it, where that can be read.
+    async fn opened(&self, raw: &str) -> Option<Event> {
+        let event: Event = serde_json::from_str(raw).ok()?;
+        if event.kind == "m.room.encrypted"
+            && self.ids.ghost(&event.sender).is_none()
+            && let Some(opened) = self.encryption.peek(raw.as_bytes()).await
+        {
+            return serde_json::from_slice(&opened).ok();
+        }
+        Some(event)
+    }
+
     /// Another event of a room; `None` where there is none, or none that the bot may see.
     ///
     /// # Errors
@@ -115,7 +129,7 @@ impl InboundContext {
         let Ok(event) = EventId::parse(event) else { return Ok(None) };
         let request = get_room_event::v3::Request::new(room.to_owned(), event);
         match send_as!(self.homeserver, self.homeserver.bot(), request) {
-            Ok(response) => Ok(serde_json::from_str(response.event.json().get()).ok()),
+            Ok(response) => Ok(self.opened(response.event.json().get()).await),
             Err(MatrixError::Refused { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -98,7 +98,8 @@ impl Event {
     pub(crate) fn newer(&self) -> Option<Self> {
         let newer = self.unsigned.get("m.relations")?.get("m.replace")?;
         let newer: Self = serde_json::from_value(newer.clone()).ok()?;
-        (newer.sender == self.sender && newer.edits().is_some()).then_some(newer)
+        let is_kin = newer.sender == self.sender && newer.kind == self.kind;
+        (is_kin && newer.edits().is_some()).then_some(newer)
     }
 
     /// The event that this one answers.

@@ -78,9 +78,10 @@ pub(super) fn block(content: &Content) -> Option<Reading> {
 
 /// A file. Where the content has a name of its own for it, the body are words about it.
 fn read(kind: &str, content: &Content) -> Result<FileReading, String> {
-    let Some(source) = text(content, &["url"]) else {
-        let is_locked = content.get("file").is_some();
-        return Err(if is_locked { NO_KEY.to_owned() } else { "there is no file in the message".to_owned() });
+    let source = match (text(content, &["url"]), content.get("file")) {
+        (Some(source), None) => source.to_owned(),
+        (_, Some(file)) => sealed(file).ok_or(NO_KEY)?,
+        (None, None) => return Err("there is no file in the message".to_owned()),
     };
     let (body, own) = (text(content, &["body"]), text(content, &["filename"]));
     let info = part(content, &["info"]);
@@ -89,7 +90,14 @@ fn read(kind: &str, content: &Content) -> Result<FileReading, String> {
     let name = if name.trim().is_empty() { fallback.to_owned() } else { name };
     let size = info.and_then(|info| info.get("size")).and_then(Value::as_u64).unwrap_or(0);
     let caption = body.filter(|body| own.is_some_and(|own| own != *body)).map(|_| rich_text(content));
-    Ok(FileReading { source: source.to_owned(), name, size, caption })
+    Ok(FileReading { source, name, size, caption })
+}
+
+/// The source of an encrypted file: its address together with what opens it.
+fn sealed(file: &Value) -> Option<String> {
+    let has = |name: &str| file.get(name).is_some_and(|part| !part.is_null());
+    let is_whole = ["url", "key", "iv", "hashes"].into_iter().all(has);
+    is_whole.then(|| file.to_string())
 }
 
 /// A name of a bounded length, that says what kind of file this is.

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use super::annotation::AnnotationInterpreter;
-use super::constructor;
 use super::context::InboundContext;
+use super::encrypted::{EncryptedInterpreter, Opened};
 use super::event::Event;
 use super::kind;
 use super::management::ManagementInterpreter;
@@ -27,6 +27,7 @@ pub(crate) struct EventInterpreter {
     pub(crate) annotations: AnnotationInterpreter,
     pub(crate) tombstones: TombstoneInterpreter,
     pub(crate) management: Arc<ManagementInterpreter>,
+    pub(crate) encrypted: EncryptedInterpreter,
 }
 
 impl EventInterpreter {
@@ -36,6 +37,7 @@ impl EventInterpreter {
     /// Permanent where it is no event; transient where the homeserver or the store cannot be asked.
     pub(crate) async fn interpret(&self, raw: &[u8]) -> Result<LocalEvent, DeliveryError> {
         let event = Event::parse(raw)?;
+        self.encrypted.note_state(&event);
         if event.kind == TOMBSTONE {
             self.tombstones.tombstone(&event).await?;
             return Ok(LocalEvent::Ignored);
@@ -46,7 +48,11 @@ impl EventInterpreter {
         self.presence.seen(&event.sender);
         match event.kind.as_str() {
             "m.room.member" => self.memberships.member(&event).await,
-            "m.room.encrypted" => self.encrypted(&event).await,
+            "m.room.encrypted" => match self.encrypted.open(&event, raw).await? {
+                Opened::Said(event) => self.said(&event).await,
+                Opened::Done(done) => Ok(*done),
+            },
+            "m.room.encryption" => self.encrypted.encryption(&event).await,
             "m.room.redaction" => self.annotations.redaction(&event).await,
             "m.room.join_rules" | "m.room.history_visibility" => {
                 self.management.company_changed(&event).await
@@ -73,22 +79,5 @@ impl EventInterpreter {
     /// Whose an event of the inbox is, from its bytes and the store alone.
     pub(crate) fn owner_of_item(&self, raw: &[u8]) -> Option<BridgeUser> {
         self.context.owner_of_item(raw)
-    }
-
-    /// What cannot be read is answered at once, with a room in which it can.
-    async fn encrypted(&self, event: &Event) -> Result<LocalEvent, DeliveryError> {
-        let InboundContext { registry, rooms, sender, .. } = &*self.context;
-        let known = registry.portal_of(&event.room_id)?.is_some();
-        if !known || !self.context.may_use(&event.sender) {
-            return Ok(LocalEvent::Ignored);
-        }
-        let text = "This message is encrypted and the bridge cannot read it. It was not sent to MSN. \
-                    Please use a room without encryption: you have an invitation to one.";
-        sender.notice(&event.room_id, text, Some(event.event_id.as_str())).await;
-        let management = constructor::management(event);
-        if registry.room_of(&management)?.as_deref() == Some(&*event.room_id) {
-            rooms.forget(&management, &event.room_id).await?;
-        }
-        Ok(constructor::command(event, management, "help".into()))
     }
 }

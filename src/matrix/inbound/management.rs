@@ -22,6 +22,10 @@ const NOT_ALONE: &str = "I am the bridge to MSN. What I say is about somebody's 
                          else can read: invite me into a room with nobody but you. To have this room be \
                          your conversation with a contact, say «!msn bridge» and their address.";
 
+/// Said in clear in an encrypted room, where the bridge reads none.
+pub(super) const UNREADABLE: &str = "This room is encrypted, and this bridge cannot read encrypted rooms: nothing that is said \
+                                     here goes to MSN. You are asked into a room without encryption, where everything works.";
+
 /// Reads what is for the bot itself.
 pub(crate) struct ManagementInterpreter {
     pub(crate) context: Arc<InboundContext>,
@@ -55,6 +59,12 @@ impl ManagementInterpreter {
         Ok(LocalEvent::Overheard { user, place: event.room_id.to_string(), said: None })
     }
 
+    /// Whether a room is encrypted and the bridge reads no such rooms.
+    async fn is_unreadable(&self, event: &Event) -> Result<bool, DeliveryError> {
+        let InboundContext { encryption, homeserver, .. } = &*self.context;
+        Ok(encryption.is_off() && encryption.is_encrypted(&event.room_id, homeserver.bot()).await?)
+    }
+
     /// The bot has entered a room that it was invited to.
     ///
     /// # Errors
@@ -68,7 +78,11 @@ impl ManagementInterpreter {
                 self.say_not_alone(event).await;
                 return Ok(LocalEvent::Ignored);
             }
-            registry.remember(&own, &event.room_id).await?;
+            match self.is_unreadable(event).await? {
+                // The greeting is in another room.
+                true => self.context.sender.notice_in_clear(&event.room_id, UNREADABLE).await,
+                false => registry.remember(&own, &event.room_id).await?,
+            }
         }
         Ok(command(event, own, "hello".into()))
     }

@@ -7,6 +7,7 @@ mod annotation;
 mod call;
 mod constructor;
 mod context;
+mod encrypted;
 mod event;
 mod extensible;
 mod file;
@@ -31,6 +32,7 @@ mod tombstone;
 
 pub(super) use annotation::AnnotationInterpreter;
 pub(super) use context::{InboundContext, MAX_UNSAID};
+pub(super) use encrypted::EncryptedInterpreter;
 pub(super) use event::lane;
 #[cfg(test)]
 pub(super) use golden::message_of;

@@ -18,6 +18,7 @@ use crate::bridge::ids::PortalKey;
 use crate::bridge::link::Links;
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::storage::Storage;
+use crate::matrix::encryption::Encryption;
 use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError, Sent};
 use crate::matrix::html;
 use crate::matrix::keys::ECHO_KEY;
@@ -38,6 +39,7 @@ pub(crate) struct EntrySender {
     pub(crate) rooms: Arc<PortalRooms>,
     pub(crate) management: Arc<ManagementRooms>,
     pub(crate) speakers: Speakers,
+    pub(crate) encryption: Arc<Encryption>,
     pub(crate) files: FileUploader,
     pub(crate) emoticons: EmoticonUploader,
     pub(crate) links: Option<Arc<Links>>,
@@ -140,7 +142,10 @@ impl EntrySender {
         content: Value,
     ) -> Result<Value, DeliveryError> {
         Ok(match body {
-            Body::File(file) => merged(self.files.content(speaker, file).await?, content),
+            Body::File(file) => {
+                let is_sealed = self.encryption.is_encrypted(room, speaker).await?;
+                merged(self.files.content(speaker, file, is_sealed).await?, content)
+            }
             Body::LiveNotice { id, .. } => {
                 live_notice::content(&*self.storage, &delivery.portal, id, room, content)
             }

@@ -26,9 +26,14 @@ impl FileUploader {
     ///
     /// # Errors
     /// As for [`MediaClient::upload`].
-    pub(crate) async fn content(&self, speaker: &UserId, file: &File) -> Result<Value, DeliveryError> {
+    pub(crate) async fn content(
+        &self,
+        speaker: &UserId,
+        file: &File,
+        is_sealed: bool,
+    ) -> Result<Value, DeliveryError> {
         let kind = mime_guess::from_path(&file.name).first_or_octet_stream();
-        let uploaded = self.media.upload(speaker, file, kind.essence_str()).await?;
+        let uploaded = self.upload(speaker, file, kind.essence_str(), is_sealed).await?;
         let message = match kind.type_().as_str() {
             "image" => "m.image",
             "audio" => "m.audio",
@@ -42,23 +47,33 @@ impl FileUploader {
             info["w"] = json!(width);
             info["h"] = json!(height);
             if width > THUMBNAIL.0 || height > THUMBNAIL.1 {
-                self.add_thumbnail(speaker, file, &mut info).await;
+                self.add_thumbnail(speaker, file, is_sealed, &mut info).await;
             }
         }
-        Ok(json!({
-            "msgtype": message,
-            "body": file.name,
-            "filename": file.name,
-            "url": uploaded,
-            "info": info,
-        }))
+        let mut content = json!({"msgtype": message, "body": file.name, "filename": file.name, "info": info});
+        content[if is_sealed { "file" } else { "url" }] = uploaded;
+        Ok(content)
+    }
+
+    /// Where the file is: its address, or for an encrypted one what opens it too.
+    async fn upload(
+        &self,
+        speaker: &UserId,
+        file: &File,
+        mime: &str,
+        is_sealed: bool,
+    ) -> Result<Value, DeliveryError> {
+        match is_sealed {
+            true => self.media.upload_sealed(speaker, file).await,
+            false => Ok(self.media.upload(speaker, file, mime).await?.into()),
+        }
     }
 
     /// A smaller picture beside a large one. A client that goes without waits longer, that is all.
-    async fn add_thumbnail(&self, speaker: &UserId, file: &File, info: &mut Value) {
-        match self.thumbnail(speaker, file).await {
-            Ok(Some((uri, about))) => {
-                info["thumbnail_url"] = json!(uri);
+    async fn add_thumbnail(&self, speaker: &UserId, file: &File, is_sealed: bool, info: &mut Value) {
+        match self.thumbnail(speaker, file, is_sealed).await {
+            Ok(Some((uploaded, about))) => {
+                info[if is_sealed { "thumbnail_file" } else { "thumbnail_url" }] = uploaded;
                 info["thumbnail_info"] = about;
             }
             Ok(None) => {}
@@ -70,7 +85,8 @@ impl FileUploader {
         &self,
         speaker: &UserId,
         file: &File,
-    ) -> Result<Option<(String, Value)>, DeliveryError> {
+        is_sealed: bool,
+    ) -> Result<Option<(Value, Value)>, DeliveryError> {
         let path = self.media.files().path(&file.media);
         let made = pixels::work_soon(move || pixels::thumbnail(&path, THUMBNAIL.0, THUMBNAIL.1)).await;
         let Thumbnail { data, mime, width, height } = match made {
@@ -85,7 +101,7 @@ impl FileUploader {
         part.write(data.into()).await.map_err(storage_failed)?;
         let media = part.finish().await.map_err(storage_failed)?;
         let small = File { media, name: "thumbnail".into(), size };
-        let uploaded = self.media.upload(speaker, &small, mime).await;
+        let uploaded = self.upload(speaker, &small, mime, is_sealed).await;
         self.media.files().discard(&small.media);
         self.media.give_up(&small);
         Ok(Some((uploaded?, json!({"w": width, "h": height, "mimetype": mime, "size": size}))))

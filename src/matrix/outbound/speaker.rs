@@ -10,7 +10,8 @@ use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::PortalKey;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::matrix::cache::Cache;
-use crate::matrix::homeserver::{EventSender, Homeserver, MatrixError};
+use crate::matrix::encryption::Encryption;
+use crate::matrix::homeserver::{EventSender, MatrixError};
 use crate::matrix::profile::{DoublePuppets, GhostProfiles};
 use crate::matrix::room::{RoomLevels, RoomMembers, RoomRegistry};
 
@@ -27,13 +28,13 @@ pub(crate) struct Speaker {
 
 /// Chooses speakers.
 pub(crate) struct Speakers {
-    homeserver: Homeserver,
     registry: Arc<RoomRegistry>,
     members: Arc<RoomMembers>,
     profiles: Arc<GhostProfiles>,
     sender: Arc<EventSender>,
     puppets: Arc<DoublePuppets>,
     levels: Arc<RoomLevels>,
+    encryption: Arc<Encryption>,
     /// Ghosts for whom the bot speaks.
     told: Cache<(OwnedRoomId, OwnedUserId), ()>,
     /// Ghosts that were refused what they said, in rooms they are in.
@@ -42,20 +43,20 @@ pub(crate) struct Speakers {
 
 impl Speakers {
     pub(crate) fn new(
-        homeserver: Homeserver,
         registry: Arc<RoomRegistry>,
         members: Arc<RoomMembers>,
         profiles: Arc<GhostProfiles>,
         sender: Arc<EventSender>,
         puppets: Arc<DoublePuppets>,
         levels: Arc<RoomLevels>,
+        encryption: Arc<Encryption>,
     ) -> Self {
         let (told, refused) = (Cache::new(MAX_TOLD), Cache::new(MAX_TOLD));
-        Self { homeserver, registry, members, profiles, sender, puppets, levels, told, refused }
+        Self { registry, members, profiles, sender, puppets, levels, encryption, told, refused }
     }
 
     fn bot(&self) -> Speaker {
-        Speaker { user: self.homeserver.bot().to_owned(), is_bot: true }
+        Speaker { user: self.sender.bot().to_owned(), is_bot: true }
     }
 
     /// Who says what `author` says in a portal's room: the author's own user there, or the bot for those who have no Matrix
@@ -103,14 +104,17 @@ impl Speakers {
         }
     }
 
-    /// The owner's own user, where the homeserver lets us act as them: what they say in another MSN client is theirs.
+    /// The owner's own user, where the homeserver lets us act as them: what they say in another MSN client is theirs. In an
+    /// encrypted room only their own clients have their keys.
     async fn double_puppet(
         &self,
         portal: &PortalKey,
         room: &RoomId,
     ) -> Result<Option<OwnedUserId>, DeliveryError> {
         let Some(owner) = self.registry.owner_of(portal)? else { return Ok(None) };
-        if !self.puppets.may_act_as(&owner).await? {
+        if !self.puppets.may_act_as(&owner).await?
+            || self.encryption.is_encrypted(room, self.sender.bot()).await?
+        {
             return Ok(None);
         }
         match self.members.ensure_joined(room, &owner).await {

@@ -16,6 +16,8 @@ use super::alias::RoomAliases;
 use super::face::StatePart;
 use super::version::{RoomVersions, creators_have_levels};
 use crate::bridge::ids::PortalKey;
+use crate::matrix::config::MatrixConfig;
+use crate::matrix::encryption::ALGORITHM;
 use crate::matrix::homeserver::{Homeserver, MatrixError, send_as, tell_as};
 
 /// Makes rooms.
@@ -23,6 +25,8 @@ pub(crate) struct RoomCreator {
     homeserver: Homeserver,
     aliases: Arc<RoomAliases>,
     versions: RoomVersions,
+    /// Whether what is said in new rooms is encrypted.
+    is_encrypted: bool,
 }
 
 /// What a new room is to be.
@@ -51,9 +55,10 @@ fn levels(bot: &UserId, owner: &UserId, creators_have_levels: bool) -> Value {
 }
 
 impl RoomCreator {
-    pub(crate) fn new(homeserver: Homeserver, aliases: Arc<RoomAliases>) -> Self {
+    pub(crate) fn new(config: &MatrixConfig, homeserver: Homeserver, aliases: Arc<RoomAliases>) -> Self {
+        let is_encrypted = config.encryption.is_default;
         let versions = RoomVersions::new(homeserver.clone());
-        Self { homeserver, aliases, versions }
+        Self { homeserver, aliases, versions, is_encrypted }
     }
 
     /// Makes a room, in which only the bot is.
@@ -76,7 +81,10 @@ impl RoomCreator {
         request.name = new.name.map(str::to_owned);
         let levels = levels(self.homeserver.bot(), new.owner, have_levels);
         request.power_level_content_override = Raw::new(&levels).ok().map(Raw::cast_unchecked);
-        let state = new.state.iter().filter_map(|part| Raw::new(&part.to_json()).ok());
+        let encryption = json!({"type": "m.room.encryption", "content": {"algorithm": ALGORITHM}});
+        let parts = new.state.iter().map(StatePart::to_json);
+        let parts = parts.chain(self.is_encrypted.then_some(encryption));
+        let state = parts.filter_map(|part| Raw::new(&part).ok());
         request.initial_state = state.map(Raw::cast_unchecked).collect();
         Ok(send_as!(self.homeserver, self.homeserver.bot(), request)?.room_id)
     }

@@ -1,0 +1,102 @@
+//! Which device each of ours has, and the seeds of its signatures.
+//!
+//! Knows the rows of the table of devices: `d` the device of a user, `k` its keys, `s` the seeds that outlive them. Refuses
+//! to know what is in keys. Seeds are kept apart, so that lost keys cost a new device and not a new identity.
+
+use matrix_sdk_crypto::CrossSigningKeyExport;
+use ruma::{OwnedDeviceId, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::error::CryptoError;
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
+
+/// Characters of the name of a device, which is random: a name that is used again would bring keys that do not fit.
+const DEVICE_NAME: usize = 10;
+
+/// The device of one of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DeviceRecord {
+    pub(super) device: OwnedDeviceId,
+    /// Whether the homeserver has the device, with keys that are signed.
+    pub(super) is_published: bool,
+}
+
+fn row(kind: u8, user: &UserId) -> Vec<u8> {
+    [&[kind], user.as_str().as_bytes()].concat()
+}
+
+/// The row of a device's keys.
+pub(super) fn keys_row(user: &UserId, device: &DeviceRecord) -> Vec<u8> {
+    [&row(b'k', user)[..], b" ", device.device.as_bytes()].concat()
+}
+
+impl DeviceRecord {
+    /// A device that nobody has yet.
+    pub(super) fn new() -> Self {
+        let name = (0..DEVICE_NAME).map(|_| char::from(b'A' + rand::random_range(0..26_u8)));
+        let device = name.collect::<String>();
+        Self { device: format!("MSN{device}").into(), is_published: false }
+    }
+
+    /// # Errors
+    /// The store cannot be read, or the row is damaged.
+    pub(super) fn load(storage: &dyn Storage, user: &UserId) -> Result<Option<Self>, CryptoError> {
+        let Some(value) = storage.read(Table::Devices, &row(b'd', user))? else { return Ok(None) };
+        serde_json::from_slice(&value).map(Some).map_err(|error| CryptoError::Store(error.to_string()))
+    }
+
+    /// # Errors
+    /// The disk does not take it.
+    pub(super) async fn store(&self, storage: &dyn Storage, user: &UserId) -> Result<(), CryptoError> {
+        let mut batch = Batch::default();
+        let value = serde_json::to_vec(self).map_err(|error| CryptoError::Store(error.to_string()))?;
+        batch.put(Table::Devices, row(b'd', user), value);
+        Ok(storage.commit(batch, Urgency::Now).await?)
+    }
+}
+
+/// The seeds of a user's signatures; secret, so their table is sealed.
+#[derive(Serialize, Deserialize)]
+struct Seeds {
+    master: Option<String>,
+    self_signing: Option<String>,
+    user_signing: Option<String>,
+}
+
+/// The seeds of a user's signatures, as they were kept last.
+///
+/// # Errors
+/// The store cannot be read, or the row is damaged.
+pub(super) fn load_seeds(
+    storage: &dyn Storage,
+    user: &UserId,
+) -> Result<Option<CrossSigningKeyExport>, CryptoError> {
+    let Some(value) = storage.read(Table::Devices, &row(b's', user))? else { return Ok(None) };
+    let seeds: Seeds =
+        serde_json::from_slice(&value).map_err(|error| CryptoError::Store(error.to_string()))?;
+    Ok(Some(CrossSigningKeyExport {
+        master_key: seeds.master,
+        self_signing_key: seeds.self_signing,
+        user_signing_key: seeds.user_signing,
+    }))
+}
+
+/// Keeps the seeds.
+///
+/// # Errors
+/// The disk does not take them.
+pub(super) async fn store_seeds(
+    storage: &dyn Storage,
+    user: &UserId,
+    seeds: &CrossSigningKeyExport,
+) -> Result<(), CryptoError> {
+    let seeds = Seeds {
+        master: seeds.master_key.clone(),
+        self_signing: seeds.self_signing_key.clone(),
+        user_signing: seeds.user_signing_key.clone(),
+    };
+    let mut batch = Batch::default();
+    let value = serde_json::to_vec(&seeds).map_err(|error| CryptoError::Store(error.to_string()))?;
+    batch.put(Table::Devices, row(b's', user), value);
+    Ok(storage.commit(batch, Urgency::Now).await?)
+}

@@ -1,0 +1,161 @@
+//! Which rooms are encrypted, how, and for whom.
+//!
+//! Knows that a room which was encrypted once stays so, and that only people are given keys: ghosts read nothing. Refuses to
+//! guess: where the homeserver cannot be asked, nothing is sent. Source: `m.room.encryption` of the client-server API.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ruma::api::client::membership::get_member_events;
+use ruma::api::client::state::get_state_event_for_key;
+#[cfg(feature = "encryption")]
+use ruma::api::client::state::send_state_event;
+use ruma::events::StateEventType;
+use ruma::events::room::history_visibility::HistoryVisibility;
+use ruma::events::room::member::MembershipState;
+#[cfg(feature = "encryption")]
+use ruma::serde::Raw;
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+
+#[cfg(feature = "encryption")]
+use serde_json::json;
+
+use crate::matrix::cache::Cache;
+#[cfg(feature = "encryption")]
+use crate::matrix::homeserver::tell_as;
+use crate::matrix::homeserver::{Answer, Homeserver, MatrixError, ask_as};
+use crate::matrix::profile::GhostIds;
+
+/// Rooms that are known. One that is evicted costs two requests before something is said in it.
+const MAX_ROOMS: usize = 20_000;
+
+/// How long a session lasts, and how many messages, where the room does not say; as the client-server API has it.
+const ROTATION: (Duration, u64) = (Duration::from_secs(7 * 24 * 3600), 100);
+
+/// How messages are encrypted in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoomRules {
+    pub(crate) rotation_period: Duration,
+    pub(crate) rotation_messages: u64,
+    pub(crate) visibility: HistoryVisibility,
+}
+
+/// The way in which messages are encrypted, in all clients.
+pub(crate) const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
+
+/// What is known of rooms.
+pub(crate) struct EncryptedRooms {
+    homeserver: Homeserver,
+    ids: Arc<GhostIds>,
+    rules: Cache<OwnedRoomId, Option<RoomRules>>,
+    people: Cache<OwnedRoomId, Arc<Vec<OwnedUserId>>>,
+    /// Rises with each change that was heard of: an answer that was under way then is not kept.
+    changes: AtomicU64,
+}
+
+impl EncryptedRooms {
+    pub(crate) fn new(homeserver: Homeserver, ids: Arc<GhostIds>) -> Self {
+        let (rules, people) = (Cache::new(MAX_ROOMS), Cache::new(MAX_ROOMS));
+        Self { homeserver, ids, rules, people, changes: AtomicU64::default() }
+    }
+
+    /// How messages are encrypted in a room; `None` where they are not.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or `member` is not in the room.
+    pub(crate) async fn rules(
+        &self,
+        room: &RoomId,
+        member: &UserId,
+    ) -> Result<Option<RoomRules>, MatrixError> {
+        if let Some(known) = self.rules.get(room) {
+            return Ok(known);
+        }
+        let before = self.changes.load(Ordering::Acquire);
+        let rules = self.ask(room, member).await?;
+        if self.changes.load(Ordering::Acquire) == before {
+            self.rules.insert(room.to_owned(), rules.clone());
+        }
+        Ok(rules)
+    }
+
+    async fn ask(&self, room: &RoomId, member: &UserId) -> Result<Option<RoomRules>, MatrixError> {
+        let state = |kind| get_state_event_for_key::v3::Request::new(room.to_owned(), kind, String::new());
+        let encryption = match ask_as!(self.homeserver, member, state(StateEventType::RoomEncryption)) {
+            Ok(answer) => answer,
+            Err(error) if error.is("M_NOT_FOUND") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let visibility = match ask_as!(self.homeserver, member, state(StateEventType::RoomHistoryVisibility))
+        {
+            Ok(answer) => {
+                answer.text("history_visibility").map(|text| HistoryVisibility::from(text.as_str()))
+            }
+            Err(error) if error.is("M_NOT_FOUND") => None,
+            Err(error) => return Err(error),
+        };
+        let number = |name: &str| encryption.field(name)?.read::<u64>();
+        let period = number("rotation_period_ms").map(Duration::from_millis);
+        Ok(Some(RoomRules {
+            rotation_period: period.unwrap_or(ROTATION.0),
+            rotation_messages: number("rotation_period_msgs").unwrap_or(ROTATION.1),
+            visibility: visibility.unwrap_or(HistoryVisibility::Shared),
+        }))
+    }
+
+    /// The people who are to read a room: who has joined it, and whom we asked in. All but ours.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or `member` is not in the room.
+    pub(crate) async fn people(
+        &self,
+        room: &RoomId,
+        member: &UserId,
+    ) -> Result<Arc<Vec<OwnedUserId>>, MatrixError> {
+        if let Some(known) = self.people.get(room) {
+            return Ok(known);
+        }
+        let before = self.changes.load(Ordering::Acquire);
+        let mut request = get_member_events::v3::Request::new(room.to_owned());
+        request.not_membership = Some(MembershipState::Leave);
+        let members = ask_as!(self.homeserver, member, request)?.items("chunk");
+        let people: Arc<Vec<_>> = Arc::new(members.iter().filter_map(|event| self.reader(event)).collect());
+        if self.changes.load(Ordering::Acquire) == before {
+            self.people.insert(room.to_owned(), people.clone());
+        }
+        Ok(people)
+    }
+
+    /// The person whom a membership lets read: an invitation by somebody else may be a stranger's.
+    fn reader(&self, event: &Answer) -> Option<OwnedUserId> {
+        let user = UserId::parse(event.text("state_key")?).ok().filter(|user| !self.ids.is_ours(user))?;
+        let asked_by_us = || Some(self.ids.is_ours(&UserId::parse(event.text("sender")?).ok()?));
+        match event.field("content")?.text("membership")?.as_str() {
+            "join" => Some(user),
+            "invite" if asked_by_us() == Some(true) => Some(user),
+            _ => None,
+        }
+    }
+
+    /// Has messages of a room be encrypted from now on.
+    ///
+    /// # Errors
+    /// The homeserver is not available, or the bot may not do that.
+    #[cfg(feature = "encryption")]
+    pub(crate) async fn encrypt(&self, room: &RoomId) -> Result<(), MatrixError> {
+        let content = Raw::new(&json!({"algorithm": ALGORITHM})).map_err(MatrixError::own)?.cast_unchecked();
+        let (kind, key) = (StateEventType::RoomEncryption, String::new());
+        let request = send_state_event::v3::Request::new_raw(room.to_owned(), kind, key, content);
+        tell_as!(self.homeserver, self.homeserver.bot(), request)?;
+        self.changed(room);
+        Ok(())
+    }
+
+    /// A room's state says something else from now on about who is there, or how messages are encrypted.
+    pub(crate) fn changed(&self, room: &RoomId) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.rules.remove(room);
+        self.people.remove(room);
+    }
+}

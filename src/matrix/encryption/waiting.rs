@@ -1,0 +1,92 @@
+//! Events whose keys have not come: first they hold up their room for a moment, then they are set aside until the keys come.
+//!
+//! Knows that an event usually comes before its key, by another road. Refuses to ask anybody for a key: people's devices
+//! give keys to nobody but devices that their owner has verified. Source: measured; the row of an event that was set aside
+//! is its room, its session and its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use matrix_sdk_crypto::store::types::RoomKeyInfo;
+use ruma::{EventId, OwnedEventId, RoomId};
+use tokio::time::Instant;
+
+use super::error::CryptoError;
+use crate::bridge::inbox::{Inbox, Item};
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
+use crate::matrix::cache::Cache;
+
+/// How long an event holds up those that were said behind it in its room.
+pub(super) const HOLD: Duration = Duration::from_secs(30);
+/// Events that are held up at a time. One that is evicted is held for longer.
+const MAX_HELD: usize = 10_000;
+/// Events that are set aside, of all rooms. With more, what cannot be read is told and not kept.
+const MAX_ASIDE: usize = 1_000;
+
+/// Events that wait for keys.
+pub(super) struct WaitingEvents {
+    storage: Arc<dyn Storage>,
+    since: Cache<OwnedEventId, Option<Instant>>,
+}
+
+fn prefix(room: &RoomId, session: &str) -> Vec<u8> {
+    [room.as_bytes(), b"\0", session.as_bytes(), b"\0"].concat()
+}
+
+impl WaitingEvents {
+    pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
+        Self { storage, since: Cache::new(MAX_HELD) }
+    }
+
+    /// Whether an event is held up no longer.
+    pub(super) fn has_waited(&self, event: &EventId) -> bool {
+        let now = Instant::now();
+        let since = self.since.update(event.to_owned(), |since| {
+            since.get_or_insert(now);
+        });
+        since.is_some_and(|since| now - since >= HOLD)
+    }
+
+    /// An event waits no longer, or not before its room.
+    pub(super) fn done(&self, event: &EventId) {
+        self.since.remove(event);
+    }
+
+    /// Keeps an event until its key comes. False where there is no room for it.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(super) async fn set_aside(
+        &self,
+        (room, session, event): (&RoomId, &str, &EventId),
+        raw: &[u8],
+    ) -> Result<bool, CryptoError> {
+        let rows = self.storage.scan(Table::Undecrypted, &[], None, MAX_ASIDE)?;
+        if rows.len() >= MAX_ASIDE {
+            return Ok(false);
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Undecrypted, [&prefix(room, session)[..], event.as_bytes()].concat(), raw);
+        self.storage.commit(batch, Urgency::Now).await?;
+        Ok(true)
+    }
+
+    /// Keys came: what was set aside for want of them goes into the inbox again.
+    ///
+    /// # Errors
+    /// The disk does not take it: asked again, the same comes of it.
+    pub(super) async fn release(&self, keys: &[RoomKeyInfo], inbox: &Inbox) -> Result<(), CryptoError> {
+        let failed = |error: crate::bridge::BridgeError| CryptoError::Store(error.to_string());
+        for key in keys {
+            let prefix = prefix(&key.room_id, &key.session_id);
+            for (row, raw) in self.storage.scan(Table::Undecrypted, &prefix, None, MAX_ASIDE)? {
+                let name = format!("late {}", String::from_utf8_lossy(&row[prefix.len()..]));
+                inbox.accept(&name, vec![Item { name: name.clone(), raw }]).await.map_err(failed)?;
+                let mut batch = Batch::default();
+                batch.remove(Table::Undecrypted, row);
+                self.storage.commit(batch, Urgency::Soon).await?;
+            }
+        }
+        Ok(())
+    }
+}
