@@ -28,8 +28,8 @@ use crate::config::{Checked, Config};
 use crate::connector::MsnConnector;
 use crate::irc::IrcFrontend;
 use crate::matrix::{
-    Homeserver, MatrixFrontend, ProvisionServer, ProvisionSettings, keep_keys, provision_router, show_presence,
-    tend_rooms,
+    Homeserver, MatrixFrontend, ProvisionServer, ProvisionSettings, keep_keys, provision_router,
+    show_presence, tend_rooms,
 };
 use crate::store::{Store, sweep_media};
 

@@ -39,6 +39,7 @@ impl Encryption {
         true
     }
 
+    #[expect(clippy::unused_async, reason = "with keys this takes time")]
     pub(crate) async fn run(&self, _inbox: Arc<Inbox>, _cancel: CancellationToken) {}
 
     pub(crate) fn room_changed(&self, room: &RoomId, _joined: Option<&UserId>) {

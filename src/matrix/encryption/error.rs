@@ -19,6 +19,10 @@ pub(crate) enum CryptoError {
     Store(String),
     /// What came from others does not fit together.
     #[error("the message cannot be encrypted: {0}")]
+    #[cfg_attr(
+        not(feature = "encryption"),
+        allow(dead_code, reason = "without keys there are none that do not fit")
+    )]
     Keys(String),
     /// Encryption is not there, for a reason that the administrator can read in the log.
     #[error("encrypted rooms cannot be used: {0}")]

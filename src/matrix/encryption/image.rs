@@ -263,3 +263,75 @@ crypto_store! {
     fn reopen() -> ();
     fn get_size() -> Option<usize>;
 }
+
+#[cfg(test)]
+mod tests {
+    use matrix_sdk_crypto::{EncryptionSettings, OlmMachine};
+    use ruma::serde::Raw;
+    use serde_json::json;
+
+    use super::*;
+    use crate::bridge::testkit::SimStorage;
+
+    fn bob() -> &'static UserId {
+        <&UserId>::try_from("@msn_bob:x").unwrap()
+    }
+
+    fn room() -> &'static RoomId {
+        <&RoomId>::try_from("!a:x").unwrap()
+    }
+
+    /// A device with the keys that are in the store.
+    async fn device(storage: &Arc<SimStorage>) -> OlmMachine {
+        let keys = ImageStore::load(storage.clone(), b"k".to_vec()).await.unwrap();
+        OlmMachine::with_store(bob(), "MSNDEVICE".into(), keys, None).await.unwrap()
+    }
+
+    /// The session that something was encrypted with, and at which position of it.
+    async fn says(device: &OlmMachine, storage: &Arc<SimStorage>) -> (String, u32) {
+        device.share_room_key(room(), std::iter::empty(), EncryptionSettings::default()).await.unwrap();
+        let content = Raw::new(&json!({"body": "hello"})).unwrap().cast_unchecked();
+        device.encrypt_room_event_raw(room(), "m.room.message", &content).await.unwrap();
+        let kept = ImageStore::load(storage.clone(), b"k".to_vec()).await.unwrap();
+        let session = kept.get_outbound_group_session(room()).await.unwrap().unwrap();
+        (session.session_id().to_owned(), session.message_index().await)
+    }
+
+    #[tokio::test]
+    async fn a_device_is_itself_after_a_restart_and_no_position_is_used_twice() {
+        let storage = Arc::new(SimStorage::default());
+        let first = device(&storage).await;
+        let keys = first.identity_keys();
+        let (session, position) = says(&first, &storage).await;
+        assert_eq!(position, 1, "what comes next is on disk before anything is sent");
+        assert_eq!(says(&first, &storage).await, (session.clone(), 2));
+        drop(first);
+        let second = device(&storage).await;
+        assert_eq!(second.identity_keys(), keys);
+        assert_eq!(says(&second, &storage).await, (session, 3));
+    }
+
+    #[tokio::test]
+    async fn signatures_and_people_who_are_followed_are_kept_too() {
+        let storage = Arc::new(SimStorage::default());
+        let first = device(&storage).await;
+        first.bootstrap_cross_signing(false).await.unwrap();
+        let ann = <&UserId>::try_from("@ann:x").unwrap();
+        first.update_tracked_users([ann]).await.unwrap();
+        let seeds = first.export_cross_signing_keys().await.unwrap().unwrap();
+        drop(first);
+        let second = device(&storage).await;
+        assert!(second.cross_signing_status().await.is_complete());
+        assert_eq!(second.export_cross_signing_keys().await.unwrap().unwrap().master_key, seeds.master_key);
+        assert!(second.tracked_users().await.unwrap().contains(ann));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_is_an_error_and_no_new_device() {
+        let storage = Arc::new(SimStorage::default());
+        let mut damaged = Batch::default();
+        damaged.put(Table::Devices, b"k", "{\"account\": 7}");
+        storage.commit(damaged, Urgency::Now).await.unwrap();
+        assert!(ImageStore::load(storage, b"k".to_vec()).await.is_err());
+    }
+}

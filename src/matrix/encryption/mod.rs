@@ -37,6 +37,7 @@ pub(crate) use rooms::ALGORITHM;
 
 /// What became of an event that is encrypted.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nothing is decrypted"))]
 pub(crate) enum Decrypted {
     /// The event that was in it, as JSON.
     Said(Vec<u8>),

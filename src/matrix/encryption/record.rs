@@ -100,3 +100,63 @@ pub(super) async fn store_seeds(
     batch.put(Table::Devices, row(b's', user), value);
     Ok(storage.commit(batch, Urgency::Now).await?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::testkit::SimStorage;
+
+    fn bob() -> &'static UserId {
+        <&UserId>::try_from("@msn_bob:x").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_device_is_the_same_after_a_restart_and_no_two_are_called_alike() {
+        let storage = SimStorage::default();
+        assert_eq!(DeviceRecord::load(&storage, bob()).unwrap(), None);
+        let (first, second) = (DeviceRecord::new(), DeviceRecord::new());
+        assert_ne!(first.device, second.device);
+        first.store(&storage, bob()).await.unwrap();
+        let published = DeviceRecord { is_published: true, ..first.clone() };
+        published.store(&storage, bob()).await.unwrap();
+        assert_eq!(DeviceRecord::load(&storage, bob()).unwrap(), Some(published));
+        let other = <&UserId>::try_from("@msn_bo:x").unwrap();
+        assert_eq!(
+            DeviceRecord::load(&storage, other).unwrap(),
+            None,
+            "a name that begins alike is another's"
+        );
+    }
+
+    #[tokio::test]
+    async fn seeds_stay_when_the_device_and_its_keys_are_lost() {
+        let storage = SimStorage::default();
+        let text = |text: &str| Some(text.to_owned());
+        let seeds = CrossSigningKeyExport {
+            master_key: text("m"),
+            self_signing_key: text("s"),
+            user_signing_key: text("u"),
+        };
+        store_seeds(&storage, bob(), &seeds).await.unwrap();
+        let device = DeviceRecord::new();
+        device.store(&storage, bob()).await.unwrap();
+        let mut lost = Batch::default();
+        lost.remove(Table::Devices, row(b'd', bob()));
+        lost.remove(Table::Devices, keys_row(bob(), &device));
+        storage.commit(lost, Urgency::Now).await.unwrap();
+        let kept = load_seeds(&storage, bob()).unwrap().unwrap();
+        let kept = [&kept.master_key, &kept.self_signing_key, &kept.user_signing_key];
+        assert_eq!(kept, [&text("m"), &text("s"), &text("u")]);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_is_an_error_and_no_new_device() {
+        let storage = SimStorage::default();
+        let mut damaged = Batch::default();
+        damaged.put(Table::Devices, row(b'd', bob()), "{");
+        damaged.put(Table::Devices, row(b's', bob()), "{");
+        storage.commit(damaged, Urgency::Now).await.unwrap();
+        assert!(DeviceRecord::load(&storage, bob()).is_err());
+        assert!(load_seeds(&storage, bob()).is_err());
+    }
+}

@@ -47,6 +47,7 @@ pub(crate) const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
 /// What is known of rooms.
 pub(crate) struct EncryptedRooms {
     homeserver: Homeserver,
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
     ids: Arc<GhostIds>,
     rules: Cache<OwnedRoomId, Option<RoomRules>>,
     people: Cache<OwnedRoomId, Arc<Vec<OwnedUserId>>>,
@@ -108,6 +109,7 @@ impl EncryptedRooms {
     ///
     /// # Errors
     /// The homeserver is not available, or `member` is not in the room.
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
     pub(crate) async fn people(
         &self,
         room: &RoomId,
@@ -128,6 +130,7 @@ impl EncryptedRooms {
     }
 
     /// The person whom a membership lets read: an invitation by somebody else may be a stranger's.
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
     fn reader(&self, event: &Answer) -> Option<OwnedUserId> {
         let user = UserId::parse(event.text("state_key")?).ok().filter(|user| !self.ids.is_ours(user))?;
         let asked_by_us = || Some(self.ids.is_ours(&UserId::parse(event.text("sender")?).ok()?));
@@ -157,5 +160,85 @@ impl EncryptedRooms {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.rules.remove(room);
         self.people.remove(room);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::matrix::testkit::{self, FakeHomeserver};
+
+    async fn rooms(server: &FakeHomeserver) -> EncryptedRooms {
+        let config = testkit::config(&server.url());
+        let homeserver = Homeserver::new(&config).await.unwrap();
+        EncryptedRooms::new(homeserver, Arc::new(GhostIds::new(&config)))
+    }
+
+    fn room() -> &'static RoomId {
+        <&RoomId>::try_from("!a:x").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rooms_own_rotation_counts_and_is_asked_for_once_until_it_changes() {
+        let server = FakeHomeserver::start().await;
+        let content =
+            json!({"algorithm": ALGORITHM, "rotation_period_ms": 3_600_000, "rotation_period_msgs": 7});
+        server.answers("/state/m.room.encryption", 200, content);
+        server.answers("/state/m.room.history_visibility", 200, json!({"history_visibility": "joined"}));
+        let rooms = rooms(&server).await;
+        let bot = rooms.homeserver.bot().to_owned();
+        let wanted = RoomRules {
+            rotation_period: Duration::from_secs(3600),
+            rotation_messages: 7,
+            visibility: HistoryVisibility::Joined,
+        };
+        for _ in 0..3 {
+            assert_eq!(rooms.rules(room(), &bot).await.unwrap().as_ref(), Some(&wanted));
+        }
+        assert_eq!(server.asked().len(), 2);
+        rooms.changed(room());
+        rooms.rules(room(), &bot).await.unwrap();
+        assert_eq!(server.asked().len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_room_is_plain_where_the_homeserver_says_so_and_unknown_where_it_says_nothing() {
+        let server = FakeHomeserver::start().await;
+        server.refuses("/state/m.room.encryption", 404, "M_NOT_FOUND");
+        let rooms = rooms(&server).await;
+        let bot = rooms.homeserver.bot().to_owned();
+        assert_eq!(rooms.rules(room(), &bot).await.unwrap(), None);
+        for (status, code) in [(403, "M_FORBIDDEN"), (500, "M_UNKNOWN"), (404, "M_UNRECOGNIZED")] {
+            rooms.changed(room());
+            server.refuses("/state/m.room.encryption", status, code);
+            assert!(rooms.rules(room(), &bot).await.is_err(), "{code}: nothing may be said in plain text");
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_are_for_people_who_are_there_or_whom_we_asked_in() {
+        let server = FakeHomeserver::start().await;
+        let rooms = rooms(&server).await;
+        let bot = rooms.homeserver.bot().to_owned();
+        let name = bot.server_name().to_owned();
+        let ghost = format!("@msn_bob:{name}");
+        let member = |user: &str, membership: &str, sender: &str| json!({"type": "m.room.member", "state_key": user, "sender": sender, "content": {"membership": membership}});
+        let chunk = [
+            member("@ann:x", "join", "@ann:x"),
+            member("@asked:x", "invite", bot.as_str()),
+            member("@by_ghost:x", "invite", &ghost),
+            member("@stranger:x", "invite", "@ann:x"),
+            member("@banned:x", "ban", bot.as_str()),
+            member("@knocks:x", "knock", "@knocks:x"),
+            member(&ghost, "join", &ghost),
+            member(bot.as_str(), "join", bot.as_str()),
+            json!({"state_key": 7}),
+        ];
+        server.answers("/members", 200, json!({"chunk": chunk}));
+        let people = rooms.people(room(), &bot).await.unwrap();
+        let names: Vec<&str> = people.iter().map(|user| user.as_str()).collect();
+        assert_eq!(names, ["@ann:x", "@asked:x", "@by_ghost:x"]);
     }
 }

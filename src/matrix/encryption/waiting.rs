@@ -90,3 +90,70 @@ impl WaitingEvents {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use matrix_sdk_crypto::types::EventEncryptionAlgorithm;
+    use matrix_sdk_crypto::vodozemac::Curve25519PublicKey;
+
+    use super::*;
+    use crate::bridge::testkit::SimStorage;
+    use crate::matrix::config::LEG;
+
+    fn room() -> &'static RoomId {
+        <&RoomId>::try_from("!a:x").unwrap()
+    }
+
+    fn event(name: &str) -> OwnedEventId {
+        EventId::parse(name).unwrap()
+    }
+
+    fn key(session: &str) -> RoomKeyInfo {
+        RoomKeyInfo {
+            algorithm: EventEncryptionAlgorithm::MegolmV1AesSha2,
+            room_id: room().to_owned(),
+            sender_key: Curve25519PublicKey::from_bytes([7; 32]),
+            session_id: session.to_owned(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_event_holds_its_room_up_for_half_a_minute_from_its_first_look() {
+        let waiting = WaitingEvents::new(Arc::new(SimStorage::default()));
+        assert!(!waiting.has_waited(&event("$1")));
+        tokio::time::advance(HOLD - Duration::from_secs(1)).await;
+        assert!(!waiting.has_waited(&event("$1")) && !waiting.has_waited(&event("$2")));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(waiting.has_waited(&event("$1")) && !waiting.has_waited(&event("$2")));
+        waiting.done(&event("$1"));
+        assert!(!waiting.has_waited(&event("$1")), "it waits anew");
+    }
+
+    #[tokio::test]
+    async fn what_was_set_aside_comes_with_its_key_once_and_nothing_else_does() {
+        let storage = Arc::new(SimStorage::default());
+        let waiting = WaitingEvents::new(storage.clone());
+        let inbox = Inbox::open(storage.clone(), LEG, 0).unwrap();
+        for (session, name) in [("s1", "$1"), ("s1", "$2"), ("s2", "$3"), ("s", "$4")] {
+            assert!(waiting.set_aside((room(), session, &event(name)), name.as_bytes()).await.unwrap());
+        }
+        waiting.release(&[key("s1")], &inbox).await.unwrap();
+        waiting.release(&[key("s1")], &inbox).await.unwrap();
+        let left: Vec<Vec<u8>> = storage.rows(Table::Undecrypted).into_iter().map(|(_, raw)| raw).collect();
+        assert_eq!(left, [b"$4".to_vec(), b"$3".to_vec()]);
+        let held = storage.rows(Table::Inbox);
+        let came =
+            |raw: &str| held.iter().filter(|(_, row)| String::from_utf8_lossy(row).contains(raw)).count();
+        assert!(came("$1") >= 1 && came("$2") >= 1 && came("$3") == 0 && came("$4") == 0, "{held:?}");
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_many_and_who_comes_later_is_told() {
+        let waiting = WaitingEvents::new(Arc::new(SimStorage::default()));
+        for number in 0..MAX_ASIDE {
+            let kept = waiting.set_aside((room(), "s", &event(&format!("${number}"))), b"x").await.unwrap();
+            assert!(kept, "{number}");
+        }
+        assert!(!waiting.set_aside((room(), "s", &event("$more")), b"x").await.unwrap());
+    }
+}

@@ -274,6 +274,10 @@ impl MediaClient {
         opened
     }
 
+    #[cfg_attr(
+        not(feature = "encryption"),
+        expect(clippy::unused_async, reason = "with keys this takes time")
+    )]
     async fn open_sealed(&self, sealed: &File, info: Value) -> Result<File, DeliveryError> {
         #[cfg(feature = "encryption")]
         return super::sealed::open(&*self.media, sealed, info).await;

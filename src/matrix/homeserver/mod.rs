@@ -27,5 +27,6 @@ pub(super) use client::{ask_as, send_as, tell_as};
 pub(super) use encryption::{MessageEncryption, Sent};
 pub(super) use error::storage_failed;
 pub(super) use event::EventSender;
+#[cfg(feature = "encryption")]
 pub(super) use identity::Actor;
 pub(super) use media::{Failures, MediaClient};
