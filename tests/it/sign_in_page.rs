@@ -6,6 +6,7 @@ use reqwest::{StatusCode, Url};
 
 use crate::chat::World;
 use crate::support::browser::{Browser, Page};
+use crate::support::chromium::Chromium;
 use crate::support::free_port;
 use crate::support::matrix::MatrixUser;
 use crate::support::synapse::SERVER_NAME;
@@ -178,4 +179,47 @@ async fn every_page_runs_nothing_and_is_kept_and_framed_nowhere() {
     assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
     // Files behind links are below the same address.
     browser.open(&format!("{base}/files/")).await.says("Files of msnbridge.");
+}
+
+#[tokio::test]
+#[ignore = "needs Chromium: tests/run --long"]
+async fn in_chromium_without_scripts_a_person_signs_in_and_out() {
+    let (mut world, _) = start().await;
+    let management = world.management.clone();
+    let browser = Chromium::start().await;
+    let first = link(&mut world.user, &management, "login alice@example.com").await;
+    browser.open(&first).await;
+    browser.text_with("@ann:test.localhost").await;
+    browser.photograph("page-1-landing").await;
+    browser.click("button").await;
+    browser.text_with("Your MSN e-mail address").await;
+    browser.photograph("page-2-form").await;
+    browser.fill("#password", "not it").await;
+    browser.click("form[action$=sign-in] button").await;
+    browser.text_with("That did not work: ").await;
+    browser.photograph("page-3-wrong").await;
+    browser.fill("#password", "alice-pw").await;
+    browser.click("form[action$=sign-in] button").await;
+    browser.text_with("Signed in to MSN as alice@example.com.").await;
+    browser.photograph("page-4-signed-in").await;
+    // The link was used; so says the page, in the same browser and in any other.
+    browser.open(&first).await;
+    browser.text_with("This link was used").await;
+    browser.photograph("page-5-used").await;
+    // Another user's link, in this browser: it says whose it is.
+    let mut eve = MatrixUser::register(&world.synapse.url(), "eve").await;
+    let room = eve.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    browser.open(&link(&mut eve, &room, "login").await).await;
+    browser.text_with("@eve:test.localhost").await;
+    browser.click("button").await;
+    assert!(!browser.text_with("Your MSN e-mail address").await.contains("alice@example.com"));
+    browser.open(&link(&mut world.user, &management, "login").await).await;
+    browser.text_with("@ann:test.localhost").await;
+    browser.click("button").await;
+    browser.text_with("alice@example.com").await;
+    browser.click("form[action$=sign-out] button").await;
+    browser.text_with("alice@example.com is signed out, and its password is forgotten.").await;
+    browser.photograph("page-6-signed-out").await;
+    browser.click("form[action$=leave] button").await;
+    browser.text_with("You are done here").await;
 }

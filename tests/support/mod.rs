@@ -6,6 +6,7 @@ pub(crate) mod boards;
 pub(crate) mod bridge;
 pub(crate) mod browser;
 pub(crate) mod cable;
+pub(crate) mod chromium;
 pub(crate) mod element;
 pub(crate) mod files;
 pub(crate) mod irc;
