@@ -76,6 +76,9 @@ pub(super) async fn run(file: &Path) -> ExitCode {
 async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     let mut findings = vec![store(config)];
     findings.extend(homeserver::look(&checked.matrix).await);
+    if checked.matrix.encryption.keys.is_some() {
+        findings.push(homeserver::encryption(&checked.matrix).await);
+    }
     findings.extend(outside::msn(checked).await);
     for (name, network) in &checked.irc.networks {
         findings.push(outside::irc(name, network, &checked.irc.relays).await);

@@ -26,5 +26,5 @@ pub(crate) mod testkit;
 pub use appservice::{Appservice, registration, serve};
 pub use config::{BotPicture, EncryptionPolicy, KeyFile, LEG, MatrixConfig, PuppetTokens, RoomPolicy};
 pub use frontend::{MatrixFrontend, keep_keys, show_presence, tend_rooms};
-pub use homeserver::{Homeserver, MatrixError};
+pub use homeserver::{EncryptionGap, Homeserver, MatrixError};
 pub use provision::{ProvisionServer, ProvisionSettings, router as provision_router};

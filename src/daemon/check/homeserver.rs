@@ -1,6 +1,7 @@
 //! Both directions to the homeserver: our token and namespaces there, its token and our address here.
 //!
-//! Knows which mistake each of its answers stands for. Refuses to register or to change anything there.
+//! Knows which mistake each of its answers stands for. Refuses to leave anything there but the bot, which is registered with
+//! the first look.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::matrix::registration::Registration;
-use crate::matrix::{Homeserver, MatrixConfig, MatrixError};
+use crate::matrix::{EncryptionGap, Homeserver, MatrixConfig, MatrixError};
 
 /// Asks in the order in which one mistake hides the others; what could not be asked is named as skipped.
 pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
@@ -58,6 +59,37 @@ pub(super) async fn look(config: &MatrixConfig) -> Vec<Finding> {
                 (bot(&homeserver, config, &sender).await, namespaces(&homeserver, config).await);
             vec![known, bot, ghosts, way_back(&homeserver, config).await]
         }
+    }
+}
+
+/// Encrypted rooms need more of a homeserver than others do.
+pub(super) async fn encryption(config: &MatrixConfig) -> Finding {
+    let found = match Homeserver::new(config).await {
+        Ok(homeserver) => homeserver.encryption_gap().await,
+        Err(error) => Err(error),
+    };
+    let lacks = |what: &str, cure: &str| {
+        let what = format!("encrypted rooms can be neither read nor written: the homeserver {what}");
+        Finding::Advice {
+            what,
+            cure: format!("{cure}; or set encryption.allow to false, and nothing is tried"),
+        }
+    };
+    match found {
+        Ok(None) => Finding::Fine("the homeserver has what encrypted rooms need".into()),
+        Ok(Some(EncryptionGap::Devices)) => lacks(
+            "makes no devices for appservices",
+            "add the line «io.element.msc4190: true» to registration.yaml and restart the homeserver",
+        ),
+        Ok(Some(EncryptionGap::Masquerading)) => lacks(
+            "does not let the bridge act as a device (MSC3202)",
+            "use a homeserver that does, as a current Synapse",
+        ),
+        Ok(Some(EncryptionGap::Sync)) => lacks(
+            "gives the bot no keys (/sync)",
+            "have registration.yaml name another sender_localpart than the bot, and restart the homeserver",
+        ),
+        Err(_) => Finding::Skipped("encrypted rooms, until the homeserver can be reached".into()),
     }
 }
 

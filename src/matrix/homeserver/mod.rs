@@ -12,6 +12,7 @@ mod event;
 mod gate;
 mod identity;
 mod media;
+mod probe;
 #[cfg(feature = "encryption")]
 mod sealed;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod transfer;
 
 pub use client::Homeserver;
 pub use error::MatrixError;
+pub use probe::EncryptionGap;
 
 pub(super) use answer::Answer;
 pub(super) use client::{ask_as, send_as, tell_as};
