@@ -91,6 +91,8 @@ pub(in crate::connector) enum CallCommand {
         accept: bool,
         reply: oneshot::Sender<Result<(), String>>,
     },
+    /// A contact announces another picture, or none any more.
+    PictureChanged(Email),
     /// Something is set aside that this call may take up.
     TakeUp,
     Typing,
@@ -256,6 +258,10 @@ pub(in crate::connector) fn refuse(ask: CallCommand, failure: &CallFailure) {
         CallCommand::Invite { reply, .. } | CallCommand::Answer { reply, .. } => {
             drop(reply.send(Err(failure.to_string())))
         }
-        CallCommand::TakeUp | CallCommand::Typing | CallCommand::Leave | CallCommand::Retire => {}
+        CallCommand::PictureChanged(_)
+        | CallCommand::TakeUp
+        | CallCommand::Typing
+        | CallCommand::Leave
+        | CallCommand::Retire => {}
     }
 }

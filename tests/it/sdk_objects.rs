@@ -97,16 +97,13 @@ async fn custom_emoticons_stand_in_the_words_both_ways() {
 
 #[tokio::test]
 async fn display_pictures_are_avatars_both_ways() {
-    let Talk { mut user, call, room, mut bob, world: _world } =
+    let Talk { mut user, mut call, room, mut bob, world: _world } =
         talk_in(World::start_with_friends().await).await;
     let face = picture(200);
     let announced = utf8_percent_encode(&object(3, &face), NON_ALPHANUMERIC).to_string();
     bob.wire.send("CHG", &format!("NLN 1073741856 {announced}")).await;
     bob.wire.line("CHG").await;
-    // Pictures are asked for in a call that begins.
-    drop(call);
-    let mut call = bob.call("alice@example.com").await;
-    call.say(&text("look at me")).await;
+    // It is asked for at once, in the call that is open.
     give(&mut call, &face).await;
     let borne = |event: &AnySyncStateEvent| match event {
         AnySyncStateEvent::RoomMember(member) if *member.state_key() == ghost("bob") => {

@@ -55,6 +55,12 @@ impl Call {
                 self.offers.handle(&mut self.ctx, answered).await;
                 self.settle(pump).await;
             }
+            CallCommand::PictureChanged(email) => {
+                if self.ctx.members.contains(&email) {
+                    self.objects.handle(&mut self.ctx, &email, ObjectEvent::Joined).await;
+                    self.settle(pump).await;
+                }
+            }
             CallCommand::TakeUp => self.resume(pump).await,
             CallCommand::Invite { email, reply } => {
                 pump.machine.invite(now(), email.clone());

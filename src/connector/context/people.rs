@@ -32,9 +32,11 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Presence tells of a contact.
-    pub(in crate::connector) fn note(&self, contact: &Contact) {
-        self.0.send_modify(|known| note(known, contact));
+    /// Presence tells of a contact. True where it announces another picture than before, or none any more.
+    pub(in crate::connector) fn note(&self, contact: &Contact) -> bool {
+        let mut has_another = false;
+        self.0.send_modify(|known| has_another = note(known, contact));
+        has_another
     }
 
     /// What a call asks that is about these people.
@@ -43,14 +45,16 @@ impl Directory {
     }
 }
 
-fn note(known: &mut HashMap<String, Known>, contact: &Contact) {
+fn note(known: &mut HashMap<String, Known>, contact: &Contact) -> bool {
     let key = contact.email.to_key();
     if contact.status == Status::Offline {
         // Whoever goes offline, or hides, has the program that they had.
-        return;
+        return false;
     }
     let picture = announced(contact).map(Box::new);
-    known.insert(key, Known { capabilities: contact.capabilities, picture });
+    let digest = picture.as_ref().map(|picture| picture.digest);
+    let before = known.insert(key, Known { capabilities: contact.capabilities, picture });
+    before.is_none_or(|before| before.picture.map(|picture| picture.digest) != digest)
 }
 
 /// The picture that a contact announces, where it is one that is shown.
@@ -109,33 +113,12 @@ impl People {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::msn::command::ListMask;
-    use crate::msn::message::PersonalMessage;
+    use crate::connector::tests::{contact, email};
     use crate::msn::wire::UrlText;
 
     const PEER_TO_PEER: u32 = 0x4000_0000;
     const PARTS: u32 = Capabilities::MULTI_PACKET;
 
-    fn email(name: &str) -> Email {
-        Email::parse(&format!("{name}@example.com")).unwrap()
-    }
-
-    fn contact(name: &str, status: Status, capabilities: u32) -> Contact {
-        Contact {
-            email: email(name),
-            name: name.to_uppercase(),
-            id: None,
-            lists: ListMask::default(),
-            groups: Vec::new(),
-            properties: std::collections::BTreeMap::new(),
-            status,
-            capabilities: Capabilities(capabilities),
-            object: None,
-            personal: PersonalMessage::default(),
-        }
-    }
-
-    /// A ring 55 ms before the presence of who rings.
     #[test]
     fn fault_25_what_is_announced_behind_the_ring_counts() {
         let directory = Directory::default();
@@ -162,7 +145,10 @@ mod tests {
         assert_eq!(people.picture(&email("bob")), None);
         let picture = MsnObject::new("bob@example.com", ObjectKind::DisplayPicture, "x", b"abc");
         let object = Some(UrlText::encode(picture.as_xml()));
-        directory.note(&Contact { object, ..contact("bob", Status::Online, 0) });
+        let with_picture = Contact { object, ..contact("bob", Status::Online, 0) };
+        assert!(directory.note(&with_picture));
+        assert!(!directory.note(&with_picture), "the same is no news");
+        assert!(!directory.note(&Contact { status: Status::Offline, ..with_picture }));
         assert_eq!(people.picture(&email("bob")).map(|object| object.digest), Some(picture.digest));
         assert_eq!(people.picture(&email("carol")), None);
     }

@@ -17,10 +17,11 @@ use crate::connector::context::names::Names;
 use crate::connector::context::people::Directory;
 use crate::connector::file::offers::OfferRegistry;
 use crate::connector::file::suspended::SuspendedTransfers;
-use crate::connector::handle::{Assignment, CallHandle, CallNotice, OwnPicture};
+use crate::connector::handle::{Assignment, CallCommand, CallHandle, CallNotice, OwnPicture};
 use crate::connector::translate::convert;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{Cookie, Email, HostPort, SessionId};
+use crate::msn::session::Contact;
 
 /// Most files at once that old clients send: their streams outlive the calls they were offered in.
 const MAX_STREAMS: usize = 16;
@@ -93,6 +94,17 @@ impl Calls {
     pub(in crate::connector) fn find(&mut self, conversation: &ConversationId) -> Option<CallHandle> {
         self.open.retain(|_, call| call.is_open());
         self.open.get(conversation).cloned()
+    }
+
+    /// Presence tells of a contact; the calls that are open hear of another picture.
+    pub(in crate::connector) fn note_presence(&mut self, contact: &Contact) {
+        if !self.directory.note(contact) {
+            return;
+        }
+        for call in self.open.values() {
+            // One that is too busy to hear it looks when the contact comes into it the next time.
+            let _ = call.asks.try_send(CallCommand::PictureChanged(contact.email.clone()));
+        }
     }
 
     /// A call that did not do serves nobody any more.
@@ -182,8 +194,8 @@ impl Calls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connector::handle::CallCommand;
-    use crate::connector::tests::{alice, alone, email};
+    use crate::connector::tests::{alice, alone, contact, email};
+    use crate::msn::command::Status;
 
     fn calls() -> (Calls, mpsc::Receiver<CallNotice>) {
         let (news, heard) = mpsc::channel(16);
@@ -231,6 +243,17 @@ mod tests {
         assert!(matches!(retired.try_recv(), Ok(CallCommand::Retire)));
         assert!(calls.find(&ConversationId::new("bob")).is_none());
         assert!(calls.find(&ConversationId::new("carol")).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_open_call_hears_once_that_a_contact_has_another_picture() {
+        let ((mut calls, _heard), (call, mut hears)) = (calls(), handle());
+        moved(&mut calls, "bob", &call);
+        let bob = contact("bob", Status::Online, 0);
+        calls.note_presence(&bob);
+        calls.note_presence(&bob);
+        assert!(matches!(hears.try_recv(), Ok(CallCommand::PictureChanged(who)) if who == email("bob")));
+        assert!(hears.try_recv().is_err());
     }
 
     #[tokio::test(start_paused = true)]

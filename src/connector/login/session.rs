@@ -239,7 +239,7 @@ impl LoginTask {
             Event::PresenceChanged(contact) => {
                 let capabilities = contact.capabilities.0;
                 tracing::debug!(email = %contact.email, capabilities, "presence");
-                self.calls.directory.note(&contact);
+                self.calls.note_presence(&contact);
                 let presence = convert::presence(&contact);
                 if !presence.ghost.name.is_empty() {
                     self.calls.names.set(&contact.email, &presence.ghost.name);

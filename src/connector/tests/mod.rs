@@ -46,9 +46,11 @@ use crate::connector::net::dial::Dialler;
 use crate::connector::net::passport::Passport;
 use crate::connector::network::MAILBOX;
 use crate::connector::translate::{convert, group};
+use crate::msn::command::{ListMask, Status};
 use crate::msn::dialect::Dialect;
-use crate::msn::ids::Email;
-use crate::msn::ids::HostPort;
+use crate::msn::ids::{Capabilities, Email, HostPort};
+use crate::msn::message::PersonalMessage;
+use crate::msn::session::Contact;
 pub(in crate::connector) use component::{Component, bob, component, component_with};
 
 pub(in crate::connector) fn config() -> MsnConfig {
@@ -109,6 +111,22 @@ pub(in crate::connector) fn alice() -> LoginId {
 
 pub(in crate::connector) fn email(name: &str) -> Email {
     Email::parse(&format!("{name}@example.com")).unwrap()
+}
+
+/// A contact with no picture, on no list.
+pub(in crate::connector) fn contact(name: &str, status: Status, capabilities: u32) -> Contact {
+    Contact {
+        email: email(name),
+        name: name.to_uppercase(),
+        id: None,
+        lists: ListMask::default(),
+        groups: Vec::new(),
+        properties: std::collections::BTreeMap::new(),
+        status,
+        capabilities: Capabilities(capabilities),
+        object: None,
+        personal: PersonalMessage::default(),
+    }
 }
 
 /// What a login lends to a call that is about Bob.

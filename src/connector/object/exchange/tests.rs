@@ -4,10 +4,8 @@ use super::*;
 use crate::connector::clock::now;
 use crate::connector::context::peers::session_names;
 use crate::connector::context::people::Directory;
-use crate::connector::tests::{Component, bob, component, email};
-use crate::msn::command::{ListMask, Status};
-use crate::msn::ids::Capabilities;
-use crate::msn::message::PersonalMessage;
+use crate::connector::tests::{Component, bob, component, contact, email};
+use crate::msn::command::Status;
 use crate::msn::p2p::{Peer, PeerEvent};
 use crate::msn::session::Contact;
 use crate::msn::wire::UrlText;
@@ -82,18 +80,8 @@ fn fetched(objects: &mut Objects) -> Option<(MsnObject, bool)> {
 fn announce(call: &mut Component, picture: &MsnObject) {
     let directory = Directory::default();
     call.ctx.people = directory.about(vec![email("bob")]);
-    directory.note(&Contact {
-        email: email("bob"),
-        name: "Bob".into(),
-        id: None,
-        lists: ListMask::default(),
-        groups: Vec::new(),
-        properties: std::collections::BTreeMap::new(),
-        status: Status::Online,
-        capabilities: Capabilities(0),
-        object: Some(UrlText::encode(picture.as_xml())),
-        personal: PersonalMessage::default(),
-    });
+    let object = Some(UrlText::encode(picture.as_xml()));
+    directory.note(&Contact { object, ..contact("bob", Status::Online, 0) });
 }
 
 #[tokio::test]
