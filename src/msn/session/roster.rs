@@ -76,7 +76,7 @@ pub struct Roster {
     latest: Option<String>,
     /// The copy from an earlier session, until the server has said whether it is still right.
     earlier: Option<(BTreeMap<String, Contact>, BTreeMap<GroupId, String>)>,
-    /// Which groups there are, or who is in them, is not what it was when last asked.
+    /// Which groups there are, who is in them, or who is shown at all, is not what it was when last asked.
     regrouped: bool,
 }
 
@@ -164,11 +164,13 @@ impl Roster {
         id: Option<ContactId>,
     ) {
         let Some(contact) = self.entry(email) else { return };
+        let is_shown_now = list == ListKind::Forward && !contact.lists.has(list);
         contact.lists.insert(list);
         contact.id = id.or_else(|| contact.id.take());
         if let Some(name) = name.filter(|_| contact.name == contact.email.as_str()) {
             contact.name = name.decode();
         }
+        self.regrouped |= is_shown_now;
     }
 
     /// The target is an account or a contact id.

@@ -41,7 +41,7 @@ pub enum NotificationEvent {
     },
     /// The own status as the server confirmed it.
     StatusConfirmed(Status),
-    /// Groups of contacts, or who is in them, are not what they were; read them with [`super::NotificationSession::roster`].
+    /// Groups of contacts, who is in them, or who is a contact at all, are not what they were; read them with [`super::NotificationSession::roster`].
     GroupsChanged,
     /// Somebody put us on their list. `asks`: they wait for an answer, from now or from before we signed in.
     AddedBy {

@@ -242,3 +242,18 @@ fn changes_wait_for_one_another_and_not_without_bound() {
     assert_eq!(written(&mut session), "PRP 9 MFN n0\r\n");
     assert_eq!(results(&mut session).len(), 200 - 129);
 }
+
+#[test]
+fn whoever_comes_onto_the_list_or_goes_changes_what_is_shown_and_other_lists_do_not() {
+    let now = Instant::now();
+    let changed = |session: &mut NotificationSession, line: &str| {
+        session.handle_input(now, line.as_bytes()).unwrap();
+        events(session).iter().filter(|event| matches!(event, NotificationEvent::GroupsChanged)).count()
+    };
+    let mut session = listed(now, Dialect::Msnp11);
+    events(&mut session);
+    assert_eq!(changed(&mut session, "ADC 0 AL N=dan@e.c\r\n"), 0);
+    assert_eq!(changed(&mut session, "ADC 0 FL N=dan@e.c F=Dan C=77\r\n"), 1);
+    assert_eq!(changed(&mut session, "ADC 0 FL N=dan@e.c F=Dan C=77\r\n"), 0, "again is no news");
+    assert_eq!(changed(&mut session, "REM 0 FL 77\r\n"), 1);
+}
