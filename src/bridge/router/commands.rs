@@ -154,7 +154,8 @@ impl CommandService {
         let mut batch = receipt.into_batch();
         Prompts::ask(&given.user, account, &mut batch);
         let text = format!(
-            "Now send the password of {id} as your next message. It will be removed from this room, but {note}. «cancel» stops this."
+            "Now send the password of {id} as your next message. It is removed from this room, if I may do that here, but {note}. \
+             «cancel» stops this."
         );
         context.reply(&given.into(), &text, batch)?;
         // Not before: given again after a failure of the disk, this command would be taken for the password.
