@@ -13,7 +13,7 @@ use super::lifetimes::Lifetimes;
 use super::notify::Status;
 use super::pages::{Beside, Pages};
 use super::sharing::Sharing;
-use super::source::{random_name, time_of_day};
+use super::source::{random_name, random_secret, time_of_day};
 use super::stores::Stores;
 use super::watch::Heartbeat;
 use crate::bridge::ids::{LoginId, PortalKey, UserId};
@@ -255,7 +255,7 @@ impl Parts<'_> {
         let settings = ProvisionSettings {
             server_name: self.checked.matrix.server_name.clone(),
             secret: self.checked.shared_secret.clone(),
-            names: Arc::new(random_name),
+            random: Arc::new(random_secret),
         };
         let (bridge, network, permissions) =
             (self.bridge.clone(), self.network.clone(), self.permissions.clone());

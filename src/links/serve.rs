@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -23,15 +22,6 @@ use crate::bridge::link::{Links, Opened};
 use crate::bridge::port::frontend::Frontend;
 use crate::web::Limits;
 
-/// One request each: nobody holds a place only by asking again now and then.
-const LIMITS: Limits = Limits {
-    connections: 256,
-    per_address: 16,
-    head: Duration::from_secs(15),
-    idle: None,
-    // A large file by a slow line.
-    lasting: Duration::from_secs(2 * 3600),
-};
 /// Said at the root, so that somebody can see where an address leads.
 pub const GREETING: &str = "Files of msnbridge.\n";
 
@@ -52,7 +42,7 @@ pub fn router(signer: Arc<Signer>, links: Arc<Links>, frontends: Vec<Arc<dyn Fro
 
 /// Serves until stopped.
 pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
-    crate::web::serve(listener, router, LIMITS, cancel).await;
+    crate::web::serve(listener, router, Limits::PUBLIC, cancel).await;
 }
 
 /// Serves one file, or a range of it, or 404 for everything that is not right.

@@ -7,7 +7,6 @@
 mod headers;
 mod html;
 mod refusal;
-mod secret;
 mod serve;
 mod server;
 mod session;
@@ -17,13 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use html::Wording;
-pub use secret::Random;
 pub use serve::{GREETING, router, serve};
 pub use server::SignInServer;
 
-use self::secret::SecretTable;
 use crate::bridge::ids::UserId;
 use crate::bridge::port::sign_in::SignInPage;
+use crate::web::{Random, SecretTable};
 
 /// How long a link works.
 const LINK: Duration = Duration::from_secs(15 * 60);
@@ -68,7 +66,7 @@ struct Invitation {
 /// Makes links to the page, and knows its own.
 pub struct SignInLinks {
     url: String,
-    invitations: SecretTable<Invitation>,
+    invitations: SecretTable<UserId, Invitation>,
 }
 
 impl SignInLinks {

@@ -4,7 +4,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Form, Path, State};
@@ -20,15 +19,6 @@ use super::server::{LeaveForm, SignInForm, SignInServer, SignOutForm};
 use super::{headers, html};
 use crate::web::{Connection, Limits};
 
-/// One request each: nobody holds a place only by asking again now and then.
-const LIMITS: Limits = Limits {
-    connections: 256,
-    per_address: 16,
-    head: Duration::from_secs(15),
-    idle: None,
-    // A file behind a link, by a slow line.
-    lasting: Duration::from_secs(2 * 3600),
-};
 /// Bytes of a form: an address and a password, many times.
 const MAX_FORM: usize = 8 * 1024;
 /// Said at the root, so that somebody can see where an address leads.
@@ -125,5 +115,5 @@ pub fn router(server: Arc<SignInServer>) -> Router {
 
 /// Serves until stopped.
 pub async fn serve(listener: TcpListener, router: Router, cancel: CancellationToken) {
-    crate::web::serve(listener, router, LIMITS, cancel).await;
+    crate::web::serve(listener, router, Limits::PUBLIC, cancel).await;
 }

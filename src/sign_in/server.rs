@@ -16,14 +16,13 @@ use subtle::ConstantTimeEq;
 
 use super::html::{self, Wording};
 use super::refusal::Refusal;
-use super::secret::{Random, SecretTable, Shown, fresh};
 use super::session::{Notice, Session};
 use super::{Invitation, SignInLinks, WebConfig, headers};
 use crate::bridge::BridgeHandle;
 use crate::bridge::account::SignInOutcome;
 use crate::bridge::ids::{LoginId, UserId};
 use crate::bridge::sentence::sentence;
-use crate::web::Attempts;
+use crate::web::{Attempts, Random, SecretTable, Shown, fresh};
 
 /// How long a session lasts.
 const SESSION: Duration = Duration::from_secs(30 * 60);
@@ -41,7 +40,7 @@ pub struct SignInServer {
     pub(super) wording: Wording,
     pub(super) links: Arc<SignInLinks>,
     bridge: BridgeHandle,
-    sessions: SecretTable<Session>,
+    sessions: SecretTable<UserId, Session>,
     random: Random,
     /// Links, cookies and tokens that were none, by where they came from.
     guesses: Attempts<IpAddr>,

@@ -6,11 +6,13 @@
 mod attempts;
 mod body;
 mod peers;
+mod secret;
 mod serve;
 
 pub use attempts::{Attempts, TooMany};
 pub use body::{BodyError, read_body};
 pub use peers::{Connection, Limits};
+pub use secret::{Random, SecretTable, Shown, fresh};
 pub use serve::{describe_accept, serve};
 
 /// The innermost cause of an error of an HTTP client, for people: the outer ones say only that something failed.

@@ -24,6 +24,18 @@ pub struct Limits {
     pub lasting: Duration,
 }
 
+impl Limits {
+    /// For whoever comes with a browser. One request each: nobody holds a place only by asking again now and then.
+    pub const PUBLIC: Self = Self {
+        connections: 256,
+        per_address: 16,
+        head: Duration::from_secs(15),
+        idle: None,
+        // A large file, by a slow line.
+        lasting: Duration::from_secs(2 * 3600),
+    };
+}
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {

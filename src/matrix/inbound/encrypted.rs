@@ -19,7 +19,7 @@ use crate::matrix::encryption::{CryptoError, Decrypted};
 use crate::matrix::homeserver::MatrixError;
 
 /// Pause before an event whose key has not come is looked at again, where nobody says that it has.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// What an encrypted event is.
 pub(super) enum Opened {
@@ -77,7 +77,7 @@ impl EncryptedInterpreter {
             }
             Ok(Decrypted::Waits) => Err(DeliveryError::Transient {
                 reason: "its key has not come yet".into(),
-                after: Some(AGAIN),
+                after: Some(RETRY_PAUSE),
             }),
             Ok(Decrypted::SetAside { reason, is_kept }) => {
                 let hope = if is_kept { ". It is carried when its key comes" } else { "" };

@@ -54,8 +54,7 @@ pub(super) async fn start(State(server): Server, caller: Caller, Path(flow): Pat
             return Err(Failure::not_found("You have no such login."));
         }
     }
-    let id = (server.settings.names)();
-    server.processes.begin(id.clone(), &caller.user);
+    let id = server.processes.begin(&caller.user);
     let NetworkTraits { name, account, .. } = server.network.traits();
     Ok(Json(json!({
         "login_id": id,
@@ -84,7 +83,9 @@ pub(super) async fn step(
     let Json(Given { account, password }) = given
         .map_err(|_| Failure::not_json("The body has to be JSON with the texts «account» and «password»."))?;
     server.passwords.count(&caller.user)?;
-    server.processes.end(&id, &caller.user);
+    if !server.processes.end(&id, &caller.user) {
+        return Err(Failure::not_found("There is no such sign-in: it ended just now."));
+    }
     let asked = server.bridge.sign_in(&caller.user, account.trim(), password);
     match tokio::time::timeout(OUTCOME, asked).await {
         Ok(Ok(SignInOutcome::SignedIn { login })) => Ok(Json(json!({

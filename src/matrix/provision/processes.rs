@@ -2,75 +2,57 @@
 //!
 //! Knows who began which, for a while. Refuses to know what was asked for or given.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::bridge::ids::UserId;
+use crate::web::{Random, SecretTable, Shown};
 
 /// How long somebody may take, and how many of one user and of all may be begun.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 const USER_PROCESSES: usize = 5;
 const ALL_PROCESSES: usize = 10_000;
-/// Sign-ins that were begun.
-#[derive(Debug, Default)]
-pub(super) struct Processes(Mutex<HashMap<String, (UserId, Instant)>>);
+/// Sign-ins that were begun, each under a name that nobody guesses.
+pub(super) struct Processes(SecretTable<UserId, UserId>);
 
 impl Processes {
-    /// Of those of one user, and of all, the oldest go where there are more than that.
-    pub(super) fn begin(&self, id: String, user: &UserId) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, (_, begun)| begun.elapsed() < LIFETIME);
-        let of_user = all.values().filter(|(owner, _)| owner == user).count();
-        let oldest = |all: &HashMap<String, (UserId, Instant)>, is_it: &dyn Fn(&UserId) -> bool| {
-            let candidates = all.iter().filter(|(_, (owner, _))| is_it(owner));
-            candidates.min_by_key(|(_, (_, begun))| *begun).map(|(id, _)| id.clone())
-        };
-        let gone = match (of_user >= USER_PROCESSES, all.len() >= ALL_PROCESSES) {
-            (true, _) => oldest(&all, &|owner| owner == user),
-            (false, true) => oldest(&all, &|_| true),
-            (false, false) => None,
-        };
-        gone.into_iter().for_each(|id| drop(all.remove(&id)));
-        all.insert(id, (user.clone(), Instant::now()));
+    /// Of those of one user, and of all, the oldest go where there are too many.
+    pub(super) fn new(random: Random) -> Self {
+        Self(SecretTable::new(LIFETIME, USER_PROCESSES, ALL_PROCESSES, random))
     }
 
+    /// Gives the name of a new one.
+    pub(super) fn begin(&self, user: &UserId) -> String {
+        self.0.issue(user, user.clone())
+    }
+
+    /// Whether this one goes on, and is that user's.
     pub(super) fn is_of(&self, id: &str, user: &UserId) -> bool {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(id).is_some_and(|(owner, begun)| owner == user && begun.elapsed() < LIFETIME)
+        matches!(self.0.look_up(id), Shown::Valid(owner) if owner == *user)
     }
 
-    /// Whether it was there.
+    /// Ends it. False where it is another's, or ended before: of two requests at once one is too late.
     pub(super) fn end(&self, id: &str, user: &UserId) -> bool {
-        let was_there = self.is_of(id, user);
-        if was_there {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        }
-        was_there
+        self.is_of(id, user) && matches!(self.0.spend(id), Shown::Valid(_))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_sign_in_is_its_users_alone_and_ends_with_its_time_or_for_newer_ones() {
-        let (processes, [ann, bob]) = (Processes::default(), ["@ann:x", "@bob:x"].map(UserId::new));
-        processes.begin("first".into(), &ann);
-        assert!(processes.is_of("first", &ann) && !processes.is_of("first", &bob));
-        assert!(
-            !processes.end("first", &bob) && processes.end("first", &ann) && !processes.end("first", &ann)
-        );
-        processes.begin("of bob".into(), &bob);
-        for n in 0..=USER_PROCESSES {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            processes.begin(n.to_string(), &ann);
-        }
-        assert!(!processes.is_of("0", &ann) && processes.is_of("1", &ann) && processes.is_of("of bob", &bob));
+    async fn a_sign_in_is_its_users_alone_and_ends_once() {
+        let count = AtomicU8::new(0);
+        let processes = Processes::new(Arc::new(move || [count.fetch_add(1, Ordering::Relaxed); 32]));
+        let [ann, bob] = ["@ann:x", "@bob:x"].map(UserId::new);
+        let id = processes.begin(&ann);
+        assert!(processes.is_of(&id, &ann) && !processes.is_of(&id, &bob));
+        assert!(!processes.end(&id, &bob) && processes.end(&id, &ann) && !processes.end(&id, &ann));
+        let late = processes.begin(&ann);
         tokio::time::advance(LIFETIME).await;
-        assert!(!processes.is_of("1", &ann));
+        assert!(!processes.is_of(&late, &ann));
     }
 }

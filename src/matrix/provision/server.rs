@@ -21,15 +21,15 @@ use crate::matrix::frontend::MatrixFrontend;
 use crate::matrix::homeserver::Homeserver;
 use crate::matrix::profile::{BotProfile, GhostIds, GhostProfiles};
 use crate::matrix::room::RoomRegistry;
-use crate::web::Attempts;
+use crate::web::{Attempts, Random};
 
 /// What the provisioning API is told.
 pub struct ProvisionSettings {
     pub server_name: OwnedServerName,
     /// What a program may show in place of a user's token.
     pub secret: Option<SecretString>,
-    /// Random text that nobody can foretell.
-    pub names: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Makes the names of sign-ins.
+    pub random: Random,
 }
 
 /// What answers programs.
@@ -64,6 +64,7 @@ impl ProvisionServer {
         permissions: Arc<dyn Permissions>,
     ) -> Arc<Self> {
         let components = matrix.components();
+        let processes = Processes::new(settings.random.clone());
         Arc::new(Self {
             settings,
             bridge,
@@ -74,7 +75,7 @@ impl ProvisionServer {
             registry: components.registry.clone(),
             profiles: components.profiles.clone(),
             bot: components.bot.clone(),
-            processes: Processes::default(),
+            processes,
             guesses: Attempts::default(),
             passwords: Attempts::default(),
         })
