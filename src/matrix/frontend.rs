@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::appservice::ephemeral;
 use super::component::Components;
 use super::config::{LEG, MatrixConfig, RoomPolicy};
+use super::encryption::Tell;
 use super::homeserver::{Failures, Homeserver, MatrixError};
 use super::inbound::{self, EventInterpreter};
 use super::outbound::{
@@ -157,7 +158,17 @@ pub async fn show_presence(frontend: Arc<MatrixFrontend>, cancel: CancellationTo
 
 /// Keeps the keys of encrypted rooms up to date, and has what waited for one read again, until stopped.
 pub async fn keep_keys(frontend: Arc<MatrixFrontend>, inbox: Arc<Inbox>, cancel: CancellationToken) {
-    frontend.components.encryption.run(inbox, cancel).await;
+    let whole = frontend.clone();
+    let tell: Tell = Box::new(move |id, text| {
+        let frontend = whole.clone();
+        Box::pin(async move {
+            if let Err(error) = frontend.prepare_to_announce() {
+                tracing::warn!(%error, "not everybody is told");
+            }
+            frontend.announce(&id, &text).await;
+        })
+    });
+    frontend.components.encryption.run(inbox, tell, cancel).await;
 }
 
 /// Shows who the bot is, files rooms in spaces, and leaves those that are given up, until stopped.

@@ -111,6 +111,7 @@ struct Answer {
     user: Option<String>,
     status: StatusCode,
     answer: Value,
+    is_for_once: bool,
 }
 
 #[derive(Default)]
@@ -154,10 +155,19 @@ impl FakeHomeserver {
         self.answer(None, part, status, answer);
     }
 
+    /// What is answered to the next of them, before all that was told earlier and is for more than once.
+    pub(crate) fn answers_once(&self, part: &str, status: u16, answer: Value) {
+        let (part, status) = (part.to_owned(), StatusCode::from_u16(status).unwrap());
+        let answers = &mut self.desk.script.lock().unwrap().answers;
+        let behind = answers.iter().take_while(|answer| answer.is_for_once).count();
+        answers.insert(behind, Answer { part, user: None, status, answer, is_for_once: true });
+    }
+
     fn answer(&self, user: Option<&str>, part: &str, status: u16, answer: Value) {
         let (part, user) = (part.to_owned(), user.map(str::to_owned));
         let status = StatusCode::from_u16(status).unwrap();
-        self.desk.script.lock().unwrap().answers.insert(0, Answer { part, user, status, answer });
+        let answer = Answer { part, user, status, answer, is_for_once: false };
+        self.desk.script.lock().unwrap().answers.insert(0, answer);
     }
 
     /// The same refusal for requests in one user's name alone.
@@ -224,7 +234,7 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
             && answer.user.as_ref().is_none_or(|user| query.contains(user))
             && (!asks_for_keys || answer.part.contains(ENCRYPTION))
     };
-    let told = script.answers.iter().find(is_it);
+    let told = script.answers.iter().position(|answer| is_it(&answer));
     let granted = json!({
         "event_id": "$sent", "room_id": "!made:test.localhost", "user_id": "@somebody:test.localhost",
         "content_uri": "mxc://test.localhost/made",
@@ -234,7 +244,14 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
         true => (StatusCode::NOT_FOUND, json!({"errcode": "M_NOT_FOUND", "error": "no"})),
         false => (StatusCode::OK, granted),
     };
-    let (status, answer) = told.map_or(unless_told, |told| (told.status, told.answer.clone()));
+    let (status, answer) = told.map_or(unless_told, |at| {
+        let told = &script.answers[at];
+        let answer = (told.status, told.answer.clone());
+        if told.is_for_once {
+            script.answers.remove(at);
+        }
+        answer
+    });
     script.asked.push((asked, serde_json::from_slice(&body).unwrap_or_default(), status.is_success()));
     (status, axum::Json(answer)).into_response()
 }

@@ -14,22 +14,24 @@ use crate::support::msn::{Peer, Wire, text};
 use crate::support::service::MsnService;
 use crate::support::synapse::{SERVER_NAME, Synapse};
 
-const ENCRYPTED: &str = "encryption: {allow: true, default: true}\n";
+pub(crate) const ENCRYPTED: &str = "encryption: {allow: true, default: true}\n";
 
-struct World {
-    service: MsnService,
-    synapse: Synapse,
-    bridge: Bridge,
-    ann: Element,
+pub(crate) struct World {
+    pub(crate) service: MsnService,
+    pub(crate) synapse: Synapse,
+    pub(crate) bridge: Bridge,
+    pub(crate) ann: Element,
     /// The same person by another client, that knows no encryption.
-    plain: MatrixUser,
-    management: String,
+    pub(crate) plain: MatrixUser,
+    pub(crate) management: String,
+    /// The event in which she told her password.
+    pub(crate) password: String,
     _directory: TempDir,
 }
 
 impl World {
     /// Ann starts an encrypted chat with the bot, and signs in there.
-    async fn start(config: &str, trusts_signed_only: bool) -> Self {
+    pub(crate) async fn start(config: &str, trusts_signed_only: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let service = MsnService::start(directory.path(), ACCOUNTS).await;
         let mut bridge =
@@ -44,9 +46,9 @@ impl World {
         ann.message("login").await;
         ann.send(&management, "login alice@example.com").await;
         ann.message("password").await;
-        ann.send(&management, "alice-pw").await;
+        let password = ann.send(&management, "alice-pw").await;
         ann.message("Signed in").await;
-        Self { service, synapse, bridge, ann, plain, management, _directory: directory }
+        Self { service, synapse, bridge, ann, plain, management, password, _directory: directory }
     }
 }
 
@@ -75,7 +77,7 @@ async fn an_encrypted_chat_is_read_and_answered_without_a_warning() {
 }
 
 /// Bob has written, and the room is there.
-async fn talk(world: &mut World) -> (Peer, Wire, String) {
+pub(crate) async fn talk(world: &mut World) -> (Peer, Wire, String) {
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     call.say(&text("shall we?")).await;
@@ -169,30 +171,4 @@ async fn keys_are_sealed_at_rest_and_in_no_log_and_no_export() {
     for secret in ["pickle", "hello from", "shall we?", "alice-pw"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_without_encryption_says_so_once_and_asks_into_a_room_that_is_plain() {
-    let directory = tempfile::tempdir().unwrap();
-    let service = MsnService::start(directory.path(), ACCOUNTS).await;
-    let mut bridge =
-        Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
-    let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
-    bridge.append_config("encryption: {allow: false}\n");
-    bridge.set_homeserver(&synapse.url());
-    bridge.start().await;
-    MatrixUser::register(&synapse.url(), "ann").await;
-    let mut ann = Element::log_in(&synapse.url(), "ann", false).await;
-    let management = ann.start_chat(&format!("@msnbot:{SERVER_NAME}")).await;
-    let told = |event: &Value| {
-        event["content"]["body"].as_str().is_some_and(|body| body.contains("cannot read encrypted rooms"))
-    };
-    let notice = ann.event("the notice", told).await;
-    assert_eq!((&notice["room"], &notice["encrypted"]), (&json!(management), &json!(false)));
-    let greeting = |event: &Value| {
-        event["room"] != json!(management)
-            && event["content"]["body"].as_str().is_some_and(|body| body.contains("login"))
-    };
-    let greeted = ann.event("a room that is plain", greeting).await;
-    assert_eq!(greeted["encrypted"], false);
 }

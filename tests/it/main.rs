@@ -15,7 +15,15 @@ mod delivery;
 mod direct;
 mod disk;
 mod emoticons;
+#[cfg(feature = "encryption")]
+mod encrypted_rooms;
+#[cfg(feature = "encryption")]
 mod encryption;
+#[cfg(feature = "encryption")]
+mod encryption_long;
+#[cfg(feature = "encryption")]
+mod encryption_loss;
+mod encryption_off;
 mod events;
 mod features;
 mod files;

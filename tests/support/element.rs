@@ -98,6 +98,11 @@ impl Element {
         event
     }
 
+    /// How many events came so far, and nobody asked for, that are like this.
+    pub(crate) fn seen_so_far(&self, wanted: impl Fn(&Value) -> bool) -> usize {
+        self.seen.iter().filter(|event| wanted(event)).count()
+    }
+
     /// What others than this person said and it could not read, among all that nobody asked for.
     pub(crate) fn unreadable(&self, person: &str) -> Vec<&Value> {
         let is_read =

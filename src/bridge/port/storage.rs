@@ -53,16 +53,18 @@ pub enum Table {
     Presences,
     /// What contacts are called where each name is somebody's alone.
     Nicks,
-    /// Devices of ours for encrypted rooms, with their keys: sealed.
+    /// Keys of devices of ours for encrypted rooms: sealed, and of no use to another store, which would use them twice.
     Devices,
     /// Messages that were encrypted and may not have been sent.
     Ciphertexts,
     /// Encrypted events whose keys have not come: sealed.
     Undecrypted,
+    /// Who each of ours is in encrypted rooms: the device, and the seeds of the signatures. Sealed.
+    Identities,
 }
 
 impl Table {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -89,6 +91,7 @@ impl Table {
         Self::Devices,
         Self::Ciphertexts,
         Self::Undecrypted,
+        Self::Identities,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.
@@ -105,6 +108,7 @@ impl Table {
                 | Self::Presences
                 | Self::Devices
                 | Self::Undecrypted
+                | Self::Identities
         )
     }
 

@@ -9,9 +9,9 @@ use ruma::{RoomId, UserId};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::Decrypted;
 use super::error::CryptoError;
 use super::rooms::EncryptedRooms;
+use super::{Decrypted, Tell};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::port::storage::Storage;
 use crate::matrix::config::MatrixConfig;
@@ -40,7 +40,7 @@ impl Encryption {
     }
 
     #[expect(clippy::unused_async, reason = "with keys this takes time")]
-    pub(crate) async fn run(&self, _inbox: Arc<Inbox>, _cancel: CancellationToken) {}
+    pub(crate) async fn run(&self, _inbox: Arc<Inbox>, _tell: Tell, _cancel: CancellationToken) {}
 
     pub(crate) fn room_changed(&self, room: &RoomId, _joined: Option<&UserId>) {
         self.rooms.changed(room);

@@ -1,22 +1,22 @@
 //! The bot's device: opened, made when there is none, and made anew when its keys or the homeserver's are lost.
 //!
-//! Knows that a device whose keys are lost is never used again, and that the seeds outlive it. Refuses to know rooms.
-//! Source: measured on Synapse, which takes no second set of keys for a device, and no second upload of signing keys.
+//! Knows that a device whose keys are lost is never used again, and that people are told of it once. Refuses to know rooms.
+//! Source: measured on Synapse, which takes no second set of keys for a device.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use matrix_sdk_crypto::OlmMachine;
-use matrix_sdk_crypto::types::requests::AnyIncomingResponse;
-use matrix_sdk_sqlite::{SqliteCryptoStore, SqliteStoreConfig};
+use matrix_sdk_crypto::store::CryptoStore;
+use matrix_sdk_sqlite::{OpenStoreError, SqliteCryptoStore, SqliteStoreConfig};
 use ruma::DeviceId;
 use ruma::api::client::account::whoami;
-use ruma::api::client::device::delete_device;
-use ruma::api::client::keys::get_keys;
 
 use super::device::Device;
 use super::error::CryptoError;
-use super::record::{DeviceRecord, load_seeds, store_seeds};
+use super::publish;
+use super::queries::KeyQueries;
+use super::record::DeviceRecord;
 use crate::bridge::port::storage::Storage;
 use crate::matrix::config::KeyFile;
 use crate::matrix::homeserver::{Actor, Homeserver, MatrixError, send_as};
@@ -27,15 +27,32 @@ const DEVICE_NAME: &str = "MSN bridge";
 /// Connections to the file of keys: one writes, and little is read.
 const CONNECTIONS: usize = 2;
 
+/// What SQLite says of a file that is none of its own any more.
+const DAMAGED: [&str; 2] = ["file is not a database", "database disk image is malformed"];
+
+const NO_MASQUERADING: &str = "the homeserver does not let the bridge act as a device (device_id of MSC3202)";
+
 /// Opens and makes the bot's device.
 pub(super) struct BotDevice {
     pub(super) homeserver: Homeserver,
     pub(super) storage: Arc<dyn Storage>,
+    pub(super) queries: Arc<KeyQueries>,
     pub(super) file: KeyFile,
 }
 
 fn sqlite(error: impl std::fmt::Display) -> CryptoError {
     CryptoError::Store(error.to_string())
+}
+
+fn is_damaged(error: &OpenStoreError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if DAMAGED.iter().any(|words| error.to_string().contains(words)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 impl BotDevice {
@@ -50,11 +67,11 @@ impl BotDevice {
     pub(super) async fn open(&self) -> Result<Device, CryptoError> {
         let record = DeviceRecord::load(&*self.storage, self.homeserver.bot())?;
         let Some(record) = record else { return self.renew(None).await };
-        if !self.directory(&record.device).exists() {
+        let Some(keys) = self.keys(&record).await? else {
             tracing::warn!(device = %record.device, "the keys of the bot's device are gone: it gets another device");
             return self.renew(Some(&record)).await;
-        }
-        let device = self.machine(&record).await?;
+        };
+        let device = self.machine(&record, keys).await?;
         if !record.is_published {
             return self.publish(device, record).await;
         }
@@ -64,9 +81,7 @@ impl BotDevice {
                 tracing::warn!(device = %record.device, "the homeserver lost the bot's device: it gets another");
                 self.renew(Some(&record)).await
             }
-            Ok(false) => Err(CryptoError::Off(
-                "the homeserver does not let the bridge act as a device (device_id of MSC3202)".into(),
-            )),
+            Ok(false) => Err(CryptoError::Off(NO_MASQUERADING.into())),
             Err(error) => Err(error.into()),
         }
     }
@@ -78,68 +93,78 @@ impl BotDevice {
         Ok(answer.device_id.as_ref() == Some(&record.device))
     }
 
-    async fn machine(&self, record: &DeviceRecord) -> Result<Device, CryptoError> {
+    /// The keys of a device; `None` where it has had some that are lost.
+    async fn keys(&self, record: &DeviceRecord) -> Result<Option<SqliteCryptoStore>, CryptoError> {
         let directory = self.directory(&record.device);
+        if record.is_published && !directory.exists() {
+            return Ok(None);
+        }
         make_private(&directory).map_err(sqlite)?;
         let config = SqliteStoreConfig::with_low_memory_config(&directory)
             .pool_max_size(CONNECTIONS)
             .key(Some(&self.file.key));
-        let store = SqliteCryptoStore::open_with_config(&config).await.map_err(sqlite)?;
-        let machine = OlmMachine::with_store(self.homeserver.bot(), &record.device, store, None).await?;
-        Ok(Device::new(machine, self.homeserver.clone(), true, 0))
+        match SqliteCryptoStore::open_with_config(&config).await {
+            // One that was made a moment ago in the place of another.
+            Ok(keys) if record.is_published && keys.load_account().await.map_err(sqlite)?.is_none() => {
+                Ok(None)
+            }
+            Ok(keys) => Ok(Some(keys)),
+            Err(error) if is_damaged(&error) => {
+                tracing::error!(%error, "the keys of the bot's device are damaged");
+                Ok(None)
+            }
+            Err(error) => Err(sqlite(error)),
+        }
+    }
+
+    async fn machine(&self, record: &DeviceRecord, keys: SqliteCryptoStore) -> Result<Device, CryptoError> {
+        let machine = OlmMachine::with_store(self.homeserver.bot(), &record.device, keys, None).await?;
+        Ok(Device::new(machine, self.homeserver.clone(), self.queries.clone(), true, 0))
     }
 
     /// Another device in the place of one that cannot be used any more; with the same signatures, as far as their seeds
     /// are there.
-    ///
-    /// # Errors
-    /// As for [`BotDevice::open`].
-    pub(super) async fn renew(&self, old: Option<&DeviceRecord>) -> Result<Device, CryptoError> {
+    async fn renew(&self, old: Option<&DeviceRecord>) -> Result<Device, CryptoError> {
         let bot = self.homeserver.bot();
         if let Some(old) = old {
-            // Gone already, perhaps.
-            match send_as!(self.homeserver, bot, delete_device::v3::Request::new(old.device.clone())) {
-                Ok(_) | Err(MatrixError::Refused { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            publish::retire(&self.homeserver, bot, &old.device).await?;
             let _ = std::fs::remove_dir_all(self.directory(&old.device)); // what is left of it opens nothing
         }
-        let record = DeviceRecord::new();
+        let is_news = old.is_some_and(|old| old.is_published || old.is_news);
+        let record = DeviceRecord { is_news, ..DeviceRecord::new() };
         record.store(&*self.storage, bot).await?;
-        let device = self.machine(&record).await?;
+        let keys = self.keys(&record).await?;
+        let keys = keys.ok_or_else(|| CryptoError::Store("a new file of keys is damaged".into()))?;
+        let device = self.machine(&record, keys).await?;
         self.publish(device, record).await
     }
 
-    async fn publish(&self, device: Device, mut record: DeviceRecord) -> Result<Device, CryptoError> {
-        let bot = self.homeserver.bot();
-        match load_seeds(&*self.storage, bot)? {
-            Some(seeds) => {
-                device.create(DEVICE_NAME).await?;
-                // Without what is published of the own user nothing is imported.
-                let (id, query) = device.machine.query_keys_for_users([bot]);
-                let mut request = get_keys::v3::Request::new();
-                request.device_keys = query.device_keys;
-                let answer = send_as!(self.homeserver, bot, request)?;
-                device.machine.mark_request_as_sent(&id, AnyIncomingResponse::KeysQuery(&answer)).await?;
-                let imported = device.machine.import_cross_signing_keys(seeds).await;
-                imported.map_err(|error| CryptoError::Keys(error.to_string()))?;
-                device.sign_with_imported().await?;
-            }
-            None => {
-                device.publish(DEVICE_NAME).await?;
-                if let Some(seeds) = device.machine.export_cross_signing_keys().await? {
-                    store_seeds(&*self.storage, bot, &seeds).await?;
-                }
-            }
-        }
+    async fn publish(&self, device: Device, record: DeviceRecord) -> Result<Device, CryptoError> {
+        publish::publish(&*self.storage, &device, DEVICE_NAME).await?;
         if !self.is_known(&record).await? {
-            let reason = "the homeserver does not let the bridge act as a device (device_id of MSC3202)";
-            return Err(CryptoError::Off(reason.into()));
+            return Err(CryptoError::Off(NO_MASQUERADING.into()));
         }
-        record.is_published = true;
-        record.store(&*self.storage, bot).await?;
+        let record = DeviceRecord { is_published: true, ..record };
+        record.store(&*self.storage, self.homeserver.bot()).await?;
         tracing::info!(device = %record.device, "the bot has a device for encrypted rooms");
         Ok(device)
+    }
+
+    /// The device that people have yet to hear of, if its keys are others than before.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn news(&self) -> Result<Option<DeviceRecord>, CryptoError> {
+        let record = DeviceRecord::load(&*self.storage, self.homeserver.bot())?;
+        Ok(record.filter(|record| record.is_news))
+    }
+
+    /// People have heard of a device.
+    ///
+    /// # Errors
+    /// The disk does not take that.
+    pub(super) async fn told(&self, record: DeviceRecord) -> Result<(), CryptoError> {
+        DeviceRecord { is_news: false, ..record }.store(&*self.storage, self.homeserver.bot()).await
     }
 }
 

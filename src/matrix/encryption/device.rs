@@ -16,8 +16,8 @@ use futures_util::future::BoxFuture;
 use matrix_sdk_crypto::types::events::room::encrypted::RoomEncryptedEventContent;
 use matrix_sdk_crypto::types::requests::{AnyIncomingResponse, AnyOutgoingRequest, OutgoingRequest};
 use matrix_sdk_crypto::{
-    CrossSigningBootstrapRequests, DecryptionSettings, EncryptionSettings, EncryptionSyncChanges, OlmMachine,
-    TrustRequirement,
+    CrossSigningBootstrapRequests, CrossSigningKeyExport, DecryptionSettings, EncryptionSettings,
+    EncryptionSyncChanges, OlmMachine, SecretImportError, TrustRequirement,
 };
 use ruma::api::client::keys::get_keys;
 use ruma::api::client::sync::sync_events::DeviceLists;
@@ -26,6 +26,7 @@ use tokio::sync::Mutex;
 
 use super::changes::DeviceChanges;
 use super::error::CryptoError;
+use super::queries::KeyQueries;
 use crate::matrix::homeserver::{Actor, Homeserver, send_as};
 
 /// Rounds of requests that follow from each other, at most: each may ask for another.
@@ -41,6 +42,7 @@ pub(super) const DECRYPTION: DecryptionSettings =
 pub(super) struct Device {
     pub(super) machine: OlmMachine,
     homeserver: Homeserver,
+    queries: Arc<KeyQueries>,
     /// Whether others send keys to it.
     receives: bool,
     /// What is shared and what is encrypted belong together: one message at a time.
@@ -51,8 +53,15 @@ pub(super) struct Device {
 
 impl Device {
     /// `heard` is how many changes of people's devices there were already.
-    pub(super) fn new(machine: OlmMachine, homeserver: Homeserver, receives: bool, heard: u64) -> Self {
-        Self { machine, homeserver, receives, turn: Mutex::default(), heard: AtomicU64::new(heard) }
+    pub(super) fn new(
+        machine: OlmMachine,
+        homeserver: Homeserver,
+        queries: Arc<KeyQueries>,
+        receives: bool,
+        heard: u64,
+    ) -> Self {
+        let (turn, heard) = (Mutex::default(), AtomicU64::new(heard));
+        Self { machine, homeserver, queries, receives, turn, heard }
     }
 
     /// Marks the people whose devices changed since it was asked last.
@@ -115,6 +124,28 @@ impl Device {
         Ok(())
     }
 
+    /// Takes the seeds of the user's signatures over from an earlier device. False where they fit nothing that is published.
+    ///
+    /// # Errors
+    /// The homeserver refuses or is not available, or the keys cannot be kept.
+    pub(super) async fn import(&self, seeds: CrossSigningKeyExport) -> Result<bool, CryptoError> {
+        // Without what is published of the own user nothing is imported.
+        let (id, query) = self.machine.query_keys_for_users([self.machine.user_id()]);
+        let mut request = get_keys::v3::Request::new();
+        request.device_keys = query.device_keys;
+        // In the name of the user alone: the device is not known yet by its keys.
+        let answer = send_as!(self.homeserver, self.machine.user_id(), request)?;
+        self.machine.mark_request_as_sent(&id, AnyIncomingResponse::KeysQuery(&answer)).await?;
+        match self.machine.import_cross_signing_keys(seeds).await {
+            Ok(status) => Ok(status.is_complete()),
+            Err(SecretImportError::Store(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, user = %self.machine.user_id(), "the seeds of signatures are of no use");
+                Ok(false)
+            }
+        }
+    }
+
     /// Signs a device whose signing keys were published with an earlier device: those are not sent again.
     ///
     /// # Errors
@@ -127,9 +158,7 @@ impl Device {
         let answer = send_as!(self.homeserver, self.actor(), requests.upload_signatures_req)?;
         match answer.failures.is_empty() {
             true => Ok(()),
-            false => Err(CryptoError::Keys(
-                "the homeserver does not take the signature of the bot's device".into(),
-            )),
+            false => Err(CryptoError::Keys("the homeserver does not take the signature of a device".into())),
         }
     }
 
@@ -173,7 +202,7 @@ impl Device {
             AnyOutgoingRequest::KeysQuery(query) => {
                 let mut request = get_keys::v3::Request::new();
                 request.device_keys.clone_from(&query.device_keys);
-                let answer = send_as!(self.homeserver, self.actor(), request)?;
+                let answer = self.queries.ask(self.actor(), &request).await?;
                 machine.mark_request_as_sent(id, AnyIncomingResponse::KeysQuery(&answer)).await?;
             }
             AnyOutgoingRequest::KeysClaim(claim) => {

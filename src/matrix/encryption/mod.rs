@@ -5,6 +5,8 @@
 
 mod rooms;
 
+use futures_util::future::BoxFuture;
+
 #[cfg(feature = "encryption")]
 mod bot;
 #[cfg(feature = "encryption")]
@@ -15,11 +17,23 @@ mod error;
 #[cfg(feature = "encryption")]
 mod ghosts;
 #[cfg(feature = "encryption")]
+mod housekeeping;
+#[cfg(feature = "encryption")]
 mod image;
 #[cfg(feature = "encryption")]
 mod keys;
 #[cfg(feature = "encryption")]
+mod listener;
+#[cfg(feature = "encryption")]
+mod publish;
+#[cfg(feature = "encryption")]
+mod queries;
+#[cfg(feature = "encryption")]
 mod record;
+#[cfg(feature = "encryption")]
+mod sealer;
+#[cfg(feature = "encryption")]
+mod slot;
 #[cfg(feature = "encryption")]
 mod sync;
 #[cfg(feature = "encryption")]
@@ -34,6 +48,9 @@ pub(crate) use error::CryptoError;
 #[cfg(feature = "encryption")]
 pub(crate) use keys::Encryption;
 pub(crate) use rooms::ALGORITHM;
+
+/// Says something to everybody in the rooms that they share with the bridge alone; once under a name.
+pub(crate) type Tell = Box<dyn Fn(String, String) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// What became of an event that is encrypted.
 #[derive(Debug)]

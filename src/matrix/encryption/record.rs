@@ -1,10 +1,11 @@
 //! Which device each of ours has, and the seeds of its signatures.
 //!
-//! Knows the rows of the table of devices: `d` the device of a user, `k` its keys, `s` the seeds that outlive them. Refuses
-//! to know what is in keys. Seeds are kept apart, so that lost keys cost a new device and not a new identity.
+//! Knows the rows of the table of identities: `d` the device of a user, `s` the seeds; and the row `k` of its keys, in the
+//! table of devices. Refuses to know what is in keys. Both tables are two, so that lost keys, or an export that is read
+//! elsewhere, cost a new device and not a new identity.
 
 use matrix_sdk_crypto::CrossSigningKeyExport;
-use ruma::{OwnedDeviceId, UserId};
+use ruma::{OwnedDeviceId, OwnedUserId, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::error::CryptoError;
@@ -13,12 +14,18 @@ use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 /// Characters of the name of a device, which is random: a name that is used again would bring keys that do not fit.
 const DEVICE_NAME: usize = 10;
 
+/// Devices that are read at a time.
+const PAGE: usize = 256;
+
 /// The device of one of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DeviceRecord {
     pub(super) device: OwnedDeviceId,
     /// Whether the homeserver has the device, with keys that are signed.
     pub(super) is_published: bool,
+    /// Whether people have yet to be told that the device is another than before.
+    #[serde(default)]
+    pub(super) is_news: bool,
 }
 
 fn row(kind: u8, user: &UserId) -> Vec<u8> {
@@ -35,13 +42,40 @@ impl DeviceRecord {
     pub(super) fn new() -> Self {
         let name = (0..DEVICE_NAME).map(|_| char::from(b'A' + rand::random_range(0..26_u8)));
         let device = name.collect::<String>();
-        Self { device: format!("MSN{device}").into(), is_published: false }
+        Self { device: format!("MSN{device}").into(), is_published: false, is_news: false }
+    }
+
+    /// Whether the keys of a device of a ghost are in the store.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(super) fn has_keys(&self, storage: &dyn Storage, user: &UserId) -> Result<bool, CryptoError> {
+        Ok(storage.read(Table::Devices, &keys_row(user, self))?.is_some())
+    }
+
+    /// Everybody of ours who has a device, after this row of theirs, and their rows.
+    ///
+    /// # Errors
+    /// The store cannot be read, or a row is damaged.
+    pub(super) fn page(
+        storage: &dyn Storage,
+        after: Option<&[u8]>,
+    ) -> Result<Vec<(Vec<u8>, OwnedUserId, Self)>, CryptoError> {
+        let damaged = |error: String| CryptoError::Store(error);
+        let rows = storage.scan(Table::Identities, b"d", after, PAGE)?;
+        let read = rows.into_iter().map(|(row, value)| {
+            let user = String::from_utf8_lossy(&row[1..]).into_owned();
+            let user = UserId::parse(user).map_err(|error| damaged(error.to_string()))?;
+            let record = serde_json::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+            Ok((row, user, record))
+        });
+        read.collect()
     }
 
     /// # Errors
     /// The store cannot be read, or the row is damaged.
     pub(super) fn load(storage: &dyn Storage, user: &UserId) -> Result<Option<Self>, CryptoError> {
-        let Some(value) = storage.read(Table::Devices, &row(b'd', user))? else { return Ok(None) };
+        let Some(value) = storage.read(Table::Identities, &row(b'd', user))? else { return Ok(None) };
         serde_json::from_slice(&value).map(Some).map_err(|error| CryptoError::Store(error.to_string()))
     }
 
@@ -50,7 +84,7 @@ impl DeviceRecord {
     pub(super) async fn store(&self, storage: &dyn Storage, user: &UserId) -> Result<(), CryptoError> {
         let mut batch = Batch::default();
         let value = serde_json::to_vec(self).map_err(|error| CryptoError::Store(error.to_string()))?;
-        batch.put(Table::Devices, row(b'd', user), value);
+        batch.put(Table::Identities, row(b'd', user), value);
         Ok(storage.commit(batch, Urgency::Now).await?)
     }
 }
@@ -71,7 +105,7 @@ pub(super) fn load_seeds(
     storage: &dyn Storage,
     user: &UserId,
 ) -> Result<Option<CrossSigningKeyExport>, CryptoError> {
-    let Some(value) = storage.read(Table::Devices, &row(b's', user))? else { return Ok(None) };
+    let Some(value) = storage.read(Table::Identities, &row(b's', user))? else { return Ok(None) };
     let seeds: Seeds =
         serde_json::from_slice(&value).map_err(|error| CryptoError::Store(error.to_string()))?;
     Ok(Some(CrossSigningKeyExport {
@@ -97,7 +131,7 @@ pub(super) async fn store_seeds(
     };
     let mut batch = Batch::default();
     let value = serde_json::to_vec(&seeds).map_err(|error| CryptoError::Store(error.to_string()))?;
-    batch.put(Table::Devices, row(b's', user), value);
+    batch.put(Table::Identities, row(b's', user), value);
     Ok(storage.commit(batch, Urgency::Now).await?)
 }
 
@@ -116,6 +150,9 @@ mod tests {
         assert_eq!(DeviceRecord::load(&storage, bob()).unwrap(), None);
         let (first, second) = (DeviceRecord::new(), DeviceRecord::new());
         assert_ne!(first.device, second.device);
+        let old = br#"{"device": "MSNA", "is_published": true}"#;
+        let old: DeviceRecord = serde_json::from_slice(old).unwrap();
+        assert!(old.is_published && !old.is_news, "what was kept without it is no news");
         first.store(&storage, bob()).await.unwrap();
         let published = DeviceRecord { is_published: true, ..first.clone() };
         published.store(&storage, bob()).await.unwrap();
@@ -141,7 +178,7 @@ mod tests {
         let device = DeviceRecord::new();
         device.store(&storage, bob()).await.unwrap();
         let mut lost = Batch::default();
-        lost.remove(Table::Devices, row(b'd', bob()));
+        lost.remove(Table::Identities, row(b'd', bob()));
         lost.remove(Table::Devices, keys_row(bob(), &device));
         storage.commit(lost, Urgency::Now).await.unwrap();
         let kept = load_seeds(&storage, bob()).unwrap().unwrap();
@@ -153,8 +190,8 @@ mod tests {
     async fn a_damaged_row_is_an_error_and_no_new_device() {
         let storage = SimStorage::default();
         let mut damaged = Batch::default();
-        damaged.put(Table::Devices, row(b'd', bob()), "{");
-        damaged.put(Table::Devices, row(b's', bob()), "{");
+        damaged.put(Table::Identities, row(b'd', bob()), "{");
+        damaged.put(Table::Identities, row(b's', bob()), "{");
         storage.commit(damaged, Urgency::Now).await.unwrap();
         assert!(DeviceRecord::load(&storage, bob()).is_err());
         assert!(load_seeds(&storage, bob()).is_err());

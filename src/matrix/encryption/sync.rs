@@ -15,10 +15,12 @@ use ruma::presence::PresenceState;
 
 use super::device::{DECRYPTION, Device};
 use super::error::CryptoError;
-use crate::matrix::homeserver::{Homeserver, send_as};
+use crate::matrix::homeserver::{Actor, Homeserver, MatrixError, send_as};
 
 /// How long the homeserver waits for news.
 const POLL: Duration = Duration::from_secs(30);
+/// Looks at most for what was sent to one device, of 100 messages each.
+const MAX_LOOKS: usize = 1_000;
 
 /// What one look at the homeserver brought.
 pub(super) struct Synced {
@@ -35,6 +37,31 @@ fn filter() -> sync_events::v3::Filter {
     sync_events::v3::Filter::FilterDefinition(filter)
 }
 
+fn request(timeout: Duration, since: Option<String>) -> sync_events::v3::Request {
+    let mut request = sync_events::v3::Request::new();
+    request.filter = Some(filter());
+    request.timeout = Some(timeout);
+    request.set_presence = PresenceState::Offline;
+    request.since = since;
+    request
+}
+
+/// Throws away what was sent to a device that reads nothing. The homeserver deletes what it gave when it is asked for more.
+///
+/// # Errors
+/// The homeserver refuses or is not available.
+pub(super) async fn drain(homeserver: &Homeserver, actor: Actor<'_>) -> Result<(), MatrixError> {
+    let mut since = None;
+    for _ in 0..MAX_LOOKS {
+        let answer = send_as!(homeserver, actor, request(Duration::ZERO, since))?;
+        if answer.to_device.is_empty() {
+            break;
+        }
+        since = Some(answer.next_batch);
+    }
+    Ok(())
+}
+
 /// Waits for news for the device, keeps it, and sends what follows from it. The first look waits for nothing.
 ///
 /// # Errors
@@ -45,11 +72,7 @@ pub(super) async fn sync(
     waits: bool,
     since: Option<String>,
 ) -> Result<Synced, CryptoError> {
-    let mut request = sync_events::v3::Request::new();
-    request.filter = Some(filter());
-    request.timeout = Some(if waits { POLL } else { Duration::ZERO });
-    request.set_presence = PresenceState::Offline;
-    request.since = since;
+    let request = request(if waits { POLL } else { Duration::ZERO }, since);
     let answer = send_as!(homeserver, device.actor(), request)?;
     let changed = answer.device_lists.changed.clone();
     let (_, keys) = device

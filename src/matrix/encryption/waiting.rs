@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matrix_sdk_crypto::store::types::RoomKeyInfo;
-use ruma::{EventId, OwnedEventId, RoomId};
+use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::error::CryptoError;
@@ -18,6 +19,8 @@ use crate::matrix::cache::Cache;
 
 /// How long an event holds up those that were said behind it in its room.
 pub(super) const HOLD: Duration = Duration::from_secs(30);
+/// How long an event is kept that was set aside: a client that has been away for longer has no keys left to send.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Events that are held up at a time. One that is evicted is held for longer.
 const MAX_HELD: usize = 10_000;
 /// Events that are set aside, of all rooms. With more, what cannot be read is told and not kept.
@@ -69,6 +72,23 @@ impl WaitingEvents {
         batch.put(Table::Undecrypted, [&prefix(room, session)[..], event.as_bytes()].concat(), raw);
         self.storage.commit(batch, Urgency::Now).await?;
         Ok(true)
+    }
+
+    /// Lets go of events whose keys did not come in all the time that they are kept.
+    ///
+    /// # Errors
+    /// The disk does not take it.
+    pub(super) async fn expire(&self) -> Result<(), CryptoError> {
+        let now = MilliSecondsSinceUnixEpoch::now();
+        let rows = self.storage.scan(Table::Undecrypted, &[], None, MAX_ASIDE)?;
+        let mut batch = Batch::default();
+        for (row, raw) in rows {
+            let said = serde_json::from_slice::<Value>(&raw).unwrap_or_default()["origin_server_ts"].as_u64();
+            if said.is_none_or(|said| u64::from(now.get()).saturating_sub(said) >= KEPT.as_millis() as u64) {
+                batch.remove(Table::Undecrypted, row);
+            }
+        }
+        Ok(self.storage.commit(batch, Urgency::Soon).await?)
     }
 
     /// Keys came: what was set aside for want of them goes into the inbox again.
@@ -155,5 +175,21 @@ mod tests {
             assert!(kept, "{number}");
         }
         assert!(!waiting.set_aside((room(), "s", &event("$more")), b"x").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_was_set_aside_is_kept_for_three_months() {
+        let storage = Arc::new(SimStorage::default());
+        let waiting = WaitingEvents::new(storage.clone());
+        let now = u64::from(MilliSecondsSinceUnixEpoch::now().get());
+        let (kept, minute) = (u64::try_from(KEPT.as_millis()).unwrap(), 60_000);
+        for (name, said) in [("$old", now - kept - minute), ("$young", now - kept + minute)] {
+            let raw = format!("{{\"origin_server_ts\": {said}}}");
+            assert!(waiting.set_aside((room(), "s", &event(name)), raw.as_bytes()).await.unwrap());
+        }
+        assert!(waiting.set_aside((room(), "s", &event("$damaged")), b"{").await.unwrap());
+        waiting.expire().await.unwrap();
+        let left = storage.rows(Table::Undecrypted);
+        assert!(left.len() == 1 && left[0].0.ends_with(b"$young"), "{left:?}");
     }
 }
