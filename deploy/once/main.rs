@@ -5,6 +5,7 @@
 mod irc;
 mod matrix;
 mod msn;
+mod sealed;
 
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ struct Args {
     account: String,
     #[arg(long)]
     account_password: String,
+    /// The contact that answers by itself.
+    #[arg(long)]
+    answering: String,
     /// The MSN account of the bridged user.
     #[arg(long)]
     peer: String,
@@ -133,5 +137,19 @@ async fn converse(args: Args) -> anyhow::Result<()> {
     let link = within("a link to the file from Matrix on IRC", irc.link(&name)).await?;
     same("the link to the file from Matrix", &within("the link on IRC", download(&link)).await?, &file)?;
     println!("  IRC     the same bytes, behind a link");
+    talk_in_secret(&args, run).await
+}
+
+/// The user has the room of a contact that answers be encrypted, and talks there.
+async fn talk_in_secret(args: &Args, run: u32) -> anyhow::Result<()> {
+    let logged_in = sealed::Sealed::log_in(&args.homeserver, &args.user, &args.password);
+    let mut matrix = within("Matrix with keys", logged_in).await?;
+    let name = format!("msn_{}", args.answering.replace('@', "=40"));
+    let room = within("an encrypted room", matrix.encrypted_room_with(&name)).await?;
+    let words = format!("a secret, run {run:08x}");
+    println!("  Matrix  {}, encrypted: {words}", args.user);
+    within("writing in an encrypted room", matrix.say(&room, &words)).await?;
+    let sender = within("the answer in an encrypted room", matrix.see(&format!("You said: {words}"))).await?;
+    println!("  Matrix  answered, encrypted, by {sender}");
     Ok(())
 }
