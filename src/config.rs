@@ -23,8 +23,8 @@ pub use section::{
     AppserviceSection, DirectSection, EncryptionSection, FilesSection, GhostSection, HoldSection,
     HomeserverSection, IrcNetworkSection, IrcNickServSection, IrcPersonSection, IrcPuppetAccountSection,
     IrcPuppetSaslSection, IrcRelayKindsSection, IrcRelaySection, IrcSaslSection, IrcSection, LinksSection,
-    LogSection, LoginSection, MatrixSection, MsnSection, OimSection, PuppetSection, ServiceSection,
-    StoreSection, WebSection,
+    LogSection, LoginSection, MatrixSection, MetricsSection, MsnSection, OimSection, PuppetSection,
+    ServiceSection, StoreSection, WebSection,
 };
 
 /// What environment variables start with: `MSNBRIDGE__MSN__SERVER` sets `msn.server`.
@@ -60,6 +60,8 @@ pub struct Config {
     pub irc: IrcSection,
     #[serde(default)]
     pub log: LogSection,
+    #[serde(default)]
+    pub metrics: MetricsSection,
 }
 
 impl Config {
@@ -73,11 +75,28 @@ impl Config {
         }
         let environment =
             config::Environment::with_prefix(ENVIRONMENT).prefix_separator("__").separator("__");
-        let built = config::Config::builder()
-            .add_source(config::File::from(file).format(config::FileFormat::Yaml))
-            .add_source(environment.try_parsing(true))
-            .build();
-        let read = built.and_then(config::Config::try_deserialize::<Self>);
+        let written = config::File::from(file).format(config::FileFormat::Yaml);
+        Self::build(
+            file,
+            config::Config::builder().add_source(written).add_source(environment.try_parsing(true)),
+        )
+    }
+
+    /// Reads text as it would stand in the file, without the environment; no value is checked yet.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`], as [`Self::load`] has it.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let written = config::File::from_str(text, config::FileFormat::Yaml);
+        Self::build(file, config::Config::builder().add_source(written))
+    }
+
+    /// The file gives errors their name, and relative paths their base.
+    fn build(
+        file: &Path,
+        sources: config::ConfigBuilder<config::builder::DefaultState>,
+    ) -> Result<Self, ConfigError> {
+        let read = sources.build().and_then(config::Config::try_deserialize::<Self>);
         let mut config = read
             .map_err(|error| ConfigError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
         config.anchor(file.parent().unwrap_or_else(|| Path::new("")));

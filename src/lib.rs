@@ -3,13 +3,14 @@
 //! | module | knows | may use |
 //! |---|---|---|
 //! | [`msn`] | the protocol: bytes, commands, sessions, without sockets or clock | nothing of ours |
-//! | [`bridge`] | logins, portals, ghosts, the journal; no network | `retry` |
-//! | [`store`] | the disk: implements the core's storage | `bridge`, `retry` |
-//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `pixels`, `retry`, `web` |
-//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `pixels`, `retry`, `web` |
-//! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `retry` |
+//! | [`bridge`] | logins, portals, ghosts, the journal; no network | `measure`, `retry` |
+//! | [`store`] | the disk: implements the core's storage | `bridge`, `measure`, `retry` |
+//! | [`connector`] | MSN sockets and reconnects: implements the core's network | `msn`, `bridge`, `measure`, `pixels`, `retry`, `web` |
+//! | [`matrix`] | one homeserver: implements a frontend | `bridge`, `measure`, `pixels`, `retry`, `web` |
+//! | [`irc`] | IRC networks, channels and puppets: implements a frontend | `bridge`, `measure`, `retry` |
 //! | [`links`] | addresses of files for those who cannot be shown them, and their HTTP server | `bridge`, `web` |
 //! | [`sign_in`] | the page on which users sign in and out | `bridge`, `web` |
+//! | [`measure`] | what is counted and measured, by name | nothing of ours |
 //! | [`retry`] | pauses between attempts | nothing of ours |
 //! | [`web`] | HTTP within bounds: what is read, who may hold connections | nothing of ours |
 //! | [`pixels`] | pictures made smaller, within bounds | nothing of ours |
@@ -72,6 +73,7 @@ pub mod daemon;
 pub mod irc;
 pub mod links;
 pub mod matrix;
+pub mod measure;
 pub mod msn;
 pub mod pixels;
 pub mod retry;

@@ -379,6 +379,14 @@ impl DeadLetter {
     }
 }
 
+/// How many there are.
+///
+/// # Errors
+/// The store cannot be read.
+pub fn count_dead_letters(storage: &dyn Storage) -> Result<usize, BridgeError> {
+    Ok(storage.scan(Table::DeadLetters, &[], None, MAX_DEAD_LETTERS)?.len())
+}
+
 /// Removes the oldest dead letters where with one more there are too many.
 pub(super) fn trim_dead_letters(storage: &dyn Storage, batch: &mut Batch) -> Result<(), BridgeError> {
     let rows = storage.scan(Table::DeadLetters, &[], None, MAX_DEAD_LETTERS * 2)?;

@@ -6,6 +6,7 @@
 mod attach;
 mod backlog;
 mod context;
+mod figures;
 mod hold;
 mod leg;
 mod open;
@@ -111,6 +112,7 @@ impl Portal {
                 }
             };
             (self.context.heartbeat)();
+            figures::show_depths(&self.context, &self.key, &self.cursors, &mut self.legs);
             if let Err(error) = result {
                 // The entry stays where it is; the disk is given a moment.
                 tracing::error!(%error, "the journal could not be written");
@@ -194,6 +196,7 @@ impl Portal {
         self.report_if_pending(&entry);
         self.weigh(&mut entry);
         let sequence = self.cursors.append(&entry, batch);
+        figures::count_journaled(&self.context, &entry);
         tracing::debug!(sequence, entry = %entry.id, "journaling");
         (sequence, entry)
     }
@@ -242,6 +245,7 @@ impl Portal {
             match next {
                 Next::Entry { sequence, entry } if self.is_stale(index, sequence, &entry) => {
                     self.legs[index].pass_over();
+                    figures::count(&self.context, leg, "passed_over");
                     self.traces.note(leg, sequence, &entry, Verdict::PassedOver);
                     self.unburden(index, &entry);
                     let mut batch = Batch::default();
@@ -314,6 +318,7 @@ impl Portal {
         attempt: Attempt,
         result: Result<Delivered, DeliveryError>,
     ) -> Result<(), BridgeError> {
+        figures::ended(&self.context, leg, &attempt.entry, &result);
         if let Some(verdict) = outcome::verdict(&result) {
             self.traces.note(leg, attempt.sequence, &attempt.entry, verdict);
         }

@@ -39,6 +39,7 @@ use super::BridgeError;
 use super::border;
 use super::ghost_names::GhostNames;
 use super::ids::PortalKey;
+use super::overview::Overview;
 use super::port::storage::{Batch, disk_retry};
 use super::portal::{PortalContext, Quiet, Undeliverable};
 use super::report::Reports;
@@ -95,7 +96,7 @@ struct Router {
 
 impl Router {
     /// Reads what is stored, opens the portals in which something waits, and connects the logins.
-    fn load(setup: Setup) -> Result<Self, BridgeError> {
+    fn load(setup: Setup, overview: Overview) -> Result<Self, BridgeError> {
         let (undeliverable, failures) = mpsc::channel(NOTES);
         let (quiet_portals, quiet) = mpsc::channel(NOTES);
         let (met_portals, met) = mpsc::channel(NOTES);
@@ -118,6 +119,7 @@ impl Router {
             names: names.clone(),
             sides: sides.clone(),
             traces: traces.clone(),
+            depths: overview.depths,
         };
         let disk = Disk { storage: setup.storage.clone(), heartbeat: setup.heartbeat.clone() };
         let profiles = OwnerProfiles::new(
@@ -136,6 +138,7 @@ impl Router {
             traces,
             portals: PortalTable::new(portal, setup.tasks.clone(), setup.names.clone()),
             logins: LoginRegistry::load(&*setup.storage)?,
+            reports: overview.logins,
             early: EarlyNotices::default(),
             signals: SignalHub::start(&setup.frontends, setup.ghost_per_login, cancel, tasks),
             profiles,

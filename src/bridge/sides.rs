@@ -41,6 +41,14 @@ impl Sides {
         }
     }
 
+    /// A leg's name where figures are kept: short, and the same in every run.
+    pub(super) fn label(&self, leg: Leg) -> String {
+        match leg {
+            Leg::Remote => self.network.name.to_lowercase(),
+            Leg::Files | Leg::Frontend(_) => leg.as_str().to_owned(),
+        }
+    }
+
     /// The side on which users and the bridge have rooms of their own.
     pub(super) fn host(&self) -> Option<Leg> {
         self.frontends.iter().find(|(_, traits)| traits.hosts_rooms).map(|(leg, _)| *leg)

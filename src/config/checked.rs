@@ -8,6 +8,8 @@ mod msn;
 mod permissions;
 mod web;
 
+use std::net::SocketAddr;
+
 use ruma::{OwnedUserId, UserId};
 use secrecy::SecretString;
 
@@ -44,6 +46,10 @@ pub struct Checked {
     pub public_host: Option<String>,
     pub permissions: PermissionTable,
     pub logins: Vec<CheckedLogin>,
+    /// Where figures are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// Where the states of logins are posted, if anywhere.
+    pub status_endpoint: Option<reqwest::Url>,
 }
 
 /// Which MSN server is used.
@@ -87,6 +93,8 @@ impl Config {
             public_host: self.service.check_public_host()?,
             permissions: PermissionTable::check(&self.permissions)?,
             logins: self.check_logins()?,
+            metrics: self.metrics.check()?,
+            status_endpoint: self.homeserver.check_status_endpoint()?,
         })
     }
 

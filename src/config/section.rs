@@ -8,7 +8,11 @@ mod matrix;
 mod msn;
 mod web;
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
+
+use super::ConfigError;
 
 pub use files::{DirectSection, FilesSection, LinksSection, StoreSection};
 pub use irc::{
@@ -34,6 +38,28 @@ pub struct LoginSection {
     pub password: String,
     #[serde(default)]
     pub password_file: String,
+}
+
+/// Figures for whoever watches the bridge.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsSection {
+    /// Where `/metrics` and `/health` are served; empty for nowhere.
+    pub listen: String,
+}
+
+impl MetricsSection {
+    /// Where to serve, if anywhere.
+    ///
+    /// # Errors
+    /// A text that is no address and port.
+    pub fn check(&self) -> Result<Option<SocketAddr>, ConfigError> {
+        if self.listen.is_empty() {
+            return Ok(None);
+        }
+        let allowed = "an address and a port, as in 127.0.0.1:9399";
+        self.listen.parse().map(Some).map_err(|_| ConfigError::value("metrics.listen", &self.listen, allowed))
+    }
 }
 
 /// What is logged; message bodies and secrets never are.

@@ -27,6 +27,11 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the server was connected and did not answer any more.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Session(SessionError::TimedOut(_)))
+    }
+
     /// Whether trying again by itself would be wrong: only the owner can end this.
     pub fn needs_owner(&self) -> bool {
         match self {

@@ -13,21 +13,40 @@ use crate::msn::ids::HostPort;
 #[derive(Debug, Parser)]
 #[command(name = "msnbridge", version)]
 pub(super) struct Args {
-    /// The configuration file.
-    #[arg(short, long, default_value = "bridge.yaml", global = true)]
-    pub(super) config: PathBuf,
+    /// The configuration file; without this, bridge.yaml here, or else the one in /etc/msnbridge.
+    #[arg(short, long, global = true)]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     pub(super) command: Command,
 }
 
+impl Args {
+    /// Where the configuration is; a package keeps it where every user of the machine finds it.
+    pub(super) fn config(&self) -> PathBuf {
+        let here = || PathBuf::from("bridge.yaml");
+        let packaged = PathBuf::from("/etc/msnbridge/bridge.yaml");
+        match (&self.config, &self.command) {
+            (Some(named), _) => named.clone(),
+            (None, Command::Init(_)) => here(),
+            (None, _) => Some(packaged).filter(|file| !here().exists() && file.exists()).unwrap_or_else(here),
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Write bridge.yaml and registration.yaml with fresh tokens.
+    /// Write bridge.yaml and registration.yaml with fresh tokens; asks for what the options leave open.
     Init(InitOptions),
     /// Name every problem of a setup, with its cause and its cure.
-    Check,
+    Check {
+        /// Look at the store alone, with the bridge stopped: save what can be read of it as an export, and say what is lost.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        store: Option<Option<PathBuf>>,
+    },
     /// Run the bridge.
     Run,
+    /// Ask the running bridge whether it does its work; for containers and scripts. Needs metrics.listen.
+    Healthy,
     /// Run the embedded MSN service alone, for demos, tests and old clients on a private network.
     Service(ServiceOptions),
     /// Write everything but what is on its way into one file.
@@ -40,13 +59,19 @@ pub(super) enum Command {
         /// The file to read.
         file: PathBuf,
     },
+    /// Write the manual page and completions for shells into a directory, for packages.
+    #[command(hide = true)]
+    Generate {
+        /// The directory to write into.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct InitOptions {
     /// The homeserver's name, as in @user:NAME.
     #[arg(long)]
-    pub(super) server_name: String,
+    pub(super) server_name: Option<String>,
     /// Where the bridge reaches the homeserver.
     #[arg(long, default_value = "http://127.0.0.1:8008")]
     pub(super) homeserver: String,
@@ -56,15 +81,30 @@ pub(super) struct InitOptions {
     /// Where the homeserver reaches the bridge, if that is not the address it listens on.
     #[arg(long)]
     pub(super) url: Option<String>,
+    /// The id in registration.yaml. Several bridges on one homeserver differ in id, bot and prefix.
+    #[arg(long, default_value = "msnbridge")]
+    pub(super) id: String,
+    /// The local part of the bot's user.
+    #[arg(long, default_value = "msnbot")]
+    pub(super) bot: String,
+    /// What the user names of contacts begin with.
+    #[arg(long, default_value = "msn_")]
+    pub(super) prefix: String,
     /// The MSN server, host:port, or «embedded».
     #[arg(long)]
-    pub(super) msn_server: String,
-    /// The MSN server's nexus.
-    #[arg(long, default_value = "")]
-    pub(super) nexus: String,
+    pub(super) msn_server: Option<String>,
+    /// The MSN server's nexus, as in https://nexus.example.org/rdr/pprdr.asp.
+    #[arg(long)]
+    pub(super) nexus: Option<String>,
     /// Who may use the bridge: a user, a server name, or *. May be given several times.
     #[arg(long)]
     pub(super) allow: Vec<String>,
+    /// The directory for the store and its key; without this, where the configuration is.
+    #[arg(long)]
+    pub(super) state: Option<PathBuf>,
+    /// Carry an older configuration and its registration over instead: values and comments stay, the old files are kept.
+    #[arg(long)]
+    pub(super) upgrade: bool,
 }
 
 #[derive(Debug, ClapArgs)]

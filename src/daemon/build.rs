@@ -12,6 +12,7 @@ use super::homeserver::{appservice, forward_signals, learn_limit, listen};
 use super::lifetimes::Lifetimes;
 use super::notify::Status;
 use super::pages::{Beside, Pages};
+use super::reload::CurrentPermissions;
 use super::sharing::Sharing;
 use super::source::{random_name, random_secret, time_of_day};
 use super::stores::Stores;
@@ -43,6 +44,8 @@ pub(super) struct Running {
     pub(super) store: Arc<Store>,
     pub(super) lifetimes: Lifetimes,
     pub(super) notices: Notices,
+    /// Who may use the bridge, to be replaced.
+    pub(super) permissions: CurrentPermissions,
 }
 
 /// How the parts that watch the homeserver and the disk hear of each other.
@@ -69,7 +72,8 @@ pub(super) async fn start(
     let sharing = sharing(checked, &stores).await?;
     let links = sharing.as_ref().map(|sharing| sharing.links.clone());
     let pages = checked.web.as_ref().map(Pages::new);
-    let permissions = ShutOutList::load(&*stores.store, Arc::new(checked.permissions.clone()))?;
+    let current = CurrentPermissions::new(checked.permissions.clone());
+    let permissions = ShutOutList::load(&*stores.store, Arc::new(current.clone()))?;
     let permissions: Arc<dyn Permissions> = Arc::new(permissions);
     let matrix = matrix(checked, &stores, permissions.clone(), links.clone()).await?;
     let inbox = Arc::new(Inbox::open(stores.storage(), crate::matrix::LEG, MATRIX_INBOX)?);
@@ -86,7 +90,7 @@ pub(super) async fn start(
     parts.serve_pages(pages, files).await?;
     parts.keep_up();
     let Parts { stores, lifetimes, matrix, bridge, .. } = parts;
-    Ok(Running { bridge, matrix, store: stores.store, lifetimes, notices })
+    Ok(Running { bridge, matrix, store: stores.store, lifetimes, notices, permissions: current })
 }
 
 /// Files under an address, if the configuration wants any; else what was shared before is forgotten.

@@ -6,6 +6,7 @@ mod homeserver;
 mod outside;
 mod sharing;
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -42,34 +43,32 @@ pub(super) async fn run(file: &Path) -> ExitCode {
             "correct the configuration; bridge.example.yaml explains every key",
         )],
     };
+    print(&findings, &mut std::io::stdout().lock())
+}
+
+/// Writes what was found, and fails if there was a problem. Somebody who reads only the beginning (`check | head`) is no
+/// reason to fail.
+fn print(findings: &[Finding], out: &mut impl Write) -> ExitCode {
     let mut problems = 0;
-    for finding in &findings {
-        match finding {
-            Finding::Fine(what) => println!("ok       {}", censor(what)),
-            Finding::Skipped(what) => println!("skipped  {}", censor(what)),
+    for finding in findings {
+        let _ = match finding {
+            Finding::Fine(what) => writeln!(out, "ok       {}", censor(what)),
+            Finding::Skipped(what) => writeln!(out, "skipped  {}", censor(what)),
             Finding::Advice { what, cure } => {
-                println!("advice   {}\n         cure: {}", censor(what), censor(cure));
+                writeln!(out, "advice   {}\n         cure: {}", censor(what), censor(cure))
             }
             Finding::Problem { what, cure } => {
                 problems += 1;
-                println!("PROBLEM  {}\n         cure: {}", censor(what), censor(cure));
+                writeln!(out, "PROBLEM  {}\n         cure: {}", censor(what), censor(cure))
             }
-        }
+        };
     }
-    match problems {
-        0 => {
-            println!("everything is in order");
-            ExitCode::SUCCESS
-        }
-        1 => {
-            println!("1 problem");
-            ExitCode::FAILURE
-        }
-        more => {
-            println!("{more} problems");
-            ExitCode::FAILURE
-        }
-    }
+    let _ = match problems {
+        0 => writeln!(out, "everything is in order"),
+        1 => writeln!(out, "1 problem"),
+        more => writeln!(out, "{more} problems"),
+    };
+    if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Every part in turn, the store first; one that has a problem holds none of the others up.

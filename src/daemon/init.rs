@@ -1,6 +1,10 @@
-//! `init`: a configuration and a registration with fresh tokens.
+//! `init`: a configuration and a registration with fresh tokens, or older ones carried over.
 //!
-//! Knows what a new setup needs. Refuses to overwrite a file.
+//! Knows what a new setup needs, and asks for it where somebody can answer. Refuses to overwrite a file, and to write what
+//! `check` would refuse.
+
+mod ask;
+mod upgrade;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,12 +16,27 @@ use anyhow::{Context, bail};
 use secrecy::SecretString;
 
 use super::args::InitOptions;
+use crate::config::Config;
 use crate::matrix::registration::Registration;
+pub(super) use upgrade::upgrade;
 
-/// What a registration says where nobody has asked for anything else; the defaults of the configuration.
-const ID: &str = "msnbridge";
-const BOT: &str = "msnbot";
-const PREFIX: &str = "msn_";
+/// What the accounts of an embedded service are called beside the configuration.
+const ACCOUNTS: &str = "accounts.txt";
+
+/// What every setup has to say.
+struct Answers {
+    server_name: String,
+    msn_server: String,
+    /// Empty for the embedded service, which has its own.
+    nexus: String,
+    allow: Vec<String>,
+}
+
+/// The two tokens by which homeserver and bridge know each other.
+struct Tokens {
+    appservice: String,
+    homeserver: String,
+}
 
 /// 64 hexadecimal digits: 256 random bits.
 fn token() -> String {
@@ -32,60 +51,114 @@ fn quoted(text: &str) -> String {
 /// Writes the configuration to the path given, the registration beside it, and prints what to do next.
 ///
 /// # Errors
-/// A file that exists already, or that cannot be written; in the first case neither is touched.
-pub(super) fn write(config: &Path, options: &InitOptions) -> anyhow::Result<ExitCode> {
-    let (as_token, hs_token) = (token(), token());
-    let registration_file = config.with_file_name("registration.yaml");
-    let url = options.url.clone().unwrap_or_else(|| format!("http://{}", options.listen));
-    let registration = Registration {
-        id: ID,
-        url: &url,
-        as_token: &SecretString::from(as_token.clone()),
-        hs_token: &SecretString::from(hs_token.clone()),
-        bot_localpart: BOT,
-        ghost_prefix: PREFIX,
-        server_name: &options.server_name,
-    };
-    for file in [config, &registration_file] {
+/// Something that is missing or not allowed, a file that exists already, or that cannot be written; unless it is the last,
+/// no file is touched.
+pub(super) fn write(file: &Path, options: InitOptions) -> anyhow::Result<ExitCode> {
+    let registration_file = file.with_file_name("registration.yaml");
+    for file in [file, &registration_file] {
         if file.exists() {
             bail!("{} exists already; move it aside to start anew", file.display());
         }
     }
-    create(config, &bridge_yaml(options, &as_token, &hs_token))?;
-    create(&registration_file, &registration.to_yaml())?;
-    let registration_path = std::fs::canonicalize(&registration_file).unwrap_or(registration_file);
-    println!("Wrote {} and {}.", config.display(), registration_path.display());
-    println!("Add this to the homeserver's configuration (Synapse: homeserver.yaml) and restart it:");
-    println!("app_service_config_files: [{}]", quoted(&registration_path.to_string_lossy()));
-    println!("Then: msnbridge -c {} run", config.display());
+    if let Some(url) = options.url.as_ref().filter(|url| !is_web_address(url)) {
+        bail!("--url: {url:?} is not allowed; it must be an address, as in http://bridge:29399");
+    }
+    let answers = ask::complete(&options, &mut ask::terminal())?;
+    let tokens = Tokens { appservice: token(), homeserver: token() };
+    let yaml = bridge_yaml(&options, &answers, &tokens);
+    let accounts = Some(file.with_file_name(ACCOUNTS))
+        .filter(|accounts| answers.msn_server == "embedded" && !accounts.exists());
+    if let Some(accounts) = &accounts {
+        create(accounts, "# A line for each account: account, password, display name.\n")?;
+    }
+    if let Err(error) = Config::parse(&yaml, file).and_then(|config| config.check()) {
+        let _ = accounts.map(std::fs::remove_file); // it was made for nothing
+        return Err(error.into());
+    }
+    create(file, &yaml)?;
+    create(&registration_file, &registration(&options, &answers, &tokens))?;
+    say_what_is_next(file, &registration_file);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The keys that only an administrator can know; every other has a default.
-fn bridge_yaml(options: &InitOptions, as_token: &str, hs_token: &str) -> String {
+/// Whether a homeserver can call there.
+fn is_web_address(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// The file for the homeserver.
+fn registration(options: &InitOptions, answers: &Answers, tokens: &Tokens) -> String {
+    let url = options.url.clone().unwrap_or_else(|| format!("http://{}", options.listen));
+    let registration = Registration {
+        id: &options.id,
+        url: &url,
+        as_token: &SecretString::from(tokens.appservice.clone()),
+        hs_token: &SecretString::from(tokens.homeserver.clone()),
+        bot_localpart: &options.bot,
+        ghost_prefix: &options.prefix,
+        server_name: &answers.server_name,
+    };
+    registration.to_yaml()
+}
+
+/// The next steps in their order, with the names of the files as they were given.
+fn say_what_is_next(file: &Path, registration_file: &Path) {
+    let path = std::fs::canonicalize(registration_file).unwrap_or_else(|_| registration_file.to_owned());
+    println!("Wrote {} and {}.", file.display(), path.display());
+    println!("Add this to the homeserver's configuration (Synapse: homeserver.yaml) and restart it:");
+    println!("app_service_config_files: [{}]", quoted(&path.to_string_lossy()));
+    println!(
+        "The homeserver's own user must be able to read that file, and nobody else should: it holds the tokens."
+    );
+    println!("Then: msnbridge -c {} check", file.display());
+}
+
+/// The keys that only an administrator can know, and what differs from the defaults.
+fn bridge_yaml(options: &InitOptions, answers: &Answers, tokens: &Tokens) -> String {
     let mut yaml = format!(
         "# Every key is explained in bridge.example.yaml.\n\
          homeserver:\n  url: {}\n  server_name: {}\n\
-         appservice:\n  listen: {}\n  as_token: {as_token}\n  hs_token: {hs_token}\n\
-         msn:\n  server: {}\n",
+         appservice:\n  listen: {}\n  as_token: {}\n  hs_token: {}\n",
         quoted(&options.homeserver),
-        quoted(&options.server_name),
+        quoted(&answers.server_name),
         quoted(&options.listen.to_string()),
-        quoted(&options.msn_server),
+        tokens.appservice,
+        tokens.homeserver,
     );
-    if !options.nexus.is_empty() {
-        yaml.push_str(&format!("  nexus: {}\n", quoted(&options.nexus)));
+    let names = [
+        ("id", &options.id, "msnbridge"),
+        ("bot", &options.bot, "msnbot"),
+        ("ghost_prefix", &options.prefix, "msn_"),
+    ];
+    for (key, name, _) in names.into_iter().filter(|(_, name, default)| name != default) {
+        yaml.push_str(&format!("  {key}: {}\n", quoted(name)));
     }
-    if options.msn_server == "embedded" {
-        yaml.push_str("service:\n  accounts: accounts.txt\n");
+    yaml.push_str(&format!("msn:\n  server: {}\n", quoted(&answers.msn_server)));
+    if !answers.nexus.is_empty() {
+        yaml.push_str(&format!("  nexus: {}\n", quoted(&answers.nexus)));
     }
-    if options.allow.is_empty() {
-        yaml.push_str("permissions: {}\n");
-    } else {
-        yaml.push_str("permissions:\n");
-        options.allow.iter().for_each(|who| yaml.push_str(&format!("  {}: user\n", quoted(who))));
+    if answers.msn_server == "embedded" {
+        yaml.push_str(&format!("service:\n  accounts: {ACCOUNTS}\n"));
     }
+    if let Some(state) = &options.state {
+        let place = |name: &str| quoted(&state.join(name).to_string_lossy());
+        yaml.push_str(&format!(
+            "store:\n  directory: {}\n  key_file: {}\n",
+            place("store"),
+            place("store.key")
+        ));
+    }
+    yaml.push_str(&permissions(&answers.allow));
     yaml
+}
+
+/// Nobody without a word is the default, and is written down so that it is seen.
+fn permissions(allow: &[String]) -> String {
+    if allow.is_empty() {
+        return "permissions: {}\n".into();
+    }
+    let lines = allow.iter().map(|who| format!("  {}: user\n", quoted(who)));
+    format!("permissions:\n{}", lines.collect::<String>())
 }
 
 /// Both files hold secrets: only their owner reads them.
@@ -95,4 +168,79 @@ fn create(file: &Path, text: &str) -> anyhow::Result<()> {
     written
         .and_then(|out| out.write_all(text.as_bytes()))
         .with_context(|| format!("cannot write {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::daemon::args::{Args, Command};
+
+    /// As they are given on the command line.
+    pub(super) fn options(words: &[&str]) -> InitOptions {
+        let words = ["msnbridge", "init"].iter().chain(words);
+        let Command::Init(options) = Args::parse_from(words).command else { unreachable!() };
+        options
+    }
+
+    #[test]
+    fn what_check_would_refuse_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bridge.yaml");
+        let right = ["--server-name", "example.org", "--msn-server", "msn.example.org:1863"];
+        let nexus = ["--nexus", "https://nexus.example.org/rdr/pprdr.asp"];
+        let wrong: [(&[&str], &str); 8] = [
+            (&["--server-name", "example org"], "homeserver.server_name"),
+            (&["--msn-server", "messenger"], "msn.server"),
+            (&["--homeserver", "localhost"], "homeserver.url"),
+            (&["--prefix", "MSN "], "appservice.ghost_prefix"),
+            (&["--bot", "the bot"], "appservice.bot"),
+            (&["--allow", "@you"], "permissions"),
+            (&["--id", "two words"], "appservice.id"),
+            (&["--url", "bridge:29399"], "--url"),
+        ];
+        for (words, key) in wrong {
+            let mut all = [&right[..], &nexus[..]].concat();
+            let at = all.iter().position(|word| *word == words[0]);
+            match at {
+                Some(at) => all[at + 1] = words[1],
+                None => all.extend(words),
+            }
+            let error = write(&file, options(&all)).unwrap_err().to_string();
+            assert!(error.starts_with(key), "{words:?}: {error}");
+            assert!(!file.exists(), "{words:?} was written");
+        }
+        write(&file, options(&[&right[..], &nexus[..]].concat())).unwrap();
+        Config::load(&file).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn two_bridges_of_one_homeserver_differ_in_id_bot_and_prefix() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bridge.yaml");
+        let words = "--server-name example.org --msn-server m.example.org:1863 --nexus https://n.example.org/ \
+             --id msn-two --bot msnbot2 --prefix msn2_ --state /var/lib/two --allow @ann:example.org";
+        write(&file, options(&words.split_whitespace().collect::<Vec<_>>())).unwrap();
+        let checked = Config::load(&file).unwrap().check().unwrap().matrix;
+        assert_eq!(
+            (checked.registration_id.as_str(), checked.bot.as_str()),
+            ("msn-two", "@msnbot2:example.org")
+        );
+        assert_eq!(checked.ghost_prefix, "msn2_");
+        let registration = std::fs::read_to_string(directory.path().join("registration.yaml")).unwrap();
+        for line in ["id: 'msn-two'", "sender_localpart: msnbot2_as", "regex: '@msn2_.*:example\\.org'"] {
+            assert!(registration.contains(line), "{line}: {registration}");
+        }
+        let config = Config::load(&file).unwrap();
+        assert_eq!(config.store.directory, Path::new("/var/lib/two/store"));
+    }
+
+    #[test]
+    fn the_embedded_service_gets_a_file_for_its_accounts() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("bridge.yaml");
+        write(&file, options(&["--server-name", "example.org", "--msn-server", "embedded"])).unwrap();
+        Config::load(&file).unwrap().check().unwrap();
+    }
 }

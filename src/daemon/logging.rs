@@ -9,7 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use super::censor::{Censored, may_be_logged};
 use crate::config::LogSection;
@@ -17,15 +17,34 @@ use crate::config::LogSection;
 /// Libraries that say more than anybody wants to know.
 const QUIET: &str = "ruma=warn,sled=warn,hyper=warn,rustls=warn,html5ever=off";
 
+/// By which another filter is set while the program runs.
+pub(super) struct FilterHandle(reload::Handle<EnvFilter, Registry>);
+
+impl FilterHandle {
+    /// From now on the section's filter counts; `RUST_LOG` takes precedence here, too.
+    ///
+    /// # Errors
+    /// A filter that is none; the one before stays.
+    pub(super) fn set(&self, section: &LogSection) -> anyhow::Result<()> {
+        self.0.reload(wanted(section)?).context("log.filter")
+    }
+}
+
 /// Logs to standard error from now on; `RUST_LOG` takes precedence over the section.
 ///
 /// # Errors
 /// A filter that is none, or logging that was started already.
-pub(super) fn start(section: &LogSection) -> anyhow::Result<()> {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone());
-    let layer = subscriber(filter(&wanted)?, || Censored, section.json);
+pub(super) fn start(section: &LogSection) -> anyhow::Result<FilterHandle> {
+    let (filter, handle) = reload::Layer::new(wanted(section)?);
+    let layer = subscriber(filter, || Censored, section.json);
     let started = tracing_subscriber::registry().with(layer).try_init();
-    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
+    Ok(FilterHandle(handle))
+}
+
+/// What the environment wants, or else the section.
+fn wanted(section: &LogSection) -> anyhow::Result<EnvFilter> {
+    filter(&std::env::var("RUST_LOG").unwrap_or_else(|_| section.filter.clone()))
 }
 
 /// A filter of the administrator's, after that of libraries which say too much.
@@ -37,7 +56,7 @@ pub(super) fn filter(wanted: &str) -> anyhow::Result<EnvFilter> {
 }
 
 /// Writes what the filter lets through, but for what no filter may.
-pub(super) fn subscriber<S, W>(filter: EnvFilter, writer: W, json: bool) -> impl Layer<S>
+pub(super) fn subscriber<S, W>(filter: impl Layer<S>, writer: W, json: bool) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -7,18 +7,23 @@ mod attention;
 mod build;
 mod censor;
 mod check;
+mod control;
 mod disk;
+mod generate;
 mod homeserver;
 mod init;
 mod lifetimes;
 mod logging;
+mod metrics_server;
 mod notify;
 mod pages;
 mod process;
+mod reload;
 mod run;
 mod sharing;
 mod signals;
 mod source;
+mod status_push;
 mod stores;
 mod transfer;
 mod watch;
@@ -54,22 +59,27 @@ fn run_program() -> anyhow::Result<ExitCode> {
 
 /// One subcommand. Only those that run for long log and raise their limits.
 async fn execute(args: Args) -> anyhow::Result<ExitCode> {
+    let file = args.config();
     match args.command {
-        Command::Init(options) => init::write(&args.config, &options),
-        Command::Check => Ok(check::run(&args.config).await),
+        Command::Init(options) if options.upgrade => init::upgrade(&file),
+        Command::Init(options) => init::write(&file, options),
+        Command::Check { store: Some(export) } => transfer::salvage(&Config::load(&file)?, export.as_deref()),
+        Command::Check { store: None } => Ok(check::run(&file).await),
+        Command::Healthy => metrics_server::ask(&Config::load(&file)?).await,
         Command::Service(options) => {
             logging::start(&crate::config::LogSection::default())?;
             process::raise_descriptors();
             run::service(options).await
         }
         Command::Run => {
-            let config = Config::load(&args.config)?;
-            logging::start(&config.log)?;
+            let config = Config::load(&file)?;
+            let filter = logging::start(&config.log)?;
             process::raise_descriptors();
             process::outlive_full_files().context("cannot listen for signals")?;
-            run::bridge(config).await
+            run::bridge(&file, config, filter).await
         }
-        Command::Export { file } => transfer::export(&Config::load(&args.config)?, &file),
-        Command::Import { file } => transfer::import(&Config::load(&args.config)?, &file),
+        Command::Export { file: export } => transfer::export(&Config::load(&file)?, &export),
+        Command::Import { file: export } => transfer::import(&Config::load(&file)?, &export),
+        Command::Generate { directory } => generate::write(&directory),
     }
 }

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use sd_notify::NotifyState;
 
+use crate::measure;
+
 /// Nothing depends on being heard.
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
@@ -24,6 +26,7 @@ pub(super) struct Status {
 /// What stands in the one line that there is, and whether `READY` was said.
 struct Lines {
     homeserver: String,
+    is_connected: bool,
     disk: Option<String>,
     is_ready: bool,
 }
@@ -52,17 +55,36 @@ impl Status {
         }
     }
 
-    /// How it stands with the homeserver; once ready, always ready.
-    pub(super) fn homeserver(&self, text: &str, is_ready: bool) {
+    /// The homeserver is connected, both ways.
+    pub(super) fn connected(&self) {
+        self.homeserver("connected to the homeserver", true, true);
+    }
+
+    /// Why the homeserver is not connected; once ready, always ready.
+    pub(super) fn waiting(&self, why: &str, is_ready: bool) {
+        self.homeserver(&format!("waiting for the homeserver: {why}"), false, is_ready);
+    }
+
+    fn homeserver(&self, text: &str, is_connected: bool, is_ready: bool) {
+        metrics::gauge!(measure::HOMESERVER_UP).set(f64::from(u8::from(is_connected)));
         self.change(|lines| {
             text.clone_into(&mut lines.homeserver);
+            lines.is_connected = is_connected;
             lines.is_ready |= is_ready;
         });
     }
 
     /// Why the disk takes nothing, or that it does.
     pub(super) fn disk(&self, reason: Option<&str>) {
+        metrics::gauge!(measure::DISK_UP).set(f64::from(u8::from(reason.is_none())));
         self.change(|lines| lines.disk = reason.map(str::to_owned));
+    }
+
+    /// The one line, and whether the bridge can do its work as it says.
+    pub(super) fn summary(&self) -> (String, bool) {
+        // Nothing that holds the lock panics.
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        (lines.shown(), lines.is_connected && lines.disk.is_none())
     }
 }
 
@@ -84,12 +106,13 @@ mod tests {
     fn fault_28_a_disk_that_fails_stands_before_everything_else() {
         let status = Status::default();
         let shown = || status.lines.lock().unwrap().shown();
-        status.homeserver("connected to the homeserver", true);
-        assert_eq!(shown(), "connected to the homeserver");
+        status.connected();
+        assert_eq!(status.summary(), ("connected to the homeserver".into(), true));
         status.disk(Some("the disk is full"));
-        status.homeserver("waiting for the homeserver", false);
+        assert!(!status.summary().1, "it takes nothing");
+        status.waiting("nobody listens", false);
         assert!(shown().contains("the disk is full"), "{}", shown());
         status.disk(None);
-        assert_eq!(shown(), "waiting for the homeserver");
+        assert_eq!(status.summary(), ("waiting for the homeserver: nobody listens".into(), false));
     }
 }

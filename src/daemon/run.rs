@@ -3,6 +3,7 @@
 //! Knows the two phases of a stop: first nothing new comes in, then everything that came is written. Refuses to wait for
 //! ever: each phase has a bound.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -10,8 +11,12 @@ use anyhow::Context;
 
 use super::args::ServiceOptions;
 use super::build::{Running, start};
+use super::logging::FilterHandle;
+use super::metrics_server::MetricsServer;
+use super::reload::Reload;
+use super::status_push::StatusPush;
 use super::watch::Heartbeat;
-use super::{notify, signals, transfer};
+use super::{control, notify, signals, transfer};
 use crate::config::{Checked, Config, MsnServer};
 use crate::retry::Retry;
 use crate::service::{AccountLine, HttpsConfig, Rules, Service, ServiceConfig, parse_accounts};
@@ -31,14 +36,39 @@ const GRACE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// Whatever keeps it from starting. Once it runs, the exit code says whether everything was written.
-pub(super) async fn bridge(config: Config) -> anyhow::Result<ExitCode> {
+pub(super) async fn bridge(file: &Path, config: Config, filter: FilterHandle) -> anyhow::Result<ExitCode> {
     let checked = config.check()?;
     let embedded = start_embedded(&config, &checked).await?;
     let heartbeat = Heartbeat::default();
+    let watch = checked.metrics.map(MetricsServer::new).transpose()?;
     let running = start(&config, &checked, &heartbeat).await?;
+    if let Some(watch) = watch {
+        watch.start(&running).await?;
+    }
+    if let Some(endpoint) = checked.status_endpoint.clone() {
+        let (as_token, reports) = (checked.matrix.as_token.clone(), running.bridge.overview().logins.clone());
+        let push = StatusPush { endpoint, as_token, reports };
+        let cancel = running.lifetimes.intake.clone();
+        running.lifetimes.spawn(async move {
+            tokio::select! {
+                () = push.run() => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
     running.lifetimes.spawn(heartbeat.feed(running.lifetimes.intake.clone()));
     keep_pinging(&running, checked.matrix.registration_id.clone());
     export_now_and_then(&running, &config);
+    match control::listen(&config.store.directory) {
+        Ok(listener) => {
+            let (store, cancel) = (running.store.clone(), running.lifetimes.intake.clone());
+            running.lifetimes.spawn(control::serve(listener, store, cancel));
+        }
+        Err(error) => tracing::warn!(%error, "exports are not possible while the bridge runs"),
+    }
+    let reload = Reload { file: file.to_owned(), config, permissions: running.permissions.clone(), filter };
+    let reloads = reload.listen(running.lifetimes.intake.clone()).context("cannot listen for signals")?;
+    running.lifetimes.spawn(reloads);
     tracing::info!("running");
     let (broken, shutdown) = (running.lifetimes.broken.clone(), running.lifetimes.shutdown.clone());
     let code = tokio::select! {
@@ -102,15 +132,14 @@ fn keep_pinging(running: &Running, registration: String) {
                     up = true;
                     tracing::info!("the homeserver is reachable, both ways");
                     let _ = bridge.leg_up(crate::matrix::LEG).await; // the core may be stopping
-                    status.homeserver("connected to the homeserver", true);
+                    status.connected();
                     retry.reset();
                 }
                 Ok(_) => {}
                 Err(error) => {
                     up = false;
                     tracing::warn!(%error, "the homeserver did not call the bridge");
-                    let waiting = format!("waiting for the homeserver: {error}");
-                    status.homeserver(&waiting, began.elapsed() >= READY);
+                    status.waiting(&error.to_string(), began.elapsed() >= READY);
                 }
             }
             let pause = async {
@@ -158,7 +187,7 @@ fn export_now_and_then(running: &Running, config: &Config) {
 }
 
 /// How long until the next export: counted from the last one, so that a bridge that is often restarted exports too.
-fn export_due(file: &std::path::Path, interval: Duration) -> Duration {
+fn export_due(file: &Path, interval: Duration) -> Duration {
     let written = std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok();
     let age = written.and_then(|written| written.elapsed().ok()).unwrap_or(interval);
     interval.saturating_sub(age).max(EXPORT_PAUSE)
@@ -229,7 +258,7 @@ pub(super) async fn service(options: ServiceOptions) -> anyhow::Result<ExitCode>
 }
 
 /// The error names the file, and the line in it.
-fn read_accounts(file: &std::path::Path) -> anyhow::Result<Vec<AccountLine>> {
+fn read_accounts(file: &Path) -> anyhow::Result<Vec<AccountLine>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_accounts(&text).with_context(|| file.display().to_string())
 }

@@ -1,8 +1,8 @@
-//! The signals that ask for an orderly end.
+//! The signals that ask for an orderly end, and the one that asks to read the configuration again.
 //!
-//! Knows SIGTERM and SIGINT. Refuses to stop anything itself: it gives one future.
+//! Knows SIGTERM, SIGINT and SIGHUP. Refuses to act on them itself: it gives futures.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Resolves at the first SIGTERM or SIGINT, with its name.
 ///
@@ -14,4 +14,12 @@ pub(super) async fn asked_to_stop() -> std::io::Result<&'static str> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     })
+}
+
+/// Each SIGHUP from now on.
+///
+/// # Errors
+/// The runtime cannot listen for signals.
+pub(super) fn reloads() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }

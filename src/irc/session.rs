@@ -25,6 +25,7 @@ use super::connection::Reader;
 use super::pace::Tempo;
 use super::policy;
 use super::registration::Refusal;
+use crate::measure;
 use crate::retry::Retry;
 use flow::Flow;
 pub(super) use handle::{
@@ -174,6 +175,11 @@ impl Session {
 
     /// Tells everybody who looks how the connection stands.
     fn stand(&self, status: ConnectionStatus) {
+        if let Some(server) = self.config.servers.first().filter(|_| self.is_bot()) {
+            let is_up = matches!(status, ConnectionStatus::Joined { .. });
+            metrics::gauge!(measure::IRC_UP, "network" => server.host.clone())
+                .set(f64::from(u8::from(is_up)));
+        }
         self.status_tx.send_replace(status);
     }
 
@@ -256,6 +262,7 @@ impl Session {
                 // What is not read says nothing about what has arrived.
                 () = tokio::time::sleep_until(deadline), if hears => {
                     if flow.overdue() {
+                        measure::count(measure::DEAF, ("side", "irc"));
                         return End::lost("the IRC server did not answer in time");
                     }
                     if !is_in {

@@ -71,10 +71,20 @@ impl Engine {
         promised: u64,
         must_exist: bool,
     ) -> Result<Self, StoreError> {
-        let damaged = |reason: String| StoreError::damaged(directory, reason);
         if must_exist && !super::log_file(directory).exists() {
             return Err(StoreError::Vanished { directory: directory.to_owned() });
         }
+        let engine = Self::open_unchecked(directory, sealing)?;
+        engine.check(directory, promised)?;
+        Ok(engine)
+    }
+
+    /// The same, of a database that may be damaged: nothing is looked at.
+    ///
+    /// # Errors
+    /// The database cannot be opened at all.
+    pub(super) fn open_unchecked(directory: &Path, sealing: SealingKey) -> Result<Self, StoreError> {
+        let damaged = |reason: String| StoreError::damaged(directory, reason);
         let opened = catch_unwind(|| {
             sled::Config::new()
                 .path(directory)
@@ -92,9 +102,7 @@ impl Engine {
             Err(_) => return Err(damaged("its log is cut short or overwritten".into())),
         };
         let tree = database.open_tree("msnbridge").map_err(|error| damaged(error.to_string()))?;
-        let engine = Self { tree, sealing, _database: database };
-        engine.check(directory, promised)?;
-        Ok(engine)
+        Ok(Self { tree, sealing, _database: database })
     }
 
     /// Whether the directory holds what an earlier run promised: a log that was cut back is damage.
@@ -234,6 +242,27 @@ impl Engine {
             }
             Ok(found)
         })
+    }
+
+    /// Reads every row that there is, whatever has become of the others: its table's number, its key, and its value or why
+    /// that cannot be had. Gives why the reading ended early, if it did.
+    pub(super) fn read_all(
+        &self,
+        mut row: impl FnMut(u8, &[u8], Result<Vec<u8>, StorageError>) -> Result<(), StoreError>,
+    ) -> Result<Option<StorageError>, StoreError> {
+        let mut rows = self.tree.iter();
+        loop {
+            let next = guarded(|| rows.next().transpose().map_err(failed));
+            let (key, value) = match next {
+                Ok(Some(next)) => next,
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(error)),
+            };
+            let Some((table, bare)) = key.split_first().filter(|(table, _)| *table & PIECES == 0) else {
+                continue;
+            };
+            row(*table, bare, guarded(|| self.assemble(&key, &value)))?;
+        }
     }
 
     /// Puts a value together whose first piece says how many there are.

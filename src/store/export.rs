@@ -64,7 +64,7 @@ pub struct Imported {
     pub checked: bool,
 }
 
-fn fail(error: impl std::fmt::Display) -> StoreError {
+pub(super) fn fail(error: impl std::fmt::Display) -> StoreError {
     StoreError::Export(error.to_string())
 }
 
@@ -73,7 +73,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// Tables that an export holds.
-fn tables() -> impl Iterator<Item = Table> {
+pub(super) fn tables() -> impl Iterator<Item = Table> {
     Table::ALL.into_iter().filter(|table| !table.is_transient() && *table != Table::Meta)
 }
 
@@ -98,12 +98,37 @@ fn name_of(key: &SealingKey) -> String {
     hexadecimal(&key.derive("export key")[..8])
 }
 
-struct Writer<'a> {
+/// An export that is being written.
+pub(super) struct Writer<'a> {
     out: &'a mut dyn Write,
     seal: Seal,
+    sealing: &'a SealingKey,
+    count: usize,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// Writes the head.
+    pub(super) fn begin(sealing: &'a SealingKey, out: &'a mut dyn Write) -> Result<Self, StoreError> {
+        let mut writer = Self { out, seal: Seal::new(sealing), sealing, count: 0 };
+        writer.line(&Head { format: FORMAT.into(), version: VERSION, key: name_of(sealing) })?;
+        Ok(writer)
+    }
+
+    /// Writes one row.
+    pub(super) fn row(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let value = if table.is_sealed() { self.sealing.seal(key, value) } else { value.to_vec() };
+        let (key, value) = (STANDARD.encode(key), STANDARD.encode(value));
+        self.line(&Line { table: table as u8, key, value })?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes the end; gives the number of rows.
+    pub(super) fn end(self) -> Result<usize, StoreError> {
+        let end = self.seal.end(self.count);
+        writeln!(self.out, "{end}").and_then(|()| self.out.flush()).map_err(fail)?;
+        Ok(self.count)
+    }
     /// Writes one line and counts it into the code at the end.
     fn line(&mut self, line: &impl Serialize) -> Result<(), StoreError> {
         let text = serde_json::to_string(line).map_err(fail)? + "\n";
@@ -117,9 +142,7 @@ impl Writer<'_> {
 /// # Errors
 /// The store's, or those of what is written to.
 pub fn export(store: &Store, out: &mut dyn Write) -> Result<usize, StoreError> {
-    let mut writer = Writer { out, seal: Seal::new(&store.sealing) };
-    writer.line(&Head { format: FORMAT.into(), version: VERSION, key: name_of(&store.sealing) })?;
-    let mut count = 0;
+    let mut writer = Writer::begin(&store.sealing, out)?;
     for table in tables() {
         let mut after: Option<Vec<u8>> = None;
         loop {
@@ -127,16 +150,29 @@ pub fn export(store: &Store, out: &mut dyn Write) -> Result<usize, StoreError> {
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
             for (key, value) in &rows {
-                let value = if table.is_sealed() { store.sealing.seal(key, value) } else { value.clone() };
-                let (key, value) = (STANDARD.encode(key), STANDARD.encode(value));
-                writer.line(&Line { table: table as u8, key, value })?;
-                count += 1;
+                writer.row(table, key, value)?;
             }
         }
     }
-    let end = writer.seal.end(count);
-    writeln!(writer.out, "{end}").and_then(|()| writer.out.flush()).map_err(fail)?;
-    Ok(count)
+    writer.end()
+}
+
+/// Whether a file is a whole export that this key opens; gives its rows.
+///
+/// # Errors
+/// It was cut or changed, or is of another key.
+pub fn verify(key: &SealingKey, input: &mut dyn BufRead) -> Result<usize, StoreError> {
+    let mut seal = Seal::new(key);
+    let mut rows = 0;
+    while let Some(line) = next_line(input)? {
+        if line.starts_with(b"{\"rows\"") {
+            let is_whole = line.strip_suffix(b"\n") == Some(seal.end(rows).as_bytes());
+            return if is_whole { Ok(rows) } else { Err(fail("it was changed or cut since it was written")) };
+        }
+        rows += usize::from(!line.starts_with(b"{\"format\""));
+        seal.0.update(&line);
+    }
+    Err(fail("its end is missing: it was cut"))
 }
 
 /// Makes a store in `directory` from an export: all of it, or none.

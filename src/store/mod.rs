@@ -14,22 +14,24 @@ mod ledger;
 mod media;
 mod place;
 mod private;
+mod salvage;
 mod sync;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use error::StoreError;
-pub use export::{Imported, export, import};
+pub use export::{Imported, export, import, verify};
 pub use key::SealingKey;
 pub use ledger::Health;
 pub use media::{MediaDirectory, sweep_media};
 pub use private::create_file;
+pub use salvage::{Salvaged, salvage};
 
 use crate::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urgency};
 use engine::{Changes, full_key};
@@ -41,10 +43,11 @@ pub struct Store {
     ledger: Arc<Ledger>,
     syncer: Syncer,
     sealing: SealingKey,
+    directory: PathBuf,
 }
 
 /// Where sled keeps its log inside a store's directory: where it is, there is a store.
-fn log_file(directory: &Path) -> std::path::PathBuf {
+fn log_file(directory: &Path) -> PathBuf {
     directory.join("db")
 }
 
@@ -77,9 +80,17 @@ impl Store {
         let ledger = Arc::new(Ledger::open(directory, sealing.clone(), must_exist)?);
         private::restrict(directory);
         let syncer = Syncer::start(ledger.clone(), directory).map_err(unusable)?;
-        let store = Self { ledger, syncer, sealing };
+        let store = Self { ledger, syncer, sealing, directory: directory.to_owned() };
         store.syncer.sync_blocking().map_err(|error| StoreError::Failed(error.0))?;
         Ok(store)
+    }
+
+    /// Bytes of the store on disk.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn bytes(&self) -> std::io::Result<u64> {
+        bytes_below(&self.directory)
     }
 
     /// How often the log was synced, for tests and metrics.
@@ -109,6 +120,19 @@ impl Store {
             .collect();
         self.ledger.apply(changes, urgency)
     }
+}
+
+/// Bytes of all files below a directory; one that goes meanwhile does not count.
+fn bytes_below(directory: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(directory)?.flatten() {
+        sum += match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path())?,
+            Ok(metadata) => metadata.len(),
+            Err(_) => 0,
+        };
+    }
+    Ok(sum)
 }
 
 impl Storage for Store {

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
 use crate::bridge::port::storage::{StorageError, Urgency};
+use crate::measure;
 use crate::retry::Retry;
 
 /// Waiters that may queue; each is a handful of words, and each is somebody who waits.
@@ -133,7 +134,10 @@ impl Work {
                     let mut waiting = vec![first];
                     std::thread::sleep((last + SPACING).saturating_duration_since(Instant::now()));
                     gather(queue, &mut waiting);
+                    let began = Instant::now();
                     let result = self.ledger.sync();
+                    let outcome = if result.is_ok() { "ok" } else { "failed" };
+                    measure::took(measure::COMMIT, ("outcome", outcome), began.elapsed());
                     last = Instant::now();
                     self.count.fetch_add(1, Ordering::Relaxed);
                     for waiter in waiting {

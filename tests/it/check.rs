@@ -159,7 +159,7 @@ fn the_unit_is_one_that_systemd_accepts() {
     let directory = tempfile::tempdir().unwrap();
     let copy = directory.path().join("msnbridge.service");
     // The program is not installed where the unit looks for it: any program will do for this.
-    let text = std::fs::read_to_string(unit).unwrap().replace("/usr/local/bin/msnbridge", "/bin/true");
+    let text = std::fs::read_to_string(unit).unwrap().replace("/usr/bin/msnbridge", "/bin/true");
     std::fs::write(&copy, text).unwrap();
     let said = std::process::Command::new("systemd-analyze").arg("verify").arg(&copy).output().unwrap();
     assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));

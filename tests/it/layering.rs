@@ -8,16 +8,17 @@ use syn::visit::Visit;
 use crate::sources::{is_for_tests, sources};
 
 /// A module and what it may use of ours, besides itself.
-const ALLOWED: [(&str, &[&str]); 13] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("msn", &[]),
+    ("measure", &[]),
     ("retry", &[]),
     ("web", &[]),
-    ("bridge", &["retry"]),
-    ("store", &["bridge", "retry"]),
+    ("bridge", &["measure", "retry"]),
+    ("store", &["bridge", "measure", "retry"]),
     ("pixels", &[]),
-    ("connector", &["msn", "bridge", "pixels", "retry", "web"]),
-    ("matrix", &["bridge", "pixels", "retry", "web"]),
-    ("irc", &["bridge", "retry"]),
+    ("connector", &["msn", "bridge", "measure", "pixels", "retry", "web"]),
+    ("matrix", &["bridge", "measure", "pixels", "retry", "web"]),
+    ("irc", &["bridge", "measure", "retry"]),
     ("links", &["bridge", "web"]),
     ("sign_in", &["bridge", "web"]),
     ("service", &["msn"]),
@@ -77,6 +78,7 @@ const CORE: [(&str, &[&str]); 5] = [
         &[
             "body",
             "clean",
+            "depths",
             "error",
             "event",
             "ghost_names",

@@ -79,4 +79,5 @@ mod statuses;
 mod transcripts;
 mod trouble;
 mod walkthrough;
+mod watching;
 mod ways;

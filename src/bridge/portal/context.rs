@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::hold::HoldLimits;
+use crate::bridge::depths::LegDepths;
 use crate::bridge::event::Ghost;
 use crate::bridge::ghost_names::GhostNames;
 use crate::bridge::ids::{EntryId, Leg, PortalKey};
@@ -102,6 +103,8 @@ pub(in crate::bridge) struct PortalContext {
     pub(in crate::bridge) names: GhostNames,
     pub(in crate::bridge) sides: Sides,
     pub(in crate::bridge) traces: TraceLog,
+    /// Told how much waits on each leg.
+    pub(in crate::bridge) depths: LegDepths,
 }
 
 impl PortalContext {

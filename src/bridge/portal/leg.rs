@@ -9,6 +9,8 @@ use tokio::time::Instant;
 
 use super::PENDING_AFTER;
 use super::backlog::Backlog;
+use crate::bridge::depths::Depth;
+use crate::bridge::event::Timestamp;
 use crate::bridge::ids::Leg;
 use crate::bridge::journal::{Entry, Origin};
 use crate::retry::Retry;
@@ -57,6 +59,10 @@ pub(super) struct LegQueue {
     probes: Retry,
     waiting: Option<Waiting>,
     pub(super) backlog: Backlog,
+    /// When the entry at the head was said.
+    head_said: Option<Timestamp>,
+    /// What was told last of how much waits.
+    pub(super) depth: Option<Depth>,
 }
 
 impl LegQueue {
@@ -73,6 +79,8 @@ impl LegQueue {
             probes: probes(),
             waiting: None,
             backlog: Backlog::default(),
+            head_said: None,
+            depth: None,
         }
     }
 
@@ -90,11 +98,17 @@ impl LegQueue {
     pub(super) fn begin(&mut self, sequence: u64, entry: &Entry) -> bool {
         self.under_way = true;
         self.retry_at = None;
+        self.head_said = Some(entry.at);
         if self.waiting.as_ref().is_none_or(|waiting| waiting.sequence != sequence) {
             let origin = entry.origin.clone().filter(|_| matches!(self.leg, Leg::Remote | Leg::Files));
             self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false, pending: 0 });
         }
         self.unconfirmed || sequence <= self.left_over
+    }
+
+    /// How much waits here, where so many entries are behind the cursor; `now` is what has not been looked at was said.
+    pub(super) fn depth_of(&self, waiting: u64, now: Timestamp) -> Option<Depth> {
+        (waiting > 0).then(|| Depth { waiting, oldest: self.head_said.unwrap_or(now) })
     }
 
     /// Done with the entry, delivered or given up.
@@ -104,6 +118,7 @@ impl LegQueue {
         self.delays.reset();
         self.unconfirmed = false;
         self.waiting = None;
+        self.head_said = None;
         self.reason.clear();
         self.away_since = None;
         self.probes.reset();

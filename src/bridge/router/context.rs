@@ -17,6 +17,7 @@ use crate::bridge::BridgeError;
 use crate::bridge::event::Ghost;
 use crate::bridge::ghost_names::GhostNames;
 use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::overview::LoginReports;
 use crate::bridge::port::frontend::{Frontend, Signal};
 use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::receipt::InboxReceipt;
@@ -36,6 +37,7 @@ pub(super) struct RouterContext {
     pub(super) traces: TraceLog,
     pub(super) portals: PortalTable,
     pub(super) logins: LoginRegistry,
+    pub(super) reports: LoginReports,
     pub(super) early: EarlyNotices,
     pub(super) signals: SignalHub,
     pub(super) profiles: OwnerProfiles,

@@ -20,6 +20,7 @@ use crate::bridge::ids::{GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::inbox::Inbox;
 use crate::bridge::link::Links;
 use crate::bridge::login::Login;
+use crate::bridge::overview::Overview;
 use crate::bridge::port::frontend::{Frontend, Permissions};
 use crate::bridge::port::media::Media;
 use crate::bridge::port::network::Network;
@@ -91,9 +92,15 @@ pub(in crate::bridge) enum Input {
 #[derive(Clone)]
 pub struct BridgeHandle {
     events: mpsc::Sender<Input>,
+    overview: Overview,
 }
 
 impl BridgeHandle {
+    /// What can be seen of the core without asking it.
+    pub fn overview(&self) -> &Overview {
+        &self.overview
+    }
+
     /// Waits while the core is busy.
     ///
     /// # Errors
@@ -226,12 +233,15 @@ impl BridgeHandle {
 pub struct Bridge {
     sender: mpsc::Sender<Input>,
     events: mpsc::Receiver<Input>,
+    overview: Overview,
 }
 
 impl Bridge {
     pub fn channel() -> (BridgeHandle, Self) {
         let (sender, events) = mpsc::channel(EVENTS);
-        (BridgeHandle { events: sender.clone() }, Self { sender, events })
+        let overview = Overview::default();
+        let handle = BridgeHandle { events: sender.clone(), overview: overview.clone() };
+        (handle, Self { sender, events, overview })
     }
 
     /// What was brought in, in place of the router.
@@ -254,7 +264,7 @@ impl Bridge {
             (setup.inboxes.clone(), setup.frontends.clone(), setup.cancel.clone());
         let broken = setup.broken.clone();
         let network = setup.network.traits().name;
-        let router = Router::load(setup)?;
+        let router = Router::load(setup, self.overview)?;
         for inbox in inboxes {
             let Some(frontend) = frontends.iter().find(|f| f.leg() == inbox.leg()).cloned() else { continue };
             let reader = Reader::new(inbox, frontend, network, self.sender.clone());

@@ -13,6 +13,7 @@ use super::setback::Setback;
 use super::status::Reached;
 use crate::bridge::event::{Author, ConnectionState, Ghost, GhostPresence, RemoteEvent, RemoteKind};
 use crate::bridge::ids::{LoginId, PortalKey};
+use crate::bridge::overview::LoginReport;
 use crate::bridge::port::delivery::Content;
 use crate::bridge::port::frontend::Signal;
 use crate::bridge::port::storage::Batch;
@@ -174,11 +175,12 @@ fn signal(context: &mut RouterContext, login: LoginId, kind: RemoteKind) -> Resu
 
 /// A login's connection stands differently: the owner hears of it if they have to.
 fn state_changed(context: &mut RouterContext, id: &LoginId, state: ConnectionState) -> Result<(), Setback> {
+    let now = (context.setup.clock)();
     if let Some(owner) = context.logins.owner(id) {
         context.ask_room_to_tell(&owner)?;
+        context.reports.put(LoginReport { login: id.clone(), owner, state: Some(state.clone()), at: now });
     }
     tracing::info!(login = %id, ?state, "connection state");
-    let now = (context.setup.clock)();
     context.logins.set_state(id, state.clone(), now);
     match state {
         ConnectionState::Connected => connected(context, id),

@@ -317,6 +317,7 @@ mod tests {
 
     use super::*;
     use crate::bridge::body::{Body, RichText};
+    use crate::bridge::depths::LegDepths;
     use crate::bridge::ghost_names::GhostNames;
     use crate::bridge::port::frontend::Frontend;
     use crate::bridge::report::Reports;
@@ -342,6 +343,7 @@ mod tests {
             hold: world.hold,
             names: GhostNames::new(world.disk.clone(), false),
             traces: TraceLog::load(world.disk.clone()).unwrap(),
+            depths: LegDepths::default(),
         };
         PortalTable::new(context, tasks, Arc::new(|| "n".into()))
     }

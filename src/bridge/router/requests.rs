@@ -11,6 +11,7 @@ use crate::bridge::clean;
 use crate::bridge::event::LocalCommand;
 use crate::bridge::ids::{ConversationId, GhostId, Leg, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
+use crate::bridge::overview::LoginReport;
 use crate::bridge::page::page;
 use crate::bridge::port::network::ContactLine;
 use crate::bridge::port::storage::Batch;
@@ -28,6 +29,10 @@ pub(super) fn forget_login(
     mut batch: Batch,
 ) {
     Login::erase(login, &mut batch);
+    if let Some(owner) = context.logins.owner(login) {
+        let at = (context.setup.clock)();
+        context.reports.put(LoginReport { login: login.clone(), owner, state: None, at });
+    }
     context.logins.forget(login);
     context.writer.write(batch, Finished::Forgotten { reply: reply.clone(), login: login.clone(), answer });
 }

@@ -11,6 +11,7 @@ use crate::bridge::account::SignInOutcome;
 use crate::bridge::event::{ConnectionState, Timestamp};
 use crate::bridge::ids::LoginId;
 use crate::bridge::sentence::clause;
+use crate::measure::{self, Held};
 
 /// An interruption shorter than this is nobody's business.
 const QUIET: Duration = Duration::from_secs(60);
@@ -19,6 +20,8 @@ const QUIET: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct ConnectionStatus {
     pub(super) state: ConnectionState,
+    /// Counts it, for whoever watches.
+    counted: Held,
     /// Since when it has not been connected.
     down_since: Option<Instant>,
     pub(super) told_down: bool,
@@ -41,10 +44,22 @@ pub(super) enum Reached {
     Quietly,
 }
 
+/// One login in this state.
+fn counted(state: &ConnectionState) -> Held {
+    let name = match state {
+        ConnectionState::Connecting => "connecting",
+        ConnectionState::Connected => "connected",
+        ConnectionState::Waiting { .. } => "waiting",
+        ConnectionState::SignedOut { .. } => "signed_out",
+    };
+    Held::new(measure::LOGINS, Some(name))
+}
+
 impl ConnectionStatus {
     pub(super) fn new() -> Self {
         let state = ConnectionState::Connecting;
         Self {
+            counted: counted(&state),
             state,
             down_since: Some(Instant::now()),
             told_down: false,
@@ -58,6 +73,7 @@ impl ConnectionStatus {
     pub(super) fn changed(&mut self, login: &LoginId, state: ConnectionState, at: Timestamp) {
         if self.state != state || self.since.is_none() {
             self.since = Some(at);
+            self.counted = counted(&state);
         }
         let login = login.clone();
         let outcome = match state.clone() {

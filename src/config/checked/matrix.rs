@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use ruma::{OwnedMxcUri, OwnedServerName, ServerName, UserId};
 
 use crate::config::{
-    AppserviceSection, Config, ConfigError, EncryptionSection, MatrixSection, StoreSection, secret,
+    AppserviceSection, Config, ConfigError, EncryptionSection, HomeserverSection, MatrixSection,
+    StoreSection, secret,
 };
 use crate::matrix::{BotPicture, EncryptionPolicy, KeyFile, MatrixConfig, PuppetTokens, RoomPolicy};
 
@@ -26,14 +27,18 @@ pub(super) fn check_matrix(config: &Config) -> Result<MatrixConfig, ConfigError>
     }
     let section = &config.appservice;
     let bot = UserId::parse(format!("@{}:{server_name}", section.bot))
-        .map_err(|_| ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user"))?;
+        .ok()
+        .filter(|bot| bot.validate_strict().is_ok())
+        .ok_or_else(|| {
+            ConfigError::value("appservice.bot", &section.bot, "the local part of a Matrix user")
+        })?;
     Ok(MatrixConfig {
         homeserver: url.clone(),
         bot,
         bot_name: section.bot_name.trim().to_owned(),
         bot_picture: section.check_picture()?,
         ghost_prefix: section.check_prefix()?,
-        registration_id: section.id.clone(),
+        registration_id: section.check_id()?,
         as_token: secret::resolve("appservice.as_token", &section.as_token, &section.as_token_file)?,
         hs_token: secret::resolve("appservice.hs_token", &section.hs_token, &section.hs_token_file)?,
         listen: section.listen,
@@ -51,7 +56,32 @@ pub(super) fn check_matrix(config: &Config) -> Result<MatrixConfig, ConfigError>
     })
 }
 
+impl HomeserverSection {
+    /// Where the states of logins are posted, if anywhere.
+    pub(super) fn check_status_endpoint(&self) -> Result<Option<reqwest::Url>, ConfigError> {
+        let text = &self.status_endpoint;
+        let url = reqwest::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        match (text.is_empty(), url) {
+            (true, _) => Ok(None),
+            (false, Some(url)) => Ok(Some(url)),
+            (false, None) => {
+                let allowed = "an address, as in https://example.org/bridge_state, or nothing";
+                Err(ConfigError::value("homeserver.status_endpoint", text, allowed))
+            }
+        }
+    }
+}
+
 impl AppserviceSection {
+    /// The id stands in an address and in the registration.
+    fn check_id(&self) -> Result<String, ConfigError> {
+        let is_wrong = |c: char| c.is_whitespace() || c.is_control() || "'\"/".contains(c);
+        match self.id.is_empty() || self.id.contains(is_wrong) {
+            true => Err(ConfigError::value("appservice.id", &self.id, "one word, as in msnbridge")),
+            false => Ok(self.id.clone()),
+        }
+    }
+
     fn check_prefix(&self) -> Result<String, ConfigError> {
         let prefix = &self.ghost_prefix;
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);

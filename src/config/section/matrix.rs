@@ -15,6 +15,9 @@ pub struct HomeserverSection {
     pub url: String,
     /// Its name, as in `@user:example.org`.
     pub server_name: String,
+    /// Where the states of logins are posted; empty for nowhere.
+    #[serde(default)]
+    pub status_endpoint: String,
 }
 
 /// The bridge as the homeserver sees it. Several bridges on one homeserver differ in `id`, `bot` and `ghost_prefix`.

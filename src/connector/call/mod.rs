@@ -33,6 +33,7 @@ use crate::connector::handle::{CallCommand, CallHandle, never_offered, refuse};
 use crate::connector::net::dial::Stream;
 use crate::connector::net::pump::Pump;
 use crate::connector::object::exchange::Objects;
+use crate::measure::{self, Held};
 use crate::msn::command::Acknowledge;
 use crate::msn::gateway::Destination;
 use crate::msn::ids::HostPort;
@@ -76,6 +77,8 @@ struct Call {
     leaving: bool,
     /// Another call serves the conversation.
     retired: bool,
+    /// Counts it, for whoever watches.
+    _counted: Held,
 }
 
 /// Starts a call for `conversation`.
@@ -135,6 +138,7 @@ impl Call {
             permit: None,
             leaving: false,
             retired: false,
+            _counted: Held::new(measure::SWITCHBOARDS, None),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::connector::error::CallFailure;
 use crate::connector::file::preview::preview;
 use crate::connector::file::progress::ProgressReporter;
 use crate::connector::handle::Reply;
+use crate::measure;
 use crate::msn::ids::Email;
 use crate::msn::p2p::{FileContext, Packet, TransferFailure, TransferId, safe_name};
 use crate::msn::session::MessageHandle;
@@ -301,6 +302,8 @@ impl OutgoingFiles {
         let Some(at) = found else { return };
         let OutgoingFile { reply, reporter, .. } = self.under_way.swap_remove(at);
         ctx.progress.extend(reporter.as_ref().and_then(ProgressReporter::over));
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        measure::count_by(measure::FILES, [("direction", "to_msn"), ("outcome", outcome)]);
         let _ = reply.map(|reply| reply.send(result)); // whoever asked may have gone
     }
 }

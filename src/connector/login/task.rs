@@ -28,6 +28,7 @@ use crate::connector::login::pace::{SignInPace, Turn};
 use crate::connector::login::reachable::Waiters;
 use crate::connector::object::own_picture;
 use crate::connector::translate::{convert, group};
+use crate::measure;
 use crate::msn::command::SignOut;
 use crate::msn::ids::Email;
 use crate::msn::session::SessionError;
@@ -154,6 +155,9 @@ impl LoginTask {
                 End::Failed(error) => error,
             };
             tracing::warn!(%error, "the session ended");
+            if error.is_silence() {
+                measure::count(measure::DEAF, ("side", "msn"));
+            }
             if begun.elapsed() >= STABLE {
                 delays = backoff();
             }

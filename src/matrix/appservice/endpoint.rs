@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::strand::Strands;
 use crate::bridge::inbox::{Inbox, Item};
+use crate::measure;
 use crate::web::{Connection, Limits};
 
 /// Bytes of a transaction. Homeservers send a hundred events of 64 KiB, some of them with state as large beside each, and
@@ -143,9 +144,18 @@ fn last(mut response: Response) -> Response {
 }
 
 async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes) -> Response {
+    let began = Instant::now();
+    let response = take(&shared, &name, &body).await;
+    let outcome = if response.status().is_success() { "ok" } else { "refused" };
+    measure::took(measure::TRANSACTION, ("outcome", outcome), began.elapsed());
+    response
+}
+
+/// Writes a transaction down and answers it, in this order.
+async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
     // A body that makes no sense is never answered with an error: the homeserver would repeat it for ever, and nothing
     // behind it would arrive.
-    let Ok(transaction) = Transaction::parse(&body) else {
+    let Ok(transaction) = Transaction::parse(body) else {
         tracing::error!(
             transaction = name,
             bytes = body.len(),
@@ -154,7 +164,7 @@ async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, bod
         return Json(json!({})).into_response();
     };
     tracing::debug!(transaction = name, events = transaction.events.len(), "transaction");
-    if shared.strands.sends_back(&name, transaction.only_events, (shared.appservice.restarts)()) {
+    if shared.strands.sends_back(name, transaction.only_events, (shared.appservice.restarts)()) {
         tracing::info!(
             transaction = name,
             "the homeserver may have stranded an older transaction: asking for that first"
@@ -162,9 +172,9 @@ async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, bod
         return error(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "send the oldest transaction first");
     }
     let items = transaction.events.iter().filter_map(|event| item(event)).collect();
-    match shared.appservice.inbox.accept(&name, items).await {
+    match shared.appservice.inbox.accept(name, items).await {
         Ok(_) => {
-            shared.strands.taken(&name);
+            shared.strands.taken(name);
             transaction.ephemeral.into_iter().for_each(|event| (shared.appservice.ephemeral)(event));
             Json(json!({})).into_response()
         }

@@ -29,8 +29,8 @@ impl Registration<'_> {
         let prefix = self.ghost_prefix.replace('.', "\\.");
         format!(
             "# Tells the homeserver about the bridge. Keep it readable by the homeserver alone: it holds both tokens.\n\
-             id: {id}\n\
-             url: {url}\n\
+             id: '{id}'\n\
+             url: '{url}'\n\
              as_token: {as_token}\n\
              hs_token: {hs_token}\n\
              # Speaks nowhere. The bot is a user of the namespace below, because Synapse does not let the sender sync.\n\

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use matrix_sdk::authentication::matrix::MatrixSession;
@@ -25,6 +25,7 @@ use super::error::{MatrixError, asked_pause};
 use super::gate::Gate;
 use super::identity::{Actor, As, Identities, Identity, Outgoing, Paths};
 use crate::matrix::config::MatrixConfig;
+use crate::measure;
 use crate::web::read_body;
 
 /// How long the homeserver may take for one request.
@@ -287,8 +288,17 @@ impl Homeserver {
         *request.timeout_mut() = Some(if is_poll { POLL_TIMEOUT } else { TIMEOUT });
         // What waits for news for half a minute takes nobody's place.
         let _pass = if is_poll { None } else { self.gate.enter(request.url().path()).await };
+        let began = Instant::now();
         let answer = self.http.execute(request).await;
         self.returns.note(&answer);
+        if !is_poll {
+            let outcome = match &answer {
+                Ok(answer) if answer.status().is_success() => "ok",
+                Ok(_) => "refused",
+                Err(_) => "failed",
+            };
+            measure::took(measure::HOMESERVER_REQUEST, ("outcome", outcome), began.elapsed());
+        }
         let answer = answer.map_err(|error| MatrixError::unavailable(&error))?;
         let mut whole = http::Response::builder().status(answer.status());
         whole.headers_mut().into_iter().for_each(|headers| headers.clone_from(answer.headers()));
