@@ -62,7 +62,8 @@ async fn watch_rooms(base: String, token: String, seen: watch::Sender<Seen>) {
     let mut since = String::new();
     loop {
         let url = format!("{base}/_matrix/client/v3/sync?timeout=5000&filter={FILTER}{since}");
-        let answer = http.get(url).bearer_auth(&token).send().await.expect("the homeserver answers");
+        // With the last measurement the homeserver ends.
+        let Ok(answer) = http.get(url).bearer_auth(&token).send().await else { return };
         let answer: Value = answer.json().await.expect("JSON");
         let now = Instant::now();
         since = format!("&since={}", answer["next_batch"].as_str().expect("a place"));

@@ -100,6 +100,8 @@ pub enum CallFailure {
 /// Why somebody did not come, for people.
 fn nobody(failure: &InviteFailure) -> String {
     match failure {
+        // That somebody is away is no error that anybody looks up.
+        InviteFailure::Refused(code @ ErrorCode::NOT_ONLINE) => code.meaning().into(),
         InviteFailure::Refused(code) => code.to_string(),
         InviteFailure::NoAnswer => "they did not answer the call".into(),
     }

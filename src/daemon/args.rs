@@ -93,7 +93,7 @@ pub(super) struct InitOptions {
     /// The MSN server, host:port, or «embedded».
     #[arg(long)]
     pub(super) msn_server: Option<String>,
-    /// The MSN server's nexus, as in https://nexus.example.org/rdr/pprdr.asp.
+    /// Where the MSN server's nexus is asked for its sign-in page: an address with http or https.
     #[arg(long)]
     pub(super) nexus: Option<String>,
     /// Who may use the bridge: a user, a server name, or *. May be given several times.

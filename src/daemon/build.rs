@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use tokio::sync::Notify;
 
+use super::deaf::EchoWatch;
 use super::disk::Disk;
 use super::homeserver::{appservice, forward_signals, learn_limit, listen};
 use super::lifetimes::Lifetimes;
@@ -225,6 +226,12 @@ impl Parts<'_> {
     async fn take_in(&self, notices: &Notices) -> anyhow::Result<()> {
         let Lifetimes { intake, intake_tasks, .. } = &self.lifetimes;
         self.lifetimes.spawn(self.disk(notices).run(intake.clone()));
+        let echoes = EchoWatch {
+            matrix: self.matrix.clone(),
+            status: notices.status.clone(),
+            ask_homeserver: notices.ask_homeserver.clone(),
+        };
+        self.lifetimes.spawn(echoes.run(intake.clone()));
         let (matrix, network, bridge) = (&self.matrix, self.network.clone(), self.bridge.clone());
         let attention = forward_signals(matrix, network, bridge, intake, intake_tasks);
         let (inbox, pinged) = (self.inbox.clone(), notices.pinged.clone());

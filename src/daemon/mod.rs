@@ -8,6 +8,7 @@ mod build;
 mod censor;
 mod check;
 mod control;
+mod deaf;
 mod disk;
 mod generate;
 mod homeserver;

@@ -28,15 +28,18 @@ struct Lines {
     homeserver: String,
     is_connected: bool,
     disk: Option<String>,
+    /// Since when the homeserver passes nothing on.
+    deaf: Option<String>,
     is_ready: bool,
 }
 
 impl Lines {
     /// The disk first: while it fails, nothing else is of use.
     fn shown(&self) -> String {
-        match &self.disk {
-            Some(reason) => format!("the disk fails, nothing is taken: {reason}"),
-            None => self.homeserver.clone(),
+        match (&self.disk, &self.deaf) {
+            (Some(reason), _) => format!("the disk fails, nothing is taken: {reason}"),
+            (None, Some(since)) => format!("the homeserver passes nothing on since {since}"),
+            (None, None) => self.homeserver.clone(),
         }
     }
 }
@@ -80,11 +83,22 @@ impl Status {
         self.change(|lines| lines.disk = reason.map(str::to_owned));
     }
 
+    /// Since when the homeserver passes nothing on, or that it does.
+    pub(super) fn deaf(&self, since: Option<&str>) {
+        self.change(|lines| lines.deaf = since.map(str::to_owned));
+    }
+
+    /// Whether the homeserver was there when it was asked last.
+    pub(super) fn is_connected(&self) -> bool {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_connected
+    }
+
     /// The one line, and whether the bridge can do its work as it says.
     pub(super) fn summary(&self) -> (String, bool) {
         // Nothing that holds the lock panics.
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        (lines.shown(), lines.is_connected && lines.disk.is_none())
+        let works = lines.is_connected && lines.disk.is_none() && lines.deaf.is_none();
+        (lines.shown(), works)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::chat::{ACCOUNTS, World};
 use crate::hostile::memory;
 use crate::support::bridge::Bridge;
 use crate::support::matrix::MatrixUser;
+use crate::support::msn::{Peer, text};
 use crate::support::other_homeserver::OtherHomeserver;
 use crate::support::service::MsnService;
 use crate::support::stage::{Scenery, Stage};
@@ -159,4 +160,36 @@ async fn a_restart_with_three_hundred_online_repeats_no_presence() {
     let all = counted.count("/presence/");
     println!("{all} presence requests for {ONLINE} ghosts, {} for the one who left", of(&counted, 0));
     assert!(all <= 5, "{all}");
+}
+
+/// Beside the message itself nothing is asked of the homeserver: that is what bounds how fast a conversation can be.
+#[tokio::test]
+async fn a_message_from_msn_takes_one_request() {
+    const MESSAGES: usize = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let mut bridge =
+        Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+    let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
+    let counted = OtherHomeserver::start(synapse.url()).await;
+    counted.unchanged();
+    bridge.set_homeserver(&counted.url());
+    bridge.start().await;
+    let mut user = MatrixUser::register(&synapse.url(), "ann").await;
+    let management = user.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    user.sign_in(&management, "alice@example.com", "alice-pw").await;
+    let mut bob = Peer::sign_in(&service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("the room is made")).await;
+    user.message("the room is made").await;
+    until_still(&counted, STILL * 2).await;
+    counted.forget();
+    for n in 0..MESSAGES {
+        call.say(&text(&format!("message {n}"))).await;
+    }
+    user.message(&format!("message {}", MESSAGES - 1)).await;
+    print_requests("twenty messages", &counted);
+    assert_eq!(counted.count("/send/m.room.message"), MESSAGES);
+    let others = counted.count("") - MESSAGES - counted.count("/ping") - counted.count("/sync");
+    assert!(others <= 2, "{others} requests besides");
 }

@@ -1,10 +1,13 @@
 //! Whoever watches the bridge: figures, health, states of logins, and the configuration read again.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::post;
 use axum::{Json, Router};
 use reqwest::Method;
@@ -13,9 +16,12 @@ use tokio::sync::mpsc;
 
 use msnbridge::measure;
 
-use crate::chat::World;
+use crate::chat::{ACCOUNTS, World};
+use crate::support::bridge::Bridge;
+use crate::support::matrix::MatrixUser;
 use crate::support::msn::{Peer, text};
-use crate::support::synapse::SERVER_NAME;
+use crate::support::service::MsnService;
+use crate::support::synapse::{SERVER_NAME, Synapse};
 use crate::support::{free_port, within};
 
 /// What an address answers: its status, and its text.
@@ -184,6 +190,70 @@ async fn a_store_is_exported_while_the_bridge_runs_held_by_one_and_looked_at_whe
     }
     world.bridge.start().await;
     world.bridge.wait_for_log_times("state=Connected", 2).await;
+}
+
+/// Stands between Synapse and the bridge; while it is deaf it answers transactions itself, and passes pings on all the same.
+async fn deaf_proxy() -> (String, Arc<AtomicBool>, Arc<Mutex<String>>) {
+    let (deaf, target) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(String::new())));
+    let (is_deaf, to) = (deaf.clone(), target.clone());
+    let pass = async move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
+        if is_deaf.load(Ordering::SeqCst) && uri.path().contains("/transactions/") {
+            return (StatusCode::OK, "{}".to_owned());
+        }
+        let target = to.lock().unwrap().clone();
+        let request = reqwest::Client::new().request(method, format!("{target}{uri}")).body(body);
+        match request.header("authorization", headers["authorization"].clone()).send().await {
+            Ok(answer) => (answer.status(), answer.text().await.unwrap_or_default()),
+            Err(_) => (StatusCode::BAD_GATEWAY, "{}".to_owned()),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(pass);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, deaf, target)
+}
+
+#[tokio::test]
+#[ignore = "waits for the minute after which it is noticed"]
+async fn a_homeserver_that_takes_everything_and_passes_nothing_on_is_told_of() {
+    let directory = tempfile::tempdir().unwrap();
+    let service = MsnService::start(directory.path(), ACCOUNTS).await;
+    let mut bridge =
+        Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
+    let (proxy, deaf, target) = deaf_proxy().await;
+    let registration = std::fs::read_to_string(bridge.registration()).unwrap();
+    let url = registration.lines().find_map(|line| line.strip_prefix("url: ")).unwrap();
+    *target.lock().unwrap() = url.trim_matches('\'').to_owned();
+    std::fs::write(bridge.registration(), registration.replace(url, &proxy)).unwrap();
+    let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
+    let listen = format!("127.0.0.1:{}", free_port());
+    bridge.append_config(&format!("metrics: {{listen: '{listen}'}}\n"));
+    bridge.set_homeserver(&synapse.url());
+    bridge.start().await;
+    let mut user = MatrixUser::register(&synapse.url(), "ann").await;
+    let management = user.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
+    user.sign_in(&management, "alice@example.com", "alice-pw").await;
+
+    let (page, ready) = (format!("http://{listen}/metrics"), format!("http://{listen}/health/ready"));
+    let mut bob = Peer::sign_in(&service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("before")).await;
+    user.message("before").await;
+    deaf.store(true, Ordering::SeqCst);
+    call.say(&text("nothing comes back of this")).await;
+    user.message_with("the homeserver passes nothing on").await;
+    until(&page, "msnbridge_deaf_total{side=\"matrix\"}", 1.0).await;
+    let (status, why) = get(&ready).await;
+    assert!(status == 503 && why.contains("passes nothing on since"), "{status} {why}");
+    deaf.store(false, Ordering::SeqCst);
+    call.say(&text("after")).await;
+    let well = async {
+        while get(&ready).await.0 != 200 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    within("the homeserver to be heard again", well).await;
 }
 
 /// Names of our metrics in a text, as they are defined.

@@ -48,6 +48,10 @@ pub struct Appservice {
     pub ephemeral: Box<dyn Fn(Value) + Send + Sync>,
     /// Called when the homeserver has pinged.
     pub pinged: Box<dyn Fn() + Send + Sync>,
+    /// Whether a user is one of ours: what they say comes back, and says nothing new.
+    pub is_own: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Called with each transaction.
+    pub heard: Box<dyn Fn() + Send + Sync>,
     /// How often the homeserver was seen to come back.
     pub restarts: Box<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -153,6 +157,7 @@ async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, bod
 
 /// Writes a transaction down and answers it, in this order.
 async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
+    (shared.appservice.heard)();
     // A body that makes no sense is never answered with an error: the homeserver would repeat it for ever, and nothing
     // behind it would arrive.
     let Ok(transaction) = Transaction::parse(body) else {
@@ -171,7 +176,14 @@ async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
         );
         return error(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "send the oldest transaction first");
     }
-    let items = transaction.events.iter().filter_map(|event| item(event)).collect();
+    let own = &shared.appservice.is_own;
+    let items: Vec<Item> = transaction.events.iter().filter_map(|event| item(event, own)).collect();
+    if items.is_empty() {
+        // Nothing is to be kept, so nothing is written, and nobody waits for a disk.
+        shared.strands.taken(name);
+        transaction.ephemeral.into_iter().for_each(|event| (shared.appservice.ephemeral)(event));
+        return Json(json!({})).into_response();
+    }
     match shared.appservice.inbox.accept(name, items).await {
         Ok(_) => {
             shared.strands.taken(name);
@@ -185,12 +197,21 @@ async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
     }
 }
 
-fn item(event: &RawValue) -> Option<Item> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        event_id: String,
-    }
+/// What of an event is read here.
+#[derive(serde::Deserialize)]
+struct Named {
+    event_id: String,
+    #[serde(default)]
+    sender: Value,
+    #[serde(default)]
+    state_key: Value,
+}
+
+/// Something to be kept: not what our own users said, which the core would read from the disk only to drop it. What they did
+/// to a room's state is kept, because rooms are known by it.
+fn item(event: &RawValue, is_own: &dyn Fn(&str) -> bool) -> Option<Item> {
     match serde_json::from_str::<Named>(event.get()) {
+        Ok(named) if named.state_key.is_null() && named.sender.as_str().is_some_and(is_own) => None,
         Ok(named) => Some(Item { name: named.event_id, raw: event.get().as_bytes().to_vec() }),
         Err(error) => {
             tracing::warn!(%error, "dropped something in a transaction that is not an event");

@@ -21,6 +21,7 @@ use ruma::{OwnedUserId, UserId};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::answer::Answer;
+use super::echo::Echoes;
 use super::error::{MatrixError, asked_pause};
 use super::gate::Gate;
 use super::identity::{Actor, As, Identities, Identity, Outgoing, Paths};
@@ -59,6 +60,7 @@ pub struct Homeserver {
     identities: Arc<Identities>,
     versions: SupportedVersions,
     returns: Arc<Returns>,
+    echoes: Arc<Echoes>,
     pub(super) gate: Arc<Gate>,
 }
 
@@ -173,6 +175,7 @@ impl Homeserver {
             identities,
             versions,
             returns: Arc::default(),
+            echoes: Arc::default(),
             gate: Arc::default(),
         })
     }
@@ -185,6 +188,11 @@ impl Homeserver {
     /// How often the homeserver was away and came back.
     pub fn returns(&self) -> u64 {
         self.returns.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether what is sent comes back.
+    pub fn echoes(&self) -> &Arc<Echoes> {
+        &self.echoes
     }
 
     /// With which token somebody is acted as.

@@ -72,7 +72,9 @@ impl EventSender {
         let (room, kind) = (sent.room.to_owned(), MessageLikeEventType::from(kind));
         let mut request = send_message_event::v3::Request::new_raw(room, transaction.into(), kind, content);
         request.timestamp = sent.at;
-        Ok(send_as!(self.homeserver, sent.speaker, request)?.event_id)
+        let event = send_as!(self.homeserver, sent.speaker, request)?.event_id;
+        self.homeserver.echoes().sent();
+        Ok(event)
     }
 
     /// The user that people know the bridge by.

@@ -6,6 +6,7 @@
 
 mod answer;
 mod client;
+mod echo;
 mod encryption;
 mod error;
 mod event;

@@ -33,6 +33,8 @@ async fn desk() -> Desk {
         hs_token: "a+b".to_owned().into(),
         inbox,
         ephemeral: Box::new(move |event| told.lock().unwrap().push(event)),
+        is_own: Box::new(|user| user.starts_with("@msn_")),
+        heard: Box::new(|| {}),
         pinged: Box::new(|| {}),
         restarts: Box::new(|| 0),
     };
@@ -116,4 +118,16 @@ async fn homeservers_of_the_older_form_are_served_as_well() {
         assert_eq!(desk.put(path, token, body("$4")).await, status, "{path}");
     }
     assert_eq!(desk.kept(), 3);
+}
+
+#[tokio::test]
+async fn what_our_own_users_said_is_not_kept_and_what_they_did_to_a_room_is() {
+    let desk = desk().await;
+    let said = event("$1", 1).replace("@a:x", "@msn_bob:x");
+    let typing = r#"{"type":"m.typing"}"#;
+    let whole = format!(r#"{{"events": [{said}], "ephemeral": [{typing}]}}"#);
+    assert_eq!(desk.takes(whole).await, (200, 0, 1));
+    let joined = said.replace(r#""type""#, r#""state_key":"@msn_bob:x","type""#).replace("$1", "$2");
+    let whole = format!(r#"{{"events": [{said}, {joined}, {}]}}"#, event("$3", 1));
+    assert_eq!(desk.takes(whole).await, (200, 2, 0));
 }
