@@ -55,6 +55,7 @@ mod offline;
 mod old_clients;
 mod old_service;
 mod outage;
+mod package;
 mod peers;
 mod provisioning;
 mod recorded_peers;
