@@ -156,6 +156,10 @@ impl FakeHomeserver {
     }
 
     /// What is answered to the next of them, before all that was told earlier and is for more than once.
+    #[cfg_attr(
+        not(feature = "encryption"),
+        allow(dead_code, reason = "only what works with keys is asked twice")
+    )]
     pub(crate) fn answers_once(&self, part: &str, status: u16, answer: Value) {
         let (part, status) = (part.to_owned(), StatusCode::from_u16(status).unwrap());
         let answers = &mut self.desk.script.lock().unwrap().answers;

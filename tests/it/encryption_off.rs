@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::chat::ACCOUNTS;
+use crate::chat::{ACCOUNTS, World};
+use crate::hostile::memory;
 use crate::support::bridge::Bridge;
 use crate::support::element::Element;
 use crate::support::matrix::MatrixUser;
@@ -58,4 +59,18 @@ async fn a_bridge_without_encryption_says_so_once_and_asks_into_a_room_that_is_p
     assert_ne!(next, room, "in plain text where that is not wanted");
     ann.send(&next, "I see").await;
     call.message("I see").await;
+}
+
+/// What the feature costs where nobody uses it: the same bridge is built with it and without.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures: tests/encryption-cost"]
+async fn a_quiet_bridge_says_how_much_memory_it_has() {
+    let world = World::start_with_friends().await;
+    let mut most = 0;
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        most = most.max(memory(world.bridge.pid()));
+    }
+    let built = if cfg!(feature = "encryption") { "with" } else { "without" };
+    println!("a quiet bridge {built} encryption: {} kB of memory", most >> 10);
 }

@@ -78,6 +78,20 @@ impl Device {
         Ok(())
     }
 
+    /// What others' devices became while this one was not in memory, nobody told it. Its own are what they were: nobody else
+    /// changes them.
+    ///
+    /// # Errors
+    /// The keys cannot be read or kept.
+    pub(super) async fn doubt_others(&self) -> Result<(), CryptoError> {
+        let tracked = self.machine.tracked_users().await?.into_iter();
+        let others: Vec<OwnedUserId> = tracked.filter(|user| user != self.machine.user_id()).collect();
+        match others.is_empty() {
+            true => Ok(()),
+            false => self.tell_changed(others).await,
+        }
+    }
+
     async fn tell_changed(&self, people: Vec<OwnedUserId>) -> Result<(), CryptoError> {
         let mut lists = DeviceLists::new();
         lists.changed = people;

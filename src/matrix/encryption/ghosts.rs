@@ -112,8 +112,7 @@ impl GhostDevices {
         let machine = OlmMachine::with_store(ghost, &record.device, keys, None).await?;
         let device = Device::new(machine, self.homeserver.clone(), self.queries.clone(), false, changes);
         if record.is_published {
-            // What others' devices became while this one was not in memory, nobody told it.
-            device.machine.mark_all_tracked_users_as_dirty().await?;
+            device.doubt_others().await?;
             return Ok(device);
         }
         publish::publish(&*self.storage, &device, DEVICE_NAME).await?;

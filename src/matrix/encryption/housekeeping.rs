@@ -1,5 +1,5 @@
-//! What gathers unless somebody throws it away: keys that people send to ghosts, devices in memory, and messages that were
-//! encrypted and never sent.
+//! Keys that people send to ghosts, devices in memory, and messages that were encrypted and never sent: all of them gather
+//! unless somebody throws them away.
 //!
 //! Knows how long each may lie. Refuses to touch what is in use. Source: measured, each session of a person leaves 2 kB at
 //! the homeserver for each ghost that has spoken to them.
@@ -54,7 +54,7 @@ impl Housekeeping {
         self.drain_all().await
     }
 
-    /// What was there a day ago and still is: the homeserver would not recognise a repeat of that any more, so it is
+    /// A message that was there a day ago and still is: the homeserver would not recognise its repeat any more, so it is
     /// encrypted anew if it is ever said.
     async fn sweep_unsent(&self, unsent: &mut BTreeSet<Vec<u8>>) -> Result<(), CryptoError> {
         let rows = self.storage.scan(Table::Ciphertexts, &[], None, MAX_MESSAGES)?;

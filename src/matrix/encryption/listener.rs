@@ -129,10 +129,9 @@ impl KeyListener {
         since: Option<String>,
         inbox: &Inbox,
     ) -> Result<(), CryptoError> {
-        let news = sync::sync(&self.homeserver, device, waits, since).await?;
-        news.changed.iter().for_each(|user| self.changes.note(user));
-        if !news.keys.is_empty() {
-            self.waiting.release(&news.keys, inbox).await?;
+        let keys = sync::sync(&self.homeserver, device, &self.changes, waits, since).await?;
+        if !keys.is_empty() {
+            self.waiting.release(&keys, inbox).await?;
             inbox.retry();
         }
         Ok(())

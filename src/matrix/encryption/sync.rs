@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use matrix_sdk_crypto::EncryptionSyncChanges;
 use matrix_sdk_crypto::store::types::RoomKeyInfo;
-use ruma::OwnedUserId;
 use ruma::api::client::filter::{Filter, FilterDefinition};
 use ruma::api::client::sync::sync_events;
 use ruma::presence::PresenceState;
 
+use super::changes::DeviceChanges;
 use super::device::{DECRYPTION, Device};
 use super::error::CryptoError;
 use crate::matrix::homeserver::{Actor, Homeserver, MatrixError, send_as};
@@ -21,13 +21,6 @@ use crate::matrix::homeserver::{Actor, Homeserver, MatrixError, send_as};
 const POLL: Duration = Duration::from_secs(30);
 /// Looks at most for what was sent to one device, of 100 messages each.
 const MAX_LOOKS: usize = 1_000;
-
-/// What one look at the homeserver brought.
-pub(super) struct Synced {
-    pub(super) keys: Vec<RoomKeyInfo>,
-    /// Whose devices changed.
-    pub(super) changed: Vec<OwnedUserId>,
-}
 
 fn filter() -> sync_events::v3::Filter {
     let mut filter = FilterDefinition::default();
@@ -62,19 +55,22 @@ pub(super) async fn drain(homeserver: &Homeserver, actor: Actor<'_>) -> Result<(
     Ok(())
 }
 
-/// Waits for news for the device, keeps it, and sends what follows from it. The first look waits for nothing.
+/// Waits for news for the device, keeps it, and sends what follows from it; gives the keys that came. The first look waits
+/// for nothing.
 ///
 /// # Errors
 /// The homeserver refuses or is not available, or the keys cannot be kept.
 pub(super) async fn sync(
     homeserver: &Homeserver,
     device: &Device,
+    changes: &DeviceChanges,
     waits: bool,
     since: Option<String>,
-) -> Result<Synced, CryptoError> {
+) -> Result<Vec<RoomKeyInfo>, CryptoError> {
     let request = request(if waits { POLL } else { Duration::ZERO }, since);
     let answer = send_as!(homeserver, device.actor(), request)?;
-    let changed = answer.device_lists.changed.clone();
+    // Before the device asks: an answer from before the change does not count.
+    answer.device_lists.changed.iter().for_each(|user| changes.note(user));
     let (_, keys) = device
         .machine
         .receive_sync_changes(
@@ -89,5 +85,41 @@ pub(super) async fn sync(
         )
         .await?;
     device.pump().await?;
-    Ok(Synced { keys, changed })
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use matrix_sdk_crypto::OlmMachine;
+    use ruma::UserId;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::matrix::encryption::queries::KeyQueries;
+    use crate::matrix::testkit::{self, FakeHomeserver};
+
+    #[tokio::test]
+    async fn devices_that_changed_are_asked_for_anew_whatever_was_answered_a_moment_ago() {
+        let server = FakeHomeserver::start().await;
+        server.answers("/keys/upload", 200, json!({"one_time_key_counts": {"signed_curve25519": 50}}));
+        server.answers("/keys/query", 200, json!({"device_keys": {"@ann:x": {}}}));
+        server.answers("/sync", 200, json!({"next_batch": "s1", "device_lists": {"changed": ["@ann:x"]}}));
+        let homeserver = Homeserver::new(&testkit::config(&server.url())).await.unwrap();
+        let changes = Arc::<DeviceChanges>::default();
+        let queries = Arc::new(KeyQueries::new(homeserver.clone(), changes.clone()));
+        let machine = OlmMachine::new(homeserver.bot(), "MSNDEVICE".into()).await;
+        let device = Device::new(machine, homeserver.clone(), queries, true, 0);
+        let ann = <&UserId>::try_from("@ann:x").unwrap();
+        device.machine.update_tracked_users([ann]).await.unwrap();
+        device.pump().await.unwrap();
+        let asked = || {
+            let is_of_ann = |sent: &&Value| sent["device_keys"]["@ann:x"].is_array();
+            server.sent("/keys/query").iter().filter(is_of_ann).count()
+        };
+        assert_eq!(asked(), 1);
+        sync(&homeserver, &device, &changes, false, None).await.unwrap();
+        assert_eq!(asked(), 2);
+    }
 }
