@@ -47,7 +47,7 @@ pub(crate) async fn give(call: &mut Wire, name: &str, bytes: &[u8]) {
 }
 
 /// The sessions in which Bob's words in a room were encrypted, the first first.
-async fn sessions(plain: &MatrixUser, room: &str) -> Vec<String> {
+pub(crate) async fn sessions(plain: &MatrixUser, room: &str) -> Vec<String> {
     let path = format!("rooms/{room}/messages?dir=f&limit=500");
     let answer = plain.call(Method::GET, &path, None).await;
     let events = answer["chunk"].as_array().cloned().unwrap_or_default();

@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::chat::ACCOUNTS;
-use crate::encrypted_rooms::give;
+use crate::encrypted_rooms::{give, sessions};
 use crate::encryption::{ENCRYPTED, World, talk};
 use crate::hostile::memory;
 use crate::support::bridge::Bridge;
 use crate::support::element::Element;
 use crate::support::files::{self, Way, noise, noise_digest};
 use crate::support::matrix::MatrixUser;
-use crate::support::msn::{Wire, text};
+use crate::support::msn::{Peer, Wire, text};
 use crate::support::other_homeserver::OtherHomeserver;
 use crate::support::service::MsnService;
 use crate::support::stage::{Scenery, Stage};
@@ -107,6 +108,45 @@ async fn a_thousand_words_each_way_are_read_over_a_kill_and_a_new_device() {
 #[ignore = "takes minutes: tests/run --long"]
 async fn a_thousand_words_each_way_are_read_where_unsigned_devices_are_isolated() {
     a_thousand_words(true).await;
+}
+
+/// What has a program believe that thirty days have passed; how much time passes in it is as it is.
+fn later(command: &mut Command) -> &mut Command {
+    let folders = std::fs::read_dir("/usr/lib").expect("libraries").flatten();
+    let library = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    let library = library.into_iter().find(|library| library.exists()).expect("tests/run --long installs it");
+    command.env("LD_PRELOAD", library).env("FAKETIME", "+30d").env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+}
+
+/// The bridge is away for thirty days, and then so is everybody else.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs another clock: tests/run --long"]
+async fn after_thirty_days_of_silence_old_keys_are_good_and_old_sessions_are_not() {
+    let mut world = World::start(ENCRYPTED, true).await;
+    let (_bob, call, room) = talk(&mut world).await;
+    let before = sessions(&world.plain, &room).await;
+    assert!(world.bridge.stop().await.success());
+    drop(call);
+    world.synapse.kill().await;
+    world.synapse.restart_with(later).await;
+    // Keys that were made a month ago, and that nobody has asked for since.
+    let mut other = Element::log_in(&world.synapse.url(), "ann", true).await;
+    other.send(&room, "by a key of last month").await;
+    world.bridge.spawn_with(later);
+    world.bridge.wait_for_log_times("both ways", 2).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.answer().await;
+    call.message("by a key of last month").await;
+    world.ann.send(&room, "in the session of last month").await;
+    call.message("in the session of last month").await;
+    call.say(&text("a month later")).await;
+    world.ann.message("a month later").await;
+    other.message("a month later").await;
+    let after = sessions(&world.plain, &room).await;
+    assert!(after.len() > before.len() && !before.contains(after.last().unwrap()), "{before:?} {after:?}");
+    let mut third = Element::log_in(&world.synapse.url(), "ann", true).await;
+    third.send(&room, "by a key of this month").await;
+    call.message("by a key of this month").await;
 }
 
 fn account(number: usize) -> String {

@@ -66,13 +66,13 @@ impl Synapse {
              root: {{level: WARNING, handlers: [file]}}\ndisable_existing_loggers: false\n"
         );
         std::fs::write(directory.join("log.config"), log).expect("log.config");
-        let process = Self::spawn(directory);
+        let process = Self::spawn(directory, |command| command);
         let synapse = Self { port, directory: directory.to_owned(), process };
         synapse.wait_until_ready().await;
         synapse
     }
 
-    fn spawn(directory: &Path) -> Process {
+    fn spawn(directory: &Path, change: impl FnOnce(&mut Command) -> &mut Command) -> Process {
         let mut command = Command::new(python());
         command.args(["-m", "synapse.app.homeserver", "-c"]).arg(directory.join("homeserver.yaml"));
         if !directory.join("signing.key").exists() {
@@ -81,7 +81,7 @@ impl Synapse {
             let made = keys.arg(directory.join("homeserver.yaml")).output().expect("synapse runs");
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
-        command.current_dir(directory);
+        change(command.current_dir(directory));
         Process::start("synapse", command, &directory.join("output.log"))
     }
 
@@ -104,7 +104,11 @@ impl Synapse {
     }
 
     pub(crate) async fn restart(&mut self) {
-        self.process = Self::spawn(&self.directory);
+        self.restart_with(|command| command).await;
+    }
+
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Command) -> &mut Command) {
+        self.process = Self::spawn(&self.directory, change);
         self.wait_until_ready().await;
     }
 
