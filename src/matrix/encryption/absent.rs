@@ -42,8 +42,12 @@ impl Encryption {
     #[expect(clippy::unused_async, reason = "with keys this takes time")]
     pub(crate) async fn run(&self, _inbox: Arc<Inbox>, _tell: Tell, _cancel: CancellationToken) {}
 
-    pub(crate) fn room_changed(&self, room: &RoomId, _joined: Option<&UserId>) {
-        self.rooms.changed(room);
+    pub(crate) fn people_changed(&self, room: &RoomId, _joined: Option<&UserId>) {
+        self.rooms.people_changed(room);
+    }
+
+    pub(crate) fn rules_changed(&self, room: &RoomId) {
+        self.rooms.rules_changed(room);
     }
 
     /// Whether messages of a room are encrypted.

@@ -97,11 +97,16 @@ impl Encryption {
         cancel.run_until_cancelled(listening).await;
     }
 
-    /// The state of a room changed: who is there, or how it is encrypted. Somebody who came may have other devices than
-    /// when they were here last, of which nobody was told meanwhile.
-    pub(crate) fn room_changed(&self, room: &RoomId, joined: Option<&UserId>) {
-        self.rooms.changed(room);
+    /// Somebody came to a room or left it. Who came may have other devices than when they were here last, of which nobody was
+    /// told meanwhile.
+    pub(crate) fn people_changed(&self, room: &RoomId, joined: Option<&UserId>) {
+        self.rooms.people_changed(room);
         joined.into_iter().for_each(|user| self.changes.note(user));
+    }
+
+    /// A room is encrypted, or for whom is another matter than before.
+    pub(crate) fn rules_changed(&self, room: &RoomId) {
+        self.rooms.rules_changed(room);
     }
 
     /// Whether messages of a room are encrypted.

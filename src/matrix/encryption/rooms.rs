@@ -151,15 +151,20 @@ impl EncryptedRooms {
         let (kind, key) = (StateEventType::RoomEncryption, String::new());
         let request = send_state_event::v3::Request::new_raw(room.to_owned(), kind, key, content);
         tell_as!(self.homeserver, self.homeserver.bot(), request)?;
-        self.changed(room);
+        self.rules_changed(room);
         Ok(())
     }
 
-    /// A room's state says something else from now on about who is there, or how messages are encrypted.
-    pub(crate) fn changed(&self, room: &RoomId) {
+    /// From now on other people are in a room.
+    pub(crate) fn people_changed(&self, room: &RoomId) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.people.remove(room);
+    }
+
+    /// From now on messages of a room are encrypted in another way.
+    pub(crate) fn rules_changed(&self, room: &RoomId) {
         self.changes.fetch_add(1, Ordering::AcqRel);
         self.rules.remove(room);
-        self.people.remove(room);
     }
 }
 
@@ -198,7 +203,7 @@ mod tests {
             assert_eq!(rooms.rules(room(), &bot).await.unwrap().as_ref(), Some(&wanted));
         }
         assert_eq!(server.asked().len(), 2);
-        rooms.changed(room());
+        rooms.rules_changed(room());
         rooms.rules(room(), &bot).await.unwrap();
         assert_eq!(server.asked().len(), 4);
     }
@@ -211,7 +216,7 @@ mod tests {
         let bot = rooms.homeserver.bot().to_owned();
         assert_eq!(rooms.rules(room(), &bot).await.unwrap(), None);
         for (status, code) in [(403, "M_FORBIDDEN"), (500, "M_UNKNOWN"), (404, "M_UNRECOGNIZED")] {
-            rooms.changed(room());
+            rooms.rules_changed(room());
             server.refuses("/state/m.room.encryption", status, code);
             assert!(rooms.rules(room(), &bot).await.is_err(), "{code}: nothing may be said in plain text");
         }
@@ -240,5 +245,11 @@ mod tests {
         let people = rooms.people(room(), &bot).await.unwrap();
         let names: Vec<&str> = people.iter().map(|user| user.as_str()).collect();
         assert_eq!(names, ["@ann:x", "@asked:x", "@by_ghost:x"]);
+        rooms.rules_changed(room());
+        rooms.people(room(), &bot).await.unwrap();
+        assert_eq!(server.asked().len(), 1, "the same people are there");
+        rooms.people_changed(room());
+        rooms.people(room(), &bot).await.unwrap();
+        assert_eq!(server.asked().len(), 2);
     }
 }

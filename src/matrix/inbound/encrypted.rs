@@ -48,13 +48,13 @@ impl EncryptedInterpreter {
         match event.kind.as_str() {
             "m.room.member" => {
                 let user = <&UserId>::try_from(key.as_str()).ok();
-                let person = user.filter(|user| !self.context.ids.is_ours(user));
-                let has_come = event.text("membership") == Some("join");
-                encryption.room_changed(&event.room_id, person.filter(|_| has_come));
+                // Ours are given no keys: it is nobody's business which of them are there.
+                if let Some(person) = user.filter(|user| !self.context.ids.is_ours(user)) {
+                    let has_come = event.text("membership") == Some("join");
+                    encryption.people_changed(&event.room_id, Some(person).filter(|_| has_come));
+                }
             }
-            "m.room.encryption" | "m.room.history_visibility" => {
-                encryption.room_changed(&event.room_id, None)
-            }
+            "m.room.encryption" | "m.room.history_visibility" => encryption.rules_changed(&event.room_id),
             _ => {}
         }
     }
