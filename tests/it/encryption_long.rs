@@ -26,8 +26,6 @@ const WORDS: usize = 1_000;
 /// People in one group, and in conversations of two.
 const GROUP: usize = 200;
 const DIRECT: usize = 50;
-/// Questions for people's devices that all of them ask together after a restart, and some more for a slow minute.
-const QUERIES: usize = 20;
 const FILE: u64 = 30_000;
 
 /// A file each way, whole.
@@ -240,8 +238,6 @@ async fn two_hundred_ghosts_in_one_room_and_fifty_in_rooms_of_their_own_are_read
                 first = begun.elapsed();
             }
         }
-        let queries = crowd.counted.count("/keys/query");
-        assert!(round != "third" || queries <= QUERIES, "{queries} key queries after a restart");
         crowd.report(&format!("{GROUP} ghosts in one room, the {round} time"), first, begun.elapsed());
         drop(board);
     }
