@@ -71,6 +71,11 @@ fn cursor_key(portal: &PortalKey, leg: Leg) -> Vec<u8> {
     key
 }
 
+/// Whether a row is a leg's cursor, by the name of the leg: a side may keep rows of its own beside it.
+fn is_cursor(portal: &[u8], key: &[u8]) -> bool {
+    key.strip_prefix(portal).is_some_and(|leg| leg.iter().all(u8::is_ascii_lowercase))
+}
+
 /// The number at the end of a key or a value; 0 for what is too short to hold one.
 fn sequence_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
@@ -128,7 +133,8 @@ impl Cursors {
         let prefix = portal.to_key();
         // Also of sides that are not configured any more.
         let cursors = storage.scan(Table::Cursors, &prefix, None, MAX_LEGS)?;
-        let newest = cursors.iter().map(|(_, value)| sequence_of(value)).max().unwrap_or(0);
+        let cursors = cursors.iter().filter(|(key, _)| is_cursor(&prefix, key));
+        let newest = cursors.map(|(_, value)| sequence_of(value)).max().unwrap_or(0);
         let first = storage.scan(Table::Journal, &prefix, None, 1)?.first().map(|(key, _)| sequence_of(key));
         let mut head = newest;
         let mut after = Some(entry_key(portal, newest));

@@ -1,8 +1,9 @@
 //! Journal first: what is acknowledged is on disk, what is on disk is shown, each leg in its own order.
 
+use crate::bridge::journal::Cursors;
 use crate::bridge::port::frontend::Outcome;
-use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, Disk, IRC, World};
+use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
+use crate::bridge::testkit::{Act, BOB, Disk, IRC, SimStorage, World};
 
 #[test]
 fn what_a_contact_says_is_shown_in_the_room_in_order() {
@@ -46,6 +47,21 @@ fn nothing_is_left_on_disk_of_what_everybody_has() {
     });
     assert_eq!(world.disk.rows(Table::Journal).len(), 0);
     assert_eq!(world.disk.rows(Table::Inbox).len(), 0);
+}
+
+#[tokio::test]
+async fn what_a_side_keeps_beside_its_cursor_is_no_number_of_an_entry() {
+    let (disk, portal) = (SimStorage::default(), World::portal(BOB));
+    let mut batch = Batch::default();
+    batch.put(
+        Table::Cursors,
+        [portal.to_key(), IRC.as_str().as_bytes().to_vec()].concat(),
+        7u64.to_be_bytes().to_vec(),
+    );
+    batch.put(Table::Cursors, [&portal.to_key()[..], b"irc lines"].concat(), br#"{"at":{"row":3}}"#.to_vec());
+    disk.commit(batch, Urgency::Now).await.unwrap();
+    // Taken for one, everything up to it would be struck off, one by one.
+    assert_eq!(Cursors::load(&disk, &portal, &[IRC]).unwrap().head, 7);
 }
 
 #[test]
