@@ -258,6 +258,17 @@ pub enum LocalEvent {
         entry: EntryId,
         said: Option<LocalMessage>,
     },
+    /// Somebody writes something.
+    Typing {
+        portal: PortalKey,
+        author: Author,
+    },
+    /// A side takes part in a conversation from now on, or does not any more.
+    Serves {
+        portal: PortalKey,
+        leg: Leg,
+        serves: bool,
+    },
     /// The owner of a conversation left it.
     OwnerLeft {
         portal: PortalKey,

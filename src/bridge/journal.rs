@@ -4,6 +4,7 @@
 //! number of the last entry it is done with; an entry goes when every leg has passed it. What can never be delivered
 //! becomes a dead letter.
 
+mod absence;
 mod offers;
 mod recent;
 
@@ -17,6 +18,7 @@ use super::ids::{EntryId, Leg, PortalKey};
 use super::port::delivery::Content;
 use super::port::storage::{Batch, Storage, Table};
 use super::record::{decode, encode};
+pub(super) use absence::Absence;
 use offers::Offers;
 use recent::Recent;
 
@@ -152,6 +154,11 @@ impl Cursors {
         });
         let (portal, recent, offers) = (portal.clone(), Recent::default(), Offers::default());
         Ok(Self { portal, legs: legs.collect(), head, tail, recent, offers })
+    }
+
+    /// A leg takes part from now on: of what waits here, it is done with what was not said for it.
+    pub(super) fn join(&mut self, leg: Leg) {
+        self.legs.push(LegCursor { leg, done: self.tail, missed: 0 });
     }
 
     /// The last entry a leg is done with; a leg that is not of this portal is done with all.
@@ -308,45 +315,6 @@ impl Cursors {
             }
         }
         Ok(Next::Nothing { up_to: self.before_offers(leg, self.head) })
-    }
-}
-
-/// What follows an entry that was said while a leg was away: the rest of that absence.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Absence {
-    /// Entries for the leg behind it that were said in the same absence, counted up to what is enough.
-    pub(super) behind: usize,
-    /// When the first was said after the leg was back, if one was.
-    pub(super) over_at: Option<Timestamp>,
-}
-
-impl Cursors {
-    /// The absence of a leg from one of its entries on. An entry that was said while the leg could be reached ends it:
-    /// two absences with words between them are never counted together.
-    pub(super) fn absence(
-        &self,
-        storage: &dyn Storage,
-        leg: Leg,
-        sequence: u64,
-        enough: usize,
-    ) -> Result<Absence, BridgeError> {
-        let (mut after, mut absence) = (sequence, Absence::default());
-        while after < self.head && absence.behind < enough {
-            let from = entry_key(&self.portal, after);
-            let rows = storage.scan(Table::Journal, &self.portal.to_key(), Some(&from), 64)?;
-            let Some((key, _)) = rows.last() else { break };
-            after = sequence_of(key);
-            for (_, value) in &rows {
-                let entry = decode::<Entry>("journal entry", value)?;
-                match (entry.legs.contains(&leg), entry.away.contains(&leg)) {
-                    (true, false) => return Ok(Absence { over_at: Some(entry.at), ..absence }),
-                    (true, true) => absence.behind += 1,
-                    (false, _) => {}
-                }
-            }
-        }
-        absence.behind = absence.behind.min(enough);
-        Ok(absence)
     }
 }
 

@@ -162,6 +162,11 @@ impl Portal {
                     begun.extend(entries.into_iter().map(|entry| self.journal(entry, &mut batch)));
                     batch.0.extend(with.0);
                 }
+                PortalInput::Join { leg } if self.leg_mut(leg).is_none() => {
+                    self.cursors.join(leg);
+                    self.legs.push(LegQueue::new(leg));
+                }
+                PortalInput::Join { .. } => {}
                 PortalInput::GiveUp { leg, reason } => given_up.push((leg, reason)),
                 PortalInput::TakeBack { reply } => taken_back.push(reply),
                 PortalInput::Explain { entry, reply } => {

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod administration;
+mod channels;
 mod commands;
 mod context;
 mod dead_letters;

@@ -35,6 +35,12 @@ impl Config {
             "quit" => true,
             other => return Err(ConfigError::value("irc.offline", other, "away or quit")),
         };
+        config.ident = match section.ident.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                ConfigError::value("irc.ident", text, "address:port, as in 0.0.0.0:113, or empty")
+            })?),
+        };
         let nick = NickTemplate::parse(&section.nick).ok_or_else(|| {
             ConfigError::value(
                 "irc.nick",
@@ -100,7 +106,7 @@ impl Config {
         let members = members.iter().map(Email::to_key).collect();
         let channel_key = secret::optional(&key("key"), &relay.key, &relay.key_file)?;
         let (network, channel) = (relay.network.clone(), relay.channel.clone());
-        Ok(RelayConfig { network, channel, key: channel_key, portal, direct, members })
+        Ok(RelayConfig { network, channel, key: channel_key, portal, direct, members, plumbed_by: None })
     }
 
     /// Whose words a relay carries: one contact's, or those of a group.

@@ -105,6 +105,18 @@ pub(super) struct InitOptions {
     /// Carry an older configuration and its registration over instead: values and comments stay, the old files are kept.
     #[arg(long)]
     pub(super) upgrade: bool,
+    /// A server of an IRC network, host:port, whose channels can be ends of conversations.
+    #[arg(long)]
+    pub(super) irc_server: Option<HostPort>,
+    /// An IPv6 prefix from which each contact has an address on IRC.
+    #[arg(long, requires = "irc_server")]
+    pub(super) irc_addresses: Option<String>,
+    /// A file with the password by which the IRC network believes those addresses (WEBIRC).
+    #[arg(long, requires = "irc_addresses")]
+    pub(super) irc_webirc_file: Option<PathBuf>,
+    /// Where IRC networks may ask whose a connection is (ident), address:port.
+    #[arg(long, requires = "irc_server")]
+    pub(super) irc_ident: Option<SocketAddr>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -143,7 +143,7 @@ fn network(
     Ok(Arc::new(msn.with_sign_ins_per_second(checked.sign_ins_per_second)))
 }
 
-/// Matrix always, IRC where a channel is an end of a conversation.
+/// Matrix always, IRC where a network is configured.
 fn frontends(
     checked: &Checked,
     stores: &Stores,
@@ -152,7 +152,7 @@ fn frontends(
     lifetimes: &Lifetimes,
 ) -> Vec<Arc<dyn Frontend>> {
     let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
-    if !checked.irc.relays.is_empty() {
+    if !checked.irc.networks.is_empty() {
         let Lifetimes { intake, intake_tasks, .. } = lifetimes;
         let key = stores.key.clone();
         let hash = Arc::new(move |account: &str| {
@@ -216,8 +216,8 @@ impl Parts<'_> {
             let login = Login::new(id, login.account.to_string(), owner, &login.password);
             self.bridge.configure_login(login).await?;
         }
-        for relay in &self.checked.irc.relays {
-            self.bridge.open(relay.portal.clone()).await?;
+        for portal in self.frontends.iter().flat_map(|frontend| frontend.portals()) {
+            self.bridge.open(portal).await?;
         }
         Ok(())
     }
@@ -246,7 +246,6 @@ impl Parts<'_> {
             network: self.network.clone(),
             matrix: self.matrix.clone(),
             frontends: self.frontends.clone(),
-            relays: self.checked.irc.relays.iter().map(|relay| relay.portal.clone()).collect(),
             bridge: self.bridge.clone(),
             status: notices.status.clone(),
             ask_homeserver: notices.ask_homeserver.clone(),

@@ -81,7 +81,9 @@ async fn look(config: &Config, checked: &Checked) -> Vec<Finding> {
     findings.extend(outside::msn(checked).await);
     for (name, network) in &checked.irc.networks {
         findings.push(outside::irc(name, network, &checked.irc.relays).await);
+        findings.extend(outside::irc_addresses(name, network).await);
     }
+    findings.extend(outside::ident(checked.irc.ident).await);
     findings.push(voice(checked.msn.ffmpeg.as_deref()));
     for address in sharing::addresses(checked) {
         findings.push(address.look().await);

@@ -27,8 +27,6 @@ pub(super) struct Disk {
     pub(super) network: Arc<dyn Network>,
     pub(super) matrix: Arc<MatrixFrontend>,
     pub(super) frontends: Vec<Arc<dyn Frontend>>,
-    /// The conversations that IRC channels are ends of.
-    pub(super) relays: Vec<PortalKey>,
     pub(super) bridge: BridgeHandle,
     pub(super) status: Arc<Status>,
     /// Notified when the homeserver should be asked for what it holds back.
@@ -78,9 +76,9 @@ impl Disk {
              and what you write here waits on the homeserver. Whoever runs the bridge must make room or mend the disk."
         );
         self.matrix.announce(&random_name(), &text).await;
-        for portal in &self.relays {
-            for frontend in self.frontends.iter().filter(|frontend| frontend.leg() == crate::irc::LEG) {
-                tell(&**frontend, portal.clone(), &text).await;
+        for frontend in &self.frontends {
+            for portal in frontend.portals() {
+                tell(&**frontend, portal, &text).await;
             }
         }
     }

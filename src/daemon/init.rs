@@ -140,6 +140,7 @@ fn bridge_yaml(options: &InitOptions, answers: &Answers, tokens: &Tokens) -> Str
     if answers.msn_server == "embedded" {
         yaml.push_str(&format!("service:\n  accounts: {ACCOUNTS}\n"));
     }
+    yaml.push_str(&irc_yaml(options));
     if let Some(state) = &options.state {
         let place = |name: &str| quoted(&state.join(name).to_string_lossy());
         yaml.push_str(&format!(
@@ -159,6 +160,26 @@ fn permissions(allow: &[String]) -> String {
     }
     let lines = allow.iter().map(|who| format!("  {}: user\n", quoted(who)));
     format!("permissions:\n{}", lines.collect::<String>())
+}
+
+/// The IRC side, where it is asked for; channels are added there, or plumbed by a command.
+fn irc_yaml(options: &InitOptions) -> String {
+    let Some(server) = &options.irc_server else { return String::new() };
+    let mut yaml = String::from("irc:\n");
+    if let Some(listen) = options.irc_ident {
+        yaml.push_str(&format!("  ident: {}\n", quoted(&listen.to_string())));
+    }
+    yaml.push_str(&format!("  networks:\n    irc:\n      servers: [{}]\n", quoted(&server.to_string())));
+    if let Some(prefix) = &options.irc_addresses {
+        yaml.push_str(&format!("      puppet_addresses: {}\n", quoted(prefix)));
+    }
+    if let Some(file) = &options.irc_webirc_file {
+        yaml.push_str(&format!(
+            "      webirc:\n        password_file: {}\n",
+            quoted(&file.to_string_lossy())
+        ));
+    }
+    yaml
 }
 
 /// Both files hold secrets: only their owner reads them.

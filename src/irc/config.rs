@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use encoding_rs::Encoding;
 use secrecy::SecretString;
 
+use super::address::Prefix;
 use super::connection::Tls;
 use super::nick::NickTemplate;
 
@@ -28,6 +30,8 @@ pub struct IrcConfig {
     pub paste_lines: usize,
     /// What is told besides words.
     pub relay: RelayKinds,
+    /// Where networks are told whose a connection is.
+    pub ident: Option<SocketAddr>,
 }
 
 /// What can happen in a channel besides words.
@@ -93,8 +97,14 @@ pub struct NetworkConfig {
     pub charset: &'static Encoding,
     /// What the network adds to a client's penalty for each line; it stops listening when the penalty is 10 s.
     pub line_penalty: Duration,
+    /// Between the connections of two puppets.
+    pub puppet_gap: Duration,
     /// How puppets' nicks are made.
     pub nick_template: NickTemplate,
+    /// Where the address of each puppet is.
+    pub puppet_addresses: Option<Prefix>,
+    /// Proves to the network that it may be told a puppet's address.
+    pub webirc: Option<SecretString>,
 }
 
 /// One server of a network.
@@ -193,4 +203,13 @@ pub struct RelayConfig {
     pub direct: BTreeMap<String, PortalKey>,
     /// Accounts of the contacts who speak in it, as the configuration names them.
     pub members: Vec<String>,
+    /// Who made it so by a command; `None` for the configuration.
+    pub plumbed_by: Option<UserId>,
+}
+
+impl RelayConfig {
+    /// Whether this is its channel.
+    pub(super) fn is_at(&self, channel: &str) -> bool {
+        self.channel.eq_ignore_ascii_case(channel)
+    }
 }

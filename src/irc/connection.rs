@@ -13,7 +13,7 @@ use encoding_rs::Encoding;
 use irc::proto::{Command, Message};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-pub(super) use dial::dial;
+pub(super) use dial::{Opened, dial};
 pub use tls::{ClientCertificate, Fingerprint, Tls, TlsSettings};
 
 /// The longest line with its tags; what is longer is skipped to its end.

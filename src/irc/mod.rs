@@ -4,9 +4,13 @@
 //! speaks in the core's words. Each connection has a task and a paced queue of its own; a puppet that the network
 //! refuses speaks through the bot.
 
+mod address;
+mod asked;
+mod caller;
 mod casemap;
 mod config;
 mod connection;
+mod ident;
 mod inbound;
 mod mask;
 mod mirc;
@@ -15,16 +19,19 @@ mod nick;
 mod nicks;
 mod outbound;
 mod pace;
+mod plumbing;
 mod policy;
 mod probe;
+mod recent;
 mod refusals;
 mod registration;
+mod relays;
 mod session;
 mod split;
 mod spoken;
 mod whispers;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -32,23 +39,28 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use address::Prefix;
 pub use config::{
     IrcConfig, Mechanism, NetworkConfig, NickServ, PersonConfig, PuppetSasl, RelayConfig, RelayKinds,
     SaslConfig, Server,
 };
 pub use connection::{ClientCertificate, Fingerprint, Tls, TlsSettings};
 pub use nick::NickTemplate;
-pub use probe::probe;
+pub use probe::{probe, probe_as_contact};
 
 use crate::bridge::BridgeHandle;
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, Availability, LocalEvent};
-use crate::bridge::ids::{Leg, PortalKey, UserId};
+use crate::bridge::ids::{Leg, LoginId, PortalKey, UserId};
+use crate::bridge::port::channels::ChannelRequest;
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
 use crate::bridge::port::frontend::{Cost, Frontend, FrontendTraits, Outcome, Signal};
 use crate::bridge::port::storage::Storage;
-use network::{Memory, Network, Own, PuppetPolicy};
+use asked::AskedChannels;
+use ident::Idents;
+use network::{Memory, Network, Own, PuppetPolicy, Start};
 use nicks::Nicks;
+use relays::Relays;
 use spoken::Spoken;
 use whispers::Whispers;
 
@@ -60,10 +72,10 @@ pub type NameHash = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// The IRC frontend.
 pub struct IrcFrontend {
-    networks: HashMap<String, Arc<Network>>,
-    relays: Vec<RelayConfig>,
-    /// Conversations with one contact alone that are no relay's, with a relay of theirs.
-    direct: HashMap<PortalKey, RelayConfig>,
+    networks: BTreeMap<String, Arc<Network>>,
+    relays: Arc<Relays>,
+    asked: Arc<AskedChannels>,
+    bridge: BridgeHandle,
     whispers: Arc<Whispers>,
     /// Whether the core knows the logins of the relays.
     introduced: watch::Sender<bool>,
@@ -79,40 +91,52 @@ impl IrcFrontend {
         tasks: &TaskTracker,
         cancel: &CancellationToken,
     ) -> Self {
-        let IrcConfig { networks, relays, people, max_puppets, quit_when_offline, paste_lines, relay } =
+        let IrcConfig { networks, relays, people, max_puppets, quit_when_offline, paste_lines, relay, ident } =
             config;
+        let idents = ident.map(|listen| {
+            let idents = Arc::<Idents>::default();
+            tasks.spawn(ident::serve(idents.clone(), listen, cancel.clone()));
+            idents
+        });
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline, paste_lines };
         let spoken = Arc::new(Spoken::new(storage.clone()));
-        let whispers = Arc::new(Whispers::default());
+        let (whispers, asked) = (Arc::new(Whispers::default()), Arc::new(AskedChannels::default()));
+        let relays = Arc::new(Relays::load(relays, storage.clone()));
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
             let own = Own {
                 network: name.clone(),
                 kinds: relay,
                 introduced: introduced.subscribe(),
-                relays: relays.iter().filter(|relay| relay.network == name).cloned().collect(),
+                relays: relays.clone(),
                 people: people.iter().filter(|person| person.network == name).cloned().collect(),
             };
             let nicks = Arc::new(Nicks::new(&name, storage.clone()));
             let (hash, spoken) = (name_hash.clone(), spoken.clone());
             let memory = Memory { nicks, hash, spoken, whispers: whispers.clone() };
             let (bridge, tasks) = (bridge.clone(), tasks.clone());
-            (name, Network::start(settings, own, puppet_policy, memory, bridge, tasks, cancel.clone()))
+            let (asked, idents) = (asked.clone(), idents.clone());
+            let start = Start { settings, own, puppet_policy, memory, asked, idents };
+            (name, Network::start(start, bridge, tasks, cancel.clone()))
         };
         let networks = networks.into_iter().map(start_one).collect();
-        let mut direct: HashMap<PortalKey, RelayConfig> = HashMap::new();
-        for relay in relays.iter().filter(|relay| people.iter().any(|person| person.network == relay.network))
-        {
-            direct.extend(relay.direct.values().map(|portal| (portal.clone(), relay.clone())));
-        }
-        relays.iter().for_each(|relay| drop(direct.remove(&relay.portal)));
-        Self { networks, relays, direct, whispers, introduced }
+        Self { networks, relays, asked, bridge: bridge.clone(), whispers, introduced }
     }
 
     /// The network and the channel of a conversation.
-    fn relay(&self, portal: &PortalKey) -> Option<(&Network, &RelayConfig)> {
-        let relay = self.relays.iter().find(|relay| relay.portal == *portal)?;
+    fn relay(&self, portal: &PortalKey) -> Option<(&Network, Arc<RelayConfig>)> {
+        let relay = self.relays.of(portal)?;
         Some((self.networks.get(&relay.network)?, relay))
+    }
+
+    /// A channel of the one contact of a conversation that has none itself, on a network where somebody is a user.
+    fn direct(&self, portal: &PortalKey) -> Option<Arc<RelayConfig>> {
+        let all = self.relays.all();
+        let has_people = |relay: &&Arc<RelayConfig>| {
+            self.networks.get(&relay.network).is_some_and(|network| network.has_people())
+        };
+        let mut with_people = all.iter().filter(has_people);
+        with_people.find(|relay| relay.direct.values().any(|direct| direct == portal)).cloned()
     }
 }
 
@@ -165,7 +189,7 @@ impl Frontend for IrcFrontend {
             // The core asks when it opens the conversation, after it was told of the login.
             self.introduced.send_replace(true);
         }
-        is_relayed || self.direct.contains_key(portal) || portal.management_user().is_some_and(knows)
+        is_relayed || self.direct(portal).is_some() || portal.management_user().is_some_and(knows)
     }
 
     fn deliver(&self, delivery: Delivery, display: Display) -> BoxFuture<'_, Result<(), DeliveryError>> {
@@ -173,13 +197,13 @@ impl Frontend for IrcFrontend {
             if let Some(user) = delivery.portal.management_user() {
                 return self.tell(&user, &delivery).await;
             }
-            if let Some(relay) = self.direct.get(&delivery.portal) {
-                return self.answer(relay, &delivery).await;
+            if let Some((network, relay)) = self.relay(&delivery.portal) {
+                return network.deliver(&relay, delivery, &display).await;
             }
-            let Some((network, relay)) = self.relay(&delivery.portal) else {
-                return Err(DeliveryError::permanent("this channel is not configured any more"));
-            };
-            network.deliver(relay, delivery, &display).await
+            match self.direct(&delivery.portal) {
+                Some(relay) => self.answer(&relay, &delivery).await,
+                None => Err(DeliveryError::permanent("this channel is not configured any more")),
+            }
         })
     }
 
@@ -213,7 +237,10 @@ impl Frontend for IrcFrontend {
             if let Signal::Typing { portal, author } = &signal
                 && let Some((network, relay)) = self.relay(portal)
             {
-                network.types(relay, author);
+                network.types(&relay, author);
+            }
+            if let Signal::Named { ghost, .. } = &signal {
+                self.networks.values().for_each(|network| network.renamed(ghost));
             }
             if let Signal::Presence { logins, presence } = signal {
                 let away = match presence.availability {
@@ -233,6 +260,22 @@ impl Frontend for IrcFrontend {
     fn interpret<'a>(&'a self, _raw: &'a [u8]) -> BoxFuture<'a, Result<LocalEvent, DeliveryError>> {
         // IRC has no inbox: nobody there waits for an answer.
         Box::pin(std::future::ready(Ok(LocalEvent::Ignored)))
+    }
+
+    fn has_channels(&self) -> bool {
+        true
+    }
+
+    fn channels(&self, logins: &[LoginId]) -> Vec<String> {
+        self.describe(logins)
+    }
+
+    fn portals(&self) -> Vec<PortalKey> {
+        self.relays.all().iter().map(|relay| relay.portal.clone()).collect()
+    }
+
+    fn ask_channel<'a>(&'a self, request: ChannelRequest) -> BoxFuture<'a, Result<String, String>> {
+        Box::pin(self.ask(request))
     }
 
     fn redact<'a>(&'a self, _place: &'a str, _reference: &'a str) -> BoxFuture<'a, bool> {

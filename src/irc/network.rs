@@ -7,6 +7,7 @@ mod arrivals;
 mod happenings;
 mod listen;
 mod person;
+mod plumbing;
 mod presence;
 mod speaking;
 
@@ -19,11 +20,16 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::asked::AskedChannels;
+use super::caller::Caller;
 use super::casemap::Casemap;
+use super::ident::Idents;
 use super::nick::NickTemplate;
 use super::nicks::Nicks;
 use super::outbound::{self, Voice};
 use super::pace::Tempo;
+use super::recent::RecentLines;
+use super::relays::Relays;
 use super::session::{self, ConnectionStatus, Heard, Line, Persona, SayFailure, SessionHandle};
 use super::spoken::Spoken;
 use super::whispers::Whispers;
@@ -34,6 +40,7 @@ use crate::bridge::ids::UserId;
 use crate::bridge::port::delivery::DeliveryError;
 use crate::bridge::port::frontend::Cost;
 use arrivals::Arrivals;
+use listen::Listener;
 use person::Person;
 
 /// Lines heard and not yet taken by the core; full, the bot's connection waits.
@@ -59,7 +66,7 @@ pub(super) struct Memory {
 }
 
 /// What of the configuration is about one network.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Own {
     /// What the configuration calls the network.
     pub(super) network: String,
@@ -67,14 +74,33 @@ pub(super) struct Own {
     pub(super) kinds: RelayKinds,
     /// Whether the core knows the logins of the relays.
     pub(super) introduced: watch::Receiver<bool>,
-    pub(super) relays: Vec<RelayConfig>,
+    /// Those of all networks.
+    pub(super) relays: Arc<Relays>,
     pub(super) people: Vec<PersonConfig>,
 }
 
+/// What a network is started with.
+pub(super) struct Start {
+    pub(super) settings: NetworkConfig,
+    pub(super) own: Own,
+    pub(super) puppet_policy: PuppetPolicy,
+    pub(super) memory: Memory,
+    pub(super) asked: Arc<AskedChannels>,
+    /// Where the network may ask whose a connection is.
+    pub(super) idents: Option<Arc<Idents>>,
+}
+
 impl Own {
+    /// The channels of this network that are ends of conversations now.
+    fn relays(&self) -> Vec<Arc<RelayConfig>> {
+        let all = self.relays.all();
+        all.iter().filter(|relay| relay.network == self.network).cloned().collect()
+    }
+
     /// What opens channels.
     fn keys(&self) -> BTreeMap<String, SecretString> {
-        let keys = self.relays.iter().filter_map(|relay| Some((relay.channel.clone(), relay.key.clone()?)));
+        let relays = self.relays();
+        let keys = relays.iter().filter_map(|relay| Some((relay.channel.clone(), relay.key.clone()?)));
         keys.collect()
     }
 
@@ -90,16 +116,36 @@ pub(super) struct Network {
     own: Own,
     puppet_policy: PuppetPolicy,
     memory: Memory,
+    asked: Arc<AskedChannels>,
+    idents: Option<Arc<Idents>>,
     bridge: BridgeHandle,
     tasks: TaskTracker,
     cancel: CancellationToken,
     bot: SessionHandle,
     people: Arc<Mutex<People>>,
     tempo: Tempo,
+    recent: RecentLines,
     /// What connections hear goes here, while the bot lives.
     ears: mpsc::WeakSender<Heard>,
     /// Somebody is to come or to leave.
     expected: Notify,
+}
+
+/// Who the bot is.
+fn bots_persona(config: &NetworkConfig, own: &Own, idents: Option<Arc<Idents>>) -> Persona {
+    let mut channels: Vec<String> = own.relays().iter().map(|relay| relay.channel.clone()).collect();
+    channels.sort();
+    channels.dedup();
+    Persona {
+        nicks: nick::bots(&config.nick, nick::DEFAULT_LENGTH),
+        real_name: "MSN bridge".into(),
+        channels,
+        keys: own.keys(),
+        sasl: config.sasl.clone(),
+        person: None,
+        watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
+        caller: Caller::new(true, idents),
+    }
 }
 
 /// The puppets, and what owners were told about them.
@@ -116,63 +162,53 @@ struct Puppet {
     channels: Vec<String>,
 }
 
+/// How a puppet stands to a channel in which somebody is to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    There,
+    /// Its connection was started just now.
+    New,
+    /// It is to enter that channel too.
+    Elsewhere,
+}
+
 impl Network {
     /// Starts the bot's session, and the task that hears what is said in the channels. Puppets come with their first
     /// words.
     pub(super) fn start(
-        config: NetworkConfig,
-        own: Own,
-        puppet_policy: PuppetPolicy,
-        memory: Memory,
+        start: Start,
         bridge: BridgeHandle,
         tasks: TaskTracker,
         cancel: CancellationToken,
     ) -> Arc<Self> {
+        let Start { settings: config, own, puppet_policy, memory, asked, idents } = start;
         let (events_tx, heard) = mpsc::channel(HEARD);
         // What is heard ends with the connections.
         let ears = events_tx.downgrade();
-        let mut channels: Vec<String> = own.relays.iter().map(|relay| relay.channel.clone()).collect();
-        channels.sort();
-        channels.dedup();
-        let persona = Persona {
-            nicks: nick::bots(&config.nick, nick::DEFAULT_LENGTH),
-            real_name: "MSN bridge".into(),
-            channels,
-            keys: own.keys(),
-            sasl: config.sasl.clone(),
-            person: None,
-            watched: own.people.iter().filter_map(|p| mask::nick(&p.mask)).map(str::to_owned).collect(),
-        };
+        let persona = bots_persona(&config, &own, idents.clone());
         let tempo = Tempo::new(config.line_penalty);
         let bot = session::start(config.clone(), tempo.clone(), persona, events_tx, cancel.clone(), &tasks);
-        let people = Arc::new(Mutex::new(People::default()));
-        tasks.spawn(listen::listen(
-            heard,
-            own.clone(),
-            people.clone(),
-            memory.nicks.clone(),
-            memory.whispers.clone(),
-            bot.clone(),
-            bridge.clone(),
-        ));
-        let attending = tasks.clone();
-        let expected = Notify::new();
+        let (people, expected) = (Arc::new(Mutex::new(People::default())), Notify::new());
         let network = Self {
             config,
             own,
             puppet_policy,
             memory,
+            asked,
+            idents,
             bridge,
             tasks,
             cancel,
             bot,
             people,
             tempo,
+            recent: RecentLines::default(),
             ears,
             expected,
         };
         let network = Arc::new(network);
-        attending.spawn(network.clone().attend());
+        network.tasks.spawn(Listener::new(&network).run(heard));
+        network.tasks.spawn(network.clone().attend());
         network
     }
 
@@ -235,19 +271,25 @@ impl Network {
         Ok(())
     }
 
+    /// Whether somebody here is a user.
+    pub(super) fn has_people(&self) -> bool {
+        !self.own.people.is_empty()
+    }
+
     /// The puppet of a person, started if there is room for one more.
-    fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, bool)> {
+    fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, Standing)> {
         let mut people = self.people();
         if let Some(puppet) = people.puppets.get(&person.key) {
-            // Somebody who was called into a group later than the puppet was made speaks there through the bot.
             let is_there = puppet.channels.contains(&relay.channel);
-            return is_there.then(|| (puppet.session.clone(), false));
+            let standing = if is_there { Standing::There } else { Standing::Elsewhere };
+            return Some((puppet.session.clone(), standing));
         }
         if people.puppets.len() >= self.puppet_policy.max_puppets {
             return None;
         }
         let events_tx = self.ears.upgrade()?;
-        let own = self.own.relays.iter().filter(|other| person.speaks_in(other, relay));
+        let relays = self.own.relays();
+        let own = relays.iter().filter(|other| person.speaks_in(other, relay));
         let mut channels: Vec<String> = own.map(|other| other.channel.clone()).collect();
         channels.push(relay.channel.clone());
         channels.sort();
@@ -260,6 +302,7 @@ impl Network {
             sasl: person.account.as_ref().and_then(|account| self.config.puppet_sasl.of(account)),
             person: Some(person.key.clone()),
             watched: Vec::new(),
+            caller: self.caller(person),
         };
         let session = session::start(
             self.config.clone(),
@@ -270,7 +313,18 @@ impl Network {
             &self.tasks,
         );
         people.puppets.insert(person.key.clone(), Puppet { session: session.clone(), channels });
-        Some((session, true))
+        Some((session, Standing::New))
+    }
+
+    /// Where a person's connection comes from, and who that is: nothing of it says more than that it is the same person.
+    fn caller(&self, person: &Person) -> Caller {
+        let letters = (self.memory.hash)(&person.key);
+        let address = self.config.puppet_addresses.map(|prefix| prefix.address(&letters));
+        let caller = Caller::new(false, self.idents.clone());
+        match self.idents {
+            Some(_) => Caller { user: format!("m{}", &letters[..letters.len().min(8)]), address, ..caller },
+            None => Caller { address, ..caller },
+        }
     }
 
     /// The nicks of a person: the one that they have had, and others for when that is taken.

@@ -30,18 +30,28 @@ pub(super) struct Tempo(Arc<Mutex<Learnt>>);
 struct Learnt {
     per_line: Duration,
     complained_at: Option<Instant>,
+    /// When the next connection may be made.
+    entry_at: Option<Instant>,
 }
 
 impl Tempo {
     /// As it is configured.
     pub(super) fn new(per_line: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Learnt { per_line, complained_at: None })))
+        Self(Arc::new(Mutex::new(Learnt { per_line, complained_at: None, entry_at: None })))
     }
 
     /// What one line costs.
     pub(super) fn per_line(&self) -> Duration {
         // Nothing that holds the lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).per_line
+    }
+
+    /// How long somebody waits until they may connect: connections of a network are made one after the other.
+    pub(super) fn entry(&self, gap: Duration) -> Duration {
+        let (now, mut learnt) = (Instant::now(), self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let at = learnt.entry_at.map_or(now, |at| at.max(now));
+        learnt.entry_at = Some(at + gap);
+        at - now
     }
 
     /// The network says that we are too fast: from now on a line costs twice as much.
@@ -96,6 +106,15 @@ mod tests {
             pace.sent(100);
         }
         assert_eq!(at, [0, 0, 0, 0, 0, 2, 4, 6]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_made_one_after_the_other() {
+        let (tempo, gap) = (Tempo::new(Duration::ZERO), Duration::from_millis(200));
+        let waits: Vec<u128> = (0..5).map(|_| tempo.clone().entry(gap).as_millis()).collect();
+        assert_eq!(waits, [0, 200, 400, 600, 800]);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(tempo.entry(gap), Duration::ZERO, "nobody pays for an hour without connections");
     }
 
     #[tokio::test(start_paused = true)]

@@ -132,6 +132,14 @@ pub(super) fn is_about_pace(text: &str) -> bool {
     ["flood", "recvq exceeded", "max recvq", "too fast", "rate limit"].iter().any(|word| text.contains(word))
 }
 
+/// Whether a server's notice warns us that we are too fast. Its greeting may speak of floods too.
+pub(super) fn is_warning(notice: &str) -> bool {
+    let notice = notice.to_lowercase();
+    ["excess flood", "too fast", "slow down", "rate limit", "throttled", "flood detected"]
+        .iter()
+        .any(|word| notice.contains(word))
+}
+
 /// The target of which a server's notice says that what was sent there was dropped, as hybrid does.
 pub(super) fn throttled(notice: &str) -> Option<&str> {
     let (front, _) = notice.split_once(" throttled due to flooding")?;
@@ -194,6 +202,10 @@ mod tests {
         assert!(SPEAKING.iter().all(|(number, _)| is_refusal(*number) && !is_about_us(*number)));
         assert_eq!(throttled("*** Message to #friends throttled due to flooding"), Some("#friends"));
         assert_eq!(throttled("*** Looking up your hostname"), None);
+        assert!(is_warning("*** You are sending too fast, slow down or be killed for Excess Flood"));
+        assert!(
+            !is_warning("*** Looking up your hostname") && !is_warning("This server has flood protection")
+        );
         for text in ["Closing Link: 1.2.3.4 (Excess Flood)", "RecvQ exceeded", "Targets changing too fast"] {
             assert!(is_about_pace(text), "{text}");
         }

@@ -9,9 +9,11 @@ use std::time::Duration;
 use irc::proto::{Command, Message, Response};
 use secrecy::SecretString;
 
-use super::config::{NetworkConfig, RelayConfig};
+use super::address::Prefix;
+use super::caller::Caller;
+use super::config::{NetworkConfig, RelayConfig, SaslConfig};
 use super::connection::{Reader, Writer, dial, halves};
-use super::registration::{Identity, Registration, Step};
+use super::registration::{Gateway, Identity, Registration, Step};
 use super::{nick, policy};
 
 /// How long all of it may take.
@@ -29,15 +31,49 @@ pub async fn probe(
     probing.await.unwrap_or_else(|_| Err("it does not answer in time".into()))
 }
 
+/// Registers as a contact would, from an address of the prefix that contacts have or telling one, and leaves.
+///
+/// # Errors
+/// A text that says why a contact does not get in.
+pub async fn probe_as_contact(config: &NetworkConfig, prefix: Prefix) -> Result<(), String> {
+    let address = Some(prefix.address("msncheck"));
+    let caller = Caller { address, ..Caller::new(false, None) };
+    let nick = format!("{}-c", config.nick);
+    let probing = async {
+        let (_reader, mut writer) = register(config, &caller, nick::bots(&nick, nick.len()), None).await?;
+        send(&mut writer, &[Command::QUIT(Some("checked".into()))]).await
+    };
+    tokio::time::timeout(PROBE_TIMEOUT, probing)
+        .await
+        .unwrap_or_else(|_| Err("it does not answer in time".into()))
+}
+
 async fn enter(config: &NetworkConfig, relays: &[RelayConfig]) -> Result<BTreeMap<String, String>, String> {
+    let nicks = nick::bots(&config.nick, nick::DEFAULT_LENGTH);
+    let caller = Caller::new(true, None);
+    let (mut reader, mut writer) = register(config, &caller, nicks, config.sasl.clone()).await?;
+    let refused = channels(&mut reader, &mut writer, relays).await?;
+    send(&mut writer, &[Command::QUIT(Some("checked".into()))]).await?;
+    Ok(refused)
+}
+
+/// Connects to the first server, and resolves when that has let us in.
+async fn register(
+    config: &NetworkConfig,
+    caller: &Caller,
+    nicks: Vec<String>,
+    sasl: Option<SaslConfig>,
+) -> Result<(Reader, Writer), String> {
     let server = config.servers.first().ok_or("no server is configured")?;
-    let stream = dial(config, server, true).await?;
-    let (mut reader, mut writer) = halves(stream, config.charset);
+    let opened = dial(config, server, caller).await?;
+    let (mut reader, mut writer) = halves(opened.stream, config.charset);
     let identity = Identity {
-        nicks: nick::bots(&config.nick, nick::DEFAULT_LENGTH),
+        nicks,
         real_name: "MSN bridge".into(),
         password: config.password.clone(),
-        sasl: config.sasl.clone(),
+        sasl,
+        user: caller.user.clone(),
+        gateway: Gateway::of(config, caller),
     };
     let nonce = format!("{:032x}", rand::random::<u128>());
     let (mut registration, first) = Registration::begin(identity, &nonce);
@@ -46,12 +82,9 @@ async fn enter(config: &NetworkConfig, relays: &[RelayConfig]) -> Result<BTreeMa
         match registration.handle(next(&mut reader).await?) {
             Step::Send(commands) => send(&mut writer, &commands).await?,
             Step::Refused(refusal) => return Err(refusal.reason),
-            Step::Welcomed(_) => break,
+            Step::Welcomed(_) => return Ok((reader, writer)),
         }
     }
-    let refused = channels(&mut reader, &mut writer, relays).await?;
-    send(&mut writer, &[Command::QUIT(Some("checked".into()))]).await?;
-    Ok(refused)
 }
 
 async fn send(writer: &mut Writer, commands: &[Command]) -> Result<(), String> {

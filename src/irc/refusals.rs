@@ -14,21 +14,31 @@ const A_MINUTE: usize = 6;
 const MAX_PEOPLE: usize = 1_000;
 
 /// Somebody nudges at most once in this time.
-const NUDGE_GAP: Duration = Duration::from_secs(10);
+pub(super) const NUDGE_GAP: Duration = Duration::from_secs(10);
+/// Somebody is shown to write at most once in this time: as often as MSN shows it.
+pub(super) const TYPING_GAP: Duration = Duration::from_secs(5);
 
-/// Who nudged lately.
-#[derive(Debug, Default)]
-pub(super) struct Nudges(HashMap<String, Instant>);
+/// Who did something lately that is done seldom.
+#[derive(Debug)]
+pub(super) struct Seldom {
+    gap: Duration,
+    last: HashMap<String, Instant>,
+}
 
-impl Nudges {
-    /// Whether a nudge of `nick!user@host` is one too many: of a person, whatever they are called.
+impl Seldom {
+    /// Once in so long.
+    pub(super) fn new(gap: Duration) -> Self {
+        Self { gap, last: HashMap::new() }
+    }
+
+    /// Whether this of `nick!user@host` is one too many: of a person, whatever they are called.
     pub(super) fn is_too_many(&mut self, source: &str, now: Instant) -> bool {
-        self.0.retain(|_, at| now.duration_since(*at) < NUDGE_GAP);
+        self.last.retain(|_, at| now.duration_since(*at) < self.gap);
         let person = source.split_once('!').map_or(source, |(_, person)| person).to_ascii_lowercase();
-        if self.0.contains_key(&person) || self.0.len() >= MAX_PEOPLE {
+        if self.last.contains_key(&person) || self.last.len() >= MAX_PEOPLE {
             return true;
         }
-        self.0.insert(person, now);
+        self.last.insert(person, now);
         false
     }
 }
@@ -87,7 +97,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_person_nudges_once_in_ten_seconds_whatever_they_are_called() {
-        let mut nudges = Nudges::default();
+        let mut nudges = Seldom::new(NUDGE_GAP);
         let said: usize =
             (0..100).map(|n| usize::from(!nudges.is_too_many(&format!("eve{n}!e@h"), Instant::now()))).sum();
         assert_eq!(said, 1);

@@ -7,15 +7,30 @@ mod sasl;
 mod scram;
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv6Addr;
 
 use irc::proto::{CapSubCommand, Command, Message, Response};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::config::SaslConfig;
+use super::caller::Caller;
+use super::config::{NetworkConfig, SaslConfig};
 use sasl::Sasl;
 
 /// What is asked for where it is offered: each of them is used.
-const WANTED: [&str; 4] = ["echo-message", "server-time", "away-notify", "message-tags"];
+const WANTED: [&str; 8] = [
+    "echo-message",
+    "server-time",
+    "away-notify",
+    "message-tags",
+    "setname",
+    "batch",
+    "labeled-response",
+    MULTILINE,
+];
+/// Several lines as one message.
+pub(super) const MULTILINE: &str = "draft/multiline";
+/// What we are called by those who are told of an address.
+const GATEWAY: &str = "msnbridge";
 /// Capabilities that a server may list.
 const MAX_OFFERED: usize = 256;
 
@@ -27,6 +42,31 @@ pub(super) struct Identity {
     /// The server's password.
     pub(super) password: Option<SecretString>,
     pub(super) sasl: Option<SaslConfig>,
+    /// What stands before the `@`, if the server asks nobody else.
+    pub(super) user: String,
+    pub(super) gateway: Option<Gateway>,
+}
+
+/// Whoever passes somebody on says from where (WEBIRC).
+pub(super) struct Gateway {
+    password: SecretString,
+    address: Ipv6Addr,
+}
+
+impl Gateway {
+    /// For whoever has an address of their own, where the network is told.
+    pub(super) fn of(config: &NetworkConfig, caller: &Caller) -> Option<Self> {
+        Some(Self { password: config.webirc.clone()?, address: caller.address? })
+    }
+
+    /// The name of the host is its address: nobody is asked for another one.
+    fn command(&self) -> Command {
+        let address = self.address.to_string();
+        // A word that begins with a colon is the last one.
+        let address = if address.starts_with(':') { format!("0{address}") } else { address };
+        let password = self.password.expose_secret().to_owned();
+        Command::Raw("WEBIRC".into(), vec![password, GATEWAY.into(), address.clone(), address])
+    }
 }
 
 /// The network has let us in.
@@ -36,6 +76,8 @@ pub(super) struct Welcome {
     pub(super) capabilities: BTreeSet<String>,
     /// Whether the network knows our account.
     pub(super) has_account: bool,
+    /// Lines and bytes of one message of several lines, where the server takes those.
+    pub(super) multiline: Option<(usize, usize)>,
 }
 
 /// The network does not let us in.
@@ -78,12 +120,14 @@ impl Registration {
     /// What is sent first. `nonce` is fresh for each attempt, printable and without a comma.
     pub(super) fn begin(identity: Identity, nonce: &str) -> (Self, Vec<Command>) {
         let sasl = identity.sasl.as_ref().map(|config| Sasl::new(config, nonce));
-        let mut commands = vec![cap(CapSubCommand::LS, Some("302".into()))];
+        let mut commands: Vec<Command> =
+            identity.gateway.as_ref().map(Gateway::command).into_iter().collect();
+        commands.push(cap(CapSubCommand::LS, Some("302".into())));
         let password = identity.password.as_ref().map(|password| password.expose_secret().to_owned());
         commands.extend(password.map(Command::PASS));
         let nick = identity.nicks.first().cloned().unwrap_or_default();
         commands.push(Command::NICK(nick));
-        commands.push(Command::USER("msnbridge".into(), "0".into(), identity.real_name.clone()));
+        commands.push(Command::USER(identity.user.clone(), "0".into(), identity.real_name.clone()));
         let (offered, welcome) = (HashMap::new(), Welcome::default());
         (Self { identity, nick: 0, offered, welcome, sasl, mechanisms: String::new() }, commands)
     }
@@ -111,6 +155,10 @@ impl Registration {
             return refused("the network has no SASL, which irc.networks asks for", false);
         }
         self.welcome.nick = arguments.into_iter().next().unwrap_or_default();
+        let capabilities = &self.welcome.capabilities;
+        let has_multiline = ["batch", MULTILINE].iter().all(|name| capabilities.contains(*name));
+        self.welcome.multiline =
+            self.offered.get(MULTILINE).filter(|_| has_multiline).map(|limits| multiline(limits));
         Step::Welcomed(std::mem::take(&mut self.welcome))
     }
 
@@ -215,6 +263,15 @@ impl Registration {
             None => refused(format!("no nick is free: {reason}"), false),
         }
     }
+}
+
+/// Lines and bytes of one message, as `max-bytes=4096,max-lines=24`.
+fn multiline(limits: &str) -> (usize, usize) {
+    let limit = |name: &str, default| {
+        let value = limits.split(',').find_map(|limit| limit.strip_prefix(name)?.strip_prefix('='));
+        value.and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    (limit("max-lines", 24), limit("max-bytes", 4_096))
 }
 
 fn wrong_mechanism(ours: &str, theirs: &str) -> String {

@@ -3,6 +3,7 @@
 //! and when that is full too, the server waits.
 
 mod away;
+mod batches;
 mod channels;
 mod ctcp;
 mod entering;
@@ -12,6 +13,7 @@ mod happening;
 mod hearing;
 mod members;
 mod outbox;
+mod regaining;
 
 use std::time::Duration;
 
@@ -29,7 +31,8 @@ use crate::measure;
 use crate::retry::Retry;
 use flow::Flow;
 pub(super) use handle::{
-    ConnectionStatus, Heard, Line, Persona, Said, SayFailure, SessionCommand, SessionHandle,
+    ConnectionStatus, Heard, Line, Persona, Renaming, Said, SaidTags, SayFailure, SessionCommand,
+    SessionHandle,
 };
 
 /// Messages waiting for one connection; full, deliveries wait.
@@ -50,8 +53,19 @@ pub(super) fn start(
 ) -> SessionHandle {
     let (asks, mailbox) = mpsc::channel(MAILBOX);
     let (status_tx, status) = watch::channel(ConnectionStatus::Connecting);
-    let session =
-        Session { config, tempo, persona, events_tx, cancel, status_tx, away: None, server: 0, told: None };
+    let (away, told) = (None, None);
+    let session = Session {
+        config,
+        tempo,
+        persona,
+        events_tx,
+        cancel,
+        status_tx,
+        away,
+        server: 0,
+        told,
+        was_of_use: false,
+    };
     tasks.spawn(session.run(mailbox));
     SessionHandle { asks, status }
 }
@@ -69,6 +83,8 @@ struct Session {
     server: usize,
     /// What owners were told of last.
     told: Option<String>,
+    /// Whether words have gone or come on the last connection.
+    was_of_use: bool,
 }
 
 /// How a connection ended.
@@ -120,10 +136,18 @@ impl Session {
     async fn run(mut self, mut mailbox: mpsc::Receiver<SessionCommand>) {
         let mut pauses = Pauses::new();
         loop {
+            let wait = if self.is_bot() { Duration::ZERO } else { self.tempo.entry(self.config.puppet_gap) };
+            if !wait.is_zero() && !self.pause(&mut mailbox, Some(wait)).await {
+                return;
+            }
             let begun = Instant::now();
             let end = self.connection(&mut mailbox).await;
             if begun.elapsed() > GOOD {
                 pauses = Pauses::new();
+            }
+            if std::mem::take(&mut self.was_of_use) {
+                // A connection on which words have gone or come was no attempt in vain.
+                pauses.lost.reset();
             }
             let Some(pause) = self.ended(end, &mut pauses) else { return };
             if !self.pause(&mut mailbox, pause).await {
@@ -195,6 +219,12 @@ impl Session {
                     None => return false,
                     Some(SessionCommand::Away(text)) => self.note_away(text),
                     Some(SessionCommand::Types(_)) => {}
+                    Some(SessionCommand::Enter { channel, noted }) => {
+                        self.note_channel(&channel, true);
+                        drop(noted);
+                    }
+                    Some(SessionCommand::Leave(channel)) => self.note_channel(&channel, false),
+                    Some(SessionCommand::Renamed(renaming)) => self.rename(None, renaming),
                     Some(SessionCommand::Say(speech)) => {
                         speech.end(Err(SayFailure::Lost("not connected to IRC".into())));
                     }
@@ -213,6 +243,7 @@ impl Session {
         self.told = None;
         let mut flow = Flow::new(writer, welcome, &self.persona, &self.tempo, self.away.clone());
         let end = self.serve(&mut flow, &mut reader, mailbox).await;
+        self.was_of_use = flow.outbox.has_arrived || flow.has_heard;
         match &end {
             End::Stop => flow.outbox.lost_all("the bridge is stopping"),
             End::Lost { reason, .. } | End::Refused(Refusal { reason, .. }) => flow.outbox.lost_all(reason),
@@ -259,6 +290,7 @@ impl Session {
                     flow.ask_away(&self.persona.watched);
                 }
                 () = sleep_until(next_join) => flow.join_due(),
+                () = sleep_until(flow.regain_at), if is_in => self.ask_nick(flow),
                 // What is not read says nothing about what has arrived.
                 () = tokio::time::sleep_until(deadline), if hears => {
                     if flow.overdue() {

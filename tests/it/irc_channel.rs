@@ -9,7 +9,12 @@ use crate::support::synapse::SERVER_NAME;
 
 /// Bob has said something in the channel, in which the watcher was first.
 async fn world(more: &str) -> (Server, World, Person, Peer, Wire) {
-    let server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    world_with("cap", more).await
+}
+
+/// The same, with more modules of the server.
+async fn world_with(modules: &'static str, more: &str) -> (Server, World, Person, Peer, Wire) {
+    let server = Server::start_with(Family::Inspircd, Limits::Lifted, modules).await;
     let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
     watcher.raw("CAP REQ :message-tags\r\n").await;
     watcher.line(" ACK ").await;
@@ -49,6 +54,90 @@ async fn notices_topics_modes_and_kicks_are_told_and_people_who_come_and_go_wher
     }
     // Nothing of our own people, and nothing that was not wanted.
     assert!(!all.contains("[m]") && !all.contains("msnbot") && !all.contains("+b"), "{all}");
+}
+
+#[tokio::test]
+async fn modes_bans_and_kicks_are_told_as_they_come_and_nobody_who_joins_or_parts() {
+    let (server, mut world, mut watcher, _bob, mut call) = world("").await;
+    let mut eve = Person::join(server.port, "eve", CHANNEL).await;
+    watcher.raw(&format!("MODE {CHANNEL} +b nobody!*@*\r\nKICK {CHANNEL} eve :enough\r\n")).await;
+    eve.line(" KICK ").await;
+    let dan = Person::join(server.port, "dan", CHANNEL).await;
+    let told = world.user.message_with("watcher kicked eve (enough)").await;
+    let told = told["content"]["body"].as_str().unwrap();
+    assert!(told.starts_with("<#friends> ") && told.contains("watcher set +b nobody!*@*"), "{told}");
+    call.message("watcher kicked eve (enough)").await;
+    drop(dan);
+    watcher.raw(&format!("TOPIC {CHANNEL} :later\r\n")).await;
+    let told = world.user.message_with("watcher set the topic: later").await;
+    let told = told["content"]["body"].as_str().unwrap();
+    for left_out in ["joined", "quit", "left"] {
+        assert!(!told.contains(left_out), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_kicked_contact_speaks_through_the_bot_until_the_owner_says_otherwise() {
+    let (_server, mut world, mut watcher, _bob, mut call) = world("").await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    watcher.raw(&format!("KICK {CHANNEL} bob[m] :out\r\n")).await;
+    watcher.line(" KICK ").await;
+    call.say(&text("what was that")).await;
+    assert!(watcher.line("what was that").await.starts_with(":msnbot!"));
+    world.user.message_with("is kept out of #friends").await;
+    world.user.send(&room, "!msn rejoin bob@example.com").await;
+    world.user.message_with("bob@example.com is in #friends on the IRC network «test» again.").await;
+    call.say(&text("thank you")).await;
+    assert!(watcher.line("thank you").await.starts_with(":bob[m]!"));
+    // A channel that bans them is no better for it.
+    watcher.raw(&format!("MODE {CHANNEL} +b bob[m]!*@*\r\nKICK {CHANNEL} bob[m] :out\r\n")).await;
+    watcher.line(" KICK ").await;
+    world.user.send(&room, "!msn rejoin bob@example.com").await;
+    world.user.message_with("(474: we are banned from the channel (+b))").await;
+}
+
+#[tokio::test]
+async fn a_nick_is_taken_back_when_it_is_free_and_a_new_name_is_shown() {
+    let server = Server::start(Family::Inspircd, Limits::Lifted).await;
+    // Somebody who is in no channel of ours has the nick: nobody sees them leave.
+    let mut thief = Person::join(server.port, "bob[m]", "#elsewhere").await;
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    watcher.raw("CAP REQ :setname\r\n").await;
+    watcher.line(" ACK ").await;
+    let config = relay_config(server.port, &["bob@example.com"]);
+    let mut world = World::start_with_friends_in(tempfile::tempdir().unwrap(), &config).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    assert!(watcher.line(" :hi").await.starts_with(":bob2[m]!"));
+    thief.raw("QUIT\r\n").await;
+    let line = watcher.line(" NICK ").await;
+    assert!(line.starts_with(":bob2[m]!") && line.ends_with("bob[m]"), "{line}");
+    let management = world.management.clone();
+    world.user.send(&management, "rename bob@example.com Robert the Bruce").await;
+    let line = watcher.line(" SETNAME ").await;
+    assert!(line.starts_with(":bob[m]!") && line.ends_with(":Robert the Bruce"), "{line}");
+    call.say(&text("as ever")).await;
+    assert!(watcher.line("as ever").await.starts_with(":bob[m]!"), "the template names the address");
+    assert_eq!(watcher.unread(" NICK "), 0);
+}
+
+#[tokio::test]
+async fn a_nick_made_of_the_name_follows_the_name_and_one_that_is_given_up_in_the_channel_is_taken() {
+    let server = Server::start(Family::Ngircd, Limits::Lifted).await;
+    let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
+    let mut thief = Person::join(server.port, "Bob[m]", CHANNEL).await;
+    let config = relay_config(server.port, &["bob@example.com"]).replace("{local}", "{name}");
+    let mut world = World::start_with_friends_in(tempfile::tempdir().unwrap(), &config).await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    let mut call = bob.call("alice@example.com").await;
+    call.say(&text("hi")).await;
+    assert!(watcher.line(" :hi").await.starts_with(":Bob2[m]!"));
+    thief.raw("NICK somebody\r\n").await;
+    watcher.line_that("the nick", |line| line.starts_with(":Bob2[m]!") && line.ends_with(":Bob[m]")).await;
+    let management = world.management.clone();
+    world.user.send(&management, "rename bob@example.com Robert").await;
+    watcher.line_that("the nick", |line| line.starts_with(":Bob[m]!") && line.ends_with(":Robert[m]")).await;
 }
 
 #[tokio::test]
@@ -138,4 +227,33 @@ async fn a_contact_who_types_is_seen_to_where_the_server_can_show_it() {
     .await;
     let line = watcher.line(" TAGMSG ").await;
     assert!(line.starts_with("@+typing=active :bob[m]!") && line.ends_with(CHANNEL), "{line}");
+}
+
+#[tokio::test]
+async fn somebody_who_types_or_answers_in_the_channel_is_seen_to_on_the_other_sides() {
+    let (_server, mut world, mut watcher, _bob, mut call) = world_with("cap ircv3_msgid", "").await;
+    let room = world.user.message("hi").await["room_id"].as_str().unwrap().to_owned();
+    watcher.raw(&format!("@+typing=active TAGMSG {CHANNEL}\r\n")).await;
+    call.until("somebody who types", |unit| unit.payload.contains("TypingUser: alice@example.com")).await;
+    // An answer to what Bob said has its quotation on the other sides.
+    call.say(&text("who comes tomorrow")).await;
+    let line = watcher.line("who comes tomorrow").await;
+    let id = line.split(['@', ';', ' ']).find_map(|tag| tag.strip_prefix("msgid=")).expect(&line).to_owned();
+    watcher.raw(&format!("@+draft/reply={id} PRIVMSG {CHANNEL} :I do\r\n")).await;
+    let shown = world.user.message_with("I do").await;
+    let words = shown["content"]["body"].as_str().unwrap();
+    assert!(words.contains("> who comes tomorrow\n"), "{words}");
+    let heard = call.message("I do").await;
+    assert!(heard.payload.contains("<watcher> > who comes tomorrow"), "{}", heard.payload);
+    // And an answer from Matrix names the line that it answers.
+    let asked =
+        world.user.event("what Bob asked", |event| event["content"]["body"] == "who comes tomorrow").await;
+    let answer = serde_json::json!({
+        "msgtype": "m.text", "body": "so do I",
+        "m.relates_to": {"m.in_reply_to": {"event_id": asked["event_id"]}},
+    });
+    world.user.send_content(&room, answer).await;
+    let line = watcher.line("> who comes tomorrow").await;
+    assert!(line.contains(&format!("+reply={id}")), "{line}");
+    watcher.line("so do I").await;
 }

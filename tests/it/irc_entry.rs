@@ -167,6 +167,22 @@ async fn a_network_that_signs_for_itself_and_its_services_let_the_bot_and_a_pupp
     }
 }
 
+#[tokio::test]
+async fn services_send_away_whoever_has_the_bots_nick() {
+    let directory = tempfile::tempdir().unwrap();
+    let network = Network::start(directory.path()).await;
+    network.register("msnbot", "secret-bot", None).await;
+    let thief = Person::join(network.port, "msnbot", "#elsewhere").await;
+    let mut watcher = Person::join(network.port, "watcher", CHANNEL).await;
+    let config = config(network.port, "nickserv: {account: msnbot, password: secret-bot}");
+    let _world = World::start_in(directory, &config).await;
+    let is_back = |line: &str| {
+        line.starts_with(":msnbot!") || (line.starts_with(":msnbot2!") && line.ends_with(":msnbot"))
+    };
+    watcher.line_that("the bot under its own nick", is_back).await;
+    drop(thief);
+}
+
 /// The port of the network's first server.
 fn config_port(written: &str) -> &str {
     let (_, rest) = written.split_once("test: {server: 127.0.0.1, port: ").unwrap();

@@ -177,3 +177,25 @@ async fn fault_30_a_stranger_on_a_real_server_is_refused_once() {
     zoe.line("I take commands only from people").await;
     assert_eq!(eve.unread("I take commands"), 0);
 }
+
+#[tokio::test]
+async fn several_lines_go_and_come_as_one_message_where_the_network_takes_that() {
+    let offers =
+        "batch message-tags echo-message labeled-response draft/multiline=max-bytes=4096,max-lines=5";
+    let mut irc = ScriptedIrc::start_offering(offers, "").await;
+    let (mut world, _bob, room) = world(&mut irc, "").await;
+    world.user.send(&room, &paste(12)).await;
+    let said = irc.said_until("line 11 of it").await;
+    assert_eq!(said, (0..12).map(|n| format!("line {n} of it")).collect::<Vec<_>>());
+    assert_eq!(irc.messages(), 3, "five lines, five more, and the rest");
+    let lines = format!(
+        "@time=2026-01-02T03:04:05.000Z :eve!e@h BATCH +x draft/multiline {CHANNEL}\r\n\
+         @batch=x :eve!e@h PRIVMSG {CHANNEL} :one\r\n@batch=x :eve!e@h PRIVMSG {CHANNEL} :two\r\n:eve!e@h BATCH -x\r\n"
+    );
+    irc.write("msnbot", &lines);
+    world.user.message("<eve> one\ntwo").await;
+    // What is taken and shown to nobody is told, whatever its label says.
+    world.user.send(&room, "this is filtered").await;
+    let told = world.user.message_with("was not delivered on IRC").await;
+    assert!(told["content"]["body"].as_str().unwrap().contains("did not show it"), "{told}");
+}

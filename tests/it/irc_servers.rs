@@ -1,19 +1,28 @@
 //! Pastes and kills on the servers of three families: nothing is lost, said twice or out of order, and nobody is sent away.
 
+use std::time::Duration;
+
 use crate::chat::World;
 use crate::irc::{CHANNEL, relay_config};
 use crate::support::irc::Person;
+use crate::support::irc_pings::PingingProxy;
 use crate::support::irc_servers::{FAMILIES, Family, Limits, Server};
 use crate::support::msn::{Peer, text};
 
 /// How often a server is killed.
 const KILLS: usize = 6;
+/// How long the bridge may take to answer a PING, whatever it is about.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
 /// A relay for Bob on this server, and somebody who watches the channel.
 async fn world(server: &Server, more: &str) -> (World, Person) {
+    world_through(server, server.port, more).await
+}
+
+/// The same, and the bridge reaches the server through this port.
+async fn world_through(server: &Server, port: u16, more: &str) -> (World, Person) {
     let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
-    let config = relay_config(server.port, &["bob@example.com"]);
-    let config = config.replace("nick: msnbot,", &format!("nick: msnbot, {more}"));
+    let config = relay_config(port, &["bob@example.com"]) + more;
     let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
     watcher.line(":msnbot!").await;
     (world, watcher)
@@ -26,10 +35,12 @@ async fn said(watcher: &mut Person) -> String {
     line.split_once(" :").map(|(_, text)| text.to_owned()).unwrap_or_default()
 }
 
-/// Bob says so many messages of five lines each; all arrive in order, once, and nobody leaves.
+/// Bob says so many messages of five lines each; all arrive in order, once, nobody leaves, and whoever asks the bridge for a
+/// sign of life meanwhile gets it at once.
 async fn paste(family: Family, messages: usize) {
     let server = Server::start(family, Limits::Lifted).await;
-    let (world, mut watcher) = world(&server, "").await;
+    let pings = PingingProxy::start(server.port).await;
+    let (world, mut watcher) = world_through(&server, pings.port, "").await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     let begun = std::time::Instant::now();
@@ -55,6 +66,9 @@ async fn paste(family: Family, messages: usize) {
         assert!(heard.payload.ends_with(&format!("<watcher> back {expected}")), "{}", heard.payload);
     }
     println!("{family:?}: and as many back, all in {:?}", begun.elapsed());
+    let (answers, longest) = pings.measured();
+    println!("{family:?}: {answers} PINGs answered meanwhile, the slowest in {longest:?}");
+    assert!(answers > 0 && longest < SIGN_OF_LIFE * crate::support::LENIENCE, "{longest:?}");
 }
 
 #[tokio::test]

@@ -70,7 +70,9 @@ impl Person {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("ngircd listens");
         let (reader, writer) = stream.into_split();
         let mut person = Self { reader: BufReader::new(reader), writer, unread: Vec::new() };
-        person.raw(&format!("NICK {nick}\r\nUSER {nick} 0 * :{nick}\r\n")).await;
+        // Not every letter of a nick is one of a user's name.
+        let user: String = nick.chars().filter(char::is_ascii_alphanumeric).collect();
+        person.raw(&format!("NICK {nick}\r\nUSER {user} 0 * :{nick}\r\n")).await;
         person.line(" 001 ").await;
         person.raw(&format!("JOIN {channel}\r\n")).await;
         person.line(" 366 ").await;

@@ -40,6 +40,8 @@ struct Script {
     parting: Mutex<String>,
     /// What is answered to words for a channel, besides showing them to nobody.
     mutes: Mutex<HashMap<String, String>>,
+    /// Messages of several lines that were said.
+    messages: AtomicUsize,
     /// The channel in which nobody may speak now.
     is_moderated: AtomicBool,
     clients: Clients,
@@ -96,6 +98,11 @@ impl ScriptedIrc {
     /// How many connections were begun.
     pub(crate) fn attempts(&self) -> usize {
         self.script.attempts.load(Ordering::SeqCst)
+    }
+
+    /// How many messages of several lines were said (IRCv3 draft/multiline).
+    pub(crate) fn messages(&self) -> usize {
+        self.script.messages.load(Ordering::SeqCst)
     }
 
     /// Answers JOINs of a channel with a numeric and what follows the nick, for this nick or, where empty, for all.
@@ -188,8 +195,25 @@ struct Client {
 }
 
 impl Client {
-    /// What is answered to a line; `None` closes the connection.
+    /// What is answered to a line, with its label where it has one; `None` closes the connection.
     fn answer(
+        &mut self,
+        line: &str,
+        script: &Script,
+        says: &mpsc::UnboundedSender<String>,
+    ) -> Option<String> {
+        let Some((tags, line)) = line.strip_prefix('@').and_then(|line| line.split_once(' ')) else {
+            return self.answer_plain(line, script, says);
+        };
+        let answer = self.answer_plain(line, script, says)?;
+        Some(match tags.split(';').find_map(|tag| tag.strip_prefix("label=")) {
+            Some(label) if answer.is_empty() => format!("@label={label} :irc.test ACK\r\n"),
+            Some(label) => format!("@label={label} {answer}"),
+            None => answer,
+        })
+    }
+
+    fn answer_plain(
         &mut self,
         line: &str,
         script: &Script,
@@ -214,6 +238,10 @@ impl Client {
             }
             "PING" => format!(":irc.test PONG irc.test {rest}\r\n"),
             "PRIVMSG" | "NOTICE" => return self.speech(word, rest, script, says),
+            "BATCH" => {
+                script.messages.fetch_add(usize::from(rest.starts_with('+')), Ordering::SeqCst);
+                String::new()
+            }
             "QUIT" => return None,
             "USERHOST" => format!(":irc.test 302 {nick} :\r\n"),
             _ => String::new(),

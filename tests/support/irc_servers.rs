@@ -35,6 +35,7 @@ pub(crate) struct Server {
     pub(crate) family: Family,
     pub(crate) port: u16,
     limits: Limits,
+    modules: &'static str,
     process: Option<Process>,
     /// Last: the program ends before its files go.
     directory: TempDir,
@@ -42,9 +43,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(family: Family, limits: Limits) -> Self {
+        Self::start_with(family, limits, "cap").await
+    }
+
+    /// The same, with more modules of InspIRCd.
+    pub(crate) async fn start_with(family: Family, limits: Limits, modules: &'static str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
-        let mut server = Self { family, port: free_port(), limits, process: None, directory };
+        let mut server = Self { family, port: free_port(), limits, modules, process: None, directory };
         server.restart().await;
         server
     }
@@ -60,7 +66,9 @@ impl Server {
         let is_lifted = self.limits == Limits::Lifted;
         let (text, mut command) = match self.family {
             Family::Ngircd => (ngircd(port, is_lifted), Command::new("/usr/sbin/ngircd")),
-            Family::Inspircd => (inspircd(directory, port, is_lifted), Command::new("/usr/sbin/inspircd")),
+            Family::Inspircd => {
+                (inspircd(directory, port, is_lifted, self.modules), Command::new("/usr/sbin/inspircd"))
+            }
             Family::Hybrid => (hybrid(port, is_lifted), hybrid_command(directory)),
         };
         let file = directory.join("server.conf");
@@ -88,10 +96,10 @@ fn ngircd(port: u16, is_lifted: bool) -> String {
     )
 }
 
-fn inspircd(directory: &Path, port: u16, is_lifted: bool) -> String {
+fn inspircd(directory: &Path, port: u16, is_lifted: bool, more: &str) -> String {
     let d = directory.display();
-    let modules =
-        "cap ircv3 ircv3_ctctags ircv3_echomessage ircv3_servertime monitor setname nopartmsg".split(' ');
+    let modules = "ircv3 ircv3_ctctags ircv3_echomessage ircv3_labeledresponse ircv3_servertime monitor setname nopartmsg cgiirc";
+    let modules = more.split(' ').chain(modules.split(' '));
     let modules: String = modules.map(|name| format!("<module name=\"{name}\">\n")).collect();
     // What is not lifted is as `inspircd.conf.example` of Debian has it.
     let rate = match is_lifted {
@@ -104,7 +112,9 @@ fn inspircd(directory: &Path, port: u16, is_lifted: bool) -> String {
         "<config format=\"xml\">\n<server name=\"irc.test.localhost\" description=\"test\" network=\"Test\" id=\"1AA\">\n\
          <admin name=\"a\" nick=\"a\" email=\"a@localhost\">\n\
          <path moduledir=\"/usr/lib/inspircd/modules\" datadir=\"{d}\" logdir=\"{d}\" runtimedir=\"{d}\" configdir=\"{d}\">\n\
-         <bind address=\"127.0.0.1\" port=\"{port}\" type=\"clients\">\n{modules}\
+         <bind address=\"127.0.0.1\" port=\"{port}\" type=\"clients\">\n\
+         <bind address=\"::1\" port=\"{port}\" type=\"clients\">\n{modules}\
+         <cgihost type=\"webirc\" password=\"let-me\" mask=\"127.0.0.1\">\n\
          <connect allow=\"*\" timeout=\"60\" pingfreq=\"120\" localmax=\"1000\" globalmax=\"1000\" {rate} \
          resolvehostnames=\"no\" useident=\"no\" maxconnwarn=\"no\">\n\
          <pid file=\"{d}/inspircd.pid\">\n<files><options><performance><security>\n"

@@ -71,6 +71,8 @@ fn atheme_config(link: u16) -> String {
         "nickserv/register",
         "nickserv/identify",
         "nickserv/cert",
+        "nickserv/ghost",
+        "nickserv/regain",
         "saslserv/main",
         "saslserv/plain",
         "saslserv/external",

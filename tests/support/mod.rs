@@ -10,6 +10,7 @@ pub(crate) mod chromium;
 pub(crate) mod element;
 pub(crate) mod files;
 pub(crate) mod irc;
+pub(crate) mod irc_pings;
 pub(crate) mod irc_script;
 pub(crate) mod irc_servers;
 pub(crate) mod irc_services;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 /// A test's own deadline is so many times what is promised: other builds may keep every core busy. Nothing waits for it to
 /// pass, and a promise itself is measured where it is tested.
-const LENIENCE: u32 = 30;
+pub(crate) const LENIENCE: u32 = 30;
 
 /// The longest that the product promises for one step of a conversation: a contact writes within 10 s, presence and words
 /// are seen within 2 s.

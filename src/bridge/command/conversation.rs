@@ -22,6 +22,15 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
         run: drop_member,
     },
     CommandSpec {
+        name: "who",
+        arguments: "",
+        does: "says who is in this conversation",
+        run: |context, words| {
+            nothing(words)?;
+            here(context, "a conversation", "who").map(|_| Effect::Who)
+        },
+    },
+    CommandSpec {
         name: "explain",
         arguments: "[event]",
         does: "says what became of a message: of the one that you reply to with this, or of the last",

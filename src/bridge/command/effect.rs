@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::bridge::body::Body;
 use crate::bridge::ids::{ConversationId, EntryId, GhostId, LoginId, PortalKey, UserId};
 use crate::bridge::login::Login;
+use crate::bridge::port::channels::ChannelAct;
 use crate::bridge::port::network::Request;
 
 /// What a command comes to.
@@ -15,6 +16,10 @@ pub(in crate::bridge) enum Effect {
     Answer(String),
     /// How the user's logins stand.
     Status,
+    /// Who is in this conversation.
+    Who,
+    /// A side with channels is asked for one.
+    AskChannel(ChannelAct),
     /// How everybody's logins stand: a page of the list.
     AllLogins {
         page: usize,

@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod channels;
 mod contacts;
 mod conversation;
 mod effect;
@@ -45,7 +46,7 @@ struct Topic {
     commands: &'static [CommandSpec],
 }
 
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     Topic { name: "accounts", heading: "Your accounts", level: Level::User, commands: account::COMMANDS },
     Topic {
         name: "conversations",
@@ -53,6 +54,7 @@ const TOPICS: [Topic; 5] = [
         level: Level::User,
         commands: conversation::COMMANDS,
     },
+    Topic { name: "channels", heading: "Channels", level: Level::User, commands: channels::COMMANDS },
     Topic { name: "contacts", heading: "Contacts", level: Level::User, commands: contacts::COMMANDS },
     Topic {
         name: "profile",

@@ -168,7 +168,7 @@ fn help_names_every_command_and_each_is_understood_and_explained() {
             if command.name != topic.name {
                 assert!(answer(&format!("HELP {}", command.name)).starts_with(command.name));
             }
-            let forms = ["", "x@y", "accept", "on", "x@y z", "create x", "home 1", "@x:y status"];
+            let forms = ["", "x@y", "#room", "accept", "on", "x@y z", "create x", "home 1", "@x:y status"];
             let is_understood = |form: &&str| {
                 let text = format!("{} {form}", command.name);
                 !matches!(effect_at(Level::Admin, &text, true), Effect::Answer(answer) if answer.starts_with("Use it"))

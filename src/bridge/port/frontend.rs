@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::channels::ChannelRequest;
 use super::delivery::{Delivery, DeliveryError, Display};
 use super::media::File;
 use super::storage::Batch;
@@ -238,6 +239,29 @@ pub trait Frontend: Send + Sync {
         _place: &'a str,
     ) -> BoxFuture<'a, Result<(), DeliveryError>> {
         Box::pin(async { Err(DeliveryError::permanent("rooms cannot be taken over there")) })
+    }
+
+    /// Whether there are channels there, which can be ends of conversations.
+    fn has_channels(&self) -> bool {
+        false
+    }
+
+    /// The channels that are ends of conversations of these logins: a line for people about each.
+    fn channels(&self, _logins: &[LoginId]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Conversations that have an end there from the start.
+    fn portals(&self) -> Vec<PortalKey> {
+        Vec::new()
+    }
+
+    /// Does what a user asks of a channel. Resolves with what the user is told.
+    ///
+    /// # Errors
+    /// The reason for people.
+    fn ask_channel<'a>(&'a self, _request: ChannelRequest) -> BoxFuture<'a, Result<String, String>> {
+        Box::pin(async { Err("there are no channels there".to_owned()) })
     }
 
     /// Removes what somebody should not have left lying about, a password, where it was said: `place` is that of its

@@ -61,10 +61,12 @@ pub enum Table {
     Undecrypted,
     /// Who each of ours is in encrypted rooms: the device, and the seeds of the signatures. Sealed.
     Identities,
+    /// Channels that users made ends of conversations.
+    Channels,
 }
 
 impl Table {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -92,6 +94,7 @@ impl Table {
         Self::Ciphertexts,
         Self::Undecrypted,
         Self::Identities,
+        Self::Channels,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

@@ -59,6 +59,8 @@ pub(in crate::bridge) enum PortalInput {
         /// Told when it is on disk.
         stored: Option<mpsc::Sender<()>>,
     },
+    /// This leg takes part from now on, if it does not.
+    Join { leg: Leg },
     /// Nothing that waits for this leg will ever be delivered.
     GiveUp { leg: Leg, reason: String },
     /// What waits for the network is not to be sent any more. Answered with how much that was.

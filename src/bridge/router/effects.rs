@@ -9,7 +9,7 @@ use super::commands::{CommandService, MAX_REQUESTS};
 use super::context::RouterContext;
 use super::finished::{Answered, Finished, ReplyTo};
 use super::setback::Setback;
-use super::{administration, dead_letters, explanation, requests, rooms_on_demand};
+use super::{administration, channels, dead_letters, explanation, requests, rooms_on_demand};
 use crate::bridge::command::{self, CommandContext, Effect, LoginChange, NetworkRequest};
 use crate::bridge::event::{Author, LocalCommand, LocalMessage};
 use crate::bridge::ids::{LoginId, PortalKey};
@@ -32,9 +32,14 @@ impl CommandService {
         match effect {
             Effect::Answer(text) => context.reply(&reply, &text, receipt.into_batch()),
             Effect::Status => {
-                let lines = context.logins.describe(&given.user);
+                let mut lines = context.logins.describe(&given.user);
+                lines.extend(channels::of(context, &given.user));
                 let none = format!("You are not signed in to {}.", context.network_name());
                 let text = if lines.is_empty() { none } else { lines.join("\n") };
+                context.reply(&reply, &text, receipt.into_batch())
+            }
+            Effect::Who => {
+                let text = channels::who(context, &given.portal);
                 context.reply(&reply, &text, receipt.into_batch())
             }
             Effect::Prefer { login } => {
@@ -149,6 +154,7 @@ impl CommandService {
             Effect::OpenChat { login, ghost, conversation } => {
                 requests::open_chat(context, reply, login, requests::PortalTarget { ghost, conversation })
             }
+            Effect::AskChannel(act) => channels::ask(context, given, act),
             Effect::Sync { login } => rooms_on_demand::sync(context, reply, login)?,
             Effect::Explain { entry } => explanation::explain(context, given, entry)?,
             Effect::RemoveRoom { keeps_people } => rooms_on_demand::remove(context, given, keeps_people)?,

@@ -8,10 +8,10 @@ use super::context::RouterContext;
 use super::setback::Setback;
 use crate::bridge::body::{Body, Format};
 use crate::bridge::event::{Author, LocalEvent, LocalMessage};
-use crate::bridge::ids::PortalKey;
+use crate::bridge::ids::{ConversationId, PortalKey};
 use crate::bridge::journal::{Entry, Origin};
 use crate::bridge::port::delivery::Content;
-use crate::bridge::port::frontend::Outcome;
+use crate::bridge::port::frontend::{Outcome, Signal};
 use crate::bridge::port::network::Request;
 use crate::bridge::receipt::InboxReceipt;
 use crate::bridge::sentence::sentence;
@@ -63,6 +63,11 @@ impl Router {
                 for login in context.logins.of_owner_mut(&user) {
                     context.profiles.show_picture(login);
                 }
+            }
+            LocalEvent::Serves { portal, leg, serves } => context.portals.serve(&portal, leg, serves)?,
+            LocalEvent::Typing { portal, author } => {
+                context.signals.show(&Signal::Typing { portal: portal.clone(), author });
+                ask(context, portal, |conversation| Request::Typing { conversation });
             }
             LocalEvent::OwnerLeft { portal } => leave(context, portal),
             LocalEvent::Command(_) | LocalEvent::Ignored => {}
@@ -139,11 +144,16 @@ fn is_only_direction(format: &Format) -> bool {
 
 /// The owner of a conversation left it: so does the login.
 fn leave(context: &RouterContext, portal: PortalKey) {
+    // There may be no call to leave.
+    ask(context, portal, |conversation| Request::Leave { conversation });
+}
+
+/// Asks the network for something that nobody waits for.
+fn ask(context: &RouterContext, portal: PortalKey, request: impl Fn(ConversationId) -> Request) {
     let (network, login) = (context.setup.network.clone(), portal.receiver);
-    let cancel = context.setup.cancel.clone();
-    context.setup.tasks.spawn(async move {
-        let request = Request::Leave { conversation: portal.conversation };
-        // There may be no call to leave.
-        cancel.run_until_cancelled(network.request(&login, request)).await
-    });
+    let (cancel, request) = (context.setup.cancel.clone(), request(portal.conversation));
+    context
+        .setup
+        .tasks
+        .spawn(async move { cancel.run_until_cancelled(network.request(&login, request)).await });
 }

@@ -138,6 +138,22 @@ impl PortalTable {
         }
     }
 
+    /// A side takes part in a conversation from now on, or does not any more: then what waits for it is given up.
+    pub(super) fn serve(&mut self, key: &PortalKey, leg: Leg, serves: bool) -> Result<(), Setback> {
+        if serves {
+            self.open(key)?;
+        }
+        self.ask_room(key)?;
+        let reason = "its place there is none of this conversation any more".to_owned();
+        self.send(
+            key,
+            match serves {
+                true => PortalInput::Join { leg },
+                false => PortalInput::GiveUp { leg, reason },
+            },
+        )
+    }
+
     /// The sides that take part in a conversation: frontends that serve it, and the network but for management.
     pub(super) fn legs(&self, key: &PortalKey) -> Vec<Leg> {
         let serving = self.context.frontends.iter().filter(|frontend| frontend.serves(key));

@@ -9,10 +9,12 @@ use encoding_rs::Encoding;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::config::{ConfigError, IrcNetworkSection, IrcPuppetSaslSection, IrcSaslSection, secret};
 use crate::irc::{
-    ClientCertificate, Fingerprint, Mechanism, NetworkConfig, NickServ, NickTemplate, PuppetSasl, SaslConfig,
-    Server, Tls, TlsSettings,
+    ClientCertificate, Fingerprint, Mechanism, NetworkConfig, NickServ, NickTemplate, Prefix, PuppetSasl,
+    SaslConfig, Server, Tls, TlsSettings,
 };
 
 /// Names the keys of one network.
@@ -37,6 +39,10 @@ pub(super) fn check(
     if !(0..=10_000).contains(&section.line_penalty_ms) {
         return Err(ConfigError::value(&keys.of("line_penalty_ms"), section.line_penalty_ms, "0 to 10000"));
     }
+    if !(0..=100).contains(&section.puppets_per_second) {
+        let key = keys.of("puppets_per_second");
+        return Err(ConfigError::value(&key, section.puppets_per_second, "0 to 100"));
+    }
     let charset = Encoding::for_label(section.charset.as_bytes()).ok_or_else(|| {
         ConfigError::value(&keys.of("charset"), &section.charset, "a charset, as in windows-1252 or koi8-r")
     })?;
@@ -55,8 +61,35 @@ pub(super) fn check(
         on_connect: section.on_connect.clone(),
         charset,
         line_penalty: Duration::from_millis(u64::from(section.line_penalty_ms)),
+        puppet_gap: Duration::from_secs(1).checked_div(section.puppets_per_second).unwrap_or_default(),
         nick_template: nick_template(&keys, section, nick)?,
+        puppet_addresses: puppet_addresses(&keys, section)?,
+        webirc: webirc(&keys, section)?,
     })
+}
+
+fn puppet_addresses(keys: &Keys<'_>, section: &IrcNetworkSection) -> Result<Option<Prefix>, ConfigError> {
+    let text = section.puppet_addresses.as_str();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let allowed = "an IPv6 prefix of 16 to 120 bits, as in 2001:db8:1:2::/64";
+    let prefix = Prefix::parse(text);
+    prefix.map(Some).ok_or_else(|| ConfigError::value(&keys.of("puppet_addresses"), text, allowed))
+}
+
+/// What is told are the addresses of the prefix: without one there is nothing to tell.
+fn webirc(keys: &Keys<'_>, section: &IrcNetworkSection) -> Result<Option<SecretString>, ConfigError> {
+    let key = keys.of("webirc.password");
+    let password = secret::optional(&key, &section.webirc.password, &section.webirc.password_file)?;
+    if password.as_ref().is_some_and(|password| password.expose_secret().contains(' ')) {
+        return Err(ConfigError::value(&key, "…", "a word without blanks"));
+    }
+    if password.is_some() && section.puppet_addresses.is_empty() {
+        let allowed = "a prefix whose addresses the network is told, as in fd00:1:2:3::/64";
+        return Err(ConfigError::value(&keys.of("puppet_addresses"), "", allowed));
+    }
+    Ok(password)
 }
 
 /// `puppet_suffix` is read as it was.

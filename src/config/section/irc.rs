@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The IRC side; without a relay it is not started.
+/// The IRC side; without a network it is not started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IrcSection {
@@ -23,6 +23,8 @@ pub struct IrcSection {
     pub max_puppets: usize,
     /// What becomes of the connection of a contact who is offline: `away` or `quit`.
     pub offline: String,
+    /// `address:port` on which networks are told whose a connection is (RFC 1413); empty: nowhere.
+    pub ident: String,
 }
 
 impl Default for IrcSection {
@@ -36,6 +38,7 @@ impl Default for IrcSection {
             relay: IrcRelayKindsSection::default(),
             max_puppets: 50,
             offline: "away".into(),
+            ident: String::new(),
         }
     }
 }
@@ -70,11 +73,11 @@ impl IrcSection {
 
 impl IrcNetworkSection {
     fn files_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let Self { ca_file, password_file, sasl, puppet_sasl, nickserv, .. } = self;
+        let Self { ca_file, password_file, sasl, puppet_sasl, nickserv, webirc, .. } = self;
         let own = [ca_file, password_file, &mut nickserv.password_file, &mut puppet_sasl.password_file];
         let sasl = [&mut sasl.password_file, &mut sasl.certificate, &mut sasl.key];
         let puppets = puppet_sasl.accounts.values_mut().map(|account| &mut account.password_file);
-        own.into_iter().chain(sasl).chain(puppets)
+        own.into_iter().chain(sasl).chain(puppets).chain([&mut webirc.password_file])
     }
 }
 
@@ -127,9 +130,26 @@ pub struct IrcNetworkSection {
     /// Milliseconds that the network charges for a line, 0 to 10,000.
     #[serde(default = "default_penalty")]
     pub line_penalty_ms: u32,
+    /// Contacts that connect in a second, 0 to 100; 0 for as many as there are.
+    #[serde(default = "default_rate")]
+    pub puppets_per_second: u32,
+    /// An IPv6 prefix that is routed to this host, from which each contact has an address; empty: none.
+    #[serde(default)]
+    pub puppet_addresses: String,
+    #[serde(default)]
+    pub webirc: IrcWebircSection,
     /// As it was before there was `irc.nick`: a suffix behind the address's local part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub puppet_suffix: Option<String>,
+}
+
+/// What proves to a network that it may be told contacts' addresses; without a password it is told none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IrcWebircSection {
+    /// Or a file that holds it.
+    pub password: String,
+    pub password_file: String,
 }
 
 /// An account with a network's services; without a mechanism there is none.
@@ -203,6 +223,10 @@ fn default_true() -> bool {
 
 fn default_nick() -> String {
     "msnbot".into()
+}
+
+fn default_rate() -> u32 {
+    5
 }
 
 fn default_penalty() -> u32 {

@@ -2,10 +2,12 @@
 //!
 //! Knows how far MSN can be reached without an account, and registers with IRC as the bot would. Refuses to sign in to MSN.
 
+use std::net::SocketAddr;
+
 use super::Finding;
 use crate::config::{Checked, MsnServer};
 use crate::connector::{Passport, TicketError, oim_answers, reach};
-use crate::irc::{NetworkConfig, RelayConfig, probe};
+use crate::irc::{NetworkConfig, RelayConfig, probe, probe_as_contact};
 
 /// The server by the way that the configuration has, then the nexus, then the pages of offline messages.
 pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
@@ -83,4 +85,37 @@ pub(super) async fn irc(name: &str, network: &NetworkConfig, relays: &[RelayConf
             ),
         ),
     }
+}
+
+/// Registers as a contact would, where contacts have addresses of their own.
+pub(super) async fn irc_addresses(name: &str, network: &NetworkConfig) -> Option<Finding> {
+    let prefix = network.puppet_addresses?;
+    let how = if network.webirc.is_some() { "webirc" } else { "puppet_addresses" };
+    Some(match probe_as_contact(network, prefix).await {
+        Ok(()) => Finding::Fine(format!(
+            "the IRC network «{name}» takes contacts with addresses of their own ({how})"
+        )),
+        Err(reason) => Finding::problem(
+            format!("the IRC network «{name}» takes no contact with an address of its own: {reason}"),
+            format!(
+                "correct irc.networks.{name}.{how}; the prefix must be routed to this host («ip -6 route add local PREFIX \
+                 dev lo»), or the network must believe the bridge (WEBIRC)"
+            ),
+        ),
+    })
+}
+
+/// Whether networks can be told whose a connection is.
+pub(super) async fn ident(listen: Option<SocketAddr>) -> Option<Finding> {
+    let listen = listen?;
+    Some(match tokio::net::TcpListener::bind(listen).await {
+        Ok(_) => Finding::Fine(format!("the ident address {listen}")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Finding::Skipped(format!(
+            "{listen} (irc.ident) is in use: by the running bridge, or by another ident server"
+        )),
+        Err(error) => Finding::problem(
+            format!("nothing can listen on {listen} (irc.ident): {error}"),
+            "correct irc.ident, or give the bridge the right to that port (CAP_NET_BIND_SERVICE)",
+        ),
+    })
 }

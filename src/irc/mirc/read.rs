@@ -26,8 +26,12 @@ pub(in crate::irc) fn parse(line: &str) -> RichText {
     let mut state = State::default();
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
-        if state.change(c, &mut rest) || (c.is_control() && c != '\t') {
+        if state.change(c, &mut rest) || (c.is_control() && !matches!(c, '\t' | '\n')) {
             continue;
+        }
+        if c == '\n' {
+            // Each line of a message of several looks as its own codes say.
+            state = State::default();
         }
         let style = state.style();
         match runs.last_mut() {

@@ -56,3 +56,48 @@ impl Arrivals {
         self.0.extract_if(|_, arrival| arrival.at <= now).map(|(_, arrival)| arrival).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bob() -> Person {
+        let name = "Bob".to_owned();
+        Person { key: "ghost bob@x".into(), wanted: name.clone(), name, account: Some("bob@x".into()) }
+    }
+
+    /// JOINs and QUITs of a day in which a contact is there as `is_there` says for each second.
+    fn moves_of_a_day(is_there: impl Fn(u64) -> bool) -> (usize, usize) {
+        let begun = Instant::now();
+        let (mut arrivals, mut here) = (Arrivals::default(), false);
+        let (mut joins, mut quits, mut said) = (0, 0, None);
+        for second in 0..86_400 {
+            let now = begun + Duration::from_secs(second);
+            let there = is_there(second);
+            // Presence is told when it changes.
+            if said.replace(there) != Some(there) {
+                match there == here {
+                    true => arrivals.stays(&bob().key),
+                    false => arrivals.expect(bob(), Vec::new(), there, None, now),
+                }
+            }
+            for arrival in arrivals.due(now) {
+                here = arrival.comes;
+                if here { joins += 1 } else { quits += 1 }
+            }
+        }
+        (joins, quits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_day_of_flaps_costs_one_join_and_a_day_of_visits_one_each() {
+        let flaps = moves_of_a_day(|second| second % 10 < 5);
+        // There all day, but for four seconds of each minute.
+        let cuts = moves_of_a_day(|second| second % 60 < 56);
+        let visits = moves_of_a_day(|second| second % 3_600 < 1_800);
+        println!(
+            "JOINs and QUITs of a day: a flap every 5 s {flaps:?}, a cut every minute {cuts:?}, 24 visits {visits:?}"
+        );
+        assert_eq!((flaps, cuts, visits), ((0, 0), (1, 0), (24, 24)));
+    }
+}

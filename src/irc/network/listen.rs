@@ -11,98 +11,184 @@ use tokio::time::Instant;
 
 use super::happenings::Happenings;
 use super::person::account_of;
-use super::{Own, People};
+use super::{Network, Own, People};
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::{
     Author, Availability, LocalCommand, LocalEvent, LocalMessage, RemoteEvent, RemoteKind,
 };
 use crate::bridge::ids::{PortalKey, UserId};
+use crate::irc::caller::USER;
 use crate::irc::config::Happening;
-use crate::irc::nicks::Nicks;
-use crate::irc::refusals::{Nudges, Refusals};
-use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SessionHandle};
-use crate::irc::whispers::Whispers;
+use crate::irc::refusals::{NUDGE_GAP, Refusals, Seldom, TYPING_GAP};
+use crate::irc::session::{ConnectionStatus, Heard, Line, Said, SaidTags, SessionHandle};
 use crate::irc::{PersonConfig, RelayConfig, inbound, mask};
 
 /// Brings what the bot hears to the core, for every conversation that the channel is an end of. Puppets and the bot do
 /// not hear each other. Waits for the core and for nothing else: the core waits for nothing that only comes from here.
-pub(super) async fn listen(
-    mut heard: mpsc::Receiver<Heard>,
-    own: Own,
-    people: Arc<Mutex<People>>,
-    nicks: Arc<Nicks>,
-    whispers: Arc<Whispers>,
-    bot: SessionHandle,
-    bridge: BridgeHandle,
-) {
-    let mut refusals = Refusals::default();
-    let mut nudges = Nudges::default();
-    let mut happenings = Happenings::new(own.kinds);
-    loop {
-        let heard = tokio::select! {
-            heard = heard.recv() => heard,
-            () = sleep_until(happenings.next_at()) => {
-                let due = happenings.due(Instant::now());
-                let events = due.iter().flat_map(|(channel, text)| happened(&own, channel, text));
-                if bring(events.collect(), &bridge).await.is_err() {
-                    return;
+pub(super) struct Listener {
+    network: Arc<Network>,
+    refusals: Refusals,
+    nudges: Seldom,
+    typists: Seldom,
+    happenings: Happenings,
+}
+
+impl Listener {
+    pub(super) fn new(network: &Arc<Network>) -> Self {
+        let happenings = Happenings::new(network.own.kinds);
+        let (nudges, typists) = (Seldom::new(NUDGE_GAP), Seldom::new(TYPING_GAP));
+        Self { network: network.clone(), refusals: Refusals::default(), nudges, typists, happenings }
+    }
+
+    /// Until nothing can be heard any more.
+    pub(super) async fn run(mut self, mut heard: mpsc::Receiver<Heard>) {
+        loop {
+            let events = tokio::select! {
+                heard = heard.recv() => match heard {
+                    Some(heard) => self.hear(heard).await,
+                    None => return,
+                },
+                () = sleep_until(self.happenings.next_at()) => {
+                    let due = self.happenings.due(Instant::now());
+                    let own = &self.network.own;
+                    Ok(due.iter().flat_map(|(channel, text)| happened(own, channel, text)).collect())
                 }
-                continue;
+            };
+            let Ok(events) = events else { return };
+            if bring(events, &self.network.bridge).await.is_err() {
+                return;
             }
-        };
-        let Some(heard) = heard else { return };
-        let events = match heard {
-            Heard::Trouble { channel, text } => {
-                if tell(&own, channel.as_deref(), &text, &bridge).await.is_err() {
-                    return;
-                }
-                Vec::new()
-            }
-            Heard::Away { nick, away } => presence(&own, &nick, away).into_iter().collect(),
-            Heard::Happened { source, .. } if is_ours(&people, &nicks, &source) => Vec::new(),
-            Heard::Happened { channel, source, kind, text } => {
-                if matches!(kind, Happening::Nick | Happening::Part) {
-                    whispers.ended(&own.network, source.split('!').next().unwrap_or_default());
-                }
-                happenings.note(&channel, kind, text, Instant::now());
-                Vec::new()
-            }
-            Heard::Said(said) if is_ours(&people, &nicks, &said.source) => Vec::new(),
-            Heard::Said(said @ Said { puppet: Some(_), .. }) => match whispered(&own, &said) {
-                Some(event) => {
-                    if let LocalEvent::Whispered { conversations, said, .. } = &event {
-                        let nick = said.reference.split(' ').next().unwrap_or_default();
-                        conversations.iter().for_each(|key| whispers.note(key, &own.network, nick));
-                    }
-                    vec![event]
-                }
-                None => {
-                    if refusals.is_due(&said.source, Instant::now()) {
-                        introduce(&people, said.puppet.as_deref().unwrap_or_default(), said.nick);
-                    }
-                    Vec::new()
-                }
-            },
-            Heard::Said(said)
-                if inbound::is_nudge(&said) && nudges.is_too_many(&said.source, Instant::now()) =>
-            {
-                Vec::new()
-            }
-            Heard::Said(said) => match (inbound::command(&said), own.user(&said.source)) {
-                (Some(text), Some(user)) => command(&own, &said, text, user).into_iter().collect(),
-                (Some(_), None) if said.is_private() => {
-                    if refusals.is_due(&said.source, Instant::now()) {
-                        decline(&bot, said.nick);
-                    }
-                    Vec::new()
-                }
-                _ => messages(&own, &said),
-            },
-        };
-        if bring(events, &bridge).await.is_err() {
-            return;
         }
     }
+
+    /// What the core is to hear; an error when it has stopped.
+    async fn hear(&mut self, heard: Heard) -> Result<Vec<LocalEvent>, ()> {
+        let network = &self.network;
+        match heard {
+            Heard::Trouble { channel, text } => {
+                tell(&network.own, channel.as_deref(), &text, &network.bridge).await?;
+                Ok(Vec::new())
+            }
+            Heard::Types { source, .. } if self.is_ours(&source) => Ok(Vec::new()),
+            Heard::Types { channel, nick, source } => Ok(self.types(&channel, nick, &source)),
+            Heard::Away { nick, away } => Ok(presence(&network.own, &nick, away).into_iter().collect()),
+            Heard::Happened { source, .. } if self.is_ours(&source) => Ok(Vec::new()),
+            Heard::Happened { channel, source, kind, text } => {
+                if matches!(kind, Happening::Nick | Happening::Part) {
+                    let nick = source.split('!').next().unwrap_or_default();
+                    network.memory.whispers.ended(&network.own.network, nick);
+                }
+                self.happenings.note(&channel, kind, text, Instant::now());
+                Ok(Vec::new())
+            }
+            Heard::Said(mut said) => {
+                let answered = self.quote(&said);
+                if self.is_ours(&said.source) {
+                    return Ok(Vec::new());
+                }
+                if said.puppet.is_some() {
+                    return Ok(self.alone(said));
+                }
+                if let Some(quotation) = answered.filter(|_| inbound::command(&said).is_none()) {
+                    said.text = format!("> {quotation}\n{}", said.text);
+                }
+                Ok(self.said(said).await)
+            }
+        }
+    }
+
+    /// Remembers a line of a channel; gives the beginning of the one that it answers.
+    fn quote(&self, said: &Said) -> Option<String> {
+        if let (Some(id), false) = (&said.tags.id, said.is_private()) {
+            self.network.recent.note(&said.target, &said.text, id);
+        }
+        self.network.recent.quotation(&said.target, said.tags.answers.as_deref()?)
+    }
+
+    /// Whether a puppet of ours said it, one that is only coming or that has just died included.
+    fn is_ours(&self, source: &str) -> bool {
+        let (nick, rest) = source.split_once('!').unwrap_or((source, ""));
+        let user = rest.split('@').next().unwrap_or_default();
+        if is_our_user(user) && self.network.memory.nicks.may_be_ours(nick) {
+            return true;
+        }
+        self.network.people().puppets.values().any(|puppet| {
+            matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, casemap, .. } if casemap.same(own, nick))
+        })
+    }
+
+    /// Somebody writes something, which the other sides see for a while.
+    fn types(&mut self, channel: &str, nick: String, source: &str) -> Vec<LocalEvent> {
+        if self.typists.is_too_many(source, Instant::now()) {
+            return Vec::new();
+        }
+        let relays = self.network.own.relays.at(&self.network.own.network, channel);
+        let typing = |relay: Arc<RelayConfig>| LocalEvent::Typing {
+            portal: relay.portal.clone(),
+            author: Author::Relayed { name: nick.clone() },
+        };
+        relays.into_iter().map(typing).collect()
+    }
+
+    /// Something said to a puppet alone.
+    fn alone(&mut self, said: Said) -> Vec<LocalEvent> {
+        let network = &self.network;
+        if let Some(event) = whispered(&network.own, &said) {
+            if let LocalEvent::Whispered { conversations, said, .. } = &event {
+                let nick = said.reference.split(' ').next().unwrap_or_default();
+                let whispers = &network.memory.whispers;
+                conversations.iter().for_each(|key| whispers.note(key, &network.own.network, nick));
+            }
+            return vec![event];
+        }
+        if self.refusals.is_due(&said.source, Instant::now()) {
+            introduce(&network.people, said.puppet.as_deref().unwrap_or_default(), said.nick);
+        }
+        Vec::new()
+    }
+
+    /// Something said in a channel, or to the bot alone.
+    async fn said(&mut self, said: Said) -> Vec<LocalEvent> {
+        let network = &self.network;
+        if inbound::is_nudge(&said) && self.nudges.is_too_many(&said.source, Instant::now()) {
+            return Vec::new();
+        }
+        let Some(text) = inbound::command(&said) else { return messages(&network.own, &said) };
+        if let Some(confirms) = verdict(&text).filter(|_| network.is_asked(&said.target)) {
+            if said.is_operator {
+                network.decided(&said.target, confirms).await;
+            }
+            return Vec::new();
+        }
+        match network.own.user(&said.source) {
+            Some(user) if is_nudging(&text) && self.nudges.is_too_many(&said.source, Instant::now()) => {
+                tracing::debug!(%user, "a nudge too many");
+                Vec::new()
+            }
+            Some(user) => command(&network.own, &said, text, user).into_iter().collect(),
+            None if said.is_private() => {
+                if self.refusals.is_due(&said.source, Instant::now()) {
+                    decline(&network.bot, said.nick);
+                }
+                Vec::new()
+            }
+            None => messages(&network.own, &said),
+        }
+    }
+}
+
+/// What an operator says to a question of ours.
+fn verdict(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "confirm" => Some(true),
+        "refuse" => Some(false),
+        _ => None,
+    }
+}
+
+/// Whether a command is one nudge more.
+fn is_nudging(text: &str) -> bool {
+    text.eq_ignore_ascii_case("nudge")
 }
 
 async fn sleep_until(at: Option<Instant>) {
@@ -127,9 +213,10 @@ fn happened(own: &Own, channel: &str, text: &str) -> Vec<LocalEvent> {
         source: channel.to_owned(),
         target: channel.to_owned(),
         text: text.to_owned(),
-        at: None,
         is_notice: true,
         puppet: None,
+        is_operator: false,
+        tags: SaidTags::default(),
     };
     messages(own, &said)
 }
@@ -138,9 +225,10 @@ fn happened(own: &Own, channel: &str, text: &str) -> Vec<LocalEvent> {
 fn whispered(own: &Own, said: &Said) -> Option<LocalEvent> {
     let user = own.user(&said.source)?;
     let account = said.puppet.as_deref().and_then(account_of)?;
-    let direct = own.relays.iter().filter_map(|relay| relay.direct.get(account));
+    let relays = own.relays();
+    let direct = relays.iter().filter_map(|relay| relay.direct.get(account));
     let conversations: Vec<PortalKey> = direct.cloned().collect();
-    let at = said.at.unwrap_or_else(time_of_day);
+    let at = said.tags.at.unwrap_or_else(time_of_day);
     let message = inbound::message(said, conversations.first()?.clone(), rand::random(), at)?;
     let said = LocalMessage { author: Author::Owner { name: said.nick.clone() }, ..message };
     Some(LocalEvent::Whispered { user, conversations, said })
@@ -160,15 +248,17 @@ fn introduce(people: &Mutex<People>, person: &str, nick: String) {
 
 /// Owners hear of what is wrong with a channel of theirs, or with the network.
 async fn tell(own: &Own, channel: Option<&str>, text: &str, bridge: &BridgeHandle) -> Result<(), ()> {
-    let concerned =
-        |relay: &&RelayConfig| channel.is_none_or(|name| relay.channel.eq_ignore_ascii_case(name));
-    let logins: BTreeSet<_> =
-        own.relays.iter().filter(concerned).map(|relay| &relay.portal.receiver).collect();
+    let concerned = |relay: &Arc<RelayConfig>| channel.is_none_or(|name| relay.is_at(name));
+    let relays = own.relays().into_iter().filter(concerned);
+    let logins: BTreeSet<_> = relays.map(|relay| relay.portal.receiver.clone()).collect();
+    if logins.is_empty() {
+        return Ok(());
+    }
     // What is told of a login that the core does not know yet is told to nobody.
     own.introduced.clone().wait_for(|introduced| *introduced).await.map_err(|_| ())?;
     for login in logins {
         let text = format!("IRC network «{}»: {text}", own.network);
-        let event = RemoteEvent { login: login.clone(), kind: RemoteKind::Notice { text } };
+        let event = RemoteEvent { login, kind: RemoteKind::Notice { text } };
         bridge.remote(event).await.map_err(|_| ())?;
     }
     Ok(())
@@ -185,20 +275,18 @@ fn presence(own: &Own, nick: &str, away: bool) -> Option<LocalEvent> {
 
 /// What a line is in each conversation whose end the channel is.
 fn messages(own: &Own, said: &Said) -> Vec<LocalEvent> {
-    let ends = own.relays.iter().filter(|relay| relay.channel.eq_ignore_ascii_case(&said.target));
-    let message = |relay: &RelayConfig| {
-        inbound::message(said, relay.portal.clone(), rand::random(), said.at.unwrap_or_else(time_of_day))
+    let ends = own.relays.at(&own.network, &said.target);
+    let message = |relay: &Arc<RelayConfig>| {
+        inbound::message(said, relay.portal.clone(), rand::random(), said.tags.at.unwrap_or_else(time_of_day))
     };
-    ends.filter_map(message).map(LocalEvent::Message).collect()
+    ends.iter().filter_map(message).map(LocalEvent::Message).collect()
 }
 
 /// In a channel a command is for the conversation there; to the bot alone it is for the user's own things.
 fn command(own: &Own, said: &Said, text: String, user: UserId) -> Option<LocalEvent> {
     let portal = match said.is_private() {
         true => PortalKey::management(&user),
-        false => {
-            own.relays.iter().find(|relay| relay.channel.eq_ignore_ascii_case(&said.target))?.portal.clone()
-        }
+        false => own.relays.at(&own.network, &said.target).first()?.portal.clone(),
     };
     let reference = inbound::reference(said, rand::random());
     // A password is not for IRC, whatever was said before.
@@ -223,20 +311,12 @@ fn decline(bot: &SessionHandle, nick: String) {
     bot.mention(vec![Line::Notice { target: nick, text }]);
 }
 
-/// What our puppets are called before the first `@` and behind the `!`, with the mark of networks that asked nobody.
-const OUR_USERS: [&str; 2] = ["msnbridge", "~msnbridge"];
-
-/// Whether a puppet of ours said it, one that is only coming or that has just died included.
-fn is_ours(people: &Mutex<People>, nicks: &Nicks, source: &str) -> bool {
-    let (nick, rest) = source.split_once('!').unwrap_or((source, ""));
-    let user = rest.split('@').next().unwrap_or_default();
-    if OUR_USERS.contains(&user) && nicks.may_be_ours(nick) {
-        return true;
-    }
-    let people = people.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    people.puppets.values().any(|puppet| {
-        matches!(&*puppet.session.status.borrow(), ConnectionStatus::Joined { nick: own, casemap, .. } if casemap.same(own, nick))
-    })
+/// Whether our puppets are called so before the `@`: as the bot, or where they are told apart `m` and eight letters. Networks
+/// that asked nobody put a mark before it.
+fn is_our_user(user: &str) -> bool {
+    let user = user.trim_start_matches('~');
+    let letters = user.strip_prefix('m').filter(|letters| letters.len() == 8);
+    user == USER || letters.is_some_and(|letters| letters.bytes().all(|letter| letter.is_ascii_lowercase()))
 }
 
 fn time_of_day() -> u64 {

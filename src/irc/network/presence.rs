@@ -12,6 +12,7 @@ use super::person::Person;
 use crate::bridge::event::{Author, Ghost};
 use crate::bridge::ids::LoginId;
 use crate::irc::RelayConfig;
+use crate::irc::session::{ConnectionStatus, Renaming};
 
 impl Network {
     /// A contact's presence, for the logins whose contact it is.
@@ -26,7 +27,7 @@ impl Network {
         let mut people = self.people();
         let puppet = people.puppets.get(&person.key).map(|puppet| puppet.session.clone());
         if !self.puppet_policy.quit_when_offline {
-            let concerned = self.own.relays.iter().any(|relay| logins.contains(&relay.portal.receiver));
+            let concerned = self.own.relays().iter().any(|relay| logins.contains(&relay.portal.receiver));
             puppet.filter(|_| concerned).iter().for_each(|puppet| puppet.away(away.clone()));
             return;
         }
@@ -43,6 +44,17 @@ impl Network {
                 drop(people);
                 self.expected.notify_one();
             }
+        }
+    }
+
+    /// A contact is called otherwise now: their puppet's real name follows, and its nick where that is made of the name.
+    pub(in crate::irc) fn renamed(&self, ghost: &Ghost) {
+        let person = Person::ghost(ghost);
+        let puppet = self.people().puppets.get(&person.key).map(|puppet| puppet.session.clone());
+        // What is a legal nick is known when the bot is in; the next connection bears the name anyway.
+        let is_in = matches!(&*self.bot.status.borrow(), ConnectionStatus::Joined { .. });
+        if let Some(puppet) = puppet.filter(|_| is_in) {
+            puppet.renamed(Renaming { real_name: person.name.clone(), nicks: self.nicks(&person) });
         }
     }
 
@@ -79,10 +91,11 @@ impl Network {
         if !comes {
             return drop(self.people().puppets.remove(&person.key));
         }
-        let own =
-            |relay: &&RelayConfig| logins.contains(&relay.portal.receiver) && person.speaks_in(relay, relay);
-        let Some(relay) = self.own.relays.iter().find(own) else { return };
-        if let Some((puppet, _)) = self.puppet(relay, &person) {
+        let own = |relay: &Arc<RelayConfig>| {
+            logins.contains(&relay.portal.receiver) && person.speaks_in(relay, relay)
+        };
+        let Some(relay) = self.own.relays().into_iter().find(own) else { return };
+        if let Some((puppet, _)) = self.puppet(&relay, &person) {
             puppet.away(away);
         }
     }

@@ -4,7 +4,7 @@
 //! sessions do.
 
 use super::person::{Person, name_of};
-use super::{Network, PUPPET_TIMEOUT};
+use super::{Network, PUPPET_TIMEOUT, Standing};
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, RemoteEvent, RemoteKind};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
@@ -13,6 +13,17 @@ use crate::irc::RelayConfig;
 use crate::irc::outbound::{self, Abridged, Voice};
 use crate::irc::session::{ConnectionStatus, Line, SayFailure, SessionHandle};
 use crate::irc::spoken::Progress;
+
+/// The words of a body that may answer something.
+fn answered(body: &Body) -> Option<String> {
+    match body {
+        Body::Text(text) | Body::Emote(text) => Some(text.text()),
+        _ => None,
+    }
+}
+
+/// An answer of more lines is said beside the conversation.
+const LONG_ANSWER: usize = 3;
 
 impl Network {
     /// Says an entry in a channel, from the line on that was not confirmed yet.
@@ -28,6 +39,10 @@ impl Network {
     ) -> Result<(), DeliveryError> {
         // A puppet comes with its first words and stays.
         if matches!(&delivery.content, Content::Joined { .. } | Content::Left { .. }) {
+            return Ok(());
+        }
+        if let Some(lines) = self.long_answer(&relay.channel, &delivery) {
+            self.bot.mention(lines);
             return Ok(());
         }
         let mut progress = self.memory.spoken.of(&delivery);
@@ -56,6 +71,15 @@ impl Network {
             self.memory.spoken.forget(&delivery.portal);
         }
         Ok(outcome?)
+    }
+
+    /// A list that somebody asked for: nobody else's words wait until it is said.
+    fn long_answer(&self, channel: &str, delivery: &Delivery) -> Option<Vec<Line>> {
+        let Content::Said { body: body @ Body::Notice { about: Some(_), .. } } = &delivery.content else {
+            return None;
+        };
+        let lines = self.lines(channel, body);
+        (lines.len() > LONG_ANSWER).then_some(lines)
     }
 
     /// A contact answers somebody who wrote to their puppet.
@@ -114,7 +138,8 @@ impl Network {
             None => outbound::pieces(body, channel, voice, links, progress.at),
         };
         let (lines, ends): (Vec<Line>, Vec<_>) = pieces.into_iter().map(|p| (p.line, p.end)).unzip();
-        let said = session.say_and_count(lines, |confirmed| {
+        let answers = answered(body).and_then(|words| self.recent.answered(channel, &words));
+        let said = session.say_and_count(lines, answers, |confirmed| {
             // The last of it ends the delivery, which says more.
             if let Some(end) =
                 confirmed.checked_sub(1).and_then(|last| ends.get(last)).filter(|_| confirmed < ends.len())
@@ -144,9 +169,20 @@ impl Network {
         if !matches!(self.bot.settled(PUPPET_TIMEOUT).await, ConnectionStatus::Joined { .. }) {
             return None;
         }
-        let (puppet, is_new) = self.puppet(relay, &person)?;
-        let status =
-            if is_new { puppet.settled(PUPPET_TIMEOUT).await } else { puppet.status.borrow().clone() };
+        let (puppet, standing) = self.puppet(relay, &person)?;
+        let status = match standing {
+            Standing::New => puppet.settled(PUPPET_TIMEOUT).await,
+            Standing::There => puppet.status.borrow().clone(),
+            Standing::Elsewhere => {
+                if let Some(puppet) = self.people().puppets.get_mut(&person.key) {
+                    puppet.channels.push(relay.channel.clone());
+                }
+                if let Err(reason) = puppet.enter(&relay.channel).await {
+                    tracing::info!(channel = relay.channel, reason, "somebody does not get into a channel");
+                }
+                puppet.status.borrow().clone()
+            }
+        };
         let status = match status {
             ConnectionStatus::Connecting => puppet.settled(PUPPET_TIMEOUT).await,
             status => status,

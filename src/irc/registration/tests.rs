@@ -9,6 +9,8 @@ fn identity(sasl: Option<SaslConfig>) -> Identity {
         real_name: "MSN bridge".into(),
         password: None,
         sasl,
+        user: "msnbridge".into(),
+        gateway: None,
     }
 }
 
@@ -121,4 +123,18 @@ fn the_next_nick_is_taken_where_one_is_not_free() {
     let refused = refusal(&mut registration, ":s 433 * bot2 :Nickname is already in use");
     assert!(!refused.is_final && refused.reason.contains("already in use"), "{refused:?}");
     assert_eq!(play(&mut begin(None), "PING :123"), ["PONG 123"]);
+}
+
+#[test]
+fn whoever_has_an_address_of_their_own_says_so_before_everything_else() {
+    let gateway = |address: &str| {
+        let password = SecretString::from("let-me".to_owned());
+        Some(Gateway { password, address: address.parse().unwrap() })
+    };
+    for (address, told) in [("fd00::7", "fd00::7 fd00::7"), ("::7", "0::7 0::7")] {
+        let identity = Identity { gateway: gateway(address), ..identity(None) };
+        let (_, commands) = Registration::begin(identity, "nonce");
+        assert_eq!(String::from(&commands[0]), format!("WEBIRC let-me msnbridge {told}"));
+        assert!(matches!(commands[1], Command::CAP(..)));
+    }
 }

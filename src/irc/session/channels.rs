@@ -2,12 +2,13 @@
 //!
 //! Knows names as the network compares them, keys and forwards; time is an argument. Refuses to send: the flow does.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use super::handle::NOT_YET;
 use crate::irc::casemap::Casemap;
 use crate::irc::policy::Again;
 use crate::retry::Retry;
@@ -186,10 +187,33 @@ impl Channels {
         asked.map(|channel| channel.name.clone()).collect()
     }
 
-    /// Those that cannot be entered, as the network compares names.
-    pub(super) fn shut_out_of(&self) -> BTreeSet<String> {
-        let shut = self.all.iter().filter(|channel| matches!(channel.state, ChannelState::Shut { .. }));
-        shut.map(|channel| self.casemap.fold(&channel.name)).collect()
+    /// Those that cannot be entered, as the network compares names, and why.
+    pub(super) fn shut_out_of(&self) -> BTreeMap<String, String> {
+        let shut = self.all.iter().filter_map(|channel| match &channel.state {
+            ChannelState::Shut { reason, .. } => Some((self.casemap.fold(&channel.name), reason.clone())),
+            _ => None,
+        });
+        shut.collect()
+    }
+
+    /// One more that is ours, or one that we were put out of: it is asked for at once, and holds up no other.
+    pub(super) fn add(&mut self, name: &str, now: Instant) {
+        if self.is_in(name) {
+            return;
+        }
+        let state = ChannelState::Shut { reason: NOT_YET.to_owned(), again_at: Some(now) };
+        let pauses = Some((Again::Soon, Again::Soon.pauses()));
+        match self.find(name) {
+            Some(known) => (known.state, known.pauses) = (state, pauses),
+            None => self.all.push(Channel { name: name.to_owned(), key: None, state, pauses }),
+        }
+    }
+
+    /// This one is ours no more.
+    pub(super) fn remove(&mut self, name: &str) {
+        let casemap = self.casemap;
+        self.all.retain(|channel| !casemap.same(&channel.name, name));
+        self.forwards.retain(|_, asked| !casemap.same(asked, name));
     }
 
     /// The first of these channels that cannot be entered, and why.
@@ -261,6 +285,23 @@ mod tests {
         channels.shut("#a", "kicked", Shutting::Invited, Instant::now());
         assert_eq!(channels.next_at(), None);
         assert_eq!(channels.closed(["eve", "#A"].into_iter()), Some(("#a".into(), "kicked".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_more_channel_is_asked_for_at_once_and_holds_up_no_other() {
+        let (mut channels, now) = (channels(&["#a"]), Instant::now());
+        channels.joined("#a", now);
+        channels.add("#B", now);
+        assert!(channels.are_settled() && channels.wants("#b") && !channels.is_in("#b"));
+        assert_eq!((channels.next_at(), channels.due(now)), (Some(now), vec!["#B".to_owned()]));
+        channels.joined("#b", now);
+        channels.add("#b", now);
+        assert!(channels.is_in("#B"), "whoever is in need not enter");
+        channels.shut("#b", "kicked", Shutting::Invited, now);
+        channels.add("#b", now);
+        assert_eq!(channels.due(now), ["#B"]);
+        channels.remove("#b");
+        assert!(!channels.wants("#B") && channels.is_in("#a"));
     }
 
     #[test]

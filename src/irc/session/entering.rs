@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use irc::proto::Command;
 
+use super::regaining::REAL_NAME;
 use super::{End, Session};
-use crate::irc::connection::{Reader, Writer, dial, halves};
+use crate::irc::connection::{Opened, Reader, Writer, dial, halves};
 use crate::irc::outbound::one_line;
-use crate::irc::registration::{Identity, Refusal, Registration, Step, Welcome};
+use crate::irc::registration::{Gateway, Identity, Refusal, Registration, Step, Welcome};
 
 /// How long registering may take, services included.
 const REGISTRATION: Duration = Duration::from_secs(60);
@@ -19,13 +20,15 @@ impl Session {
     pub(super) async fn enter(&self) -> Result<(Reader, Writer, Welcome), End> {
         let servers = &self.config.servers;
         let server = servers.get(self.server % servers.len().max(1)).ok_or(End::Stop)?;
-        let is_bot = self.is_bot();
         let entering = async {
-            let stream = dial(&self.config, server, is_bot).await.map_err(End::lost)?;
+            let caller = &self.persona.caller;
+            let Opened { stream, known } = dial(&self.config, server, caller).await.map_err(End::lost)?;
             let (mut reader, mut writer) = halves(stream, self.config.charset);
             let registering = tokio::time::timeout(REGISTRATION, self.register(&mut reader, &mut writer));
             let late = || End::lost(format!("{server} did not answer in time"));
             let welcome = registering.await.unwrap_or_else(|_| Err(late()))?;
+            // Whoever lets us in has asked who we are.
+            drop(known);
             Ok((reader, writer, welcome))
         };
         tokio::select! {
@@ -37,9 +40,11 @@ impl Session {
     fn identity(&self) -> Identity {
         Identity {
             nicks: self.persona.nicks.clone(),
-            real_name: one_line(&self.persona.real_name, 50),
+            real_name: one_line(&self.persona.real_name, REAL_NAME),
             password: self.config.password.clone(),
             sasl: self.persona.sasl.clone(),
+            user: self.persona.caller.user.clone(),
+            gateway: Gateway::of(&self.config, &self.persona.caller),
         }
     }
 

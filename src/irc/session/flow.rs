@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::ConnectionStatus;
 use super::away::AwayLine;
+use super::batches::Batches;
 use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
 use super::members::Members;
-use super::outbox::Outbox;
+use super::outbox::{Abilities, Outbox, Outgoing};
 use crate::irc::connection::Writer;
 use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::pace::{Pace, Tempo};
@@ -51,8 +52,17 @@ pub(super) struct Flow {
     pub(super) has_account: bool,
     pub(super) channels: Channels,
     pub(super) members: Members,
+    pub(super) batches: Batches,
     /// Whether the server takes tags.
     has_tags: bool,
+    /// Whether the server takes another real name.
+    pub(super) sets_names: bool,
+    /// Whether the server says when a nick is free.
+    pub(super) monitors: bool,
+    /// Whether somebody has said something.
+    pub(super) has_heard: bool,
+    /// When a better nick is asked for.
+    pub(super) regain_at: Option<Instant>,
     /// When the answers to programs are paid for.
     answers_at: Instant,
     /// Whether the server's welcome is over and the channels were asked for.
@@ -77,7 +87,12 @@ impl Flow {
     ) -> Self {
         let now = Instant::now();
         let mut outbox = Outbox::new(tempo.clone());
-        outbox.echoes = welcome.capabilities.contains("echo-message");
+        outbox.abilities = Abilities {
+            echoes: welcome.capabilities.contains("echo-message"),
+            labels: welcome.capabilities.contains("labeled-response"),
+            multiline: welcome.multiline,
+            tags: welcome.capabilities.contains("message-tags"),
+        };
         Self {
             writer,
             controls: VecDeque::new(),
@@ -90,7 +105,12 @@ impl Flow {
             has_account: welcome.has_account,
             channels: Channels::new(&persona.channels, &persona.keys),
             members: Members::default(),
+            batches: Batches::default(),
             has_tags: welcome.capabilities.contains("message-tags"),
+            sets_names: welcome.capabilities.contains("setname"),
+            monitors: false,
+            has_heard: false,
+            regain_at: None,
             answers_at: now,
             is_greeted: false,
             begun: now,
@@ -188,21 +208,30 @@ impl Flow {
     /// Sends what is next; the caller keeps the pace.
     pub(super) fn send_next(&mut self) {
         let now = Instant::now();
-        let commands = match self.controls.pop_front() {
-            Some(command) => vec![command],
+        let next = match self.controls.pop_front() {
+            Some(command) => vec![command.into()],
             None if self.outbox.has_next() => self.outbox.next(now),
-            None => self.away_line.take(now).map(Command::AWAY).into_iter().collect(),
+            None => self.away_line.take(now).map(|away| Command::AWAY(away).into()).into_iter().collect(),
         };
-        for mut command in commands {
+        for Outgoing { tags, mut command } in next {
             match &mut command {
                 Command::PRIVMSG(target, text) | Command::NOTICE(target, text) => {
                     *target = self.channels.address(target);
                     self.pace.sent(text.len());
                 }
                 Command::PING(..) => {}
+                // A message of several lines is its lines.
+                Command::Raw(word, arguments) if word == "BATCH" => {
+                    if let Some(target) = arguments.get_mut(2) {
+                        *target = self.channels.address(target);
+                    }
+                }
                 _ => self.pace.sent(0),
             }
-            self.writer.send(&command);
+            match tags.is_empty() {
+                true => self.writer.send(&command),
+                false => self.writer.send_line(&format!("@{tags} {}", String::from(&command))),
+            }
         }
     }
 

@@ -2,15 +2,21 @@
 //!
 //! Knows commands, outcomes and what is heard. Refuses to know sockets. Every queue is bounded, and a full one says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bridge::port::delivery::DeliveryError;
+use crate::irc::caller::Caller;
 use crate::irc::casemap::Casemap;
 use crate::irc::config::{Happening, SaslConfig};
+
+/// Stands for a channel that nobody has asked for yet.
+pub(super) const NOT_YET: &str = "it was not asked for yet";
+/// How long entering a channel may take.
+const ENTERING: Duration = Duration::from_secs(20);
 
 /// Who a connection is.
 #[derive(Debug, Clone)]
@@ -27,6 +33,7 @@ pub(in crate::irc) struct Persona {
     pub(in crate::irc) person: Option<String>,
     /// Nicks of whom it is asked whether they are away.
     pub(in crate::irc) watched: Vec<String>,
+    pub(in crate::irc) caller: Caller,
 }
 
 /// How a connection stands.
@@ -36,8 +43,8 @@ pub(in crate::irc) enum ConnectionStatus {
     /// In its channels, under this nick.
     Joined {
         nick: String,
-        /// Those that cannot be entered, as the network compares names.
-        shut: BTreeSet<String>,
+        /// Those that cannot be entered, as the network compares names, and why.
+        shut: BTreeMap<String, String>,
         casemap: Casemap,
         /// The longest nick that the network takes.
         nick_length: usize,
@@ -55,9 +62,15 @@ impl ConnectionStatus {
     /// Whether something can be said in this channel now.
     pub(in crate::irc) fn is_in(&self, channel: &str) -> bool {
         match self {
-            Self::Joined { shut, casemap, .. } => !shut.contains(&casemap.fold(channel)),
+            Self::Joined { shut, casemap, .. } => !shut.contains_key(&casemap.fold(channel)),
             _ => false,
         }
+    }
+
+    /// Why this channel cannot be entered, once that was tried.
+    fn refused(&self, channel: &str) -> Option<&str> {
+        let Self::Joined { shut, casemap, .. } = self else { return None };
+        shut.get(&casemap.fold(channel)).map(String::as_str).filter(|reason| *reason != NOT_YET)
     }
 }
 
@@ -87,12 +100,30 @@ pub(in crate::irc) enum SessionCommand {
     Away(Option<String>),
     /// Something is being written in this channel.
     Types(String),
+    /// This channel is one of ours from now on, and is asked for at once; answered when that is known.
+    Enter {
+        channel: String,
+        noted: oneshot::Sender<()>,
+    },
+    /// This channel is none of ours any more.
+    Leave(String),
+    Renamed(Renaming),
+}
+
+/// What a person is called from now on.
+#[derive(Debug)]
+pub(in crate::irc) struct Renaming {
+    pub(in crate::irc) real_name: String,
+    /// Nicks, best first.
+    pub(in crate::irc) nicks: Vec<String>,
 }
 
 /// Lines that belong together, and who wants to know what becomes of them.
 #[derive(Debug)]
 pub(in crate::irc) struct Speech {
     pub(super) lines: Vec<Line>,
+    /// The server's name of the line that these answer.
+    pub(super) answers: Option<String>,
     reply: oneshot::Sender<Outcome>,
     /// How many lines have arrived, from the first one on.
     pub(super) confirmed: watch::Sender<usize>,
@@ -101,7 +132,7 @@ pub(in crate::irc) struct Speech {
 impl Speech {
     pub(super) fn new(lines: Vec<Line>) -> (Self, oneshot::Receiver<Outcome>, watch::Receiver<usize>) {
         let ((reply, answer), (confirmed, progress)) = (oneshot::channel(), watch::channel(0));
-        (Self { lines, reply, confirmed }, answer, progress)
+        (Self { lines, answers: None, reply, confirmed }, answer, progress)
     }
 
     pub(super) fn end(self, outcome: Outcome) {
@@ -150,6 +181,13 @@ pub(in crate::irc) enum Heard {
         /// For people: «eve set the topic: x».
         text: String,
     },
+    /// Somebody writes something in a channel.
+    Types {
+        channel: String,
+        nick: String,
+        /// `nick!user@host`.
+        source: String,
+    },
     /// Somebody who is watched came back or went away.
     Away {
         nick: String,
@@ -166,12 +204,24 @@ pub(in crate::irc) struct Said {
     /// The channel, or the bot's own nick.
     pub(in crate::irc) target: String,
     pub(in crate::irc) text: String,
-    /// When, in milliseconds since 1970, if the server says so.
-    pub(in crate::irc) at: Option<u64>,
     /// A notice is never answered.
     pub(in crate::irc) is_notice: bool,
     /// The key of the person whose puppet heard it; `None` for the bot.
     pub(in crate::irc) puppet: Option<String>,
+    /// Whether an operator of the channel said it.
+    pub(in crate::irc) is_operator: bool,
+    pub(in crate::irc) tags: SaidTags,
+}
+
+/// What a server and a client say of a line in front of it.
+#[derive(Debug, Default)]
+pub(in crate::irc) struct SaidTags {
+    /// When, in milliseconds since 1970.
+    pub(in crate::irc) at: Option<u64>,
+    /// The server's name of the line.
+    pub(in crate::irc) id: Option<String>,
+    /// The name of the line that it answers.
+    pub(in crate::irc) answers: Option<String>,
 }
 
 impl Said {
@@ -191,17 +241,19 @@ pub(in crate::irc) struct SessionHandle {
 impl SessionHandle {
     /// Resolves when the server has taken every line.
     pub(in crate::irc) async fn say(&self, lines: Vec<Line>) -> Outcome {
-        self.say_and_count(lines, |_| {}).await
+        self.say_and_count(lines, None, |_| {}).await
     }
 
-    /// The same. `confirmed` is called with how many lines have arrived, from the first one on, each time that changes.
+    /// The same, in answer to the line of this name where there is one. `confirmed` is called with how many lines have arrived, from the first one on, each time that changes.
     pub(in crate::irc) async fn say_and_count(
         &self,
         lines: Vec<Line>,
+        answers: Option<String>,
         mut confirmed: impl FnMut(usize),
     ) -> Outcome {
         let gone = || SayFailure::Lost("the IRC connection has ended".into());
         let (speech, mut answer, mut progress) = Speech::new(lines);
+        let speech = Speech { answers, ..speech };
         self.asks.send(SessionCommand::Say(speech)).await.map_err(|_| gone())?;
         let mut told = 0;
         let outcome = loop {
@@ -236,6 +288,37 @@ impl SessionHandle {
     /// Shows that something is being written, if there is room for that.
     pub(in crate::irc) fn types(&self, channel: &str) {
         let _ = self.asks.try_send(SessionCommand::Types(channel.to_owned())); // it is shown again soon
+    }
+
+    /// Enters one more channel, or one of its own that it was put out of.
+    ///
+    /// # Errors
+    /// Why it does not get in, for people; it goes on trying.
+    pub(in crate::irc) async fn enter(&self, channel: &str) -> Result<(), String> {
+        let (noted, is_noted) = oneshot::channel();
+        let entering = async {
+            let ask = SessionCommand::Enter { channel: channel.to_owned(), noted };
+            self.asks.send(ask).await.map_err(|_| "the IRC connection has ended".to_owned())?;
+            let _ = is_noted.await; // the status says whether it is connected
+            let mut status = self.status.clone();
+            let settled = status.wait_for(|now| now.is_in(channel) || now.refused(channel).is_some());
+            let now = settled.await.map_err(|_| "the IRC connection has ended".to_owned())?;
+            now.refused(channel).map_or(Ok(()), |reason| Err(reason.to_owned()))
+        };
+        let entered = tokio::time::timeout(ENTERING, entering).await;
+        entered.unwrap_or_else(|_| Err("no answer from the IRC network".into()))
+    }
+
+    /// The person is called otherwise now, if there is room for that: else the next connection is.
+    pub(in crate::irc) fn renamed(&self, renaming: Renaming) {
+        let _ = self.asks.try_send(SessionCommand::Renamed(renaming)); // the next name is said again
+    }
+
+    /// This channel is none of its own any more.
+    pub(in crate::irc) fn leave(&self, channel: &str) {
+        if self.asks.try_send(SessionCommand::Leave(channel.to_owned())).is_err() {
+            tracing::warn!(channel, "a connection is busy, a channel is left with the next connection");
+        }
     }
 
     /// Waits for the connection to be in its channels, or to be refused.

@@ -2,8 +2,9 @@
 //!
 //! Knows the commands that change a channel. Refuses to know which of that anybody wants to hear.
 
-use irc::proto::{Command, Message, Prefix, Response};
+use irc::proto::{ChannelMode, Command, Message, Mode, Prefix, Response};
 
+use super::batches::tag;
 use super::flow::Flow;
 use super::handle::Heard;
 use crate::irc::config::Happening;
@@ -24,6 +25,14 @@ fn because(reason: Option<&String>) -> String {
 pub(super) fn note(flow: &mut Flow, message: &Message) {
     if let Command::Response(Response::RPL_NAMREPLY, arguments) = &message.command {
         return names(flow, arguments);
+    }
+    if let Command::Raw(word, arguments) = &message.command
+        && word.eq_ignore_ascii_case("TAGMSG")
+    {
+        return typing(flow, message, arguments);
+    }
+    if let Command::ChannelMODE(channel, modes) = &message.command {
+        operators(flow, channel, modes);
     }
     let Some(Prefix::Nickname(nick, user, host)) = &message.prefix else { return };
     let Some((kind, channels, text)) = change(flow, nick, &message.command) else { return };
@@ -53,7 +62,9 @@ fn change(flow: &mut Flow, nick: &str, command: &Command) -> Option<(Happening, 
         }
         Command::KICK(channel, whom, reason) => {
             let channel = flow.channels.known_as(channel);
-            flow.members.left(&flow.channels.casemap.fold(whom), &channel);
+            let casemap = flow.channels.casemap;
+            flow.members.left(&casemap.fold(whom), &channel);
+            flow.members.demoted(&casemap.fold(whom), &casemap.fold(&channel));
             let text = format!("kicked {}{}", one_line(whom, 64), because(reason.as_ref()));
             (Happening::Kick, vec![channel], text)
         }
@@ -65,6 +76,7 @@ fn change(flow: &mut Flow, nick: &str, command: &Command) -> Option<(Happening, 
         Command::PART(channel, reason) => {
             let channel = flow.channels.known_as(channel);
             flow.members.left(&who, &channel);
+            flow.members.demoted(&who, &flow.channels.casemap.fold(&channel));
             (Happening::Part, vec![channel], format!("left{}", because(reason.as_ref())))
         }
         Command::QUIT(reason) => {
@@ -80,6 +92,39 @@ fn change(flow: &mut Flow, nick: &str, command: &Command) -> Option<(Happening, 
     })
 }
 
+/// Somebody who writes something is shown to, where they do it in a channel of ours (the client tag typing).
+fn typing(flow: &mut Flow, message: &Message, arguments: &[String]) {
+    let names = ["+typing", "+draft/typing"];
+    let is_active = names.iter().any(|name| tag(message, name) == Some("active"));
+    let (Some(Prefix::Nickname(nick, user, host)), Some(target)) = (&message.prefix, arguments.first())
+    else {
+        return;
+    };
+    let channel = flow.channels.known_as(target);
+    if is_active && flow.channels.wants(&channel) && !flow.channels.casemap.same(nick, &flow.nick) {
+        let (nick, source) = (nick.clone(), format!("{nick}!{user}@{host}"));
+        flow.heard.push_back(Heard::Types { channel, nick, source });
+    }
+}
+
+/// Who becomes an operator of a channel, or is none any more.
+fn operators(flow: &mut Flow, channel: &str, modes: &[Mode<ChannelMode>]) {
+    let channel = flow.channels.casemap.fold(&flow.channels.known_as(channel));
+    let is_rank =
+        |mode: &ChannelMode| matches!(mode, ChannelMode::Oper | ChannelMode::Admin | ChannelMode::Founder);
+    for mode in modes {
+        match mode {
+            Mode::Plus(rank, Some(nick)) if is_rank(rank) => {
+                flow.members.promoted(flow.channels.casemap.fold(nick), &channel);
+            }
+            Mode::Minus(rank, Some(nick)) if is_rank(rank) => {
+                flow.members.demoted(&flow.channels.casemap.fold(nick), &channel);
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Those who are in a channel when we come.
 fn names(flow: &mut Flow, arguments: &[String]) {
     let (Some(channel), Some(names)) = (arguments.get(2), arguments.get(3)) else { return };
@@ -87,6 +132,11 @@ fn names(flow: &mut Flow, arguments: &[String]) {
     for name in names.split_whitespace() {
         let nick =
             name.trim_start_matches(|c: char| "~&@%+!".contains(c)).split('!').next().unwrap_or_default();
-        flow.members.joined(flow.channels.casemap.fold(nick), &channel);
+        let nick = flow.channels.casemap.fold(nick);
+        let ranks = name.split(|c| !"~&@%+!".contains(c)).next().unwrap_or_default();
+        if ranks.contains(['~', '&', '@']) {
+            flow.members.promoted(nick.clone(), &flow.channels.casemap.fold(&channel));
+        }
+        flow.members.joined(nick, &channel);
     }
 }

@@ -10,11 +10,14 @@ use tokio::time::Instant;
 use super::channels::Shutting;
 use super::ctcp;
 use super::flow::Flow;
-use super::handle::{Heard, Line, Said, SayFailure, SessionCommand, Speech};
+use super::handle::{Heard, Line, Said, SaidTags, SayFailure, SessionCommand, Speech};
 use super::{End, Session, happening};
 use crate::irc::casemap::Casemap;
 use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::policy::{self, Again};
+
+/// Nicks that are watched, and that nobody has now.
+const MONOFFLINE: u16 = 731;
 
 /// The capability by which a server confirms lines.
 const ECHO_MESSAGE: &str = "echo-message";
@@ -26,6 +29,16 @@ impl Session {
         if self.is_bot() {
             happening::note(flow, &message);
         }
+        let label = flow.batches.label(&message);
+        let (message, answered) = flow.batches.take(message);
+        if let Some(label) = answered {
+            flow.outbox.acknowledged(&label);
+        }
+        self.acted(flow, message?, label.as_deref())
+    }
+
+    /// The same of a whole message; the label is of the line of ours that it answers.
+    fn acted(&mut self, flow: &mut Flow, message: Message, label: Option<&str>) -> Option<End> {
         let casemap = flow.channels.casemap;
         let is_us = |nick: &str| casemap.same(nick, &flow.nick);
         let from_us = message.source_nickname().is_some_and(is_us);
@@ -36,7 +49,7 @@ impl Session {
             }
             Command::CAP(_, CapSubCommand::DEL, first, second) => {
                 let gone = second.or(first).unwrap_or_default();
-                flow.outbox.echoes &= !gone.split_whitespace().any(|name| name == ECHO_MESSAGE);
+                flow.outbox.abilities.echoes &= !gone.split_whitespace().any(|name| name == ECHO_MESSAGE);
             }
             Command::Response(Response::RPL_ISUPPORT, arguments) => Self::learn(flow, &arguments),
             Command::Response(Response::RPL_USERHOST, arguments) => learn_away(flow, &arguments),
@@ -46,17 +59,9 @@ impl Session {
                 flow.channels.joined(&channel, Instant::now());
                 self.check_in(flow);
             }
-            Command::Response(response, arguments) => self.numeric(flow, response as u16, &arguments),
-            // Numbers that the library does not know.
-            Command::Raw(word, arguments) => {
-                if let Ok(number) = word.parse() {
-                    self.numeric(flow, number, &arguments);
-                }
-            }
-            Command::NICK(new) if from_us => {
-                flow.nick = new;
-                self.stand(flow.status());
-            }
+            Command::Response(response, arguments) => self.numeric(flow, response as u16, &arguments, label),
+            Command::Raw(word, arguments) => self.other(flow, &word, &arguments, label),
+            Command::NICK(new) if from_us => self.renamed(flow, new),
             Command::NICK(_) | Command::QUIT(_) => {
                 if let Some(Prefix::Nickname(nick, ..)) = message.prefix {
                     self.regain(flow, &nick);
@@ -71,7 +76,9 @@ impl Session {
                 let by = by.split('!').next().unwrap_or_default().to_owned();
                 self.put_out(flow, &channel, &format!("kicked by {by}: {}", reason.unwrap_or_default()));
             }
-            Command::PART(channel, reason) if from_us => {
+            Command::PART(channel, reason)
+                if from_us && flow.channels.wants(&flow.channels.known_as(&channel)) =>
+            {
                 self.put_out(flow, &channel, &format!("parted: {}", reason.unwrap_or_default()));
             }
             Command::AWAY(text) => {
@@ -79,17 +86,18 @@ impl Session {
                     self.saw_away(flow, nick, text.is_some());
                 }
             }
-            Command::PRIVMSG(target, text) | Command::NOTICE(target, text) if from_us => {
-                flow.outbox.echoed(&flow.channels.known_as(&target), &text);
-            }
+            Command::PRIVMSG(target, text) | Command::NOTICE(target, text) if from_us => match label {
+                Some(label) => flow.outbox.labeled(label),
+                None => flow.outbox.echoed(&flow.channels.known_as(&target), &text),
+            },
             Command::NOTICE(_, text) if matches!(message.prefix, None | Some(Prefix::ServerName(_))) => {
                 self.noticed(flow, &text);
             }
             Command::PRIVMSG(target, text) => {
-                self.hear(flow, message.prefix, target, text, said_at(message.tags), false);
+                self.hear(flow, message.prefix, target, text, SaidTags::of(message.tags), false);
             }
             Command::NOTICE(target, text) => {
-                self.hear(flow, message.prefix, target, text, said_at(message.tags), true);
+                self.hear(flow, message.prefix, target, text, SaidTags::of(message.tags), true);
             }
             _ => {}
         }
@@ -110,6 +118,7 @@ impl Session {
             }
             self.config.on_connect.iter().for_each(|line| flow.writer.send_line(line));
         }
+        self.want_nick(flow);
         flow.join_all();
         self.check_in(flow);
     }
@@ -137,17 +146,35 @@ impl Session {
                         flow.nick_length = length.clamp(DEFAULT_LENGTH, 64);
                     }
                 }
+                Some(("MONITOR", _)) => flow.monitors = true,
                 Some(("CASEMAPPING", name)) => flow.channels.casemap = Casemap::named(name),
                 Some(("STATUSMSG", statuses)) => flow.channels.statuses = statuses.to_owned(),
+                None => flow.monitors |= argument == "MONITOR",
                 _ => {}
             }
         }
     }
 
+    /// Words that the library does not know: numbers, and the answer that there is nothing to say.
+    fn other(&mut self, flow: &mut Flow, word: &str, arguments: &[String], label: Option<&str>) {
+        match (word.parse(), label) {
+            (Ok(number), _) => self.numeric(flow, number, arguments, label),
+            (Err(_), Some(label)) if word.eq_ignore_ascii_case("ACK") => flow.outbox.acknowledged(label),
+            (Err(_), _) => {}
+        }
+    }
+
     /// Errors about a channel, or about what we said last.
-    fn numeric(&mut self, flow: &mut Flow, number: u16, arguments: &[String]) {
+    fn numeric(&mut self, flow: &mut Flow, number: u16, arguments: &[String], label: Option<&str>) {
         let reason = arguments.last().map_or("", String::as_str);
         let about = arguments.get(1).map_or("", String::as_str);
+        if let (301, Some(label)) = (number, label) {
+            // Whoever is away has it no less.
+            flow.outbox.acknowledged(label);
+        }
+        if number == MONOFFLINE {
+            reason.split(',').for_each(|nick| self.regain(flow, nick));
+        }
         let keeps_out = flow.channels.wants(about) && !flow.channels.is_in(about);
         if !policy::is_refusal(number) || (policy::is_about_us(number) && !keeps_out) {
             return;
@@ -172,7 +199,12 @@ impl Session {
         }
         match policy::is_about_pace(reason) || policy::is_too_fast(number) {
             true => self.slow_down(flow, &about, reason),
-            false => flow.outbox.refused(&about, &policy::explain_unsaid(number, reason)),
+            false => {
+                let reason = policy::explain_unsaid(number, reason);
+                if !label.is_some_and(|label| flow.outbox.refused_label(label, &reason)) {
+                    flow.outbox.refused(&about, &reason);
+                }
+            }
         }
     }
 
@@ -187,6 +219,8 @@ impl Session {
         if let Some(target) = policy::throttled(text) {
             let target = flow.channels.known_as(target);
             self.slow_down(flow, &target, text);
+        } else if policy::is_warning(text) {
+            self.tempo.too_fast();
         }
     }
 
@@ -214,15 +248,6 @@ impl Session {
         }
     }
 
-    /// Somebody has given up a nick: if we would rather have that one, we take it.
-    fn regain(&self, flow: &mut Flow, free: &str) {
-        let casemap = flow.channels.casemap;
-        let better = self.persona.nicks.iter().take_while(|nick| !casemap.same(nick, &flow.nick));
-        if let Some(nick) = better.into_iter().find(|nick| casemap.same(nick, free)) {
-            flow.control(Command::NICK(nick.clone()));
-        }
-    }
-
     /// Somebody in a channel went away or came back.
     fn saw_away(&self, flow: &mut Flow, nick: String, away: bool) {
         let casemap = flow.channels.casemap;
@@ -240,7 +265,7 @@ impl Session {
         by: Option<Prefix>,
         target: String,
         text: String,
-        at: Option<u64>,
+        tags: SaidTags,
         is_notice: bool,
     ) {
         let Some(Prefix::Nickname(nick, user, host)) = by else { return };
@@ -259,7 +284,11 @@ impl Session {
         }
         let source = format!("{nick}!{user}@{host}");
         let (target, puppet) = (flow.channels.known_as(&target), self.persona.person.clone());
-        flow.heard.push_back(Heard::Said(Said { nick, source, target, text, at, is_notice, puppet }));
+        let casemap = flow.channels.casemap;
+        let is_operator = flow.members.is_operator(&casemap.fold(&nick), &casemap.fold(&target));
+        let said = Said { nick, source, target, text, is_notice, puppet, is_operator, tags };
+        flow.has_heard = true;
+        flow.heard.push_back(Heard::Said(said));
     }
 
     /// Acts on what another part asks of the connection.
@@ -271,6 +300,32 @@ impl Session {
             }
             SessionCommand::Say(speech) => say(flow, speech),
             SessionCommand::Types(channel) => flow.types(&channel),
+            SessionCommand::Enter { channel, noted } => {
+                self.note_channel(&channel, true);
+                flow.channels.add(&channel, Instant::now());
+                self.stand(flow.status());
+                let _ = noted.send(()); // whoever asked may have gone
+            }
+            SessionCommand::Leave(channel) => {
+                self.note_channel(&channel, false);
+                if flow.channels.is_in(&channel) {
+                    flow.control(Command::PART(flow.channels.address(&channel), None));
+                }
+                flow.outbox.lost(&channel, "it is no end of the conversation any more");
+                flow.channels.remove(&channel);
+            }
+            SessionCommand::Renamed(renaming) => self.rename(Some(flow), renaming),
+        }
+    }
+
+    /// Remembers which channels are ours, on this connection and those to come.
+    pub(super) fn note_channel(&mut self, channel: &str, is_ours: bool) {
+        let channels = &mut self.persona.channels;
+        let is_known = channels.iter().any(|known| known.eq_ignore_ascii_case(channel));
+        match is_ours {
+            true if !is_known => channels.push(channel.to_owned()),
+            true => {}
+            false => channels.retain(|known| !known.eq_ignore_ascii_case(channel)),
         }
     }
 
@@ -287,11 +342,17 @@ fn time_for_people() -> String {
     now.map(|now| now.format("%a, %d %b %Y %H:%M:%S UTC").to_string()).unwrap_or_default()
 }
 
-/// When the server says that something was said, in milliseconds since 1970 (IRCv3 server-time).
-fn said_at(tags: Option<Vec<Tag>>) -> Option<u64> {
-    let time = tags?.into_iter().find(|Tag(name, _)| name == "time")?.1?;
-    let time = chrono::DateTime::parse_from_rfc3339(&time).ok()?;
-    u64::try_from(time.timestamp_millis()).ok()
+impl SaidTags {
+    /// IRCv3 server-time and message-ids, and the client tag reply under both of its names.
+    fn of(tags: Option<Vec<Tag>>) -> Self {
+        let tags = tags.unwrap_or_default();
+        let value =
+            |name: &str| tags.iter().find(|Tag(known, _)| known == name).and_then(|tag| tag.1.clone());
+        let time = value("time").and_then(|time| chrono::DateTime::parse_from_rfc3339(&time).ok());
+        let at = time.and_then(|time| u64::try_from(time.timestamp_millis()).ok());
+        let answers = value("+reply").or_else(|| value("+draft/reply"));
+        Self { at, id: value("msgid"), answers }
+    }
 }
 
 /// Puts lines into the outbox, unless they are for a channel that we are kept out of.

@@ -4,6 +4,9 @@
 //! where the server echoes (IRCv3 echo-message), else by the PONG to a PING sent behind it with no error before. At most
 //! [`WINDOW`] lines wait for that at a time, so that no deadline is ever one over a whole paste. Targets take turns.
 
+mod labels;
+mod message;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use tokio::time::Instant;
 
 use super::handle::{Line, Outcome, SayFailure, Speech};
 use crate::irc::pace::Tempo;
+pub(super) use message::{Abilities, Outgoing};
 
 /// Lines that may be written and not yet confirmed.
 const WINDOW: usize = 10;
@@ -38,6 +42,8 @@ struct Written {
     speech: u64,
     target: String,
     text: String,
+    /// What the server's answer to it bears, where it labels answers.
+    label: String,
     state: State,
     counted: bool,
 }
@@ -95,8 +101,10 @@ pub(super) struct Outbox {
     open: Option<usize>,
     number: u64,
     tempo: Tempo,
-    /// Whether the server echoes what is written from now on.
-    pub(super) echoes: bool,
+    /// Whether anything has arrived.
+    pub(super) has_arrived: bool,
+    /// What it can do from now on.
+    pub(super) abilities: Abilities,
 }
 
 impl Outbox {
@@ -109,7 +117,8 @@ impl Outbox {
             open: None,
             number: 0,
             tempo,
-            echoes: false,
+            has_arrived: false,
+            abilities: Abilities::default(),
         }
     }
 
@@ -158,30 +167,57 @@ impl Outbox {
         self.open.is_some() || (!self.turns.is_empty() && self.room() > 0)
     }
 
-    /// The next line, and the PING behind it where one is due.
-    pub(super) fn next(&mut self, now: Instant) -> Vec<Command> {
+    /// The next line, or all lines of a message of several, and the PING behind them where one is due.
+    pub(super) fn next(&mut self, now: Instant) -> Vec<Outgoing> {
         if !self.has_next() {
             return Vec::new();
         }
         let room = self.open.take().unwrap_or_else(|| {
+            self.choose();
             self.number += 1;
-            let (token, echoes) = (format!("msnbridge-{}", self.number), self.echoes);
+            let (token, echoes) = (format!("msnbridge-{}", self.number), self.abilities.echoes);
             let batch = Batch { token, lines: Vec::new(), echoes, closed_at: None, answered_at: None };
             self.batches.push_back(batch);
             self.room()
         });
-        let mut commands = Vec::new();
-        let next = self.turns.front_mut().and_then(|turn| turn.lines.pop_front());
-        if let (Some((speech, line)), Some(batch)) = (next, self.batches.back_mut()) {
-            batch.lines.push(written(speech, &line));
-            commands.push(command(line));
-        }
+        let lines = self.together(room);
+        let written = lines.len();
+        let mut all = match written {
+            0 | 1 => lines.into_iter().filter_map(|(speech, line)| self.write(speech, line, None)).collect(),
+            _ => self.message(lines),
+        };
         let is_over = self.turns.front().is_none_or(|turn| turn.lines.is_empty());
-        match room.saturating_sub(1) {
+        match room.saturating_sub(written.max(1)) {
             more @ 1.. if !is_over => self.open = Some(more),
-            _ => commands.extend(self.close(now)),
+            _ => all.extend(self.close(now).map(Outgoing::from)),
         }
-        commands
+        all
+    }
+
+    /// A line is on its way.
+    fn write(&mut self, speech: u64, line: Line, tag: Option<&str>) -> Option<Outgoing> {
+        self.number += 1;
+        // Of a message of several lines the whole is answered, and its lines by their echo or the PONG.
+        let is_labeled = self.abilities.labels && tag.is_none();
+        let label = if is_labeled { format!("l{}", self.number) } else { String::new() };
+        let mut tags: Vec<String> = tag.map(str::to_owned).into_iter().collect();
+        if is_labeled {
+            tags.push(format!("label={label}"));
+        }
+        let answers = self.waiting.get_mut(&speech).and_then(|waiting| waiting.speech.answers.take());
+        if let Some(id) = answers.filter(|_| self.abilities.tags) {
+            tags.push(format!("+reply={id};+draft/reply={id}"));
+        }
+        let tags = tags.join(";");
+        self.batches.back_mut()?.lines.push(written(speech, &line, label));
+        Some(Outgoing { tags, command: command(line) })
+    }
+
+    /// Channels go before what is said to one person alone: an answer stands before nobody's words.
+    fn choose(&mut self) {
+        if let Some(at) = self.turns.iter().position(|turn| is_channel(&turn.target)).filter(|at| *at > 0) {
+            self.turns.rotate_left(at);
+        }
     }
 
     /// Ends the open batch; it is the next target's turn.
@@ -273,6 +309,7 @@ impl Outbox {
                 continue;
             }
             line.counted = true;
+            self.has_arrived = true;
             let Some(waiting) = self.waiting.get_mut(&line.speech) else { continue };
             waiting.left = waiting.left.saturating_sub(1);
             waiting.confirmed += 1;
@@ -313,9 +350,21 @@ impl Outbox {
     }
 }
 
-fn written(speech: u64, line: &Line) -> Written {
+/// Whether a target is read by many.
+fn is_channel(target: &str) -> bool {
+    target.starts_with(['#', '&', '+', '!', '@'])
+}
+
+fn written(speech: u64, line: &Line, label: String) -> Written {
     let (Line::Message { target, text } | Line::Notice { target, text }) = line;
-    Written { speech, target: target.clone(), text: text.clone(), state: State::Unknown, counted: false }
+    Written {
+        speech,
+        target: target.clone(),
+        text: text.clone(),
+        label,
+        state: State::Unknown,
+        counted: false,
+    }
 }
 
 /// The protocol's command for a line.

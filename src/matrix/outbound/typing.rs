@@ -40,21 +40,31 @@ impl TypingPublisher {
         Self { homeserver, registry, profiles, members, typing: Cache::new(MAX_TYPING) }
     }
 
-    /// Shows that a contact is typing.
+    /// Who is shown as typing: a contact, or the bot for somebody for whom it speaks.
+    async fn typist(&self, portal: &PortalKey, author: &Author) -> Option<(OwnedRoomId, OwnedUserId)> {
+        let room = self.registry.room_of(portal).ok()??;
+        let user = match author {
+            Author::Ghost(ghost) => self.profiles.ensure(&portal.receiver, ghost).await.ok()?,
+            Author::Relayed { .. } => self.homeserver.bot().to_owned(),
+            Author::Owner { .. } | Author::Bridge => return None,
+        };
+        Some((room, user))
+    }
+
+    /// Shows that somebody is typing.
     pub(crate) async fn show(&self, portal: &PortalKey, author: Author) {
-        let (Ok(Some(room)), Author::Ghost(ghost)) = (self.registry.room_of(portal), author) else { return };
-        let Ok(user) = self.profiles.ensure(&portal.receiver, &ghost).await else { return };
-        if self.members.ensure_joined(&room, &user).await.is_err() {
+        let Some((room, user)) = self.typist(portal, &author).await else { return };
+        let is_bot = user == *self.homeserver.bot();
+        if !is_bot && self.members.ensure_joined(&room, &user).await.is_err() {
             return;
         }
         self.typing.insert((room.clone(), user.clone()), Instant::now());
         self.tell(room, user, Typing::Yes(TypingInfo::new(SHOWN))).await;
     }
 
-    /// A contact who was shown as typing has said it: that is over, whatever the homeserver was told.
+    /// Somebody who was shown as typing has said it: that is over, whatever the homeserver was told.
     pub(crate) async fn end(&self, portal: &PortalKey, author: &Author) {
-        let (Ok(Some(room)), Author::Ghost(ghost)) = (self.registry.room_of(portal), author) else { return };
-        let Ok(user) = self.profiles.ensure(&portal.receiver, ghost).await else { return };
+        let Some((room, user)) = self.typist(portal, author).await else { return };
         let shown = self.typing.remove(&(room.clone(), user.clone()));
         if shown.is_some_and(|at| at.elapsed() < SHOWN) {
             self.tell(room, user, Typing::No).await;

@@ -25,8 +25,8 @@ fn say(outbox: &mut Outbox, target: &str, lines: std::ops::Range<usize>) -> Ears
 fn write(outbox: &mut Outbox) -> (Vec<String>, Vec<String>) {
     let (mut texts, mut tokens) = (Vec::new(), Vec::new());
     while outbox.has_next() {
-        for command in outbox.next(Instant::now()) {
-            match command {
+        for outgoing in outbox.next(Instant::now()) {
+            match outgoing.command {
                 Command::PRIVMSG(_, text) => texts.push(text),
                 Command::PING(token, _) => tokens.push(token),
                 other => panic!("{other:?}"),
@@ -90,6 +90,77 @@ fn fault_10_a_paste_holds_up_nobody_else_on_the_same_connection() {
 }
 
 #[test]
+fn a_long_answer_to_one_person_goes_behind_what_channels_are_told() {
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
+    let _answer = say(&mut outbox, "annie", 0..9);
+    let _other = say(&mut outbox, "dan", 0..1);
+    let _words = say(&mut outbox, "#c", 0..4);
+    let _more = say(&mut outbox, "#d", 0..1);
+    let mut all = Vec::new();
+    while outbox.has_next() {
+        let (texts, tokens) = write(&mut outbox);
+        tokens.iter().for_each(|token| outbox.answered(token, Instant::now()));
+        all.extend(texts);
+    }
+    assert!(all[..5].iter().all(|text| text.starts_with('#')), "{all:?}");
+    assert!(all[5..].contains(&"dan 0".to_owned()) && all.len() == 15, "{all:?}");
+}
+
+#[test]
+fn an_answer_with_a_label_is_of_its_line_alone() {
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
+    outbox.abilities = Abilities { echoes: true, labels: true, ..Abilities::default() };
+    let (mut first, mut second) = (say(&mut outbox, "#c", 0..1), say(&mut outbox, "#c", 1..2));
+    let mut labels = Vec::new();
+    while outbox.has_next() {
+        labels.extend(outbox.next(Instant::now()).into_iter().map(|outgoing| outgoing.tags));
+    }
+    labels.retain(|tags| !tags.is_empty());
+    let label = |at: usize| labels[at].strip_prefix("label=").unwrap();
+    // The second is refused: by its target alone that would be the first.
+    assert!(outbox.refused_label(label(1), "no"));
+    assert!(matches!(second.outcome(), Some(Err(SayFailure::Refused(_)))));
+    assert_eq!(first.outcome(), None);
+    outbox.acknowledged(label(0));
+    assert_eq!(first.outcome(), None, "it was taken and shown to nobody");
+    outbox.labeled(label(0));
+    assert_eq!(first.outcome(), Some(Ok(())));
+    assert!(!outbox.refused_label("l99", "no") && !outbox.refused_label("", "no"));
+}
+
+#[test]
+fn lines_of_one_speech_are_one_message_where_the_server_takes_that() {
+    let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
+    outbox.abilities.multiline = Some((4, 4_096));
+    let mut whole = say(&mut outbox, "#c", 0..6);
+    let mut other = say(&mut outbox, "#c", 6..7);
+    let mut lines = Vec::new();
+    while outbox.has_next() {
+        for Outgoing { tags, command } in outbox.next(Instant::now()) {
+            let tags = if tags.is_empty() { tags } else { format!("@{tags} ") };
+            lines.push(format!("{tags}{}", String::from(&command)));
+        }
+    }
+    let name = |at: usize| lines[at].strip_prefix("BATCH +").unwrap().split(' ').next().unwrap().to_owned();
+    let (four, two) = (name(0), name(6));
+    assert!(lines[0].ends_with(" draft/multiline #c"), "{lines:?}");
+    let said = |at: usize, name: &str| lines[at].starts_with(&format!("@batch={name} PRIVMSG #c "));
+    assert!((1..5).all(|at| said(at, &four)) && lines[5] == format!("BATCH -{four}"), "{lines:?}");
+    assert!((7..9).all(|at| said(at, &two)) && lines[9] == format!("BATCH -{two}"), "{lines:?}");
+    assert!(lines[10].starts_with("PRIVMSG ") && lines.len() == 12, "{lines:?}");
+    let token = lines.last().unwrap().strip_prefix("PING ").unwrap().to_owned();
+    outbox.answered(&token, Instant::now());
+    assert_eq!((whole.outcome(), other.outcome()), (Some(Ok(())), Some(Ok(()))));
+    assert_eq!(*whole.confirmed.borrow(), 6);
+    // Never more bytes than it takes.
+    outbox.abilities.multiline = Some((24, 12));
+    let _said = say(&mut outbox, "#c", 0..3);
+    let together = outbox.next(Instant::now());
+    let lines = together.iter().filter(|outgoing| outgoing.tags.starts_with("batch=")).count();
+    assert_eq!(lines, 2, "{together:?}");
+}
+
+#[test]
 fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
     let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
     let (mut first, mut second) = (say(&mut outbox, "#c", 0..3), say(&mut outbox, "#C", 3..4));
@@ -108,7 +179,7 @@ fn what_is_refused_is_told_and_its_other_errors_are_nobody_elses() {
 #[tokio::test(start_paused = true)]
 async fn fault_10_an_echo_confirms_its_line_and_a_line_that_is_not_shown_is_refused() {
     let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
-    outbox.echoes = true;
+    outbox.abilities.echoes = true;
     let mut events_tx = say(&mut outbox, "#c", 0..4);
     let (_, tokens) = write(&mut outbox);
     outbox.echoed("#C", "#c 0");
@@ -154,7 +225,7 @@ proptest::proptest! {
             let target = format!("#{target}");
             match what {
                 0 | 1 => all.push(say(&mut outbox, &target, number * 100..number * 100 + lines)),
-                2 | 3 => for command in outbox.next(Instant::now()) {
+                2 | 3 => for Outgoing { command, .. } in outbox.next(Instant::now()) {
                     match command {
                         Command::PING(token, _) => tokens.push_back(token),
                         Command::PRIVMSG(_, text) => proptest::prop_assert!(written.insert(text)),
@@ -169,7 +240,7 @@ proptest::proptest! {
             proptest::prop_assert!(open <= WINDOW);
         }
         for _ in 0..10_000 {
-            for command in outbox.next(Instant::now()) {
+            for Outgoing { command, .. } in outbox.next(Instant::now()) {
                 if let Command::PING(token, _) = command { tokens.push_back(token) }
             }
             if let Some(token) = tokens.pop_front() { outbox.answered(&token, Instant::now()) }
