@@ -22,8 +22,9 @@ use crate::irc::pace::{Pace, Tempo};
 use crate::irc::policy::Again;
 use crate::irc::registration::Welcome;
 
-/// What was heard and waits for the core; full, the server waits.
-const HEARD: usize = 256;
+/// Lines that were heard and wait for the core, of some 700 bytes at most; full, the server waits. While it waits its PINGs
+/// wait too, so there is room for a paste that comes faster than a disk and a homeserver take it.
+const HEARD: usize = 16_384;
 /// Between two answers to programs, of which five may go at once.
 const ANSWERS: Duration = Duration::from_secs(2);
 /// Nicks that a USERHOST can name.
