@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::store::Store;
 
 /// How long whoever reads may take for a piece.
-const PATIENCE: Duration = Duration::from_secs(60);
+const READER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the socket of a store's daemon is.
 pub(super) fn socket_of(store: &Path) -> PathBuf {
@@ -60,7 +60,7 @@ async fn give_export(stream: UnixStream, store: Arc<Store>) {
     let written = tokio::task::spawn_blocking(move || {
         let stream = stream.into_std()?;
         stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(READER_TIMEOUT))?;
         crate::store::export(&store, &mut BufWriter::new(stream)).map_err(std::io::Error::other)
     });
     match written.await {

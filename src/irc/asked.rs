@@ -11,7 +11,7 @@ use super::RelayConfig;
 use crate::bridge::ids::UserId;
 
 /// How long an answer is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Questions that wait at a time.
 const MAX_ASKED: usize = 100;
 
@@ -72,7 +72,7 @@ impl AskedChannels {
     pub(super) fn expire(&self, network: &str, channel: &str, now: Instant) -> Option<Question> {
         let mut all = self.all();
         let is_over = |question: &Question| {
-            question.is_for(network, channel) && now.duration_since(question.at) >= PATIENCE
+            question.is_for(network, channel) && now.duration_since(question.at) >= ANSWER_TIMEOUT
         };
         let at = all.iter().position(is_over)?;
         Some(all.remove(at))

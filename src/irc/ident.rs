@@ -18,7 +18,7 @@ const AT_ONCE: usize = 100;
 /// The longest question, in bytes (RFC 1413, 3).
 const MAX_QUESTION: u64 = 1_000;
 /// How long a question may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// A server may ask before we know that it has taken our connection.
 const LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(50);
@@ -94,7 +94,7 @@ pub(super) async fn serve(idents: Arc<Idents>, listen: SocketAddr, cancel: Cance
         match accepted {
             Ok((stream, _)) if open.len() < AT_ONCE => {
                 let idents = idents.clone();
-                open.spawn(tokio::time::timeout(PATIENCE, async move { one(&idents, stream).await }));
+                open.spawn(tokio::time::timeout(QUESTION_TIMEOUT, async move { one(&idents, stream).await }));
             }
             Ok(_) => tracing::debug!("too many ask whose connections are"),
             // No more files, mostly: that passes.

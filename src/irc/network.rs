@@ -164,7 +164,7 @@ struct Puppet {
 
 /// How a puppet stands to a channel in which somebody is to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum PuppetState {
     There,
     /// Its connection was started just now.
     New,
@@ -277,11 +277,11 @@ impl Network {
     }
 
     /// The puppet of a person, started if there is room for one more.
-    fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, Standing)> {
+    fn puppet(&self, relay: &RelayConfig, person: &Person) -> Option<(SessionHandle, PuppetState)> {
         let mut people = self.people();
         if let Some(puppet) = people.puppets.get(&person.key) {
             let is_there = puppet.channels.contains(&relay.channel);
-            let standing = if is_there { Standing::There } else { Standing::Elsewhere };
+            let standing = if is_there { PuppetState::There } else { PuppetState::Elsewhere };
             return Some((puppet.session.clone(), standing));
         }
         if people.puppets.len() >= self.puppet_policy.max_puppets {
@@ -313,7 +313,7 @@ impl Network {
             &self.tasks,
         );
         people.puppets.insert(person.key.clone(), Puppet { session: session.clone(), channels });
-        Some((session, Standing::New))
+        Some((session, PuppetState::New))
     }
 
     /// Where a person's connection comes from, and who that is: nothing of it says more than that it is the same person.

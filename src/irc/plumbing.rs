@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::asked::{PATIENCE, Question};
+use super::asked::{ANSWER_TIMEOUT, Question};
 use super::network::Network;
 use super::{IrcFrontend, LEG, RelayConfig};
 use crate::bridge::BridgeHandle;
@@ -118,7 +118,7 @@ impl IrcFrontend {
             &format!(
                 "{user} asks to show a conversation of MSN here, and this channel there. An operator of the channel says \
                  «!msn confirm» within {} minutes if that is welcome, or «!msn refuse».",
-                PATIENCE.as_secs() / 60
+                ANSWER_TIMEOUT.as_secs() / 60
             ),
         );
         network.clone().expire(relay);

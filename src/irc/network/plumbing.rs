@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Network;
 use crate::bridge::ids::UserId;
 use crate::irc::RelayConfig;
-use crate::irc::asked::PATIENCE;
+use crate::irc::asked::ANSWER_TIMEOUT;
 use crate::irc::plumbing::{serve, tell};
 use crate::irc::session::Line;
 
@@ -81,7 +81,7 @@ impl Network {
     /// Gives up a question that no operator answers.
     pub(in crate::irc) fn expire(self: Arc<Self>, relay: RelayConfig) {
         self.tasks.clone().spawn(async move {
-            if self.cancel.run_until_cancelled(tokio::time::sleep(PATIENCE)).await.is_none() {
+            if self.cancel.run_until_cancelled(tokio::time::sleep(ANSWER_TIMEOUT)).await.is_none() {
                 return;
             }
             let now = tokio::time::Instant::now();

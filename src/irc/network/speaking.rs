@@ -4,7 +4,7 @@
 //! sessions do.
 
 use super::person::{Person, name_of};
-use super::{Network, PUPPET_TIMEOUT, Standing};
+use super::{Network, PUPPET_TIMEOUT, PuppetState};
 use crate::bridge::body::Body;
 use crate::bridge::event::{Author, RemoteEvent, RemoteKind};
 use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
@@ -171,9 +171,9 @@ impl Network {
         }
         let (puppet, standing) = self.puppet(relay, &person)?;
         let status = match standing {
-            Standing::New => puppet.settled(PUPPET_TIMEOUT).await,
-            Standing::There => puppet.status.borrow().clone(),
-            Standing::Elsewhere => {
+            PuppetState::New => puppet.settled(PUPPET_TIMEOUT).await,
+            PuppetState::There => puppet.status.borrow().clone(),
+            PuppetState::Elsewhere => {
                 if let Some(puppet) = self.people().puppets.get_mut(&person.key) {
                     puppet.channels.push(relay.channel.clone());
                 }
