@@ -60,14 +60,18 @@ pub(super) fn appservice(
     frontend: Arc<MatrixFrontend>,
 ) -> Appservice {
     let homeserver = frontend.homeserver().clone();
-    let (echoes, own) = (homeserver.echoes().clone(), frontend.clone());
+    let (echoes, traffic) = (homeserver.echoes().clone(), homeserver.traffic().clone());
+    let own = frontend.clone();
     Appservice {
         hs_token: checked.matrix.hs_token.clone(),
         inbox,
         ephemeral: Box::new(move |event| attention.put(event, |user| frontend.is_own(user))),
         pinged: Box::new(move || pinged.notify_one()),
         is_own: Box::new(move |user| own.is_own(user)),
-        heard: Box::new(move || echoes.heard()),
+        heard: Box::new(move |events| {
+            echoes.heard();
+            traffic.came(events);
+        }),
         restarts: Box::new(move || homeserver.returns()),
     }
 }

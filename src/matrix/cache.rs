@@ -70,6 +70,13 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         self.get(key).is_some()
     }
 
+    /// Whether nothing is known.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn is_empty(&self) -> bool {
+        let generations = self.lock();
+        generations.young.is_empty() && generations.old.is_empty()
+    }
+
     /// Gives what was known before.
     pub(crate) fn insert(&self, key: K, value: V) -> Option<V> {
         let mut generations = self.lock();

@@ -51,7 +51,7 @@ pub struct Appservice {
     /// Whether a user is one of ours: what they say comes back, and says nothing new.
     pub is_own: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Called with each transaction.
-    pub heard: Box<dyn Fn() + Send + Sync>,
+    pub heard: Box<dyn Fn(usize) + Send + Sync>,
     /// How often the homeserver was seen to come back.
     pub restarts: Box<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -157,7 +157,6 @@ async fn transaction(State(shared): State<Shared>, Path(name): Path<String>, bod
 
 /// Writes a transaction down and answers it, in this order.
 async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
-    (shared.appservice.heard)();
     // A body that makes no sense is never answered with an error: the homeserver would repeat it for ever, and nothing
     // behind it would arrive.
     let Ok(transaction) = Transaction::parse(body) else {
@@ -166,8 +165,10 @@ async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
             bytes = body.len(),
             "dropped a transaction that is not JSON of the known form"
         );
+        (shared.appservice.heard)(0);
         return Json(json!({})).into_response();
     };
+    (shared.appservice.heard)(transaction.events.len());
     tracing::debug!(transaction = name, events = transaction.events.len(), "transaction");
     if shared.strands.sends_back(name, transaction.only_events, (shared.appservice.restarts)()) {
         tracing::info!(

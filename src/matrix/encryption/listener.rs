@@ -10,6 +10,7 @@ use super::bot::BotDevice;
 use super::changes::DeviceChanges;
 use super::device::Device;
 use super::error::CryptoError;
+use super::pace::Pace;
 use super::slot::{Bot, BotSlot};
 use super::waiting::WaitingEvents;
 use super::{Tell, sync};
@@ -94,17 +95,17 @@ impl KeyListener {
 
     /// Looks for news until that fails in a way that another device may mend; gives the reason.
     async fn listen(&self, device: &Device, inbox: &Inbox, retry: &mut Retry) -> CryptoError {
-        let mut waits = false;
-        let mut loses_place = false;
+        let mut pace = Pace::new(self.homeserver.traffic().clone(), self.waiting.clone());
+        let (mut wait, mut loses_place) = (Duration::ZERO, false);
         loop {
             let since = match device.machine.store().next_batch_token().await {
                 Ok(since) => since.filter(|_| !loses_place),
                 Err(error) => return error.into(),
             };
-            match self.look(device, waits, since, inbox).await {
+            match self.look(device, wait, since, inbox).await {
                 Ok(()) => {
-                    (waits, loses_place) = (true, false);
                     retry.reset();
+                    (wait, loses_place) = (pace.next().await, false);
                 }
                 Err(CryptoError::Homeserver(error)) if error.is("M_UNKNOWN_DEVICE") => return error.into(),
                 Err(CryptoError::Homeserver(error @ MatrixError::Refused { .. })) => {
@@ -115,7 +116,7 @@ impl KeyListener {
                 }
                 Err(error) => {
                     tracing::info!(%error, "keys and devices could not be asked for, trying again");
-                    waits = false;
+                    wait = Duration::ZERO;
                     retry.pause().await;
                 }
             }
@@ -125,11 +126,11 @@ impl KeyListener {
     async fn look(
         &self,
         device: &Device,
-        waits: bool,
+        wait: Duration,
         since: Option<String>,
         inbox: &Inbox,
     ) -> Result<(), CryptoError> {
-        let keys = sync::sync(&self.homeserver, device, &self.changes, waits, since).await?;
+        let keys = sync::sync(&self.homeserver, device, &self.changes, wait, since).await?;
         if !keys.is_empty() {
             self.waiting.release(&keys, inbox).await?;
             inbox.retry();

@@ -25,6 +25,8 @@ mod keys;
 #[cfg(feature = "encryption")]
 mod listener;
 #[cfg(feature = "encryption")]
+mod pace;
+#[cfg(feature = "encryption")]
 mod publish;
 #[cfg(feature = "encryption")]
 mod queries;

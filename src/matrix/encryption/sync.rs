@@ -8,23 +8,29 @@ use std::time::Duration;
 
 use matrix_sdk_crypto::EncryptionSyncChanges;
 use matrix_sdk_crypto::store::types::RoomKeyInfo;
-use ruma::api::client::filter::{Filter, FilterDefinition};
+use ruma::api::client::filter::{Filter, FilterDefinition, RoomEventFilter};
 use ruma::api::client::sync::sync_events;
 use ruma::presence::PresenceState;
+use ruma::uint;
 
 use super::changes::DeviceChanges;
 use super::device::{DECRYPTION, Device};
 use super::error::CryptoError;
 use crate::matrix::homeserver::{Actor, Homeserver, MatrixError, send_as};
 
-/// How long the homeserver waits for news.
-const POLL: Duration = Duration::from_secs(30);
 /// Looks at most for what was sent to one device, of 100 messages each.
 const MAX_LOOKS: usize = 1_000;
 
+/// Nothing of rooms. Synapse looks for more events of a room, page by page, until it has as many as were asked for and pass
+/// the filter, unless the timeline takes none at all: with every event anywhere, for as long as this waits.
 fn filter() -> sync_events::v3::Filter {
     let mut filter = FilterDefinition::default();
     filter.room.rooms = Some(Vec::new());
+    filter.room.timeline = RoomEventFilter::ignore_all();
+    filter.room.timeline.limit = Some(uint!(1));
+    filter.room.state = RoomEventFilter::ignore_all();
+    filter.room.ephemeral = RoomEventFilter::ignore_all();
+    filter.room.account_data = RoomEventFilter::ignore_all();
     filter.presence = Filter::ignore_all();
     filter.account_data = Filter::ignore_all();
     sync_events::v3::Filter::FilterDefinition(filter)
@@ -55,8 +61,8 @@ pub(super) async fn drain(homeserver: &Homeserver, actor: Actor<'_>) -> Result<(
     Ok(())
 }
 
-/// Waits for news for the device, keeps it, and sends what follows from it; gives the keys that came. The first look waits
-/// for nothing.
+/// Has the homeserver wait for news for the device, for so long; keeps it, sends what follows from it, and gives the keys
+/// that came.
 ///
 /// # Errors
 /// The homeserver refuses or is not available, or the keys cannot be kept.
@@ -64,10 +70,10 @@ pub(super) async fn sync(
     homeserver: &Homeserver,
     device: &Device,
     changes: &DeviceChanges,
-    waits: bool,
+    wait: Duration,
     since: Option<String>,
 ) -> Result<Vec<RoomKeyInfo>, CryptoError> {
-    let request = request(if waits { POLL } else { Duration::ZERO }, since);
+    let request = request(wait, since);
     let answer = send_as!(homeserver, device.actor(), request)?;
     // Before the device asks: an answer from before the change does not count.
     answer.device_lists.changed.iter().for_each(|user| changes.note(user));
@@ -119,7 +125,7 @@ mod tests {
             server.sent("/keys/query").iter().filter(is_of_ann).count()
         };
         assert_eq!(asked(), 1);
-        sync(&homeserver, &device, &changes, false, None).await.unwrap();
+        sync(&homeserver, &device, &changes, Duration::ZERO, None).await.unwrap();
         assert_eq!(asked(), 2);
     }
 }

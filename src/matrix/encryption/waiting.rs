@@ -10,6 +10,8 @@ use std::time::Duration;
 use matrix_sdk_crypto::store::types::RoomKeyInfo;
 use ruma::{EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId};
 use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::error::CryptoError;
@@ -30,6 +32,7 @@ const MAX_ASIDE: usize = 1_000;
 pub(super) struct WaitingEvents {
     storage: Arc<dyn Storage>,
     since: Cache<OwnedEventId, Option<Instant>>,
+    held: Notify,
 }
 
 fn prefix(room: &RoomId, session: &str) -> Vec<u8> {
@@ -38,7 +41,7 @@ fn prefix(room: &RoomId, session: &str) -> Vec<u8> {
 
 impl WaitingEvents {
     pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage, since: Cache::new(MAX_HELD) }
+        Self { storage, since: Cache::new(MAX_HELD), held: Notify::new() }
     }
 
     /// Whether an event is held up no longer.
@@ -47,7 +50,20 @@ impl WaitingEvents {
         let since = self.since.update(event.to_owned(), |since| {
             since.get_or_insert(now);
         });
+        if since == Some(now) {
+            self.held.notify_waiters();
+        }
         since.is_some_and(|since| now - since >= HOLD)
+    }
+
+    /// Whether any event is held up.
+    pub(super) fn holds_any(&self) -> bool {
+        !self.since.is_empty()
+    }
+
+    /// One more event is held up.
+    pub(super) fn held(&self) -> Notified<'_> {
+        self.held.notified()
     }
 
     /// An event waits no longer, or not before its room.

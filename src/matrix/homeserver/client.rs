@@ -25,6 +25,7 @@ use super::echo::Echoes;
 use super::error::{MatrixError, asked_pause};
 use super::gate::Gate;
 use super::identity::{Actor, As, Identities, Identity, Outgoing, Paths};
+use super::traffic::Traffic;
 use crate::matrix::config::MatrixConfig;
 use crate::measure;
 use crate::web::read_body;
@@ -61,6 +62,7 @@ pub struct Homeserver {
     versions: SupportedVersions,
     returns: Arc<Returns>,
     echoes: Arc<Echoes>,
+    traffic: Arc<Traffic>,
     pub(super) gate: Arc<Gate>,
 }
 
@@ -176,6 +178,7 @@ impl Homeserver {
             versions,
             returns: Arc::default(),
             echoes: Arc::default(),
+            traffic: Arc::default(),
             gate: Arc::default(),
         })
     }
@@ -193,6 +196,11 @@ impl Homeserver {
     /// Whether what is sent comes back.
     pub fn echoes(&self) -> &Arc<Echoes> {
         &self.echoes
+    }
+
+    /// How much happens in our rooms.
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.traffic
     }
 
     /// With which token somebody is acted as.

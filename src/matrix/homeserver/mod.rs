@@ -19,6 +19,7 @@ mod sealed;
 #[cfg(test)]
 mod tests;
 mod token;
+mod traffic;
 mod transfer;
 
 pub use client::Homeserver;
@@ -33,3 +34,5 @@ pub(super) use event::EventSender;
 #[cfg(feature = "encryption")]
 pub(super) use identity::Actor;
 pub(super) use media::{Failures, MediaClient};
+#[cfg(feature = "encryption")]
+pub(super) use traffic::Traffic;

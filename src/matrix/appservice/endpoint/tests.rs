@@ -34,7 +34,7 @@ async fn desk() -> Desk {
         inbox,
         ephemeral: Box::new(move |event| told.lock().unwrap().push(event)),
         is_own: Box::new(|user| user.starts_with("@msn_")),
-        heard: Box::new(|| {}),
+        heard: Box::new(|_| {}),
         pinged: Box::new(|| {}),
         restarts: Box::new(|| 0),
     };
