@@ -178,6 +178,7 @@ impl Frontend for IrcFrontend {
             shows_titles: false,
             hosts_rooms: false,
             shows_users: false,
+            speaks_in_lines: true,
             redaction_note: "",
         }
     }
