@@ -60,6 +60,11 @@ async fn paste(family: Family, messages: usize) {
     // And the other way.
     for line in 0..messages * 5 {
         watcher.say(CHANNEL, &format!("back {line}")).await;
+        // No faster than the server reads: whoever is ahead of it by more than its queue is sent away.
+        if line % 20 == 19 {
+            watcher.raw("PING :read\r\n").await;
+            watcher.line(" PONG ").await;
+        }
     }
     for expected in 0..messages * 5 {
         let heard = call.until("words from the channel", |unit| unit.payload.contains("<watcher> ")).await;
