@@ -18,4 +18,6 @@ pub mod msnftp;
 pub mod oim;
 pub mod p2p;
 pub mod session;
+pub mod sso;
 pub mod wire;
+pub mod xml;

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::ids::{ConnId, Door};
 use super::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
 use super::outgoing::Outbox;
+use super::tickets::Issued;
 use crate::msn::command::ClientCommand;
 use crate::msn::wire::DecodeError;
 
@@ -25,7 +26,7 @@ pub(super) enum Input {
     Ticket {
         sign_in: String,
         password: String,
-        reply: oneshot::Sender<Option<String>>,
+        reply: oneshot::Sender<Option<Issued>>,
     },
     /// Words for somebody who may not be there.
     Store {

@@ -6,15 +6,18 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use percent_encoding::percent_decode_str;
+use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 
 use super::gateway::Gateway;
 use super::http::{Request, Response};
 use super::input::Input;
 use super::offline_page::{self as page, Storing};
-use super::token::{TokenRequest, TokenService};
+use super::tickets::Issued;
+use super::token;
 use crate::msn::gateway::PATH;
 use crate::msn::ids::HostPort;
+use crate::msn::sso::{TokenForm, TokenRequest};
 
 /// The pages of one listener.
 #[derive(Clone)]
@@ -33,8 +36,8 @@ pub(super) struct Pages {
 impl Pages {
     /// Answers one request: nexus, login, tokens, offline messages or gateway by its path, else 404.
     pub(super) async fn answer(&self, peer: SocketAddr, request: Request) -> Response {
-        if let ("POST", Some(service)) = (request.method.as_str(), TokenService::at(&request.path)) {
-            return self.tokens(service, &request).await;
+        if let ("POST", Some(form)) = (request.method.as_str(), TokenForm::at(&request.path)) {
+            return self.tokens(form, &request).await;
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/rdr/pprdr.asp") => self.nexus(&request),
@@ -79,7 +82,7 @@ impl Pages {
             return refused();
         };
         match self.ticket(sign_in, password).await {
-            Ok(Some(ticket)) => {
+            Ok(Some(Issued { text: ticket, .. })) => {
                 // The ticket comes last, as live servers send it: some clients read on to the end of the line.
                 let info = format!("Passport1.4 da-status=success,tname=MSPAuth,from-PP='{ticket}'");
                 Response::new(200, "OK").with("Authentication-Info", info)
@@ -90,11 +93,12 @@ impl Pages {
     }
 
     /// `POST /RST.srf` and `/RST2.srf`: the same ticket in every token (§18).
-    async fn tokens(&self, service: TokenService, request: &Request) -> Response {
-        let Some(asked) = TokenRequest::parse(&request.body) else { return service.misunderstand() };
-        match self.ticket(asked.sign_in.clone(), asked.password.clone()).await {
-            Ok(Some(ticket)) => service.grant(&asked, &ticket, SystemTime::now().into()),
-            Ok(None) => service.refuse(),
+    async fn tokens(&self, form: TokenForm, request: &Request) -> Response {
+        let asked = TokenRequest::parse(&String::from_utf8_lossy(&request.body));
+        let Ok(Some(asked)) = asked else { return token::misunderstand(form) };
+        match self.ticket(asked.account.clone(), asked.password.expose_secret().to_owned()).await {
+            Ok(Some(issued)) => token::grant(form, &asked, &issued, SystemTime::now().into()),
+            Ok(None) => token::refuse(form),
             Err(Stopped) => unavailable(),
         }
     }
@@ -120,7 +124,7 @@ impl Pages {
     }
 
     /// A ticket, if the password is right.
-    async fn ticket(&self, sign_in: String, password: String) -> Result<Option<String>, Stopped> {
+    async fn ticket(&self, sign_in: String, password: String) -> Result<Option<Issued>, Stopped> {
         self.ask(|reply| Input::Ticket { sign_in, password, reply }).await
     }
 

@@ -28,6 +28,11 @@ impl Random {
         self.text(length, 10)
     }
 
+    /// So many bytes.
+    pub(super) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.0.random())
+    }
+
     /// A GUID in lower case, without braces: 32 hexadecimal digits and four hyphens.
     pub(super) fn guid(&mut self) -> String {
         [8, 4, 4, 4, 12].map(|length| self.hex(length)).join("-")

@@ -153,7 +153,7 @@ impl Robot {
         let (sign_in, password) =
             (self.line.email.to_string(), self.line.password.expose_secret().to_owned());
         self.inputs.send(Input::Ticket { sign_in, password, reply }).await.ok()?;
-        let ticket = Ticket::new(ticket.await.ok()??);
+        let ticket = Ticket::new(ticket.await.ok()??.text);
         let conn = self.connect(Door::Notification).await?;
         self.session = Some(conn);
         let email = self.line.email.clone();

@@ -87,7 +87,7 @@ impl Stage {
             conn,
             &format!("VER 1 {dialect} CVR0\r\nCVR 2 0x0409 winnt 5.1 i386 M 7 MSMSGS {email}\r\n"),
         );
-        let ticket = self.world.issue_ticket(self.now, &email, &name[..1]).unwrap();
+        let ticket = self.world.issue_ticket(self.now, &email, &name[..1]).unwrap().text;
         let answer = self.say(conn, &format!("USR 3 TWN I {email}\r\nUSR 4 TWN S {ticket}\r\n"));
         assert!(answer.contains("USR 4 OK"), "{answer}");
         conn
@@ -216,7 +216,7 @@ fn conf_027_a_ticket_opens_only_its_own_account_and_the_welcome_fits_the_dialect
         let mut stage = Stage::new();
         let conn = stage.connect(Door::Notification);
         stage.say(conn, &format!("VER 1 {dialect}\r\nCVR 2 0x0409 winnt 5.1 i386 M 7 MSMSGS a@b.c\r\n"));
-        let ticket = stage.world.issue_ticket(stage.now, "alice@example.com", "a").unwrap();
+        let ticket = stage.world.issue_ticket(stage.now, "alice@example.com", "a").unwrap().text;
         let answer = stage.say(conn, &format!("USR 3 TWN I alice@example.com\r\nUSR 4 TWN S {ticket}\r\n"));
         assert!(answer.contains(welcome), "{answer}");
     }
@@ -225,7 +225,7 @@ fn conf_027_a_ticket_opens_only_its_own_account_and_the_welcome_fits_the_dialect
         let conn = stage.connect(Door::Notification);
         stage.say(conn, "VER 1 MSNP11\r\nCVR 2 0x0409 winnt 5.1 i386 M 7 MSMSGS a@b.c\r\n");
         let ticket = match email {
-            "bob@example.com" => stage.world.issue_ticket(stage.now, "alice@example.com", "a").unwrap(),
+            "bob@example.com" => stage.world.issue_ticket(stage.now, "alice@example.com", "a").unwrap().text,
             _ => "t=made&p=up".to_owned(),
         };
         let answer = stage.say(conn, &format!("USR 3 TWN I {email}\r\nUSR 4 TWN S {ticket}\r\n"));

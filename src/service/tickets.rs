@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::random::Random;
 use super::rules::TICKET_LIFE;
 use crate::msn::ids::Email;
+use crate::msn::sso::ProofSecret;
 
 /// The policy of `USR TWN S` (§2.4): a client hands it on to the login page, unchanged and unread.
 pub(super) const POLICY: &str = "lc=1033,id=507,tw=40,fs=1,ru=http%3A%2F%2Fmessenger%2Emsn%2Ecom,ct=1062764229,kpp=1,kv=5,ver=2.1.0173.1,tpf=43f8a4c8ed940c04e3740be46c4d1619";
@@ -20,6 +21,13 @@ struct HeldTicket {
     until: Instant,
     /// Ten digits that a program is to answer before it stores an offline message (§27.3).
     challenge: Option<String>,
+}
+
+/// A ticket as its owner gets it.
+#[derive(Debug, Clone)]
+pub(super) struct Issued {
+    pub(super) text: String,
+    pub(super) secret: ProofSecret,
 }
 
 /// Every ticket that is still good, by the part of it that counts.
@@ -36,12 +44,12 @@ fn key(ticket: &str) -> &str {
 
 impl Tickets {
     /// A new ticket, `t=` 32 hexadecimal digits, `&p=` 16 more. An account can have several at once.
-    pub(super) fn issue(&mut self, now: Instant, owner: Email, random: &mut Random) -> String {
+    pub(super) fn issue(&mut self, now: Instant, owner: Email, random: &mut Random) -> Issued {
         let key = random.hex(32);
         let text = format!("t={key}&p={}", random.hex(16));
         let held = HeldTicket { text: text.clone(), owner, until: now + TICKET_LIFE, challenge: None };
         self.held.insert(key, held);
-        text
+        Issued { text, secret: ProofSecret::new(random.bytes()) }
     }
 
     /// Whether a ticket, given whole, signs this account in.
@@ -80,7 +88,7 @@ mod tests {
     #[test]
     fn a_ticket_signs_its_owner_in_whole_and_names_them_by_half_until_its_time_is_up() {
         let (now, mut tickets, mut random) = (Instant::now(), Tickets::default(), Random::seeded(1));
-        let text = tickets.issue(now, email("a@b.c"), &mut random);
+        let Issued { text, .. } = tickets.issue(now, email("a@b.c"), &mut random);
         let half = text.split('&').next().unwrap();
         assert!(tickets.admits(now, &text, &email("a@b.c")));
         assert!(!tickets.admits(now, half, &email("a@b.c")) && !tickets.admits(now, &text, &email("d@b.c")));
@@ -95,7 +103,7 @@ mod tests {
     #[test]
     fn a_challenge_stays_the_same_for_one_ticket() {
         let (mut tickets, mut random) = (Tickets::default(), Random::seeded(1));
-        let text = tickets.issue(Instant::now(), email("a@b.c"), &mut random);
+        let Issued { text, .. } = tickets.issue(Instant::now(), email("a@b.c"), &mut random);
         assert_eq!(tickets.challenge(&text, "1".into()), Some("1"));
         assert_eq!(tickets.challenge(&text, "2".into()), Some("1"));
         assert_eq!(tickets.challenge("t=none", "3".into()), None);

@@ -19,7 +19,7 @@ use super::refusal::Refusal;
 use super::roster::RosterHandler;
 use super::rules::Rules;
 use super::switchboards::Switchboards;
-use super::tickets::Tickets;
+use super::tickets::{Issued, Tickets};
 use crate::msn::command::{ClientCommand, ErrorCode};
 use crate::msn::ids::{Email, HostPort, TrId};
 use crate::msn::wire::DecodeError;
@@ -186,7 +186,7 @@ impl World {
     }
 
     /// Passport's part: a ticket for an account and its password.
-    pub(super) fn issue_ticket(&mut self, now: Instant, sign_in: &str, password: &str) -> Option<String> {
+    pub(super) fn issue_ticket(&mut self, now: Instant, sign_in: &str, password: &str) -> Option<Issued> {
         let owner = self.directory.authenticate(sign_in, password)?;
         Some(self.tickets.issue(now, owner, &mut self.random))
     }

@@ -60,6 +60,7 @@ mod old_service;
 mod outage;
 mod package;
 mod peers;
+mod proof;
 mod provisioning;
 mod recorded_peers;
 mod refusals;

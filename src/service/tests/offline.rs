@@ -23,7 +23,7 @@ fn at() -> DateTime<Utc> {
 impl Stage {
     fn ticket(&mut self, name: &str) -> String {
         let email = format!("{name}@example.com");
-        self.world.issue_ticket(self.now, &email, &name[..1]).unwrap()
+        self.world.issue_ticket(self.now, &email, &name[..1]).unwrap().text
     }
 
     /// Stores as a client does: asked for a key, it answers and tries once more.
