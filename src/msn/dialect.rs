@@ -1,7 +1,7 @@
-//! The five dialects, MSNP8 to MSNP12, and one predicate for each thing in which they differ.
+//! The dialects, MSNP8 to MSNP18, and one predicate for each thing in which they differ.
 //!
 //! This is the only place that compares version numbers; encoders, decoders and login states ask it by name.
-//! Source: §3 and §4, checked against the recorded dialogues.
+//! Source: §3, §4 and §18, checked against the recorded dialogues.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,11 +16,53 @@ pub enum Dialect {
     Msnp10,
     Msnp11,
     Msnp12,
+    Msnp13,
+    Msnp14,
+    Msnp15,
+    Msnp16,
+    Msnp17,
+    Msnp18,
+}
+
+/// How an account proves who it is (§2.4, §18.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignIn {
+    /// `USR TWN` with a ticket of the login page.
+    Passport,
+    /// `USR TWN` with a ticket of the token service.
+    Ticket,
+    /// `USR SSO` with a ticket of the token service and a proof.
+    Proof,
+}
+
+/// Where a command says in which network an account is (§18.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountForm {
+    Bare,
+    /// A parameter of its own behind the account.
+    NetworkAfter,
+    /// `1:` in front of the account.
+    NetworkPrefix,
 }
 
 impl Dialect {
     /// Every dialect, newest first: the order in which a client offers them.
-    pub const ALL: [Self; 5] = [Self::Msnp12, Self::Msnp11, Self::Msnp10, Self::Msnp9, Self::Msnp8];
+    pub const ALL: [Self; 11] = [
+        Self::Msnp18,
+        Self::Msnp17,
+        Self::Msnp16,
+        Self::Msnp15,
+        Self::Msnp14,
+        Self::Msnp13,
+        Self::Msnp12,
+        Self::Msnp11,
+        Self::Msnp10,
+        Self::Msnp9,
+        Self::Msnp8,
+    ];
+
+    /// Those of which everything is built, newest first: they can be configured, and the service speaks them.
+    pub const COMPLETE: [Self; 5] = [Self::Msnp12, Self::Msnp11, Self::Msnp10, Self::Msnp9, Self::Msnp8];
 
     /// MSNObjects stand behind the capability number, and `QNG` names the next interval.
     pub fn has_msn_objects(self) -> bool {
@@ -62,6 +104,54 @@ impl Dialect {
         self >= Self::Msnp12
     }
 
+    /// The lists come and go by SOAP and are told to the server by `ADL` and `RML`; `SYN`, `ADC` and their like are gone.
+    pub fn has_soap_roster(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// The server sends its policies, `GCF` with the number 0 and no file name, before it answers `USR`.
+    pub fn pushes_policies(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// An error whose third parameter is a number has a payload of that length.
+    pub fn errors_have_payload(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// Who is hidden may open a switchboard.
+    pub fn hidden_may_call(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// An account can be in several places at once, each known by a machine id.
+    pub fn has_endpoints(self) -> bool {
+        self >= Self::Msnp16
+    }
+
+    /// Capabilities are two numbers, `a:b`.
+    pub fn capabilities_are_pair(self) -> bool {
+        self >= Self::Msnp16
+    }
+
+    /// How an account proves who it is.
+    pub fn sign_in(self) -> SignIn {
+        match self {
+            Self::Msnp8 | Self::Msnp9 | Self::Msnp10 | Self::Msnp11 | Self::Msnp12 => SignIn::Passport,
+            Self::Msnp13 | Self::Msnp14 => SignIn::Ticket,
+            Self::Msnp15 | Self::Msnp16 | Self::Msnp17 | Self::Msnp18 => SignIn::Proof,
+        }
+    }
+
+    /// Where presence says in which network an account is.
+    pub fn account_form(self) -> AccountForm {
+        match self {
+            Self::Msnp18 => AccountForm::NetworkPrefix,
+            Self::Msnp14 | Self::Msnp15 | Self::Msnp16 | Self::Msnp17 => AccountForm::NetworkAfter,
+            _ => AccountForm::Bare,
+        }
+    }
+
     /// `IRO` and `JOI` end in the capability number.
     pub fn roster_has_capabilities(self) -> bool {
         self >= Self::Msnp12
@@ -78,7 +168,7 @@ impl FromStr for Dialect {
     type Err = InvalidToken;
     fn from_str(token: &str) -> Result<Self, InvalidToken> {
         let found = Self::ALL.into_iter().find(|d| d.to_string() == token);
-        found.ok_or_else(|| InvalidToken::new("dialect (MSNP8 to MSNP12)", token))
+        found.ok_or_else(|| InvalidToken::new("dialect (MSNP8 to MSNP18)", token))
     }
 }
 
@@ -92,6 +182,25 @@ mod tests {
             assert_eq!(dialect.to_string().parse(), Ok(dialect));
         }
         assert!("msnp8".parse::<Dialect>().is_err());
-        assert!("MSNP13".parse::<Dialect>().is_err());
+        assert!("MSNP19".parse::<Dialect>().is_err());
+    }
+
+    #[test]
+    fn what_is_complete_signs_in_by_the_login_page_and_stays_as_it_was() {
+        for dialect in Dialect::ALL {
+            let is_old = dialect.sign_in() == SignIn::Passport;
+            assert_eq!(Dialect::COMPLETE.contains(&dialect), is_old, "{dialect}");
+            let new = [
+                dialect.has_soap_roster(),
+                dialect.pushes_policies(),
+                dialect.errors_have_payload(),
+                dialect.hidden_may_call(),
+            ];
+            assert_eq!(new, [!is_old; 4], "{dialect}");
+            assert_eq!(dialect.has_endpoints(), dialect.to_string().as_str() >= "MSNP16" && !is_old);
+        }
+        assert_eq!(Dialect::Msnp13.account_form(), AccountForm::Bare);
+        assert_eq!(Dialect::Msnp15.account_form(), AccountForm::NetworkAfter);
+        assert_eq!(Dialect::Msnp18.account_form(), AccountForm::NetworkPrefix);
     }
 }

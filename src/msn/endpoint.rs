@@ -24,6 +24,17 @@ impl MachineId {
     }
 }
 
+impl MachineId {
+    /// The machine id of a sign-in: a GUID in letters of any case, with or without braces; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+        let groups: Vec<&str> = bare.split('-').collect();
+        let is_hex = |group: &str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let fits = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]);
+        (fits && groups.into_iter().all(is_hex)).then(|| Self(bare.to_ascii_lowercase().into()))
+    }
+}
+
 impl fmt::Display for MachineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{{}}}", self.0)
@@ -33,6 +44,23 @@ impl fmt::Display for MachineId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sign_in_names_a_guid_and_nothing_else() {
+        let guid = "a1a1a1a1-0000-4000-8000-00000000000f";
+        let id = MachineId::parse(guid).unwrap();
+        assert_eq!(id.to_string(), format!("{{{guid}}}"));
+        assert_eq!(MachineId::parse(&format!("{{{}}}", guid.to_uppercase())), Some(id));
+        for other in [
+            "",
+            "{}",
+            "a1a1a1a1",
+            "a1a1a1a1-0000-4000-8000-00000000000g",
+            "{a1a1a1a1-0000-4000-8000-00000000000f",
+        ] {
+            assert_eq!(MachineId::parse(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn fault_11_a_machine_id_is_read_whatever_its_case_and_nothing_else_is_one() {

@@ -270,7 +270,10 @@ mod tests {
         let leaf = ("[a-z]{1,5}(:[a-z]{1,5})?", "\\PC{0,12}", proptest::option::of("[ -~]{0,12}"));
         let leaf = leaf.prop_map(|(name, text, value)| {
             let element = Element::leaf(&name, &text);
-            value.map_or(element.clone(), |value| element.with_attribute("v", &value))
+            match value {
+                Some(value) => element.with_attribute("v", &value),
+                None => element,
+            }
         });
         leaf.prop_recursive(4, 24, 4, |inner| {
             ("[a-z]{1,5}", proptest::collection::vec(inner, 0..4))

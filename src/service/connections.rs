@@ -24,6 +24,8 @@ pub(super) enum Stage {
     Described,
     /// A policy was sent; the ticket is awaited.
     Named(Email),
+    /// A policy and this nonce were sent; the ticket is awaited with a proof for it (§18.4).
+    Challenged(Email, String),
     /// A session of this account (§2.7).
     SignedIn(Email),
     /// Part of a call, as this account (§6).

@@ -4,16 +4,21 @@
 
 use std::time::Instant;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::connections::Stage;
 use super::ids::{ConnId, Door};
 use super::notice;
 use super::refusal::Refusal;
-use super::tickets::POLICY;
+use super::tickets::{NONCE, POLICY, PROOF_POLICY};
 use super::world::World;
 use crate::msn::command::{ClientCommand, ClientInfo, ErrorCode, ServerCommand, SignOut};
-use crate::msn::dialect::Dialect;
+use crate::msn::dialect::{Dialect, SignIn};
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Email, Ticket, TrId};
 use crate::msn::wire::UrlText;
+use crate::msn::xml::Element;
 
 impl World {
     /// Commands before `USR OK`.
@@ -28,6 +33,7 @@ impl World {
         stage: Stage,
         command: ClientCommand,
     ) -> Result<(), Refusal> {
+        let proves = matches!(command, ClientCommand::SsoInitial { .. });
         match (command, stage) {
             (ClientCommand::Ver { trid, versions }, Stage::New) => self.agree(conn, trid, &versions),
             (ClientCommand::Ver { trid, .. }, _) => Err(Refusal::Fatal(trid, ErrorCode::NOT_EXPECTED)),
@@ -37,10 +43,14 @@ impl World {
                 Ok(())
             }
             (
-                ClientCommand::UsrInitial { trid, email },
-                Stage::Versioned | Stage::Described | Stage::Named(_),
-            ) => self.name(conn, trid, email),
+                ClientCommand::UsrInitial { trid, email } | ClientCommand::SsoInitial { trid, email },
+                Stage::Versioned | Stage::Described | Stage::Named(_) | Stage::Challenged(..),
+            ) => self.name(conn, trid, email, proves),
             (ClientCommand::UsrTicket { trid, ticket }, Stage::Named(email)) => {
+                self.admit(now, conn, trid, &email, &ticket)
+            }
+            (ClientCommand::SsoTicket { trid, ticket, proof, machine }, Stage::Challenged(email, nonce)) => {
+                self.check_proof(conn, trid, &ticket, &nonce, proof.as_deref(), machine.as_deref())?;
                 self.admit(now, conn, trid, &email, &ticket)
             }
             (ClientCommand::Out, _) => Err(Refusal::Close),
@@ -81,8 +91,13 @@ impl World {
         }
     }
 
-    /// `USR TWN I`: a policy for the login page, or at the dispatch server another server (§2.4, §2.5).
-    fn name(&mut self, conn: ConnId, trid: TrId, email: Email) -> Result<(), Refusal> {
+    /// `USR TWN I` and `USR SSO I`: a policy for the login page or the token service, or at the dispatch server another
+    /// server (§2.4, §2.5, §18.1). The way of signing in is the dialect's: the other one closes.
+    fn name(&mut self, conn: ConnId, trid: TrId, email: Email, proves: bool) -> Result<(), Refusal> {
+        let dialect = self.connections.get(conn).map(|connection| connection.dialect);
+        if dialect.is_some_and(|dialect| proves != (dialect.sign_in() == SignIn::Proof)) {
+            return Err(Refusal::Close);
+        }
         if !email.is_address() {
             return Err(Refusal::Fatal(trid, ErrorCode::AUTHENTICATION));
         }
@@ -92,9 +107,40 @@ impl World {
             self.connections.send(conn, ServerCommand::XfrNotification { trid, server, rest });
             return Err(Refusal::Close);
         }
-        self.set_stage(conn, Stage::Named(email));
-        self.connections.send(conn, ServerCommand::UsrPolicy { trid, policy: POLICY.into() });
+        if dialect.is_some_and(Dialect::pushes_policies) {
+            let data = Element::new("Policies").to_fragment().into();
+            self.connections.send(conn, ServerCommand::Gcf { trid: TrId(0), file: String::new(), data });
+        }
+        if proves {
+            let nonce = STANDARD.encode(self.random.bytes::<NONCE>());
+            self.set_stage(conn, Stage::Challenged(email, nonce.clone()));
+            let policy = PROOF_POLICY.into();
+            self.connections.send(conn, ServerCommand::SsoPolicy { trid, policy, nonce });
+        } else {
+            self.set_stage(conn, Stage::Named(email));
+            self.connections.send(conn, ServerCommand::UsrPolicy { trid, policy: POLICY.into() });
+        }
         Ok(())
+    }
+
+    /// A ticket counts with the proof that its holder has its secret, and from MSNP16 on with a machine (§18.4, §18.5).
+    fn check_proof(
+        &self,
+        conn: ConnId,
+        trid: TrId,
+        ticket: &Ticket,
+        nonce: &str,
+        proof: Option<&str>,
+        machine: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let dialect = self.connections.get(conn).map(|connection| connection.dialect);
+        let needs_machine = dialect.is_some_and(Dialect::has_endpoints);
+        let has_machine = machine.and_then(MachineId::parse).is_some() || !needs_machine;
+        let is_proved = proof.is_some_and(|proof| self.tickets.proves(ticket.expose(), nonce, proof));
+        match is_proved && has_machine {
+            true => Ok(()),
+            false => Err(Refusal::Fatal(trid, ErrorCode::AUTHENTICATION)),
+        }
     }
 
     fn set_stage(&mut self, conn: ConnId, stage: Stage) {
@@ -151,6 +197,8 @@ pub(super) fn number(command: &ClientCommand) -> Option<TrId> {
         | C::Cvr { trid, .. }
         | C::UsrInitial { trid, .. }
         | C::UsrTicket { trid, .. }
+        | C::SsoInitial { trid, .. }
+        | C::SsoTicket { trid, .. }
         | C::Xfr { trid, .. }
         | C::Syn { trid, .. }
         | C::Add { trid, .. }

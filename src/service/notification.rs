@@ -49,7 +49,10 @@ impl World {
                 self.connections.send(conn, ServerCommand::Url { trid, rest });
                 Ok(())
             }
-            ClientCommand::UsrInitial { trid, .. } | ClientCommand::UsrTicket { trid, .. } => {
+            ClientCommand::UsrInitial { trid, .. }
+            | ClientCommand::UsrTicket { trid, .. }
+            | ClientCommand::SsoInitial { trid, .. }
+            | ClientCommand::SsoTicket { trid, .. } => {
                 Err(Refusal::Error(trid, ErrorCode::ALREADY_LOGGED_IN))
             }
             ClientCommand::Ver { trid, .. } | ClientCommand::Cvr { trid, .. } => {

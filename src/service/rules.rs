@@ -22,7 +22,7 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         let idle_call = Duration::from_secs(300);
-        Self { dialects: Dialect::ALL.to_vec(), challenge: true, ping_seconds: 50, idle_call }
+        Self { dialects: Dialect::COMPLETE.to_vec(), challenge: true, ping_seconds: 50, idle_call }
     }
 }
 

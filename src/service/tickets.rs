@@ -13,11 +13,18 @@ use crate::msn::sso::ProofSecret;
 /// The policy of `USR TWN S` (§2.4): a client hands it on to the login page, unchanged and unread.
 pub(super) const POLICY: &str = "lc=1033,id=507,tw=40,fs=1,ru=http%3A%2F%2Fmessenger%2Emsn%2Ecom,ct=1062764229,kpp=1,kv=5,ver=2.1.0173.1,tpf=43f8a4c8ed940c04e3740be46c4d1619";
 
+/// The policy of `USR SSO S`: the ticket is proved by the secret that came with it (§18.4).
+pub(super) const PROOF_POLICY: &str = "MBI_KEY_OLD";
+/// Random bytes of a nonce, which are 64 characters of base64.
+pub(super) const NONCE: usize = 48;
+
 /// A ticket, and whose it is.
 #[derive(Debug)]
 struct HeldTicket {
     text: String,
     owner: Email,
+    /// What the owner's program proves to hold (§18.4).
+    secret: ProofSecret,
     until: Instant,
     /// Ten digits that a program is to answer before it stores an offline message (§27.3).
     challenge: Option<String>,
@@ -47,15 +54,21 @@ impl Tickets {
     pub(super) fn issue(&mut self, now: Instant, owner: Email, random: &mut Random) -> Issued {
         let key = random.hex(32);
         let text = format!("t={key}&p={}", random.hex(16));
-        let held = HeldTicket { text: text.clone(), owner, until: now + TICKET_LIFE, challenge: None };
-        self.held.insert(key, held);
-        Issued { text, secret: ProofSecret::new(random.bytes()) }
+        let issued = Issued { text: text.clone(), secret: ProofSecret::new(random.bytes()) };
+        let (secret, until) = (issued.secret.clone(), now + TICKET_LIFE);
+        self.held.insert(key, HeldTicket { text, owner, secret, until, challenge: None });
+        issued
     }
 
     /// Whether a ticket, given whole, signs this account in.
     pub(super) fn admits(&self, now: Instant, ticket: &str, email: &Email) -> bool {
         let held = self.held.get(key(ticket));
         held.is_some_and(|held| held.text == ticket && held.owner == *email && held.until > now)
+    }
+
+    /// Whether a proof for a nonce was made with the secret of this ticket (§18.4).
+    pub(super) fn proves(&self, ticket: &str, nonce: &str, proof: &str) -> bool {
+        self.held.get(key(ticket)).is_some_and(|held| held.secret.verifies(nonce, proof))
     }
 
     /// Whose ticket it is; its first half is enough.

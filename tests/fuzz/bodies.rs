@@ -20,12 +20,13 @@ use msnbridge::msn::p2p::{
 use msnbridge::msn::session::{
     Change, Identity, Machine, NotificationEvent, NotificationSession, Roster, Start, SwitchboardSession,
 };
+use msnbridge::msn::sso::{Domain, ProofSecret, TokenExchange, TokenRequest, TokenStep};
 use msnbridge::msn::wire::{Direction, Frame, Framer, Limits};
 
 type Body = fn(&[u8]);
 
 /// Every body by its name.
-pub(crate) const BODIES: [(&str, Body); 17] = [
+pub(crate) const BODIES: [(&str, Body); 18] = [
     ("framer", framer),
     ("commands", commands),
     ("message", message),
@@ -43,6 +44,7 @@ pub(crate) const BODIES: [(&str, Body); 17] = [
     ("peer", peer),
     ("msnftp", msnftp),
     ("direct", direct),
+    ("tokens", tokens),
 ];
 
 const LIMITS: Limits = Limits { line: 256, payload: 512 };
@@ -87,7 +89,7 @@ pub(crate) fn framer(data: &[u8]) {
 /// What is understood is written again in a form that is understood as the same.
 pub(crate) fn commands(data: &[u8]) {
     let (choice, bytes) = split(data);
-    let dialect = Dialect::ALL[usize::from(choice >> 2) % Dialect::ALL.len()];
+    let dialect = Dialect::COMPLETE[usize::from(choice >> 2) % Dialect::COMPLETE.len()];
     let link = if choice & 1 == 0 { Link::Notification } else { Link::Switchboard };
     let context = Context { link, dialect };
     let reread = |direction, bytes: &[u8]| {
@@ -184,7 +186,7 @@ pub(crate) fn challenge(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (challenge, id) = text.split_once('\n').unwrap_or((&text, "PROD0090YUAUV{2B"));
     let product = Product { id: id.to_owned(), key: "YMM8C_H7KCQ2S_KL".into() };
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::COMPLETE {
         let answer = product.answer(challenge, dialect);
         assert!(answer.len() == 32 && answer.bytes().all(|b| b.is_ascii_hexdigit()));
     }
@@ -216,7 +218,7 @@ fn drive<M: Machine>(
 pub(crate) fn notification(data: &[u8]) {
     let (choice, bytes) = split(data);
     let now = Instant::now();
-    let dialect = Dialect::ALL[usize::from(choice >> 1) % Dialect::ALL.len()];
+    let dialect = Dialect::COMPLETE[usize::from(choice >> 1) % Dialect::COMPLETE.len()];
     let identity = Identity {
         email: Email::parse("alice@example.com").expect("an account"),
         dialects: vec![dialect],
@@ -260,7 +262,7 @@ pub(crate) fn notification(data: &[u8]) {
 pub(crate) fn switchboard(data: &[u8]) {
     let (choice, bytes) = split(data);
     let now = Instant::now();
-    let dialect = Dialect::ALL[usize::from(choice) % Dialect::ALL.len()];
+    let dialect = Dialect::COMPLETE[usize::from(choice) % Dialect::COMPLETE.len()];
     let email = |text: &str| Email::parse(text).expect("an account");
     let invitees = vec![email("bob@example.com"), email("eve@example.com")];
     let mut session =
@@ -292,6 +294,22 @@ pub(crate) fn slp(data: &[u8]) {
     let again = Slp::parse(&answer.encode()).expect("we understand ourselves");
     assert_eq!(again.verb, answer.verb);
     let _ = Slp::parse(&message.encode());
+}
+
+/// What is taken for a ticket can stand in a command and in a request; a proof fits its nonce alone.
+pub(crate) fn tokens(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = TokenRequest::parse(&text);
+    if let Ok(TokenStep::Done(tokens)) = TokenExchange::default().handle(&text) {
+        let shown = Domain::ALL.into_iter().filter_map(|domain| tokens.get(domain));
+        shown.for_each(|token| assert!(token.ticket.expose().bytes().all(|b| b.is_ascii_graphic())));
+    }
+    let secret = ProofSecret::new([7; 24]);
+    // No server's nonce is longer; a proof for one that is, is not looked at.
+    let nonce: String = text.chars().take(100).collect();
+    let proof = secret.prove(&nonce, [9; 8]);
+    assert!(secret.verifies(&nonce, &proof) && !secret.verifies(&format!("{nonce}x"), &proof));
+    assert!(!secret.verifies(&text, &text));
 }
 
 /// Whatever a file is called, what becomes of it is a name and nothing else.

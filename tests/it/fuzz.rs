@@ -46,6 +46,11 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
                         .into_iter()
                         .map(|line| line[17..].split(|b| *b == b'\r').next().unwrap_or_default().to_vec()),
                 ),
+                "tokens" => seeds.extend([
+                    b"<E><Username>a</Username><Password>b</Password><RequestSecurityToken Id='RST1'><Address>x</Address></RequestSecurityToken></E>".to_vec(),
+                    b"<E><RequestSecurityTokenResponse><Address>messengerclear.live.com</Address><Expires>2026-11-26T19:07:49Z</Expires><BinarySecurityToken>t=1&amp;p=</BinarySecurityToken><BinarySecret>AAECAwQFBgcICQoLDA0ODxAREhMUFRYX</BinarySecret></RequestSecurityTokenResponse></E>".to_vec(),
+                    b"<E><Fault><faultcode>psf:Redirect</faultcode><redirectUrl>https://x/</redirectUrl></Fault></E>".to_vec(),
+                ]),
                 "msnftp" => seeds.extend([
                     b"\x10VER MSNFTP\r\nFIL 3000\r\n\x00\x05\x00hello\x00\x02\x00ab\x01\x00\x00".to_vec(),
                     b"\x11VER MSNFTP\r\nUSR bob@example.com 1\r\nTFR\r\nBYE 16777989\r\n".to_vec(),

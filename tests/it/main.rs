@@ -81,6 +81,7 @@ mod slow_readers;
 mod sources;
 mod spaces;
 mod statuses;
+mod token_sign_in;
 mod transcripts;
 mod trouble;
 mod walkthrough;

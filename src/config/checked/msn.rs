@@ -60,7 +60,8 @@ impl MsnSection {
     fn check_dialects(&self) -> Result<Vec<Dialect>, ConfigError> {
         let dialect = |name: &String| {
             let allowed = "MSNP8, MSNP9, MSNP10, MSNP11 or MSNP12";
-            name.parse().map_err(|_| ConfigError::value("msn.dialects", name, allowed))
+            let dialect = name.parse().ok().filter(|dialect| Dialect::COMPLETE.contains(dialect));
+            dialect.ok_or_else(|| ConfigError::value("msn.dialects", name, allowed))
         };
         let dialects = self.dialects.iter().map(dialect).collect::<Result<Vec<_>, _>>()?;
         if dialects.is_empty() {

@@ -30,7 +30,20 @@ pub enum ClientCommand {
         trid: TrId,
         ticket: Ticket,
     },
-    /// `USR` by a way of signing in that is not ours (`MD5`, `SSO`).
+    /// `USR SSO I`: who wants in, from MSNP15 on (§18.1).
+    SsoInitial {
+        trid: TrId,
+        email: Email,
+    },
+    /// `USR SSO S`: a ticket, the proof that goes with it, and from MSNP16 on the machine. Some clients leave the last two
+    /// out.
+    SsoTicket {
+        trid: TrId,
+        ticket: Ticket,
+        proof: Option<String>,
+        machine: Option<String>,
+    },
+    /// `USR` by a way of signing in that is not ours (`MD5`).
     UsrOther {
         trid: TrId,
         scheme: String,

@@ -4,7 +4,7 @@
 //! and where a ticket comes from.
 
 use super::{ClientCommand, Context, Decoded, Link, ServerCommand};
-use crate::msn::ids::{Cookie, Email, Ticket};
+use crate::msn::ids::{Cookie, Email, Ticket, TrId};
 use crate::msn::wire::{Args, DecodeError, Encoder, UrlText};
 
 /// The eight parameters of `CVR` (§2.3). Servers read them and do not check them.
@@ -61,6 +61,9 @@ fn cvr(args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {
 fn usr(args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {
     let trid = args.trid()?;
     let scheme = args.required("sign-in scheme")?;
+    if scheme == "SSO" {
+        return sso(trid, args);
+    }
     if scheme != "TWN" {
         return Ok(ClientCommand::UsrOther { trid, scheme: scheme.to_owned(), rest: args.remaining() });
     }
@@ -68,6 +71,21 @@ fn usr(args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {
     let command = match stage {
         "I" => ClientCommand::UsrInitial { trid, email: args.email()? },
         "S" => ClientCommand::UsrTicket { trid, ticket: Ticket::new(args.required("ticket")?) },
+        other => return Err(args.invalid("sign-in stage", other)),
+    };
+    args.end()?;
+    Ok(command)
+}
+
+fn sso(trid: TrId, args: &mut Args<'_>) -> Result<ClientCommand, DecodeError> {
+    let command = match args.required("sign-in stage")? {
+        "I" => ClientCommand::SsoInitial { trid, email: args.email()? },
+        "S" => ClientCommand::SsoTicket {
+            trid,
+            ticket: Ticket::new(args.required("ticket")?),
+            proof: args.optional().map(str::to_owned),
+            machine: args.optional().map(str::to_owned),
+        },
         other => return Err(args.invalid("sign-in stage", other)),
     };
     args.end()?;
@@ -95,6 +113,17 @@ pub(super) fn encode_client(command: &ClientCommand) -> Option<Vec<u8>> {
         ClientCommand::UsrTicket { trid, ticket } => {
             Encoder::new("USR").arg(trid).arg("TWN").arg("S").arg(ticket.expose()).line()
         }
+        ClientCommand::SsoInitial { trid, email } => {
+            Encoder::new("USR").arg(trid).arg("SSO").arg("I").arg(email).line()
+        }
+        ClientCommand::SsoTicket { trid, ticket, proof, machine } => Encoder::new("USR")
+            .arg(trid)
+            .arg("SSO")
+            .arg("S")
+            .arg(ticket.expose())
+            .arg_if(proof.as_ref())
+            .arg_if(machine.as_ref())
+            .line(),
         ClientCommand::UsrOther { trid, scheme, rest } => {
             Encoder::new("USR").arg(trid).arg(scheme).args(rest).line()
         }
@@ -128,6 +157,11 @@ fn usr_reply(args: &mut Args<'_>, context: Context) -> Result<ServerCommand, Dec
             args.required("sign-in stage")?;
             Ok(ServerCommand::UsrPolicy { trid, policy: args.owned("policy")? })
         }
+        "SSO" => {
+            args.required("sign-in stage")?;
+            let (policy, nonce) = (args.owned("policy")?, args.owned("nonce")?);
+            Ok(ServerCommand::SsoPolicy { trid, policy, nonce })
+        }
         other => Err(args.invalid("sign-in stage", other)),
     }
 }
@@ -155,6 +189,9 @@ pub(super) fn encode_server(command: &ServerCommand) -> Option<Vec<u8>> {
         ServerCommand::Cvr { trid, rest } => Encoder::new("CVR").arg(trid).args(rest).line(),
         ServerCommand::UsrPolicy { trid, policy } => {
             Encoder::new("USR").arg(trid).arg("TWN").arg("S").arg(policy).line()
+        }
+        ServerCommand::SsoPolicy { trid, policy, nonce } => {
+            Encoder::new("USR").arg(trid).arg("SSO").arg("S").arg(policy).arg(nonce).line()
         }
         ServerCommand::UsrOk { trid, email, name, verified, kids } => Encoder::new("USR")
             .arg(trid)

@@ -27,6 +27,12 @@ pub enum ServerCommand {
         trid: TrId,
         policy: String,
     },
+    /// `USR SSO S`: for which policy a ticket is wanted, and what it is to be proved for (§18.1).
+    SsoPolicy {
+        trid: TrId,
+        policy: String,
+        nonce: String,
+    },
     UsrOk {
         trid: TrId,
         email: Email,

@@ -115,7 +115,10 @@ pub(super) fn encode_server(command: &ServerCommand) -> Option<Vec<u8>> {
         ServerCommand::Qry { trid } => Encoder::new("QRY").arg(trid).line(),
         ServerCommand::Out { reason } => encode_out(reason),
         ServerCommand::Url { trid, rest } => Encoder::new("URL").arg(trid).args(rest).line(),
-        ServerCommand::Gcf { trid, file, data } => Encoder::new("GCF").arg(trid).arg(file).payload(data),
+        ServerCommand::Gcf { trid, file, data } => {
+            // What is pushed has no name.
+            Encoder::new("GCF").arg(trid).arg_if((!file.is_empty()).then_some(file)).payload(data)
+        }
         ServerCommand::Not { data } => Encoder::new("NOT").payload(data),
         ServerCommand::Ipg { data } => Encoder::new("IPG").payload(data),
         ServerCommand::Unknown(frame) => encode_unknown(frame),

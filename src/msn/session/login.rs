@@ -6,8 +6,10 @@
 use super::wire::ClientWire;
 use super::{LoginFailure, SessionError};
 use crate::msn::command::{ClientCommand, ClientInfo, ErrorCode, ServerCommand};
-use crate::msn::dialect::Dialect;
+use crate::msn::dialect::{Dialect, SignIn};
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Email, HostPort, Ticket, TrId};
+use crate::msn::sso::{Domain, IV, Tokens};
 use crate::msn::wire::UrlText;
 
 /// Who signs in, and as what program.
@@ -40,7 +42,7 @@ impl Identity {
 /// Where signing in stands.
 ///
 /// ```text
-/// ExpectVersion -> ExpectClient -> ExpectPolicy -> AwaitTicket -> ExpectWelcome -> (signed in)
+/// ExpectVersion -> ExpectClient -> ExpectPolicy -> AwaitTicket or AwaitTokens -> ExpectWelcome -> (signed in)
 ///                                       |
 ///                                       +-> (redirected)
 /// ```
@@ -57,6 +59,10 @@ pub(super) enum Login {
     },
     /// The caller fetches a ticket over HTTPS.
     AwaitTicket,
+    /// The caller fetches tickets of the token service; one of them is to be proved for this nonce.
+    AwaitTokens {
+        nonce: String,
+    },
     ExpectWelcome {
         trid: TrId,
     },
@@ -66,6 +72,7 @@ pub(super) enum Login {
 pub(super) enum Step {
     Continue(Login),
     TicketWanted { policy: String },
+    TokensWanted { policy: String, nonce: String },
     Redirected(HostPort),
     SignedIn { name: Option<UrlText> },
 }
@@ -103,11 +110,20 @@ impl Login {
             }
             (Self::ExpectClient { trid }, ServerCommand::Cvr { trid: got, .. }) if got == trid => {
                 let trid = (out.number)();
-                out.wire.send(&ClientCommand::UsrInitial { trid, email: identity.email.clone() });
+                let email = identity.email.clone();
+                out.wire.send(&match out.wire.context.dialect.sign_in() {
+                    SignIn::Passport | SignIn::Ticket => ClientCommand::UsrInitial { trid, email },
+                    SignIn::Proof => ClientCommand::SsoInitial { trid, email },
+                });
                 Ok(Step::Continue(Self::ExpectPolicy { trid }))
             }
             (Self::ExpectPolicy { trid }, ServerCommand::UsrPolicy { trid: got, policy }) if got == trid => {
                 Ok(Step::TicketWanted { policy })
+            }
+            (Self::ExpectPolicy { trid }, ServerCommand::SsoPolicy { trid: got, policy, nonce })
+                if got == trid =>
+            {
+                Ok(Step::TokensWanted { policy, nonce })
             }
             (Self::ExpectPolicy { .. }, ServerCommand::XfrNotification { server, .. }) => {
                 Ok(Step::Redirected(server))
@@ -126,7 +142,7 @@ impl Login {
             | Self::ExpectClient { trid }
             | Self::ExpectPolicy { trid }
             | Self::ExpectWelcome { trid } => Some(*trid),
-            Self::AwaitTicket => None,
+            Self::AwaitTicket | Self::AwaitTokens { .. } => None,
         };
         refused == TrId(0) || asked == Some(refused)
     }
@@ -138,15 +154,47 @@ impl Login {
         Self::ExpectWelcome { trid }
     }
 
+    /// The tickets have come: that of the messenger goes on, with the proof of its secret and from MSNP16 on the machine.
+    /// Without a secret nothing can be proved, and the login waits on.
+    pub(super) fn tokens(
+        out: Output<'_>,
+        nonce: String,
+        tokens: &Tokens,
+        iv: [u8; IV],
+        machine: &MachineId,
+    ) -> Self {
+        let token = tokens.get(Domain::SignIn);
+        let proved = token.and_then(|token| Some((token, token.secret.as_ref()?.prove(&nonce, iv))));
+        let Some((token, proof)) = proved else { return Self::AwaitTokens { nonce } };
+        let trid = (out.number)();
+        let machine = out.wire.context.dialect.has_endpoints().then(|| machine.to_string());
+        let (ticket, proof) = (token.ticket.clone(), Some(proof));
+        out.wire.send(&ClientCommand::SsoTicket { trid, ticket, proof, machine });
+        Self::ExpectWelcome { trid }
+    }
+
     /// Which command is awaited, for the words of a timeout.
     pub(super) fn expected(&self) -> &'static str {
         match self {
             Self::ExpectVersion { .. } => "VER",
             Self::ExpectClient { .. } => "CVR",
             Self::ExpectPolicy { .. } => "USR",
-            Self::AwaitTicket => "a ticket",
+            Self::AwaitTicket | Self::AwaitTokens { .. } => "a ticket",
             Self::ExpectWelcome { .. } => "USR OK",
         }
+    }
+}
+
+/// The number of a reply that only the login waits for.
+pub(super) fn login_reply(command: &ServerCommand) -> Option<TrId> {
+    match command {
+        ServerCommand::Ver { trid, .. }
+        | ServerCommand::Cvr { trid, .. }
+        | ServerCommand::UsrPolicy { trid, .. }
+        | ServerCommand::SsoPolicy { trid, .. }
+        | ServerCommand::UsrOk { trid, .. }
+        | ServerCommand::XfrNotification { trid, .. } => Some(*trid),
+        _ => None,
     }
 }
 
@@ -158,7 +206,7 @@ fn version(versions: &[String], identity: &Identity, out: Output<'_>) -> Result<
     let Some(dialect) = offered else {
         return Err(LoginFailure::DialectNotOffered(name.chars().take(20).collect()).into());
     };
-    out.wire.context.dialect = dialect;
+    out.wire.agree(dialect);
     let trid = (out.number)();
     out.wire.send(&ClientCommand::Cvr { trid, info: identity.client_info() });
     Ok(Step::Continue(Login::ExpectClient { trid }))

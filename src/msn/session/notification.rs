@@ -14,15 +14,17 @@ mod requests;
 
 use std::time::{Duration, Instant};
 
-use super::login::{Identity, Login, Output, Step};
+use super::login::{Identity, Login, Output, Step, login_reply};
 use super::roster::Roster;
 use super::sync::Sync;
 use super::{Machine, SessionError};
 use crate::msn::challenge::Product;
 use crate::msn::command::{ClientCommand, ErrorCode, ServerCommand, Status};
 use crate::msn::dialect::Dialect;
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Capabilities, Ticket, TrId};
 use crate::msn::message::PersonalMessage;
+use crate::msn::sso::{IV, Tokens};
 use crate::msn::wire::UrlText;
 pub use change::{Change, ChangeFailure, ChangeHandle};
 use change::{Changes, new_group_id};
@@ -133,6 +135,19 @@ impl NotificationSession {
         }
     }
 
+    /// Hands over the tickets asked for by [`NotificationEvent::TokensWanted`]. `iv` is random; `machine` is the same in
+    /// every session of this account here (§18.5).
+    pub fn provide_tokens(&mut self, now: Instant, tokens: &Tokens, iv: [u8; IV], machine: &MachineId) {
+        if let State::SigningIn(Login::AwaitTokens { nonce }) = &mut self.state {
+            let nonce = std::mem::take(nonce);
+            self.ticket_by = None;
+            let Channel { wire, pending, .. } = &mut self.channel;
+            let mut number = || pending.expect(now, Request::Login);
+            let out = Output { wire, number: &mut number };
+            self.state = State::SigningIn(Login::tokens(out, nonce, tokens, iv, machine));
+        }
+    }
+
     fn handle_command(&mut self, now: Instant, command: ServerCommand) -> Result<(), SessionError> {
         if let Some(trid) = login_reply(&command) {
             self.channel.pending.take(trid);
@@ -165,6 +180,11 @@ impl NotificationSession {
                 self.state = State::SigningIn(Login::AwaitTicket);
                 self.ticket_by = Some(now + TICKET_TIMEOUT);
                 self.channel.emit(Event::TicketWanted { policy });
+            }
+            Step::TokensWanted { policy, nonce } => {
+                self.state = State::SigningIn(Login::AwaitTokens { nonce });
+                self.ticket_by = Some(now + TICKET_TIMEOUT);
+                self.channel.emit(Event::TokensWanted { policy });
             }
             Step::Redirected(server) => self.channel.emit(Event::Redirected(server)),
             Step::SignedIn { name } => self.signed_in(now, name),
@@ -303,18 +323,6 @@ impl NotificationSession {
             // Some servers never answer what they do not implement; a board is given up by its caller's own time-out.
             Request::Switchboard | Request::Asked(_) | Request::Quiet(_) => Ok(()),
         }
-    }
-}
-
-/// The number of a reply that only the login waits for.
-fn login_reply(command: &ServerCommand) -> Option<TrId> {
-    match command {
-        ServerCommand::Ver { trid, .. }
-        | ServerCommand::Cvr { trid, .. }
-        | ServerCommand::UsrPolicy { trid, .. }
-        | ServerCommand::UsrOk { trid, .. }
-        | ServerCommand::XfrNotification { trid, .. } => Some(*trid),
-        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ mod changes;
 mod listeners;
 mod silence;
 mod strays;
+mod tokens;
 
 use std::time::{Duration, Instant};
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::SessionError;
 use crate::msn::command::{ClientCommand, Context, ServerCommand};
+use crate::msn::dialect::Dialect;
 use crate::msn::wire::{Direction, Framer, Limits, Verb};
 
 /// The client's side of one connection, as bytes.
@@ -26,6 +27,14 @@ impl ClientWire {
     pub(super) fn new(context: Context) -> Self {
         let framer = Framer::new(Direction::FromServer, Limits::default());
         Self { framer, context, outputs: VecDeque::new(), skipped: Vec::new() }
+    }
+
+    /// Both sides speak this dialect from here on.
+    pub(super) fn agree(&mut self, dialect: Dialect) {
+        self.context.dialect = dialect;
+        if dialect.errors_have_payload() {
+            self.framer.expect_error_payloads();
+        }
     }
 
     /// Bytes that arrived, cut anywhere.

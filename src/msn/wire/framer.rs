@@ -38,12 +38,27 @@ pub struct Framer {
     waiting: Option<(Frame, usize)>,
     /// The last line left its length out: what it is about may follow all the same.
     uncounted: bool,
+    /// Errors may have payloads, from MSNP13 on.
+    errors_have_payload: bool,
 }
 
 impl Framer {
     /// For one direction of one connection: the length of some commands stands only in one of both (§1.3).
     pub fn new(direction: Direction, limits: Limits) -> Self {
-        Self { direction, limits, buffer: BytesMut::new(), searched: 0, waiting: None, uncounted: false }
+        Self {
+            direction,
+            limits,
+            buffer: BytesMut::new(),
+            searched: 0,
+            waiting: None,
+            uncounted: false,
+            errors_have_payload: false,
+        }
+    }
+
+    /// From here on an error with a third, numeric parameter has a payload of that length (§18.1).
+    pub fn expect_error_payloads(&mut self) {
+        self.errors_have_payload = true;
     }
 
     /// Adds received bytes. Call [`Framer::next_frame`] until it gives `None` before pushing more: what is buffered is
@@ -152,7 +167,12 @@ impl Framer {
     fn payload_length(&self, frame: &Frame) -> Result<Option<usize>, FrameError> {
         let verb = frame.verb;
         let last = frame.args.last().map_or("", String::as_str);
-        match carries_payload(self.direction, verb.as_str(), &frame.args) {
+        let is_error = self.direction == Direction::FromServer && verb.error_number().is_some();
+        let payload = match is_error && self.errors_have_payload && frame.args.len() > 1 {
+            true => Payload::IfCounted,
+            false => carries_payload(self.direction, verb.as_str(), &frame.args),
+        };
+        match payload {
             Payload::Never => return Ok(None),
             Payload::IfCounted if last.parse::<u64>().is_err() => return Ok(None),
             Payload::IfCounted | Payload::Always => {}
@@ -199,6 +219,7 @@ fn carries_payload(direction: Direction, verb: &str, args: &[String]) -> Payload
         // Some servers leave the length out where there is nothing; a request's number alone is none.
         (Direction::FromServer, "UBX" | "UUX" | "GCF") if args.len() < 2 => Payload::Never,
         (Direction::FromServer, "NOT" | "IPG" | "UBX" | "GCF" | "UUX") => Payload::IfCounted,
+        (Direction::FromServer, "ADL" | "RML" | "PUT") if args.len() > 1 => Payload::IfCounted,
         (Direction::FromServer, "UBN" | "UBM" | "FQY" | "SDG" | "NFY") => Payload::IfCounted,
         _ => Payload::Never,
     }

@@ -21,6 +21,11 @@ pub enum NotificationEvent {
     TicketWanted {
         policy: String,
     },
+    /// Fetch the tickets of the token service with this policy and call
+    /// [`super::NotificationSession::provide_tokens`].
+    TokensWanted {
+        policy: String,
+    },
     SignedIn {
         dialect: Dialect,
     },

@@ -162,3 +162,67 @@ fn fault_22_a_document_whose_length_was_left_out_does_not_end_the_session() {
     assert!(framer.next_frame().unwrap().is_some());
     assert!(framer.next_frame().is_err());
 }
+
+#[test]
+fn conf_104_replies_without_a_length_have_no_payload_and_those_with_one_have() {
+    let bare = b"ADL 5 OK\r\nRML 6 OK\r\nUUN 7 OK\r\nUSR 4 OK a@b.c 1 0\r\n";
+    let frames = all(Direction::FromServer, bare);
+    assert_eq!(verbs(&frames), ["ADL", "RML", "UUN", "USR"]);
+    assert!(frames.iter().all(|frame| frame.payload.is_none()));
+    for line in [
+        "ADL 5",
+        "ADL 0",
+        "RML 0",
+        "FQY 5",
+        "UBN a@b.c 1",
+        "UBM a@b.c 32 b@b.c 1 1",
+        "NFY PUT",
+        "SDG 0",
+        "GCF 0",
+        "PUT 5 OK",
+    ] {
+        for payload in ["", "<a/>OUT\r\n"] {
+            let bytes = format!("{line} {}\r\n{payload}QNG 50\r\n", payload.len());
+            let frames = all(Direction::FromServer, bytes.as_bytes());
+            assert_eq!(frames.len(), 2, "{line}");
+            assert_eq!(frames[0].payload.as_deref(), Some(payload.as_bytes()), "{line}");
+        }
+    }
+    for line in ["ADL 5", "RML 5", "FQY 5", "UUN 5 a@b.c 1", "UUM 5 a@b.c 1 1", "SDG 5", "PUT 5"] {
+        let frames = all(Direction::FromClient, format!("{line} 4\r\n<a/>PNG\r\n").as_bytes());
+        assert_eq!(verbs(&frames)[1..], ["PNG"], "{line}");
+        assert_eq!(frames[0].payload.as_deref(), Some(&b"<a/>"[..]), "{line}");
+    }
+}
+
+#[test]
+fn conf_105_an_error_has_a_payload_from_msnp13_on_and_never_before() {
+    let bytes = b"241 5 4\r\n<a/>208 6\r\n";
+    let mut later = framer(Direction::FromServer);
+    later.expect_error_payloads();
+    later.push(bytes);
+    let frames: Vec<_> = std::iter::from_fn(|| later.next_frame().unwrap()).collect();
+    assert_eq!(verbs(&frames), ["241", "208"]);
+    assert_eq!(frames[0].payload.as_deref(), Some(&b"<a/>"[..]));
+    assert_eq!(frames[1].payload, None);
+    // The rule broken: an older dialect takes the payload for a command.
+    let mut older = framer(Direction::FromServer);
+    older.push(bytes);
+    assert_eq!(older.next_frame().unwrap().unwrap().payload, None);
+    assert!(older.next_frame().is_err());
+}
+
+#[test]
+fn conf_106_a_payload_without_a_line_end_is_split_by_its_length() {
+    let policies = "<Policies>\n</Policies>";
+    let notice = "<NOTIFICATION id=\"0\"></NOTIFICATION>";
+    let bytes = format!(
+        "GCF 0 {}\r\n{policies}USR 3 SSO S MBI_KEY_OLD abc\r\nNOT {}\r\n{notice}NLN NLN a@b.c 1 A 0:0\r\n",
+        policies.len(),
+        notice.len()
+    );
+    let frames = all(Direction::FromServer, bytes.as_bytes());
+    assert_eq!(verbs(&frames), ["GCF", "USR", "NOT", "NLN"]);
+    assert_eq!(frames[0].payload.as_deref(), Some(policies.as_bytes()));
+    assert_eq!(frames[1].args, ["3", "SSO", "S", "MBI_KEY_OLD", "abc"]);
+}

@@ -1,0 +1,143 @@
+//! Signing in by security tokens, from the first line to `USR OK`: the machine of the client and the service, over sockets.
+
+use std::time::Instant;
+
+use msnbridge::msn::command::Status;
+use msnbridge::msn::dialect::{Dialect, SignIn};
+use msnbridge::msn::endpoint::MachineId;
+use msnbridge::msn::ids::{Capabilities, Email};
+use msnbridge::msn::message::PersonalMessage;
+use msnbridge::msn::session::{
+    Identity, LoginFailure, Machine, NotificationEvent, NotificationSession, Roster, SessionError, Start,
+};
+use msnbridge::msn::sso::{TokenExchange, TokenFailure, TokenForm, TokenStep, Tokens, token_request};
+use msnbridge::service::{Rules, Service, ServiceConfig, parse_accounts};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::within;
+
+const MACHINE: &str = "{a1a1a1a1-0000-4000-8000-00000000000f}";
+
+/// A service that speaks every dialect there is.
+async fn service() -> Service {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let config = ServiceConfig {
+        dispatch: None,
+        dispatch_to: None,
+        notification: any,
+        switchboard: any,
+        http: any,
+        https: None,
+        accounts: parse_accounts("alice@example.com,pass<&>word,Alice\n").unwrap(),
+        robots: Vec::new(),
+        rules: Rules { dialects: Dialect::ALL.to_vec(), ..Rules::default() },
+        public_host: None,
+    };
+    Service::start(config).await.unwrap()
+}
+
+fn alice() -> Email {
+    Email::parse("alice@example.com").unwrap()
+}
+
+async fn tokens(
+    service: &Service,
+    form: TokenForm,
+    password: &str,
+    policy: &str,
+) -> Result<Tokens, TokenFailure> {
+    let path = if form == TokenForm::Rst { "/RST.srf" } else { "//RST2.srf" };
+    let body =
+        token_request(form, &alice(), &password.into(), policy, "2026-11-26T19:07:49Z".parse().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let post = client.post(format!("http://{}{path}", service.addresses.http));
+    let post = post.header("Content-Type", form.content_type()).body(body);
+    let answer = post.send().await.unwrap().text().await.unwrap();
+    match TokenExchange::default().handle(&answer)? {
+        TokenStep::Done(tokens) => Ok(tokens),
+        TokenStep::AskAt(url) => panic!("sent on to {url}"),
+    }
+}
+
+fn machine(dialect: Dialect) -> NotificationSession {
+    let identity = Identity {
+        email: alice(),
+        dialects: vec![dialect],
+        client: "MSNMSGR".into(),
+        client_version: "14.0.8117.416".into(),
+        locale: "0x0409".into(),
+    };
+    let start = Start {
+        product: None,
+        status: Status::Online,
+        capabilities: Capabilities(Capabilities::MULTI_PACKET),
+        personal: PersonalMessage::default(),
+        object: None,
+        roster: Roster::default(),
+        pings: false,
+    };
+    NotificationSession::new(Instant::now(), identity, start)
+}
+
+/// Runs a session until it is signed in or over; the tickets are those given, or come from `service`.
+async fn sign_in(
+    service: &Service,
+    dialect: Dialect,
+    form: TokenForm,
+    given: Option<Tokens>,
+) -> Result<Dialect, SessionError> {
+    let mut stream = TcpStream::connect(service.addresses.notification).await.unwrap();
+    let (mut session, mut buffer) = (machine(dialect), [0; 4096]);
+    loop {
+        while let Some(bytes) = session.poll_output() {
+            stream.write_all(&bytes).await.unwrap();
+        }
+        if session.is_signed_in() {
+            return Ok(session.dialect());
+        }
+        let read = within("the service to answer", stream.read(&mut buffer)).await.unwrap();
+        assert_ne!(read, 0, "the service closed");
+        session.handle_input(Instant::now(), &buffer[..read])?;
+        while let Some(event) = session.poll_event() {
+            if let NotificationEvent::TokensWanted { policy } = event {
+                let tokens = match &given {
+                    Some(tokens) => tokens.clone(),
+                    None => tokens_for(service, form, &policy).await,
+                };
+                let machine = MachineId::parse(MACHINE).unwrap();
+                session.provide_tokens(Instant::now(), &tokens, [9; 8], &machine);
+            }
+        }
+    }
+}
+
+async fn tokens_for(service: &Service, form: TokenForm, policy: &str) -> Tokens {
+    tokens(service, form, "pass<&>word", policy).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_dialect_with_proofs_signs_in_by_either_form_of_the_token_service() {
+    let service = service().await;
+    let proving = Dialect::ALL.into_iter().filter(|dialect| dialect.sign_in() == SignIn::Proof);
+    for dialect in proving {
+        for form in [TokenForm::Rst, TokenForm::Rst2] {
+            assert_eq!(sign_in(&service, dialect, form, None).await, Ok(dialect), "{form:?}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_ends_at_the_token_service_and_a_foreign_proof_at_the_server() {
+    let (service, other) = (service().await, service().await);
+    for form in [TokenForm::Rst, TokenForm::Rst2] {
+        let refused = tokens(&service, form, "wrong", "MBI_KEY_OLD").await;
+        assert_eq!(refused, Err(TokenFailure::Rejected("Authentication Failure".into())));
+    }
+    let foreign = tokens_for(&other, TokenForm::Rst, "MBI_KEY_OLD").await;
+    let refused = sign_in(&service, Dialect::Msnp18, TokenForm::Rst, Some(foreign)).await;
+    assert_eq!(refused, Err(SessionError::Login(LoginFailure::Rejected)));
+    service.stop().await;
+    other.stop().await;
+}
