@@ -154,3 +154,17 @@ async fn a_font_that_matrix_cannot_show_is_kept_for_the_way_back() {
     let heard = talk.hears("plain").await;
     assert!(heard.contains("FN=Verdana; EF=I; CO=ff0000;"), "{heard}");
 }
+
+#[tokio::test]
+async fn words_for_somebody_who_is_offline_are_pending_until_they_are_back() {
+    let Talk { mut user, call, room, bob, world } = talk_in(World::start_with_friends().await).await;
+    drop((call, bob));
+    let sent = send(&room, RoomMessageEventContent::text_plain("later")).await;
+    let pending = user.status(&sent, "PENDING").await;
+    assert_eq!(pending["reason"], "m.foreign_network_error");
+    user.message_with("Your message waits").await;
+    let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
+    bob.answer().await.message("later").await;
+    user.status(&sent, "SUCCESS").await;
+    user.has_read(&room, &ghost("bob"), &sent).await;
+}

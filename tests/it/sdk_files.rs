@@ -1,12 +1,14 @@
 //! The rows of the table of translations that are files, with matrix-sdk as the user: each kind both ways by the
 //! switchboard, and those of clients that are too old for that.
 
+use matrix_sdk::Client;
 use ruma::events::room::MediaSource;
 use ruma::events::room::message::{
     AudioMessageEventContent, FileMessageEventContent, ImageMessageEventContent, MessageType,
     RoomMessageEventContent, VideoMessageEventContent,
 };
 use ruma::{OwnedMxcUri, UInt};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::chat::World;
@@ -14,7 +16,7 @@ use crate::direct::DIRECT;
 use crate::emoticons::{picture, siren};
 use crate::msnftp::{Stream, field, here, invite, offer};
 use crate::sdk::{Talk, talk, talk_in};
-use crate::support::files::{self, Gift, Way, hex, noise, packet};
+use crate::support::files::{self, Gift, Way, hex, noise, noise_digest, packet};
 use crate::support::sdk::{SdkUser, send};
 
 /// A file of a message: what it is, where it is, and how large it says to be.
@@ -128,4 +130,37 @@ async fn files_of_clients_that_know_no_sessions_go_both_ways() {
     assert!(stream.take(file.len()).await == file);
     stream.say("BYE 16777989").await;
     user.status(&sent, "SUCCESS").await;
+}
+
+/// Enough that it takes a while by the switchboard.
+const LARGE: usize = 20 << 20;
+
+#[tokio::test]
+async fn a_large_file_goes_directly_or_says_how_far_it_is_for_as_long_as_it_takes() {
+    let world = World::start_in(tempfile::tempdir().unwrap(), DIRECT).await;
+    let Talk { mut user, mut call, room, bob: _bob, world } = talk_in(world).await;
+    let digest = noise_digest(LARGE as u64);
+    for (name, way) in [("direct.bin", Way::Direct), ("slow.bin", Way::Board)] {
+        let uri = user.upload("application/octet-stream", noise(0, LARGE)).await;
+        let content = MessageType::File(FileMessageEventContent::plain(name.into(), uri));
+        let sent = send(&room, RoomMessageEventContent::new(content)).await;
+        let offer = files::offered(&mut call).await;
+        assert_eq!((offer.name.as_str(), offer.size), (name, LARGE as u64));
+        match way {
+            Way::Board => {
+                let says = format!("Sending «{name}» to");
+                let (taken, (_, said)) = tokio::join!(offer.take(&mut call, way), user.message_with(&says));
+                assert_eq!(taken, digest);
+                let is_gone = async |client: &Client| {
+                    let room = client.get_room(room.room_id())?;
+                    let event = room.event(&said.event_id, None).await.ok()?;
+                    event.raw().get_field::<Value>("content").ok()??.as_object()?.is_empty().then_some(())
+                };
+                user.until("the notice to be gone", is_gone).await;
+            }
+            way => assert_eq!(offer.take(&mut call, way).await, digest),
+        }
+        user.status(&sent, "SUCCESS").await;
+    }
+    assert_eq!(world.bridge.log().matches("a direct connection is there").count(), 1);
 }
