@@ -1,7 +1,8 @@
 //! Lines of one person that go as one to a side which takes whole texts, when many wait there.
 //!
 //! Knows how many of them go together, and that a pack which has begun is the same one after a crash: its end stands beside
-//! the cursor. Refuses to know which entries are lines, and how several are shown. Source: issue 15, line 9.
+//! the cursor. Refuses to know which entries are lines, and how several are shown. Source: section 4 of the product's
+//! description.
 
 use std::sync::Arc;
 
