@@ -1,7 +1,7 @@
 //! The store on disk: the only module that names sled.
 //!
 //! Implements [`Storage`] on one sled tree, whose batches are atomic. sled's flush is no fsync, so the file is synced
-//! here, and commits are grouped: one batch of sled's and one sync for everything that waits. Values of tables that hold people's words are
+//! here, and commits are grouped: one sync for everything that waits. Values of tables that hold people's words are
 //! sealed. No value is larger than sled keeps in its log. After an error of the disk nothing more is taken, and the store
 //! is opened anew until it works: sled itself never recovers from one.
 
@@ -12,7 +12,6 @@ mod fault;
 mod key;
 mod ledger;
 mod media;
-mod pending;
 mod place;
 mod private;
 mod salvage;
@@ -104,7 +103,7 @@ impl Store {
         self.ledger.health()
     }
 
-    /// Takes a batch: readers see it from now on.
+    /// Hands a batch to the log, and waits for a sync where that is urgent.
     fn apply(&self, batch: Batch, urgency: Urgency) -> Result<(), StorageError> {
         let changes: Changes = batch
             .0

@@ -20,7 +20,7 @@ use crate::retry::Retry;
 
 /// Waiters that may queue; each is a handful of words, and each is somebody who waits.
 const QUEUE: usize = 65_536;
-/// How long a batch that is not urgent waits for company before it is synced; the log has it much sooner.
+/// How long a batch that is not urgent waits for company.
 const COMPANY: Duration = Duration::from_millis(200);
 /// Syncs are at least this far apart when they follow one another: what comes in between shares the next one.
 pub(super) const SPACING: Duration = Duration::from_millis(4);
@@ -133,7 +133,7 @@ impl Work {
                 Ok(first) => {
                     let mut waiting = vec![first];
                     std::thread::sleep((last + SPACING).saturating_duration_since(Instant::now()));
-                    self.gather(queue, &mut waiting);
+                    gather(queue, &mut waiting);
                     let began = Instant::now();
                     let result = self.ledger.sync();
                     let outcome = if result.is_ok() { "ok" } else { "failed" };
@@ -145,35 +145,10 @@ impl Work {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.ledger.look(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    let _ = self.ledger.write(); // nobody is left to be told
-                    return;
-                }
+                Err(RecvTimeoutError::Disconnected) => return,
             }
             self.mend();
         }
-    }
-
-    /// Takes everybody who waits already; without anybody urgent, also who comes in the next moment. The log has meanwhile
-    /// what nobody waits for, so that a kill loses none of it.
-    fn gather(&self, queue: &Receiver<Waiter>, waiting: &mut Vec<Waiter>) {
-        let until = Instant::now() + COMPANY;
-        waiting.extend(queue.try_iter());
-        while waiting.iter().all(|waiter| waiter.urgency == Urgency::Soon) && self.ledger.write().is_ok() {
-            let Ok(next) = queue.recv_timeout(until.saturating_duration_since(Instant::now())) else {
-                return;
-            };
-            let mut is_urgent = next.urgency == Urgency::Now;
-            waiting.push(next);
-            let written_next = Instant::now() + SPACING;
-            while !is_urgent
-                && let Ok(beside) = queue.recv_timeout(written_next.saturating_duration_since(Instant::now()))
-            {
-                is_urgent = beside.urgency == Urgency::Now;
-                waiting.push(beside);
-            }
-        }
-        waiting.extend(queue.try_iter());
     }
 
     /// The pause before the next look at what is not urgent.
@@ -198,6 +173,23 @@ impl Work {
                 tracing::warn!(%error, "the store does not work yet");
                 next.at = Instant::now() + next.retry.next_pause();
             }
+        }
+    }
+}
+
+/// Takes everybody who waits already; without anybody urgent, also who comes in the next moment.
+fn gather(queue: &Receiver<Waiter>, waiting: &mut Vec<Waiter>) {
+    let until = Instant::now() + COMPANY;
+    loop {
+        while let Ok(waiter) = queue.try_recv() {
+            waiting.push(waiter);
+        }
+        if waiting.iter().any(|waiter| waiter.urgency == Urgency::Now) {
+            return;
+        }
+        match queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(waiter) => waiting.push(waiter),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
         }
     }
 }

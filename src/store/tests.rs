@@ -1,7 +1,6 @@
 mod exports;
 mod faults;
 mod links;
-mod merged;
 
 use super::sync::SPACING;
 use super::*;
@@ -13,7 +12,7 @@ fn open(directory: &Path, key: &SealingKey) -> Store {
 
 /// A store, once nobody else holds it. A process that another test starts holds every file that is open here, and its
 /// lock, until it has become another program; nothing tells when that is.
-fn opened<T>(open: impl Fn() -> Result<T, StoreError>) -> T {
+fn opened(open: impl Fn() -> Result<Store, StoreError>) -> Store {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         match open() {
