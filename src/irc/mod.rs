@@ -100,8 +100,7 @@ impl IrcFrontend {
         });
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline, paste_lines };
         let spoken = Arc::new(Spoken::new(storage.clone()));
-        let whispers = Arc::new(Whispers::default());
-        let asked = Arc::new(AskedChannels::load(storage.clone()));
+        let (whispers, asked) = (Arc::new(Whispers::default()), Arc::new(AskedChannels::default()));
         let relays = Arc::new(Relays::load(relays, storage.clone()));
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
@@ -120,14 +119,7 @@ impl IrcFrontend {
             let start = Start { settings, own, puppet_policy, memory, asked, idents };
             (name, Network::start(start, bridge, tasks, cancel.clone()))
         };
-        let networks: BTreeMap<String, Arc<Network>> = networks.into_iter().map(start_one).collect();
-        for question in asked.all() {
-            match networks.get(&question.relay.network) {
-                Some(network) => network.clone().resume(question.relay),
-                // Nobody there can answer any more.
-                None => asked.forget(&question),
-            }
-        }
+        let networks = networks.into_iter().map(start_one).collect();
         Self { networks, relays, asked, bridge: bridge.clone(), whispers, introduced }
     }
 
@@ -186,7 +178,6 @@ impl Frontend for IrcFrontend {
             shows_titles: false,
             hosts_rooms: false,
             shows_users: false,
-            speaks_in_lines: true,
             redaction_note: "",
         }
     }

@@ -136,7 +136,6 @@ impl Frontend for PlainFrontend {
             shows_titles: false,
             hosts_rooms: true,
             shows_users: false,
-            speaks_in_lines: false,
             redaction_note: "",
         }
     }

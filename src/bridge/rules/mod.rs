@@ -17,7 +17,6 @@ mod journal;
 mod names;
 mod order;
 mod own_rooms;
-mod packs;
 mod people;
 mod relay;
 mod rest;

@@ -258,7 +258,6 @@ mod tests {
             content: Content::Said { body },
             at: 1,
             unconfirmed: false,
-            pack: Vec::new(),
         };
         match message(&delivery, &RelayFormat::default()) {
             Some(Message::Text { text, style, .. }) => (text, style),

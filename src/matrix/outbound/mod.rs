@@ -14,7 +14,6 @@ mod history;
 mod live_notice;
 mod name;
 mod notice;
-mod pack;
 mod progress;
 mod receipt;
 mod speaker;
