@@ -150,6 +150,7 @@ async fn thirty_kills_of_a_server_while_both_sides_speak_lose_nothing() {
     let config = relay_config(server.port, &["bob@example.com"]);
     let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
     watcher.line(":msnbot!").await;
+    world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     let (mut heard, mut seen): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -213,6 +214,7 @@ async fn ten_thousand_lines_arrive_where_long_messages_are_cut_and_none_of_them_
     let config = format!("{relays}  paste_lines: 12\n{links}");
     let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
     watcher.line(":msnbot!").await;
+    world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
     let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     let begun = Instant::now();

@@ -19,12 +19,14 @@ async fn world(server: &Server, more: &str) -> (World, Person) {
     world_through(server, server.port, more).await
 }
 
-/// The same, and the bridge reaches the server through this port.
+/// The same, and the bridge reaches the server through this port. It knows itself that it is in: what is said before counts as
+/// said while IRC was away.
 async fn world_through(server: &Server, port: u16, more: &str) -> (World, Person) {
     let mut watcher = Person::join(server.port, "watcher", CHANNEL).await;
     let config = relay_config(port, &["bob@example.com"]) + more;
     let world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
     watcher.line(":msnbot!").await;
+    world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
     (world, watcher)
 }
 
@@ -95,6 +97,7 @@ async fn a_paste_at_true_pace_keeps_to_the_limits_that_servers_come_with() {
         let config = relay_config(server.port, &["bob@example.com"]).replace(", line_penalty_ms: 0", "");
         let mut world = World::start_in(tempfile::tempdir().unwrap(), &config).await;
         watcher.line(":msnbot!").await;
+        world.bridge.wait_for_log("joined nick=\"msnbot\"").await;
         let mut bob = Peer::sign_in(&world.service, "bob@example.com", "bob-pw").await;
         let mut call = bob.call("alice@example.com").await;
         call.say(&text("hi")).await;
