@@ -111,6 +111,7 @@ fn payload(body: Body) -> Vec<u8> {
         content: Content::Said { body },
         at: 1,
         unconfirmed: false,
+        pack: Vec::new(),
     };
     let mut payloads = connector::testkit::payloads_of(&delivery);
     assert_eq!(payloads.len(), 1);

@@ -43,6 +43,9 @@ impl Style {
     }
 }
 
+/// Bytes that the marks of one style can take.
+const MARKS: usize = 192;
+
 /// A stretch of text and its look. Runs follow one another without gaps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -95,6 +98,29 @@ impl RichText {
             format: Some(format),
             ..Self::default()
         }
+    }
+
+    /// Texts below one another, as one.
+    pub fn joined<'a>(lines: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut runs: Vec<Run> = Vec::new();
+        for line in lines {
+            if let Some(last) = runs.last_mut() {
+                last.text.push('\n');
+            }
+            runs.extend(line.runs.iter().cloned());
+        }
+        Self { runs, ..Self::default() }
+    }
+
+    /// How many lines it has.
+    pub fn lines(&self) -> usize {
+        1 + self.runs.iter().map(|run| run.text.matches('\n').count()).sum::<usize>()
+    }
+
+    /// Bytes that showing it takes at most, the marks of its styles included.
+    pub fn weight(&self) -> usize {
+        let marked = self.runs.iter().filter(|run| !run.style.is_plain()).count();
+        marked * MARKS + self.runs.iter().map(|run| run.text.len()).sum::<usize>()
     }
 
     /// The words alone.

@@ -6,6 +6,7 @@
 
 mod absence;
 mod offers;
+mod pack;
 mod recent;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::port::storage::{Batch, Storage, Table};
 use super::record::{decode, encode};
 pub(super) use absence::Absence;
 use offers::Offers;
+pub(super) use pack::Begin;
 use recent::Recent;
 
 /// Where an entry came from on a frontend: whom to tell what became of it.
@@ -83,7 +85,8 @@ fn sequence_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-/// How far one leg is. Stored as one number, or as two where something was passed over; the last is `done`.
+/// How far one leg is. Stored as one number, as two where something was passed over, or as three while a pack goes; the last is
+/// `done`, the one before it `missed`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LegCursor {
     leg: Leg,
@@ -91,20 +94,28 @@ struct LegCursor {
     done: u64,
     /// Entries passed over since its last delivery: it is told of them with the next.
     missed: u64,
+    /// The last entry of those that go as one: all behind `done` up to it.
+    pack: Option<u64>,
 }
 
 impl LegCursor {
-    /// 8 bytes, or 16 where something was passed over.
-    fn encode(&self) -> Vec<u8> {
-        let missed = Some(self.missed).filter(|missed| *missed > 0).map(u64::to_be_bytes);
-        let numbers = missed.into_iter().chain([self.done.to_be_bytes()]);
-        numbers.flatten().collect()
+    /// Of a leg that is done with everything up to `done`.
+    fn at(leg: Leg, done: u64) -> Self {
+        Self { leg, done, missed: 0, pack: None }
     }
-}
 
-/// The first of two numbers; 0 where there is one.
-fn missed_of(value: &[u8]) -> u64 {
-    value.len().checked_sub(8).map_or(0, |at| sequence_of(&value[..at]))
+    /// 8, 16 or 24 bytes.
+    fn encode(&self) -> Vec<u8> {
+        let missed = Some(self.missed).filter(|missed| *missed > 0 || self.pack.is_some());
+        let numbers = self.pack.into_iter().chain(missed).chain([self.done]);
+        numbers.flat_map(u64::to_be_bytes).collect()
+    }
+
+    fn decode(leg: Leg, value: &[u8]) -> Self {
+        let before = |bytes: usize| value.len().checked_sub(bytes).map(|at| sequence_of(&value[..at]));
+        let pack = before(16).filter(|last| *last > 0);
+        Self { leg, done: sequence_of(value), missed: before(8).unwrap_or(0), pack }
+    }
 }
 
 /// The cursors of one portal, and where its next entry goes.
@@ -124,9 +135,9 @@ pub(super) struct Cursors {
 impl Cursors {
     /// Reads where a portal stands. A leg that is new begins behind everything that was said before it.
     pub(super) fn load(storage: &dyn Storage, portal: &PortalKey, legs: &[Leg]) -> Result<Self, BridgeError> {
-        let stored = |leg: Leg| -> Result<Option<(u64, u64)>, BridgeError> {
+        let stored = |leg: Leg| -> Result<Option<LegCursor>, BridgeError> {
             let value = storage.read(Table::Cursors, &cursor_key(portal, leg))?;
-            Ok(value.map(|value| (sequence_of(&value), missed_of(&value))))
+            Ok(value.map(|value| LegCursor::decode(leg, &value)))
         };
         let mut known = Vec::new();
         for &leg in legs {
@@ -149,8 +160,9 @@ impl Cursors {
         }
         let tail = first.map_or(head, |first| first - 1);
         let legs = known.into_iter().map(|(leg, cursor)| {
-            let (done, missed) = cursor.unwrap_or((tail, 0));
-            LegCursor { leg, done, missed }
+            let cursor = cursor.unwrap_or_else(|| LegCursor::at(leg, tail));
+            // Cursors are kept where a journal is not.
+            LegCursor { pack: cursor.pack.filter(|last| *last <= head), ..cursor }
         });
         let (portal, recent, offers) = (portal.clone(), Recent::default(), Offers::default());
         Ok(Self { portal, legs: legs.collect(), head, tail, recent, offers })
@@ -158,7 +170,7 @@ impl Cursors {
 
     /// A leg takes part from now on: of what waits here, it is done with what was not said for it.
     pub(super) fn join(&mut self, leg: Leg) {
-        self.legs.push(LegCursor { leg, done: self.tail, missed: 0 });
+        self.legs.push(LegCursor::at(leg, self.tail));
     }
 
     /// The last entry a leg is done with; a leg that is not of this portal is done with all.
@@ -210,6 +222,7 @@ impl Cursors {
         let sequence = self.before_offers(leg, sequence);
         if let Some(cursor) = self.cursor_mut(leg) {
             cursor.done = sequence.max(cursor.done);
+            cursor.pack = cursor.pack.filter(|last| *last > cursor.done);
         }
         self.store(leg, batch);
         let passed = self.legs.iter().map(|cursor| cursor.done).min().unwrap_or(self.head);

@@ -16,6 +16,7 @@ mod traces;
 mod under_way;
 mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -23,13 +24,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::BridgeError;
-use super::body::Body;
 use super::ids::{Leg, PortalKey};
-use super::journal::{Cursors, Entry, Next};
-use super::link;
-use super::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display};
-use super::port::frontend::Outcome;
-use super::port::media::File;
+use super::journal::{Begin, Cursors, Entry, Next};
+use super::port::delivery::Display;
 use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
 use super::trace::Verdict;
 pub(super) use context::{PortalContext, PortalInput, Quiet, Releases, Undeliverable};
@@ -258,7 +255,10 @@ impl Portal {
                     drop(self.context.storage.commit(batch, Urgency::Soon));
                     again = true;
                 }
-                Next::Entry { sequence, entry } => self.start(index, Attempt { sequence, entry }),
+                Next::Entry { sequence, entry } => {
+                    let attempt = self.attempt(index, sequence, entry);
+                    self.start(index, attempt);
+                }
                 // Files that were offered are still to be taken.
                 Next::Nothing { up_to } if up_to <= self.cursors.done(leg) => self.legs[index].rest(),
                 Next::Nothing { up_to } => {
@@ -273,28 +273,54 @@ impl Portal {
         again
     }
 
-    /// Carries an entry to a leg, in a task of its own.
+    /// What goes to a leg next: an entry, with those that go with it as one. Alone goes what was tried alone, and the first
+    /// of an earlier life, which may have been.
+    fn attempt(&mut self, index: usize, sequence: u64, entry: Arc<Entry>) -> Attempt {
+        let (queue, sides) = (&self.legs[index], &self.context.sides);
+        let lines = |leg| sides.traits(leg).is_some_and(|traits| traits.speaks_in_lines);
+        let is_line = |entry: &Entry| {
+            entry.origin.as_ref().is_some_and(|origin| lines(origin.leg)) && !entry.away.contains(&queue.leg)
+        };
+        if !queue.leg.is_frontend() || lines(queue.leg) || !is_line(&entry) {
+            return Attempt::of(sequence, entry);
+        }
+        let begin = queue.may_pack(sequence);
+        let pack = self.cursors.pack(&*self.context.storage, queue.leg, begin, is_line);
+        let pack = pack.unwrap_or_else(|error| {
+            tracing::error!(leg = %queue.leg, %error, "what waits cannot be read, so one goes alone");
+            Vec::new()
+        });
+        if begin == Begin::Paste && !pack.is_empty() {
+            self.legs[index].begin_paste(self.cursors.head);
+        }
+        Attempt { pack: if pack.len() > 1 { pack } else { Vec::new() }, ..Attempt::of(sequence, entry) }
+    }
+
+    /// Carries an attempt to a leg, in a task of its own.
     fn start(&mut self, index: usize, attempt: Attempt) {
         let leg = self.legs[index].leg;
-        self.traces.note(leg, attempt.sequence, &attempt.entry, Verdict::UnderWay);
-        let queue = &mut self.legs[index];
-        let unconfirmed = queue.begin(attempt.sequence, &attempt.entry);
-        // What waited long is still said by somebody who is called as they are called now.
-        let (names, login) = (&self.context.names, &self.key.receiver);
+        for (sequence, entry) in attempt.entries() {
+            self.traces.note(leg, sequence, entry, Verdict::UnderWay);
+        }
+        let unconfirmed = self.legs[index].begin(attempt.sequence, &attempt.entry);
         let traits = self.context.sides.traits(leg);
         let has_title = traits.is_some_and(|traits| traits.shows_titles);
         let display = if has_title { self.context.display(&self.key) } else { Display::default() };
         let display = Display { missed: self.cursors.missed(leg), ..display };
-        let delivery = Delivery {
-            portal: self.key.clone(),
-            id: attempt.entry.id.clone(),
-            sequence: attempt.sequence,
-            author: names.author(login, attempt.entry.author.clone()),
-            content: names.content(login, attempt.entry.content.clone()),
-            at: attempt.entry.at,
-            unconfirmed,
-        };
-        self.under_way.spawn(under_way::carry(self.context.clone(), leg, attempt, delivery, display));
+        let delivery = under_way::delivery(&self.context.names, &self.key, &attempt, unconfirmed);
+        let written = (!attempt.pack.is_empty()).then(|| {
+            let mut batch = Batch::default();
+            self.cursors.begin_pack(leg, attempt.last(), &mut batch);
+            self.context.storage.commit(batch, Urgency::Now)
+        });
+        self.under_way.spawn(under_way::carry(
+            self.context.clone(),
+            leg,
+            attempt,
+            delivery,
+            display,
+            written,
+        ));
     }
 
     /// A file was offered, and those behind it go; or an attempt has ended.
@@ -312,78 +338,6 @@ impl Portal {
         };
         if leg == Leg::Files && self.cursors.offers.let_pass() {
             self.leg_mut(leg).into_iter().for_each(LegQueue::succeeded);
-        }
-        Ok(())
-    }
-
-    /// An attempt has ended: the cursor moves, or the leg waits, or the entry is given up.
-    async fn finished(
-        &mut self,
-        leg: Leg,
-        attempt: Attempt,
-        result: Result<Delivered, DeliveryError>,
-    ) -> Result<(), BridgeError> {
-        figures::ended(&self.context, leg, &attempt.entry, &result);
-        if let Some(verdict) = outcome::verdict(&result) {
-            self.traces.note(leg, attempt.sequence, &attempt.entry, verdict);
-        }
-        let is_over = matches!(result, Ok(_) | Err(DeliveryError::Permanent { .. }));
-        let comes_back = leg == Leg::Files && !is_over && self.cursors.offers.comes_back(attempt.sequence);
-        if comes_back && self.leg_mut(leg).is_some_and(|queue| queue.in_flight().is_some()) {
-            // It goes again when the one that was let past it has been offered.
-            return Ok(());
-        }
-        match result {
-            Ok(Delivered { note }) => {
-                let mut batch = Batch::default();
-                if let Some(notice) = outcome::said_by_network(&attempt.entry, note) {
-                    self.cursors.append(&notice, &mut batch);
-                }
-                self.cursors.delivered(leg);
-                self.strike(leg, &attempt, batch).await?;
-                if leg == outcome::confirming(&attempt.entry) {
-                    self.report(&attempt.entry, Outcome::Delivered);
-                }
-                self.was_sent(leg).await;
-            }
-            Err(DeliveryError::Away { reason }) => self.is_away(leg, attempt, &reason).await?,
-            Err(DeliveryError::Permanent { reason }) => self.give_up(leg, attempt, reason).await?,
-            Err(DeliveryError::Transient { reason, after }) => {
-                tracing::warn!(%leg, sequence = attempt.sequence, %reason, "not delivered, trying again");
-                self.leg_mut(leg).into_iter().for_each(|queue| queue.retry(after, &reason));
-            }
-            Err(DeliveryError::LegDown { reason }) => {
-                tracing::warn!(%leg, %reason, "this side is down, holding everything for it");
-                self.leg_mut(leg).into_iter().for_each(|queue| queue.hold(&reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// The leg is done with the entry. The network cannot be asked whether it had a message already, so that cursor is
-    /// on disk before the next one goes; the frontends can. What the batch holds besides is in no other place.
-    async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
-        let says_more = !batch.0.is_empty();
-        if self.cursors.strike_attempt(leg, attempt.sequence, &attempt.entry, &mut batch) {
-            self.leg_reached(leg, &attempt.entry);
-        }
-        let file = match &attempt.entry.content {
-            Content::Said { body: Body::File(file) } => Some(file),
-            _ => None,
-        };
-        let asked_twice = matches!(leg, Leg::Remote | Leg::Files);
-        if asked_twice || says_more || file.is_some() {
-            self.write_down(batch).await;
-        } else {
-            drop(self.context.storage.commit(batch, Urgency::Soon));
-        }
-        // Nothing speaks of it any more: its room is for others.
-        let over = |file: &&File| {
-            self.cursors.is_done(attempt.sequence, &attempt.entry)
-                && !link::is_shared(&*self.context.storage, &file.media)
-        };
-        if let Some(file) = file.filter(over) {
-            self.context.media.discard(&file.media);
         }
         Ok(())
     }

@@ -94,6 +94,7 @@ async fn tell(frontend: &dyn Frontend, portal: PortalKey, text: &str) {
         content: Content::Said { body: Body::notice(text) },
         at: time_of_day(),
         unconfirmed: false,
+        pack: Vec::new(),
     };
     if let Err(error) = frontend.deliver(delivery, Display::default()).await {
         tracing::warn!(%error, "a channel was not told that the disk fails");

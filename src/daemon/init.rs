@@ -258,6 +258,40 @@ mod tests {
     }
 
     #[test]
+    fn an_irc_network_is_written_with_ident_and_addresses_of_contacts_where_those_are_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, secret) = (directory.path().join("bridge.yaml"), directory.path().join("webirc"));
+        std::fs::write(&secret, "believe-me\n").unwrap();
+        let base = ["--server-name", "example.org", "--msn-server", "embedded"];
+        let irc = ["--irc-server", "irc.example.org:6697", "--irc-ident", "[::1]:1130"];
+        let addresses = ["--irc-addresses", "2001:db8:1:2::/64", "--irc-webirc-file"];
+        let words = [&base[..], &irc, &addresses, &[secret.to_str().unwrap()]].concat();
+        write(&file, options(&words)).unwrap();
+        let checked = Config::load(&file).unwrap().check().unwrap().irc;
+        assert_eq!(checked.ident, Some("[::1]:1130".parse().unwrap()));
+        let network = &checked.networks["irc"];
+        assert_eq!(
+            network.servers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["irc.example.org:6697"]
+        );
+        assert!(network.puppet_addresses.is_some() && network.webirc.is_some() && network.tls.is_some());
+        std::fs::remove_file(&file).unwrap();
+        std::fs::remove_file(directory.path().join("registration.yaml")).unwrap();
+        let wrong = [&base[..], &irc, &["--irc-addresses", "192.0.2.0/24"]].concat();
+        let error = write(&file, options(&wrong)).unwrap_err().to_string();
+        assert!(error.starts_with("irc.networks.irc.puppet_addresses"), "{error}");
+        // None of them means anything without a network, nor the proof without addresses.
+        for (given, words) in [("--irc-ident", &irc[2..]), ("--irc-addresses", &addresses[..2])] {
+            let all = ["msnbridge", "init"].iter().chain(words);
+            let error = Args::try_parse_from(all).unwrap_err().to_string();
+            assert!(error.contains("--irc-server"), "{given}: {error}");
+        }
+        let all = ["msnbridge", "init"].iter().chain(&irc[..2]).chain(&["--irc-webirc-file", "f"]);
+        let error = Args::try_parse_from(all).unwrap_err().to_string();
+        assert!(error.contains("--irc-addresses"), "{error}");
+    }
+
+    #[test]
     fn the_embedded_service_gets_a_file_for_its_accounts() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("bridge.yaml");

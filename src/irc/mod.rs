@@ -100,7 +100,8 @@ impl IrcFrontend {
         });
         let puppet_policy = PuppetPolicy { max_puppets, quit_when_offline, paste_lines };
         let spoken = Arc::new(Spoken::new(storage.clone()));
-        let (whispers, asked) = (Arc::new(Whispers::default()), Arc::new(AskedChannels::default()));
+        let whispers = Arc::new(Whispers::default());
+        let asked = Arc::new(AskedChannels::load(storage.clone()));
         let relays = Arc::new(Relays::load(relays, storage.clone()));
         let introduced = watch::Sender::new(false);
         let start_one = |(name, settings): (String, NetworkConfig)| {
@@ -119,7 +120,14 @@ impl IrcFrontend {
             let start = Start { settings, own, puppet_policy, memory, asked, idents };
             (name, Network::start(start, bridge, tasks, cancel.clone()))
         };
-        let networks = networks.into_iter().map(start_one).collect();
+        let networks: BTreeMap<String, Arc<Network>> = networks.into_iter().map(start_one).collect();
+        for question in asked.all() {
+            match networks.get(&question.relay.network) {
+                Some(network) => network.clone().resume(question.relay),
+                // Nobody there can answer any more.
+                None => asked.forget(&question),
+            }
+        }
         Self { networks, relays, asked, bridge: bridge.clone(), whispers, introduced }
     }
 
@@ -178,6 +186,7 @@ impl Frontend for IrcFrontend {
             shows_titles: false,
             hosts_rooms: false,
             shows_users: false,
+            speaks_in_lines: true,
             redaction_note: "",
         }
     }

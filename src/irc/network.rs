@@ -20,6 +20,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(super) use listen::time_of_day;
+
 use super::asked::AskedChannels;
 use super::caller::Caller;
 use super::casemap::Casemap;

@@ -78,15 +78,20 @@ pub(super) fn pieces(
     let rest = rows.iter().enumerate().skip(from.row);
     let cut = rest.flat_map(|(number, row)| {
         let from = if number == from.row { from.words } else { 0 };
-        let limit =
-            split::budget(voice.nick, target, voice.front(row.manner).len() + voice.wrapped(row.manner));
-        let whole: usize = row.runs.iter().map(|run| run.text.len()).sum();
+        let front = voice.front(row.manner).len();
+        // Room for the blank at which a line was cut: it may be said with the rest.
+        let limit = split::budget(voice.nick, target, front + voice.wrapped(row.manner) + " ".len());
+        let words: String = row.runs.iter().map(|run| run.text.as_str()).collect();
+        let (whole, mut begin) = (words.len(), from);
         split::pieces(&row.runs, limit, from).into_iter().map(move |(piece, end)| {
+            let cut = (begin > 0 && front == 0).then(|| words.get(..begin)).flatten();
+            let cut = cut.map(|before| if before.ends_with(' ') { " " } else { "" });
+            begin = end;
             let end = match end >= whole {
                 true => Position { row: number + 1, words: 0 },
                 false => Position { row: number, words: end },
             };
-            Piece { line: voice.line(target, row.manner, &piece), end }
+            Piece { line: voice.line(target, row.manner, &piece, cut), end }
         })
     });
     cut.collect()
@@ -116,7 +121,7 @@ pub(super) fn abridged(
     }
     all.truncate(abridged.most);
     let words = format!("… and {more} more lines: {}", abridged.address);
-    let line = Voice { nick: voice.nick, prefix: voice.prefix }.line(channel, Manner::Said, &words);
+    let line = Voice { nick: voice.nick, prefix: voice.prefix }.line(channel, Manner::Said, &words, None);
     all.push(Piece { line, end: Position { row: usize::MAX, words: 0 } });
     all.retain(|piece| piece.end > from);
     all
@@ -171,8 +176,8 @@ impl Voice<'_> {
         if self.acts(manner) { "\x01ACTION \x01".len() } else { 0 }
     }
 
-    /// A line to a channel or a nick.
-    fn line(&self, target: &str, manner: Manner, piece: &str) -> Line {
+    /// A line to a channel or a nick; `cut` is as in [`Line::Message`].
+    fn line(&self, target: &str, manner: Manner, piece: &str, cut: Option<&'static str>) -> Line {
         let target = target.to_owned();
         if manner == Manner::Notice {
             return Line::Notice { target, text: piece.to_owned() };
@@ -181,7 +186,7 @@ impl Voice<'_> {
             true => format!("\x01ACTION {piece}\x01"),
             false => format!("{}{piece}", self.front(manner)),
         };
-        Line::Message { target, text }
+        Line::Message { target, text, cut: cut.filter(|_| manner == Manner::Said) }
     }
 }
 
@@ -217,7 +222,9 @@ mod tests {
         lines
             .into_iter()
             .map(|line| match line {
-                Line::Message { target, text } | Line::Notice { target, text } => format!("{target} {text}"),
+                Line::Message { target, text, .. } | Line::Notice { target, text } => {
+                    format!("{target} {text}")
+                }
             })
             .collect()
     }
@@ -229,6 +236,26 @@ mod tests {
         assert_eq!(texts(lines(&text, "#c", &own, &[])), ["#c one", "#c two"]);
         let bot = Voice { nick: "bot", prefix: Some("Bo\r\nb") };
         assert_eq!(texts(lines(&text, "#c", &bot, &[])), ["#c <Bo b> one", "#c <Bo b> two"]);
+    }
+
+    #[test]
+    fn the_rest_of_a_long_line_says_what_was_cut_out_before_it() {
+        let long = format!("{}\n{}\nlast", "word ".repeat(200).trim_end(), "x".repeat(700));
+        let body = Body::Text(RichText::plain(long.clone()));
+        let own = Voice { nick: "bob[m]", prefix: None };
+        let mut whole = String::new();
+        for (at, line) in lines(&body, "#c", &own, &[]).into_iter().enumerate() {
+            let Line::Message { text, cut, .. } = line else { panic!("{line:?}") };
+            assert!(":bob[m]! PRIVMSG #c :\r\n".len() + 74 + text.len() < 512);
+            whole.push_str(cut.unwrap_or(if at == 0 { "" } else { "\n" }));
+            whole.push_str(&text);
+        }
+        assert_eq!(whole, long);
+        // A name stands before each: they are lines of their own.
+        let bot = Voice { nick: "msnbot", prefix: Some("Bob") };
+        assert!(
+            lines(&body, "#c", &bot, &[]).iter().all(|line| matches!(line, Line::Message { cut: None, .. }))
+        );
     }
 
     #[test]

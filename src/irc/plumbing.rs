@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::asked::{ANSWER_TIMEOUT, Question};
-use super::network::Network;
+use super::network::{Network, time_of_day};
 use super::{IrcFrontend, LEG, RelayConfig};
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::LocalEvent;
@@ -100,17 +100,18 @@ impl IrcFrontend {
             network.connect(relay, &user).await?;
             return Ok(format!("{place} is an end of this conversation now."));
         }
-        self.ask_operators(network, relay, user)
+        self.ask_operators(network, relay, user).await
     }
 
-    fn ask_operators(
+    async fn ask_operators(
         &self,
         network: &Arc<Network>,
         relay: RelayConfig,
         user: UserId,
     ) -> Result<String, String> {
         let (place, channel) = (named(&relay), relay.channel.clone());
-        if !self.asked.ask(Question::new(relay.clone(), user.clone())) {
+        let question = Question { relay: relay.clone(), user: user.clone(), at: time_of_day() };
+        if !self.asked.ask(question).await.map_err(|error| error.to_string())? {
             return Err(format!("the operators of {channel} are asked already"));
         }
         network.announce(

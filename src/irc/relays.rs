@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::RelayConfig;
+use crate::bridge::event::Timestamp;
 use crate::bridge::ids::{PortalKey, UserId};
 use crate::bridge::port::storage::{Batch, Storage, StorageError, Table, Urgency};
 
@@ -20,13 +21,42 @@ pub(super) type Snapshot = Arc<Vec<Arc<RelayConfig>>>;
 
 /// A channel as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Plumbed {
+pub(super) struct Plumbed {
     network: String,
     channel: String,
     portal: PortalKey,
     direct: Vec<(String, PortalKey)>,
     members: Vec<String>,
-    by: UserId,
+    pub(super) by: UserId,
+    /// When its operators were asked, while they have not confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) asked_at: Option<Timestamp>,
+}
+
+impl Plumbed {
+    /// An end of a conversation, by a user.
+    pub(super) fn of(relay: &RelayConfig, by: &UserId) -> Self {
+        Self {
+            network: relay.network.clone(),
+            channel: relay.channel.clone(),
+            portal: relay.portal.clone(),
+            direct: relay.direct.clone().into_iter().collect(),
+            members: relay.members.clone(),
+            by: by.clone(),
+            asked_at: None,
+        }
+    }
+
+    /// The same, and its operators have not confirmed.
+    pub(super) fn asked(relay: &RelayConfig, by: &UserId, at: Timestamp) -> Self {
+        Self { asked_at: Some(at), ..Self::of(relay, by) }
+    }
+
+    pub(super) fn into_relay(self) -> RelayConfig {
+        let Self { network, channel, portal, direct, members, by, asked_at: _ } = self;
+        let direct: BTreeMap<_, _> = direct.into_iter().collect();
+        RelayConfig { network, channel, key: None, portal, direct, members, plumbed_by: Some(by) }
+    }
 }
 
 /// The channels of all networks.
@@ -43,12 +73,8 @@ fn row(portal: &PortalKey) -> Vec<u8> {
 fn read(storage: &dyn Storage) -> Result<Vec<RelayConfig>, StorageError> {
     let rows = storage.scan(Table::Channels, &[], None, MAX_PLUMBED)?;
     let read = |(_, value): (Vec<u8>, Vec<u8>)| serde_json::from_slice::<Plumbed>(&value).ok();
-    let relay = |plumbed: Plumbed| {
-        let Plumbed { network, channel, portal, direct, members, by } = plumbed;
-        let direct: BTreeMap<_, _> = direct.into_iter().collect();
-        RelayConfig { network, channel, key: None, portal, direct, members, plumbed_by: Some(by) }
-    };
-    Ok(rows.into_iter().filter_map(read).map(relay).collect())
+    let plumbed = rows.into_iter().filter_map(read).filter(|plumbed| plumbed.asked_at.is_none());
+    Ok(plumbed.map(Plumbed::into_relay).collect())
 }
 
 impl Relays {
@@ -94,14 +120,7 @@ impl Relays {
     /// # Errors
     /// The disk does not take it: nothing has changed.
     pub(super) async fn add(&self, relay: RelayConfig, by: &UserId) -> Result<(), StorageError> {
-        let plumbed = Plumbed {
-            network: relay.network.clone(),
-            channel: relay.channel.clone(),
-            portal: relay.portal.clone(),
-            direct: relay.direct.clone().into_iter().collect(),
-            members: relay.members.clone(),
-            by: by.clone(),
-        };
+        let plumbed = Plumbed::of(&relay, by);
         let mut batch = Batch::default();
         // Our own types always serialise.
         batch.put(Table::Channels, row(&relay.portal), serde_json::to_vec(&plumbed).unwrap_or_default());

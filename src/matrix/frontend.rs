@@ -190,6 +190,7 @@ impl Frontend for MatrixFrontend {
             shows_titles: true,
             hosts_rooms: true,
             shows_users: true,
+            speaks_in_lines: false,
             redaction_note: "your homeserver may keep a copy for some days",
         }
     }

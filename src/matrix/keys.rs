@@ -11,6 +11,8 @@ use crate::bridge::body::{Format, Style};
 pub(crate) const FORMAT_KEY: &str = "msnbridge.format";
 /// Names the journal entry and its part: how an event that was sent before a crash is found again.
 pub(crate) const ID_KEY: &str = "msnbridge.id";
+/// Names the journal entries of an event that holds several.
+pub(crate) const IDS_KEY: &str = "msnbridge.ids";
 /// The name that one message is shown under (MSC4144).
 pub(crate) const PROFILE_KEY: &str = "com.beeper.per_message_profile";
 /// What each sign put to a question means.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::chat::World;
 use crate::irc::{CHANNEL, relay_config};
 use crate::support::irc::{Ngircd, Person};
@@ -137,6 +139,49 @@ async fn fault_10_a_line_that_the_channel_never_showed_is_told_to_its_sender() {
     irc.said_until("this is shown").await;
 }
 
+/// The numbers of lines that begin so, in the order of a room's history, and how many of them each event holds.
+fn numbered(history: &[Value], start: &str) -> (Vec<usize>, Vec<usize>) {
+    let (mut numbers, mut sizes) = (Vec::new(), Vec::new());
+    for event in history {
+        let content = &event["content"];
+        let body = content["body"].as_str().unwrap_or_default();
+        let lines = body.lines().filter_map(|line| line.rsplit_once(start)?.1.parse::<usize>().ok());
+        let before = numbers.len();
+        numbers.extend(lines);
+        let named = content["msnbridge.ids"].as_array().map_or(1, Vec::len);
+        if numbers.len() > before {
+            assert_eq!(numbers.len() - before, named, "each is named: {content}");
+            sizes.push(named);
+        }
+    }
+    (numbers, sizes)
+}
+
+#[tokio::test]
+async fn a_paste_in_the_channel_outlives_an_outage_of_the_homeserver_and_kills_of_the_bridge_in_packs() {
+    let mut irc = ScriptedIrc::start(false).await;
+    let (mut world, mut bob, room) = world(&mut irc, "").await;
+    world.synapse.kill().await;
+    let lines: String = (0..300).map(|n| format!(":eve!e@h PRIVMSG {CHANNEL} :paste {n}\r\n")).collect();
+    irc.write("msnbot", &lines);
+    let mut call = bob.answer().await;
+    call.message("<eve> paste 299").await;
+    world.bridge.kill().await;
+    world.synapse.restart().await;
+    for seen in ["paste 60", "paste 160"] {
+        world.bridge.start().await;
+        world.user.message_with(seen).await;
+        world.bridge.kill().await;
+    }
+    world.bridge.start().await;
+    world.user.message_with("paste 299").await;
+    let (numbers, sizes) = numbered(&world.user.history(&room).await, "paste ");
+    assert_eq!(numbers, (0..300).collect::<Vec<_>>());
+    println!("300 lines as {} events: {sizes:?}", sizes.len());
+    assert!(sizes.iter().filter(|size| **size == 20).count() >= 12, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size <= 20), "{sizes:?}");
+}
+
 #[tokio::test]
 async fn fault_30_a_flood_of_private_messages_silences_nobody() {
     let mut irc = ScriptedIrc::start(false).await;
@@ -154,7 +199,7 @@ async fn fault_30_a_flood_of_private_messages_silences_nobody() {
     irc.write("msnbot", &flood);
     world.user.send(&room, "meanwhile").await;
     irc.said_until("meanwhile").await;
-    world.user.message("<dan> busy 599").await;
+    world.user.message_with("busy 599").await;
 }
 
 #[tokio::test]

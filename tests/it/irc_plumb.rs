@@ -115,6 +115,32 @@ async fn an_operator_of_the_channel_is_asked_and_nobody_else_is_heard() {
 }
 
 #[tokio::test]
+async fn what_the_operators_of_a_channel_are_asked_outlives_a_restart() {
+    let server = Server::start(Family::Ngircd, Limits::Lifted).await;
+    let mut eve = Person::join(server.port, "eve", "#club").await;
+    let (mut world, mut bob, call, room) = world(&server, "").await;
+    world.user.send(&room, "!msn plumb #club").await;
+    world.user.message_with("one of them says «!msn confirm» there").await;
+    eve.line("asks to show a conversation of MSN here").await;
+    world.bridge.kill().await;
+    drop(call);
+    eve.line(" QUIT ").await;
+    world.bridge.start().await;
+    eve.line(" JOIN ").await;
+    eve.say("#club", "!msn confirm").await;
+    world.user.message_with("#club is an end of the conversation now").await;
+    let mut call = bob.call("alice@example.com").await;
+    three_ways(&mut world, &room, &mut call, &mut eve, "#club", "one").await;
+    // It is asked no more, and stays.
+    world.bridge.kill().await;
+    drop(call);
+    world.bridge.start().await;
+    eve.line(":msnbot!").await;
+    let mut call = bob.call("alice@example.com").await;
+    three_ways(&mut world, &room, &mut call, &mut eve, "#club", "two").await;
+}
+
+#[tokio::test]
 async fn in_a_channel_people_whom_the_configuration_names_command_and_only_they_read_the_answers() {
     let server = Server::start(Family::Ngircd, Limits::Lifted).await;
     let mut eve = Person::join(server.port, "eve", CHANNEL).await;

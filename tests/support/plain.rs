@@ -136,6 +136,7 @@ impl Frontend for PlainFrontend {
             shows_titles: false,
             hosts_rooms: true,
             shows_users: false,
+            speaks_in_lines: false,
             redaction_note: "",
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::media::File;
-use crate::bridge::body::Body;
+use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, Ghost, Timestamp};
 use crate::bridge::ids::{EntryId, PortalKey};
 
@@ -26,6 +26,16 @@ pub struct Delivery {
     pub at: Timestamp,
     /// Whether an earlier attempt may have arrived: look before sending.
     pub unconfirmed: bool,
+    /// The lines that `content` is made of, where it is those of several entries; without, it is one entry's. Of lines that
+    /// arrived already only the others are shown.
+    pub pack: Vec<PackedLine>,
+}
+
+/// An entry that goes together with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedLine {
+    pub id: EntryId,
+    pub text: RichText,
 }
 
 /// What goes with an entry to a frontend, by the traits that it states.
@@ -63,6 +73,16 @@ pub enum Content {
     Said { body: Body },
     Joined { ghost: Ghost },
     Left { ghost: Ghost },
+}
+
+impl Content {
+    /// The text of what is said in words alone, with nothing that belongs to a whole message.
+    pub fn bare_text(&self) -> Option<&RichText> {
+        let Self::Said { body: Body::Text(text) } = self else { return None };
+        let RichText { runs: _, format, emoticons, shown_as, left_offline } = text;
+        let is_bare = format.is_none() && emoticons.is_empty() && shown_as.is_none() && !left_offline;
+        is_bare.then_some(text)
+    }
 }
 
 /// What the network says of something that arrived.

@@ -94,6 +94,9 @@ pub struct FrontendTraits {
     pub hosts_rooms: bool,
     /// Whether users look like something there: their logins show that.
     pub shows_users: bool,
+    /// Whether people there say a text line by line: several lines of one person that wait for a side which takes whole texts
+    /// go there as one.
+    pub speaks_in_lines: bool,
     /// True of a message that was removed there, as an end of a sentence.
     pub redaction_note: &'static str,
 }

@@ -12,7 +12,7 @@ use super::backlog::Backlog;
 use crate::bridge::depths::Depth;
 use crate::bridge::event::Timestamp;
 use crate::bridge::ids::Leg;
-use crate::bridge::journal::{Entry, Origin};
+use crate::bridge::journal::{Begin, Entry, Origin};
 use crate::retry::Retry;
 
 /// A leg that is held is tried again after this even if nobody says that it is up.
@@ -53,6 +53,10 @@ pub(super) struct LegQueue {
     unconfirmed: bool,
     /// The last entry there was at the start: up to it, an attempt of an earlier life may have arrived, each of them.
     left_over: u64,
+    /// Up to this entry each goes alone: together they were refused.
+    alone: u64,
+    /// Up to this entry they waited together with many.
+    paste: u64,
     reason: String,
     /// Those whom it is for cannot be reached: since when that is known, and when it is looked at again by itself.
     away_since: Option<Instant>,
@@ -74,6 +78,8 @@ impl LegQueue {
             delays: backoff(),
             unconfirmed: true,
             left_over: 0,
+            alone: 0,
+            paste: 0,
             reason: String::new(),
             away_since: None,
             probes: probes(),
@@ -104,6 +110,26 @@ impl LegQueue {
             self.waiting = Some(Waiting { sequence, origin, since: Instant::now(), told: false, pending: 0 });
         }
         self.unconfirmed || sequence <= self.left_over
+    }
+
+    /// Whether those from this entry on may go as one: not where an attempt at it alone may have arrived.
+    pub(super) fn may_pack(&self, sequence: u64) -> Begin {
+        match sequence {
+            _ if self.unconfirmed || sequence <= self.alone => Begin::Never,
+            _ if sequence <= self.paste => Begin::Rest,
+            _ => Begin::Paste,
+        }
+    }
+
+    /// Many wait, up to this entry.
+    pub(super) fn begin_paste(&mut self, last: u64) {
+        self.paste = last;
+    }
+
+    /// What went as one was refused: up to `last` each goes alone.
+    pub(super) fn dissolve(&mut self, last: u64) {
+        self.under_way = false;
+        self.alone = last;
     }
 
     /// How much waits here, where so many entries are behind the cursor; `now` is what has not been looked at was said.

@@ -5,15 +5,17 @@
 use tokio::time::Instant;
 
 use super::leg::LegQueue;
-use super::{Attempt, Portal, Undeliverable};
+use super::{Attempt, Portal, Undeliverable, figures};
 use crate::bridge::BridgeError;
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::{EntryId, Leg};
 use crate::bridge::journal::{DeadLetter, Entry, Next, Origin, trim_dead_letters};
+use crate::bridge::link;
 use crate::bridge::port::delivery::{Content, Delivered, DeliveryError};
 use crate::bridge::port::frontend::Outcome;
-use crate::bridge::port::storage::Batch;
+use crate::bridge::port::media::File;
+use crate::bridge::port::storage::{Batch, Urgency};
 use crate::bridge::sentence::sentence;
 use crate::bridge::trace::Verdict;
 
@@ -34,10 +36,96 @@ pub(super) fn notice(entry: &Entry, origin: &Origin, of: &str, body: Body) -> En
 }
 
 impl Portal {
+    /// An attempt has ended: the cursor moves, or the leg waits, or the entry is given up.
+    pub(super) async fn finished(
+        &mut self,
+        leg: Leg,
+        attempt: Attempt,
+        result: Result<Delivered, DeliveryError>,
+    ) -> Result<(), BridgeError> {
+        for (sequence, entry) in attempt.entries() {
+            figures::ended(&self.context, leg, entry, &result);
+            if let Some(verdict) = verdict(&result) {
+                self.traces.note(leg, sequence, entry, verdict);
+            }
+        }
+        let is_over = matches!(result, Ok(_) | Err(DeliveryError::Permanent { .. }));
+        let comes_back = leg == Leg::Files && !is_over && self.cursors.offers.comes_back(attempt.sequence);
+        if comes_back && self.leg_mut(leg).is_some_and(|queue| queue.in_flight().is_some()) {
+            // It goes again when the one that was let past it has been offered.
+            return Ok(());
+        }
+        match result {
+            Ok(Delivered { note }) => {
+                let mut batch = Batch::default();
+                if let Some(notice) = said_by_network(&attempt.entry, note) {
+                    self.cursors.append(&notice, &mut batch);
+                }
+                self.cursors.delivered(leg);
+                self.strike(leg, &attempt, batch).await?;
+                if leg == confirming(&attempt.entry) {
+                    self.report(&attempt.entry, Outcome::Delivered);
+                }
+                self.was_sent(leg).await;
+            }
+            Err(DeliveryError::Away { reason }) => self.is_away(leg, attempt, &reason).await?,
+            Err(DeliveryError::Permanent { reason }) if !attempt.pack.is_empty() => {
+                self.dissolve(leg, &attempt, &reason).await;
+            }
+            Err(DeliveryError::Permanent { reason }) => self.give_up(leg, attempt, reason).await?,
+            Err(DeliveryError::Transient { reason, after }) => {
+                tracing::warn!(%leg, sequence = attempt.sequence, %reason, "not delivered, trying again");
+                self.leg_mut(leg).into_iter().for_each(|queue| queue.retry(after, &reason));
+            }
+            Err(DeliveryError::LegDown { reason }) => {
+                tracing::warn!(%leg, %reason, "this side is down, holding everything for it");
+                self.leg_mut(leg).into_iter().for_each(|queue| queue.hold(&reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// The leg is done with the entry. The network cannot be asked whether it had a message already, so that cursor is
+    /// on disk before the next one goes; the frontends can. What the batch holds besides is in no other place.
+    async fn strike(&mut self, leg: Leg, attempt: &Attempt, mut batch: Batch) -> Result<(), BridgeError> {
+        let says_more = !batch.0.is_empty();
+        if self.cursors.strike_attempt(leg, attempt.last(), &attempt.entry, &mut batch) {
+            attempt.entries().for_each(|(_, entry)| self.leg_reached(leg, entry));
+        }
+        let file = match &attempt.entry.content {
+            Content::Said { body: Body::File(file) } => Some(file),
+            _ => None,
+        };
+        let asked_twice = matches!(leg, Leg::Remote | Leg::Files);
+        if asked_twice || says_more || file.is_some() {
+            self.write_down(batch).await;
+        } else {
+            drop(self.context.storage.commit(batch, Urgency::Soon));
+        }
+        // Nothing speaks of it any more: its room is for others.
+        let over = |file: &&File| {
+            self.cursors.is_done(attempt.sequence, &attempt.entry)
+                && !link::is_shared(&*self.context.storage, &file.media)
+        };
+        if let Some(file) = file.filter(over) {
+            self.context.media.discard(&file.media);
+        }
+        Ok(())
+    }
+
+    /// What was to go as one is refused: they go one after the other, so that one alone can be given up.
+    async fn dissolve(&mut self, leg: Leg, attempt: &Attempt, reason: &str) {
+        tracing::warn!(%leg, sequence = attempt.sequence, %reason, "refused together, sending each alone");
+        let mut batch = Batch::default();
+        self.cursors.dissolve_pack(leg, &mut batch);
+        self.write_down(batch).await;
+        self.leg_mut(leg).into_iter().for_each(|queue| queue.dissolve(attempt.last()));
+    }
+
     /// Nothing that waits for a leg will ever be delivered: its people are gone.
     pub(super) async fn give_up_all(&mut self, leg: Leg, reason: &str) {
         while let Ok(Next::Entry { sequence, entry }) = self.cursors.next(&*self.context.storage, leg) {
-            if let Err(error) = self.give_up(leg, Attempt { sequence, entry }, reason.to_owned()).await {
+            if let Err(error) = self.give_up(leg, Attempt::of(sequence, entry), reason.to_owned()).await {
                 return tracing::error!(%error, "an entry could not be given up");
             }
         }

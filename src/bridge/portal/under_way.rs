@@ -6,20 +6,76 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 
 use super::attach;
 use super::context::PortalContext;
-use crate::bridge::ids::Leg;
+use crate::bridge::body::{Body, RichText};
+use crate::bridge::ghost_names::GhostNames;
+use crate::bridge::ids::{Leg, PortalKey};
 use crate::bridge::journal::Entry;
-use crate::bridge::port::delivery::{Delivered, Delivery, DeliveryError, Display};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, PackedLine};
 use crate::bridge::port::network::Offered;
+use crate::bridge::port::storage::StorageError;
+
+/// Changes on their way to the disk.
+pub(super) type Written = BoxFuture<'static, Result<(), StorageError>>;
 
 /// An entry on its way to a leg.
 #[derive(Debug)]
 pub(in super::super) struct Attempt {
     pub(super) sequence: u64,
     pub(super) entry: Arc<Entry>,
+    /// Those that go with it as one, it among them; empty where it goes alone.
+    pub(super) pack: Vec<(u64, Arc<Entry>)>,
+}
+
+impl Attempt {
+    /// An entry that goes alone.
+    pub(super) fn of(sequence: u64, entry: Arc<Entry>) -> Self {
+        Self { sequence, entry, pack: Vec::new() }
+    }
+
+    /// Every entry that is in it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (u64, &Arc<Entry>)> {
+        let alone = self.pack.is_empty().then_some((self.sequence, &self.entry));
+        alone.into_iter().chain(self.pack.iter().map(|(sequence, entry)| (*sequence, entry)))
+    }
+
+    /// The number of the last entry in it.
+    pub(super) fn last(&self) -> u64 {
+        self.pack.last().map_or(self.sequence, |(sequence, _)| *sequence)
+    }
+}
+
+/// What an attempt brings to a side, by the names that people have now: what waited long is still said by somebody who is
+/// called as they are called now.
+pub(super) fn delivery(
+    names: &GhostNames,
+    portal: &PortalKey,
+    attempt: &Attempt,
+    unconfirmed: bool,
+) -> Delivery {
+    let lines = attempt.pack.iter().filter_map(|(_, entry)| Some((entry, entry.content.bare_text()?)));
+    let pack: Vec<PackedLine> =
+        lines.map(|(entry, text)| PackedLine { id: entry.id.clone(), text: text.clone() }).collect();
+    let content = match pack.is_empty() {
+        true => attempt.entry.content.clone(),
+        false => {
+            let text = RichText::joined(pack.iter().map(|line| &line.text));
+            Content::Said { body: Body::Text(text) }
+        }
+    };
+    Delivery {
+        portal: portal.clone(),
+        id: attempt.entry.id.clone(),
+        sequence: attempt.sequence,
+        author: names.author(&portal.receiver, attempt.entry.author.clone()),
+        content: names.content(&portal.receiver, content),
+        at: attempt.entry.at,
+        unconfirmed,
+        pack,
+    }
 }
 
 /// How far an attempt has come.
@@ -33,18 +89,23 @@ pub(super) enum Progressed {
     Ended(Leg, Attempt, Result<Delivered, DeliveryError>),
 }
 
-/// Carries an entry to a leg.
+/// Carries an entry to a leg, once what is to be `written` before that is on disk.
 pub(super) fn carry(
     context: PortalContext,
     leg: Leg,
     attempt: Attempt,
     delivery: Delivery,
     display: Display,
+    written: Option<Written>,
 ) -> BoxFuture<'static, Progressed> {
     let (origin, sequence) = (attempt.entry.origin.as_ref().map(|origin| origin.leg), attempt.sequence);
     let offered = Offered::default();
     let delivered = attach::deliver(context, leg, origin, delivery, display, offered.clone());
     let ended: BoxFuture<'static, Progressed> = Box::pin(async move {
+        if let Some(Err(error)) = OptionFuture::from(written).await {
+            tracing::error!(%error, "the journal could not be written");
+            return Progressed::Ended(leg, attempt, Err(DeliveryError::transient("the disk fails")));
+        }
         // A mistake of ours in one delivery must not stop the leg for good.
         let caught = std::panic::AssertUnwindSafe(delivered).catch_unwind().await;
         let result =

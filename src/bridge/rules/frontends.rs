@@ -42,6 +42,7 @@ impl Frontend for TextLog {
             shows_titles: false,
             hosts_rooms: false,
             shows_users: false,
+            speaks_in_lines: false,
             redaction_note: "",
         }
     }

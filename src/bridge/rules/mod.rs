@@ -17,6 +17,7 @@ mod journal;
 mod names;
 mod order;
 mod own_rooms;
+mod packs;
 mod people;
 mod relay;
 mod rest;

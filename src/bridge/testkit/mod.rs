@@ -34,6 +34,7 @@ pub(super) const MATRIX_TRAITS: FrontendTraits = FrontendTraits {
     shows_titles: true,
     hosts_rooms: true,
     shows_users: true,
+    speaks_in_lines: false,
     redaction_note: "your homeserver may keep a copy for some days",
 };
 
@@ -43,6 +44,7 @@ pub(super) const IRC_TRAITS: FrontendTraits = FrontendTraits {
     shows_titles: false,
     hosts_rooms: false,
     shows_users: false,
+    speaks_in_lines: true,
     redaction_note: "",
 };
 

@@ -8,14 +8,15 @@ use super::faults::{Act, Script, Steps};
 use crate::bridge::body::Body;
 use crate::bridge::event::Author;
 use crate::bridge::ids::PortalKey;
-use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display};
+use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, PackedLine};
 use crate::bridge::port::media::File;
 
 /// Something that arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     pub(crate) portal: PortalKey,
-    pub(crate) id: String,
+    /// The entries that are in it.
+    pub(crate) entries: Vec<String>,
     pub(crate) text: String,
     pub(crate) author: Author,
     pub(crate) at: u64,
@@ -45,11 +46,20 @@ impl Arrivals {
         self.0.subscribe()
     }
 
-    fn add(&self, (delivery, display, emoticons): Given<'_>) {
+    /// Shows what is delivered; of several lines those that are not `known`.
+    fn add(&self, (delivery, display, emoticons): Given<'_>, known: &[String]) {
+        let is_new = |line: &&PackedLine| !known.iter().any(|known| known == line.id.as_str());
+        let lines: Vec<&PackedLine> = delivery.pack.iter().filter(is_new).collect();
+        let alone = delivery.pack.is_empty();
+        if !alone && lines.is_empty() {
+            return;
+        }
+        let texts: Vec<String> = lines.iter().map(|line| line.text.text()).collect();
+        let ids = lines.iter().map(|line| line.id.as_str().to_owned());
         let shown = Shown {
             portal: delivery.portal.clone(),
-            id: delivery.id.as_str().to_owned(),
-            text: text_of(&delivery.content),
+            entries: if alone { vec![delivery.id.as_str().to_owned()] } else { ids.collect() },
+            text: if alone { text_of(&delivery.content) } else { texts.join("\n") },
             author: delivery.author.clone(),
             at: delivery.at,
             missed: display.missed,
@@ -62,8 +72,9 @@ impl Arrivals {
         self.0.send_modify(|all| all.push(shown));
     }
 
-    fn has(&self, delivery: &Delivery) -> bool {
-        self.0.borrow().iter().any(|shown| shown.id == delivery.id.as_str())
+    /// The entries that are there.
+    fn entries(&self) -> Vec<String> {
+        self.0.borrow().iter().flat_map(|shown| shown.entries.clone()).collect()
     }
 }
 
@@ -92,8 +103,9 @@ pub(super) async fn act(
     steps.step().await;
     // A side that can be asked is asked before something is said again.
     let arrive = || {
-        if !(looks && given.0.unconfirmed && arrivals.has(given.0)) {
-            arrivals.add(given);
+        let known = if looks && given.0.unconfirmed { arrivals.entries() } else { Vec::new() };
+        if !(given.0.pack.is_empty() && known.iter().any(|known| known == given.0.id.as_str())) {
+            arrivals.add(given, &known);
         }
     };
     let result = match script.act() {

@@ -258,6 +258,7 @@ mod tests {
             content: Content::Said { body },
             at: 1,
             unconfirmed: false,
+            pack: Vec::new(),
         };
         match message(&delivery, &RelayFormat::default()) {
             Some(Message::Text { text, style, .. }) => (text, style),

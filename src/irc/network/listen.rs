@@ -319,7 +319,8 @@ fn is_our_user(user: &str) -> bool {
     user == USER || letters.is_some_and(|letters| letters.bytes().all(|letter| letter.is_ascii_lowercase()))
 }
 
-fn time_of_day() -> u64 {
+/// In milliseconds since 1970.
+pub(in crate::irc) fn time_of_day() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

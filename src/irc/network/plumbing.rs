@@ -4,10 +4,9 @@
 
 use std::sync::Arc;
 
-use super::Network;
+use super::{Network, time_of_day};
 use crate::bridge::ids::UserId;
 use crate::irc::RelayConfig;
-use crate::irc::asked::ANSWER_TIMEOUT;
 use crate::irc::plumbing::{serve, tell};
 use crate::irc::session::Line;
 
@@ -58,12 +57,29 @@ impl Network {
         self.asked.is_asked(&self.own.network, channel)
     }
 
+    /// The operators of a channel were asked before the bridge began: they are heard.
+    pub(in crate::irc) fn resume(self: Arc<Self>, relay: RelayConfig) {
+        let network = self.clone();
+        self.tasks.clone().spawn(async move {
+            // Until it is over the bot goes on trying by itself.
+            if let Some(Err(reason)) = network.cancel.run_until_cancelled(network.enter(&relay.channel)).await
+            {
+                tracing::info!(
+                    channel = relay.channel,
+                    reason,
+                    "the bot is not in a channel that was asked yet"
+                );
+            }
+            network.expire(relay);
+        });
+    }
+
     /// An operator of a channel has answered.
     pub(super) async fn decided(&self, channel: &str, confirms: bool) {
         let Some(question) = self.asked.take(&self.own.network, channel) else { return };
-        let (place, user) = (question.relay.channel.clone(), question.user);
+        let (place, user) = (question.relay.channel.clone(), question.user.clone());
         let connected = match confirms {
-            true => self.connect(question.relay, &user).await,
+            true => self.connect(question.relay.clone(), &user).await,
             false => Err("an operator there refuses".to_owned()),
         };
         let text = match &connected {
@@ -75,19 +91,26 @@ impl Network {
         } else {
             self.leave(&place);
         }
+        self.asked.forget(&question);
         tell(&self.bridge, &user, text).await;
     }
 
     /// Gives up a question that no operator answers.
     pub(in crate::irc) fn expire(self: Arc<Self>, relay: RelayConfig) {
         self.tasks.clone().spawn(async move {
-            if self.cancel.run_until_cancelled(tokio::time::sleep(ANSWER_TIMEOUT)).await.is_none() {
-                return;
+            let left = || self.asked.left(&relay.network, &relay.channel, time_of_day());
+            while let Some(left) = left() {
+                if left.is_zero() {
+                    break;
+                }
+                if self.cancel.run_until_cancelled(tokio::time::sleep(left)).await.is_none() {
+                    return;
+                }
             }
-            let now = tokio::time::Instant::now();
-            if let Some(question) = self.asked.expire(&relay.network, &relay.channel, now) {
+            if let Some(question) = self.asked.take(&relay.network, &relay.channel) {
                 let text = format!("No operator of {} has confirmed: it stays as it is.", relay.channel);
                 self.leave(&relay.channel);
+                self.asked.forget(&question);
                 tell(&self.bridge, &question.user, text).await;
             }
         });

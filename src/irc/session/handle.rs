@@ -143,8 +143,16 @@ impl Speech {
 /// One line to send.
 #[derive(Debug, Clone)]
 pub(in crate::irc) enum Line {
-    Message { target: String, text: String },
-    Notice { target: String, text: String },
+    Message {
+        target: String,
+        text: String,
+        /// What was cut out between the line before and this one, which is the rest of it; `None` for a line of its own.
+        cut: Option<&'static str>,
+    },
+    Notice {
+        target: String,
+        text: String,
+    },
 }
 
 impl Line {
@@ -153,6 +161,12 @@ impl Line {
         match self {
             Self::Message { text, .. } | Self::Notice { text, .. } => text,
         }
+    }
+
+    /// The line with what was cut out before it, where it is the rest of another.
+    pub(super) fn uncut(self) -> Option<Self> {
+        let Self::Message { target, text, cut: Some(blank) } = self else { return None };
+        Some(Self::Message { target, text: format!("{blank}{text}"), cut: None })
     }
 
     /// The channel or nick that a line goes to.

@@ -356,7 +356,7 @@ fn is_channel(target: &str) -> bool {
 }
 
 fn written(speech: u64, line: &Line, label: String) -> Written {
-    let (Line::Message { target, text } | Line::Notice { target, text }) = line;
+    let (Line::Message { target, text, .. } | Line::Notice { target, text }) = line;
     Written {
         speech,
         target: target.clone(),
@@ -370,7 +370,7 @@ fn written(speech: u64, line: &Line, label: String) -> Written {
 /// The protocol's command for a line.
 fn command(line: Line) -> Command {
     match line {
-        Line::Message { target, text } => Command::PRIVMSG(target, text),
+        Line::Message { target, text, .. } => Command::PRIVMSG(target, text),
         Line::Notice { target, text } => Command::NOTICE(target, text),
     }
 }

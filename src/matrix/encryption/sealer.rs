@@ -18,10 +18,10 @@ use super::rooms::{EncryptedRooms, RoomRules};
 use super::slot::BotSlot;
 use crate::bridge::port::storage::{Batch, Storage, Table, Urgency};
 use crate::matrix::homeserver::{Homeserver, MatrixError, Sent};
-use crate::matrix::keys::{ECHO_KEY, ID_KEY, SEQUENCE_KEY};
+use crate::matrix::keys::{ECHO_KEY, ID_KEY, IDS_KEY, SEQUENCE_KEY};
 
 /// What stays readable for us and says nothing of what was said: the event is found again by it.
-const CLEAR_KEYS: [&str; 3] = [ID_KEY, ECHO_KEY, SEQUENCE_KEY];
+const CLEAR_KEYS: [&str; 4] = [ID_KEY, IDS_KEY, ECHO_KEY, SEQUENCE_KEY];
 
 /// Encrypts messages.
 pub(super) struct MessageSealer {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::emoticon::EmoticonUploader;
 use super::file::FileUploader;
 use super::history::sent_before;
+use super::pack::Missing;
 use super::speaker::{Speaker, Speakers};
 use super::{content, live_notice};
 use crate::bridge::body::{Answer, Body};
@@ -97,24 +98,29 @@ impl EntrySender {
         }
         let Speaker { user, is_bot } = self.speakers.of(&delivery.author, &delivery.portal, room).await?;
         let pictures = self.pictures(&user, body, delivery.at).await?;
-        let Delivery { id, sequence, author, .. } = delivery;
-        let mut contents = content::contents(body, author, is_bot, id, *sequence, &pictures);
-        if !self.ids.is_ours(&user) {
-            // It will be brought to us as if they had said it here.
-            contents.iter_mut().for_each(|content| content[ECHO_KEY] = json!(room));
-        }
+        let Delivery { sequence, author, .. } = delivery;
         let sent = match delivery.unconfirmed {
             true => sent_before(&self.homeserver, room, *sequence).await?,
             false => Vec::new(),
         };
+        let Some(missing) = Missing::of(delivery, body, &sent) else {
+            tracing::info!(portal = %delivery.portal, sequence, "all found in the room already");
+            return Ok(());
+        };
+        let mut contents = content::contents(&missing.body, author, is_bot, missing.id, *sequence, &pictures);
+        if !self.ids.is_ours(&user) {
+            // It will be brought to us as if they had said it here.
+            contents.iter_mut().for_each(|content| content[ECHO_KEY] = json!(room));
+        }
+        contents.iter_mut().for_each(|content| missing.mark(content));
         for (part, content) in contents.into_iter().enumerate() {
-            let id = content::part_id(id, part);
+            let id = content::part_id(missing.id, part);
             if sent.contains(&id) {
                 tracing::info!(portal = %delivery.portal, sequence, "found in the room already");
                 continue;
             }
             let content = self.finished(delivery, room, &user, body, content).await?;
-            let event = self.send(room, &user, &id, content, delivery.at).await?;
+            let event = self.send(room, &user, &missing.transaction(&id), content, delivery.at).await?;
             self.note_sent(delivery, room, body, &event).await;
         }
         Ok(())

@@ -3,8 +3,10 @@
 //! Knows that homeservers forget transaction ids, and rooms do not: each of our events names its entry. Refuses to look back
 //! further than an entry that came before, or some pages. Source: room history of the client-server API.
 
-use crate::matrix::homeserver::{Homeserver, MatrixError, ask_as};
-use crate::matrix::keys::{ID_KEY, SEQUENCE_KEY};
+use super::content::part_id;
+use crate::bridge::ids::EntryId;
+use crate::matrix::homeserver::{Answer, Homeserver, MatrixError, ask_as};
+use crate::matrix::keys::{ID_KEY, IDS_KEY, SEQUENCE_KEY};
 use ruma::api::client::message::get_message_events;
 use ruma::{RoomId, UInt};
 
@@ -12,7 +14,7 @@ use ruma::{RoomId, UInt};
 const PAGES: usize = 10;
 const PAGE: u32 = 100;
 
-/// The parts of the entry `sequence`, and of later ones, that are in the room.
+/// The parts of the entry `sequence`, and of later ones, that are in the room, each line of a pack as one.
 ///
 /// # Errors
 /// The homeserver is not available.
@@ -41,6 +43,7 @@ pub(crate) async fn sent_before(
                 return Ok(found);
             }
             found.push(id);
+            found.extend(packed(&content));
         }
         from = page.text("end");
         if is_last || from.is_none() {
@@ -48,4 +51,10 @@ pub(crate) async fn sent_before(
         }
     }
     Ok(found)
+}
+
+/// What stands for each line of an event that holds those of several entries.
+fn packed(content: &Answer) -> Vec<String> {
+    let ids: Vec<String> = content.field(IDS_KEY).and_then(|ids| ids.read()).unwrap_or_default();
+    ids.into_iter().map(|id| part_id(&EntryId::new(id), 0)).collect()
 }

@@ -14,6 +14,7 @@ mod history;
 mod live_notice;
 mod name;
 mod notice;
+mod pack;
 mod progress;
 mod receipt;
 mod speaker;

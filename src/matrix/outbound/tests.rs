@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::bridge::body::{Body, RichText};
 use crate::bridge::event::{Author, Progress};
 use crate::bridge::ids::EntryId;
-use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display};
+use crate::bridge::port::delivery::{Content, Delivery, DeliveryError, Display, PackedLine};
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Storage;
 use crate::bridge::testkit::SimStorage;
@@ -56,6 +56,7 @@ pub(super) fn said(author: Author, words: &str) -> Delivery {
         content: Content::Said { body: Body::Text(RichText::plain(words)) },
         at: 1,
         unconfirmed: false,
+        pack: Vec::new(),
     }
 }
 
@@ -103,6 +104,52 @@ async fn what_is_in_the_room_already_is_not_said_again() {
     desk.server.answers("/messages", 200, json!({"start": "a", "chunk": [event("d/0", 6)]}));
     desk.delivers(unconfirmed).await.unwrap();
     assert_eq!(desk.words(), ["hi"]);
+}
+
+/// Lines of Eve's that go as one, by the names of their entries.
+fn packed(ids: &[&str]) -> Delivery {
+    let line = |id: &&str| PackedLine { id: EntryId::new(*id), text: RichText::plain(format!("line {id}")) };
+    let pack: Vec<PackedLine> = ids.iter().map(line).collect();
+    let text = RichText::joined(pack.iter().map(|line| &line.text));
+    let (id, content) = (EntryId::new(ids[0]), Content::Said { body: Body::Text(text) });
+    Delivery { id, content, pack, ..said(Author::Relayed { name: "eve".into() }, "") }
+}
+
+#[tokio::test]
+async fn lines_that_go_as_one_are_one_event_that_names_them_all() {
+    let desk = desk().await;
+    desk.delivers(packed(&["a", "b", "c"])).await.unwrap();
+    let content = &desk.server.sent(SEND)[0];
+    assert_eq!(content["body"], "<eve> line a\nline b\nline c");
+    let marked = "<strong data-mx-profile-fallback>&lt;eve&gt; </strong>line a<br>line b<br>line c";
+    assert_eq!(content["formatted_body"], marked);
+    assert_eq!(
+        (&content["msnbridge.id"], &content["msnbridge.ids"]),
+        (&json!("a/0"), &json!(["a", "b", "c"]))
+    );
+    desk.delivers(packed(&["a", "b", "c"])).await.unwrap();
+    desk.delivers(packed(&["a"])).await.unwrap();
+    let asked = desk.server.asked();
+    let sent: Vec<&String> = asked.iter().filter(|asked| asked.contains(SEND)).collect();
+    assert_eq!(sent[0], sent[1], "a repeat is recognised");
+    assert_ne!(sent[0], sent[2], "and the first of them alone is not taken for one");
+}
+
+#[tokio::test]
+async fn of_lines_that_go_as_one_those_that_are_in_the_room_are_not_said_again() {
+    let desk = desk().await;
+    let event = |content: Value| json!({"type": "m.room.message", "event_id": "$1", "sender": BOB, "origin_server_ts": 1, "content": content});
+    let older = event(json!({"msnbridge.id": "o/0", "msnbridge.seq": 6}));
+    let unconfirmed = Delivery { unconfirmed: true, ..packed(&["a", "b", "c"]) };
+    let all = event(json!({"msnbridge.id": "a/0", "msnbridge.ids": ["a", "b", "c"], "msnbridge.seq": 7}));
+    desk.server.answers("/messages", 200, json!({"start": "a", "chunk": [all, older]}));
+    desk.delivers(unconfirmed.clone()).await.unwrap();
+    assert_eq!(desk.words(), [] as [Value; 0]);
+    let one = event(json!({"msnbridge.id": "a/0", "msnbridge.seq": 7}));
+    desk.server.answers("/messages", 200, json!({"start": "a", "chunk": [one, older]}));
+    desk.delivers(unconfirmed).await.unwrap();
+    assert_eq!(desk.words(), ["<eve> line b\nline c"]);
+    assert_eq!(desk.server.sent(SEND)[0]["msnbridge.ids"], json!(["b", "c"]));
 }
 
 #[tokio::test]

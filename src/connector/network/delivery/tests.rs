@@ -117,6 +117,7 @@ impl Played {
             content: Content::Said { body: Body::Text(RichText::plain("hello")) },
             at: 0,
             unconfirmed: false,
+            pack: Vec::new(),
         };
         let delivered = tokio::spawn(async move { connector.deliver(delivery, Vec::new()).await });
         Self { asks, delivered }

@@ -7,6 +7,9 @@ use irc::proto::Command;
 use super::{Line, Outbox};
 use crate::irc::registration::MULTILINE;
 
+/// Marks the rest of the line before.
+const CONCAT: &str = "draft/multiline-concat";
+
 /// A line for the server, and the tags in front of it.
 #[derive(Debug)]
 pub(in crate::irc::session) struct Outgoing {
@@ -67,8 +70,13 @@ impl Outbox {
             Outgoing::from(Command::Raw("BATCH".into(), arguments.collect()))
         };
         let mut all = vec![batch("+", &[MULTILINE, &target])];
-        let tag = format!("batch={name}");
-        all.extend(lines.into_iter().filter_map(|(speech, line)| self.write(speech, line, Some(&tag))));
+        let (whole, rest) = (format!("batch={name}"), format!("batch={name};{CONCAT}"));
+        for (at, (speech, line)) in lines.into_iter().enumerate() {
+            // Whoever reads sees one line where there was one.
+            let uncut = line.clone().uncut().filter(|_| at > 0);
+            let tag = if uncut.is_some() { &rest } else { &whole };
+            all.extend(self.write(speech, uncut.unwrap_or(line), Some(tag)));
+        }
         all.push(batch("-", &[]));
         all
     }

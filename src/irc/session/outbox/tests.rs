@@ -15,7 +15,8 @@ impl Ears {
 }
 
 fn say(outbox: &mut Outbox, target: &str, lines: std::ops::Range<usize>) -> Ears {
-    let lines = lines.map(|n| Line::Message { target: target.into(), text: format!("{target} {n}") });
+    let lines =
+        lines.map(|n| Line::Message { target: target.into(), text: format!("{target} {n}"), cut: None });
     let (speech, reply, confirmed) = Speech::new(lines.collect());
     outbox.add(speech);
     Ears { reply, confirmed }
@@ -158,6 +159,31 @@ fn lines_of_one_speech_are_one_message_where_the_server_takes_that() {
     let together = outbox.next(Instant::now());
     let lines = together.iter().filter(|outgoing| outgoing.tags.starts_with("batch=")).count();
     assert_eq!(lines, 2, "{together:?}");
+}
+
+#[test]
+fn the_rest_of_a_line_is_joined_to_it_in_a_message_and_a_line_of_its_own_elsewhere() {
+    let line = |text: &str, cut| Line::Message { target: "#c".into(), text: text.into(), cut };
+    let lines = vec![line("a", None), line("b", Some(" ")), line("c", Some("")), line("d", None)];
+    let said = |multiline| {
+        let mut outbox = Outbox::new(Tempo::new(Duration::ZERO));
+        outbox.abilities.multiline = multiline;
+        outbox.add(Speech::new(lines.clone()).0);
+        let mut said = Vec::new();
+        while outbox.has_next() {
+            let words = outbox.next(Instant::now()).into_iter().filter_map(|Outgoing { tags, command }| {
+                let Command::PRIVMSG(_, text) = command else { return None };
+                Some((tags.contains("draft/multiline-concat"), text))
+            });
+            said.extend(words);
+        }
+        said
+    };
+    let words = |all: [(bool, &str); 4]| all.map(|(rest, text)| (rest, text.to_owned())).to_vec();
+    assert_eq!(said(Some((9, 999))), words([(false, "a"), (true, " b"), (true, "c"), (false, "d")]));
+    // The first of a message has nothing before it.
+    assert_eq!(said(Some((2, 999))), words([(false, "a"), (true, " b"), (false, "c"), (false, "d")]));
+    assert_eq!(said(None), words([(false, "a"), (false, "b"), (false, "c"), (false, "d")]));
 }
 
 #[test]
