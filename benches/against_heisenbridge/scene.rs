@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -61,16 +60,8 @@ async fn room_with(user: &mut MatrixUser, words: &str) -> String {
 }
 
 /// The other bridge joins a channel for the user; gives the room.
-async fn join_theirs(user: &mut MatrixUser, port: u16) -> String {
-    let body = json!({"invite": [format!("@heisenbridge:{SERVER_NAME}")], "is_direct": true, "preset": "trusted_private_chat"});
-    let made = user.call(reqwest::Method::POST, "createRoom", Some(body)).await;
-    let control = made["room_id"].as_str().expect("a room").to_owned();
-    user.event("the other bridge in its room", |event| {
-        event["type"] == "m.room.member"
-            && event["state_key"].as_str().is_some_and(|who| who.starts_with("@heisenbridge"))
-            && event["content"]["membership"] == "join"
-    })
-    .await;
+async fn join_theirs(user: &mut MatrixUser, port: u16, person: &mut Person) -> String {
+    let control = room_with(user, "Howdy, stranger!").await;
     for command in
         ["ADDNETWORK test".to_owned(), format!("ADDSERVER test 127.0.0.1 {port}"), "OPEN test".into()]
     {
@@ -80,15 +71,12 @@ async fn join_theirs(user: &mut MatrixUser, port: u16) -> String {
     for command in ["NICK theirs", "CONNECT"] {
         user.send(&network, command).await;
     }
-    user.message_with("Connected").await;
+    // The server says that when somebody is in.
+    user.message_with("Welcome to the Internet Relay Network").await;
     user.send(&network, "JOIN #theirs").await;
-    let named = user
-        .event("the room of the channel", |event| {
-            event["type"] == "m.room.name"
-                && event["content"]["name"].as_str().is_some_and(|name| name.contains("#theirs"))
-        })
-        .await;
-    named["room_id"].as_str().expect("a room").to_owned()
+    person.line(":theirs!").await;
+    person.say("#theirs", "hello from the channel").await;
+    room_with(user, "hello from the channel").await
 }
 
 /// This bridge has its channel as an end of a conversation with Bob; gives the room, his session and his call.
@@ -140,8 +128,8 @@ impl Scene {
         let mut person = Person::join(server.port, "ouruser", "#ours").await;
         let (room, session, contact) = join_ours(&mut user, &service, &mut person).await;
         let ours = Contender { name: "msnbridge", pid: bridge.pid(), channel: "#ours", room, person };
-        let person = Person::join(server.port, "theiruser", "#theirs").await;
-        let room = join_theirs(&mut user, server.port).await;
+        let mut person = Person::join(server.port, "theiruser", "#theirs").await;
+        let room = join_theirs(&mut user, server.port, &mut person).await;
         let theirs = Contender { name: "heisenbridge", pid: other.pid(), channel: "#theirs", room, person };
         let seen = Seen::watch(synapse.url(), user.token().to_owned());
         Self {
