@@ -35,16 +35,6 @@ pub enum SignIn {
     Proof,
 }
 
-/// Where a command says in which network an account is (§18.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccountForm {
-    Bare,
-    /// A parameter of its own behind the account.
-    NetworkAfter,
-    /// `1:` in front of the account.
-    NetworkPrefix,
-}
-
 impl Dialect {
     /// Every dialect, newest first: the order in which a client offers them.
     pub const ALL: [Self; 11] = [
@@ -104,11 +94,6 @@ impl Dialect {
         self >= Self::Msnp12
     }
 
-    /// The lists come and go by SOAP and are told to the server by `ADL` and `RML`; `SYN`, `ADC` and their like are gone.
-    pub fn has_soap_roster(self) -> bool {
-        self >= Self::Msnp13
-    }
-
     /// The server sends its policies, `GCF` with the number 0 and no file name, before it answers `USR`.
     pub fn pushes_policies(self) -> bool {
         self >= Self::Msnp13
@@ -119,18 +104,8 @@ impl Dialect {
         self >= Self::Msnp13
     }
 
-    /// Who is hidden may open a switchboard.
-    pub fn hidden_may_call(self) -> bool {
-        self >= Self::Msnp13
-    }
-
     /// An account can be in several places at once, each known by a machine id.
     pub fn has_endpoints(self) -> bool {
-        self >= Self::Msnp16
-    }
-
-    /// Capabilities are two numbers, `a:b`.
-    pub fn capabilities_are_pair(self) -> bool {
         self >= Self::Msnp16
     }
 
@@ -140,15 +115,6 @@ impl Dialect {
             Self::Msnp8 | Self::Msnp9 | Self::Msnp10 | Self::Msnp11 | Self::Msnp12 => SignIn::Passport,
             Self::Msnp13 | Self::Msnp14 => SignIn::Ticket,
             Self::Msnp15 | Self::Msnp16 | Self::Msnp17 | Self::Msnp18 => SignIn::Proof,
-        }
-    }
-
-    /// Where presence says in which network an account is.
-    pub fn account_form(self) -> AccountForm {
-        match self {
-            Self::Msnp18 => AccountForm::NetworkPrefix,
-            Self::Msnp14 | Self::Msnp15 | Self::Msnp16 | Self::Msnp17 => AccountForm::NetworkAfter,
-            _ => AccountForm::Bare,
         }
     }
 
@@ -190,17 +156,9 @@ mod tests {
         for dialect in Dialect::ALL {
             let is_old = dialect.sign_in() == SignIn::Passport;
             assert_eq!(Dialect::COMPLETE.contains(&dialect), is_old, "{dialect}");
-            let new = [
-                dialect.has_soap_roster(),
-                dialect.pushes_policies(),
-                dialect.errors_have_payload(),
-                dialect.hidden_may_call(),
-            ];
-            assert_eq!(new, [!is_old; 4], "{dialect}");
+            let new = [dialect.pushes_policies(), dialect.errors_have_payload()];
+            assert_eq!(new, [!is_old; 2], "{dialect}");
             assert_eq!(dialect.has_endpoints(), dialect.to_string().as_str() >= "MSNP16" && !is_old);
         }
-        assert_eq!(Dialect::Msnp13.account_form(), AccountForm::Bare);
-        assert_eq!(Dialect::Msnp15.account_form(), AccountForm::NetworkAfter);
-        assert_eq!(Dialect::Msnp18.account_form(), AccountForm::NetworkPrefix);
     }
 }

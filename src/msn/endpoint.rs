@@ -22,9 +22,7 @@ impl MachineId {
         let fits = (1..=MAX_MACHINE).contains(&inside.len());
         fits.then(|| Self(inside.to_ascii_lowercase().into()))
     }
-}
 
-impl MachineId {
     /// The machine id of a sign-in: a GUID in letters of any case, with or without braces; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let bare = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);

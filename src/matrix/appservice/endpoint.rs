@@ -50,7 +50,7 @@ pub struct Appservice {
     pub pinged: Box<dyn Fn() + Send + Sync>,
     /// Whether a user is one of ours: what they say comes back, and says nothing new.
     pub is_own: Box<dyn Fn(&str) -> bool + Send + Sync>,
-    /// Called with each transaction.
+    /// Called with each transaction: how many events are in it, none in one that cannot be read.
     pub heard: Box<dyn Fn(usize) + Send + Sync>,
     /// How often the homeserver was seen to come back.
     pub restarts: Box<dyn Fn() -> u64 + Send + Sync>,

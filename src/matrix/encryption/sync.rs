@@ -27,6 +27,7 @@ fn filter() -> sync_events::v3::Filter {
     let mut filter = FilterDefinition::default();
     filter.room.rooms = Some(Vec::new());
     filter.room.timeline = RoomEventFilter::ignore_all();
+    // As many of each room are read before the filter is looked at.
     filter.room.timeline.limit = Some(uint!(1));
     filter.room.state = RoomEventFilter::ignore_all();
     filter.room.ephemeral = RoomEventFilter::ignore_all();

@@ -83,6 +83,16 @@ pub(super) struct Output<'a> {
     pub(super) number: &'a mut dyn FnMut() -> TrId,
 }
 
+impl Step {
+    /// The number of the request whose answer is still, or now, awaited.
+    pub(super) fn asked(&self) -> Option<TrId> {
+        match self {
+            Self::Continue(login) => login.asked(),
+            _ => None,
+        }
+    }
+}
+
 impl Login {
     /// Sends `VER` with the dialects that are offered, the best first, and awaits its answer.
     pub(super) fn start(identity: &Identity, out: Output<'_>) -> Self {
@@ -103,6 +113,7 @@ impl Login {
         identity: &Identity,
         out: Output<'_>,
     ) -> Result<Step, SessionError> {
+        let proves = out.wire.context.dialect.sign_in() == SignIn::Proof;
         match (self, command) {
             (state, ServerCommand::Failed { code, trid }) if state.is_about(trid) => Err(login_error(code)),
             (Self::ExpectVersion { trid }, ServerCommand::Ver { trid: got, versions }) if got == trid => {
@@ -111,17 +122,20 @@ impl Login {
             (Self::ExpectClient { trid }, ServerCommand::Cvr { trid: got, .. }) if got == trid => {
                 let trid = (out.number)();
                 let email = identity.email.clone();
-                out.wire.send(&match out.wire.context.dialect.sign_in() {
-                    SignIn::Passport | SignIn::Ticket => ClientCommand::UsrInitial { trid, email },
-                    SignIn::Proof => ClientCommand::SsoInitial { trid, email },
+                out.wire.send(&match proves {
+                    false => ClientCommand::UsrInitial { trid, email },
+                    true => ClientCommand::SsoInitial { trid, email },
                 });
                 Ok(Step::Continue(Self::ExpectPolicy { trid }))
             }
-            (Self::ExpectPolicy { trid }, ServerCommand::UsrPolicy { trid: got, policy }) if got == trid => {
+            // The way of signing in is the dialect's: what was not asked for is not waited for.
+            (Self::ExpectPolicy { trid }, ServerCommand::UsrPolicy { trid: got, policy })
+                if got == trid && !proves =>
+            {
                 Ok(Step::TicketWanted { policy })
             }
             (Self::ExpectPolicy { trid }, ServerCommand::SsoPolicy { trid: got, policy, nonce })
-                if got == trid =>
+                if got == trid && proves =>
             {
                 Ok(Step::TokensWanted { policy, nonce })
             }
@@ -137,14 +151,18 @@ impl Login {
 
     /// Whether a refusal is of what was asked last, or of the session as a whole.
     fn is_about(&self, refused: TrId) -> bool {
-        let asked = match self {
+        refused == TrId(0) || self.asked() == Some(refused)
+    }
+
+    /// The number of the request whose answer is awaited.
+    pub(super) fn asked(&self) -> Option<TrId> {
+        match self {
             Self::ExpectVersion { trid }
             | Self::ExpectClient { trid }
             | Self::ExpectPolicy { trid }
             | Self::ExpectWelcome { trid } => Some(*trid),
             Self::AwaitTicket | Self::AwaitTokens { .. } => None,
-        };
-        refused == TrId(0) || asked == Some(refused)
+        }
     }
 
     /// The ticket has come.
@@ -182,19 +200,6 @@ impl Login {
             Self::AwaitTicket | Self::AwaitTokens { .. } => "a ticket",
             Self::ExpectWelcome { .. } => "USR OK",
         }
-    }
-}
-
-/// The number of a reply that only the login waits for.
-pub(super) fn login_reply(command: &ServerCommand) -> Option<TrId> {
-    match command {
-        ServerCommand::Ver { trid, .. }
-        | ServerCommand::Cvr { trid, .. }
-        | ServerCommand::UsrPolicy { trid, .. }
-        | ServerCommand::SsoPolicy { trid, .. }
-        | ServerCommand::UsrOk { trid, .. }
-        | ServerCommand::XfrNotification { trid, .. } => Some(*trid),
-        _ => None,
     }
 }
 

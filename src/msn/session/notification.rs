@@ -14,7 +14,7 @@ mod requests;
 
 use std::time::{Duration, Instant};
 
-use super::login::{Identity, Login, Output, Step, login_reply};
+use super::login::{Identity, Login, Output, Step};
 use super::roster::Roster;
 use super::sync::Sync;
 use super::{Machine, SessionError};
@@ -149,9 +149,6 @@ impl NotificationSession {
     }
 
     fn handle_command(&mut self, now: Instant, command: ServerCommand) -> Result<(), SessionError> {
-        if let Some(trid) = login_reply(&command) {
-            self.channel.pending.take(trid);
-        }
         match std::mem::replace(&mut self.state, State::Ended) {
             State::SigningIn(login) => self.handle_login(now, login, command),
             State::SignedIn => {
@@ -172,9 +169,15 @@ impl NotificationSession {
             self.state = State::SigningIn(login);
             return self.handle_traffic(now, command);
         }
+        let asked = login.asked();
         let Channel { wire, pending, .. } = &mut self.channel;
         let mut number = || pending.expect(now, Request::Login);
-        match login.handle(command, &self.identity, Output { wire, number: &mut number })? {
+        let step = login.handle(command, &self.identity, Output { wire, number: &mut number })?;
+        // What was not the answer is waited for on: it has its number, perhaps, and nothing else of it.
+        if let Some(trid) = asked.filter(|_| step.asked() != asked) {
+            pending.take(trid);
+        }
+        match step {
             Step::Continue(login) => self.state = State::SigningIn(login),
             Step::TicketWanted { policy } => {
                 self.state = State::SigningIn(Login::AwaitTicket);

@@ -97,6 +97,24 @@ fn tokens_that_never_come_and_a_proof_that_is_refused_end_the_session() {
 }
 
 #[test]
+fn a_server_that_asks_for_the_other_way_of_signing_in_is_not_waited_for() {
+    let now = Instant::now();
+    let others = [
+        (Dialect::Msnp12, format!("SSO S MBI_KEY_OLD {NONCE}")),
+        (Dialect::Msnp15, "TWN S lc=1033".to_owned()),
+    ];
+    for (dialect, other) in others {
+        let mut session = notification(now, &[dialect]);
+        // The same of an answer to something that was not asked at all.
+        let said = format!("VER 1 {dialect}\r\nCVR 2 1 1 1 x y\r\nUSR 3 {other}\r\nVER 3 {dialect}\r\n");
+        session.handle_input(now, said.as_bytes()).unwrap();
+        assert_eq!(events(&mut session), [], "{dialect}: nobody is asked for a ticket");
+        let late = session.handle_timeout(now + Duration::from_secs(90));
+        assert!(matches!(late, Err(SessionError::TimedOut(_))), "{dialect}: {late:?}");
+    }
+}
+
+#[test]
 fn policies_without_a_name_are_written_as_they_are_read() {
     let gcf = ServerCommand::Gcf {
         trid: crate::msn::ids::TrId(0),
