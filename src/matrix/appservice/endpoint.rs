@@ -21,6 +21,7 @@ use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::pacing::AnswerPacing;
 use super::strand::Strands;
 use crate::bridge::inbox::{Inbox, Item};
 use crate::measure;
@@ -59,6 +60,7 @@ pub struct Appservice {
 struct Endpoint {
     appservice: Appservice,
     strands: Strands,
+    pacing: AnswerPacing,
 }
 
 type Shared = Arc<Endpoint>;
@@ -94,7 +96,8 @@ impl Transaction {
 
 /// Serves until stopped.
 pub async fn serve(listener: TcpListener, appservice: Appservice, cancel: CancellationToken) {
-    let shared = Arc::new(Endpoint { appservice, strands: Strands::default() });
+    let shared =
+        Arc::new(Endpoint { appservice, strands: Strands::default(), pacing: AnswerPacing::default() });
     let router = Router::new()
         .route("/_matrix/app/v1/transactions/{transaction}", put(transaction))
         .route("/_matrix/app/v1/ping", post(ping))
@@ -183,6 +186,9 @@ async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
         // Nothing is to be kept, so nothing is written, and nobody waits for a disk.
         shared.strands.taken(name);
         transaction.ephemeral.into_iter().for_each(|event| (shared.appservice.ephemeral)(event));
+        if !transaction.events.is_empty() {
+            shared.pacing.answer().await;
+        }
         return Json(json!({})).into_response();
     }
     match shared.appservice.inbox.accept(name, items).await {

@@ -5,6 +5,7 @@
 
 mod endpoint;
 pub(super) mod ephemeral;
+mod pacing;
 pub mod registration;
 mod strand;
 
