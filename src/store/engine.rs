@@ -265,6 +265,18 @@ impl Engine {
         }
     }
 
+    /// A value as the program knows it: unsealed where its table is sealed.
+    ///
+    /// # Errors
+    /// It was sealed with another key, or for another row.
+    pub(super) fn unseal(&self, full: &[u8], value: Vec<u8>) -> Result<Vec<u8>, StorageError> {
+        let table = full.first().copied().unwrap_or(0);
+        if Table::ALL.into_iter().any(|t| t as u8 == table && t.is_sealed()) {
+            return self.sealing.open(full, &value).map_err(|error| StorageError(error.to_string()));
+        }
+        Ok(value)
+    }
+
     /// Puts a value together whose first piece says how many there are.
     fn assemble(&self, full: &[u8], first: &[u8]) -> Result<Vec<u8>, StorageError> {
         let (more, first) = first.split_first_chunk().ok_or_else(|| StorageError("an empty row".into()))?;
@@ -274,11 +286,7 @@ impl Engine {
             value
                 .extend_from_slice(&piece.ok_or_else(|| StorageError("a piece of a row is missing".into()))?);
         }
-        let table = full.first().copied().unwrap_or(0);
-        if Table::ALL.into_iter().any(|t| t as u8 == table && t.is_sealed()) {
-            return self.sealing.open(full, &value).map_err(|error| StorageError(error.to_string()));
-        }
-        Ok(value)
+        self.unseal(full, value)
     }
 
     /// Rows of all tables, pieces counted one by one.

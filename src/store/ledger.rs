@@ -1,11 +1,11 @@
 //! What is on the disk, what is on its way there, and whether the disk works.
 //!
-//! Every batch is kept until the disk has it. After the first failure nothing more is taken but what nobody waits for; when
-//! the disk works again, the database is opened anew and gets everything that it may lack, in order. Whoever was told of a
-//! failure does not know whether the batch is there: it may be, now or later. Refuses to know when it is tried: that is
-//! `sync.rs`.
+//! A batch is seen by readers at once, goes to the log with those that came beside it, and is kept until the disk has it.
+//! After the first failure nothing more is taken but what nobody waits for; when the disk works again, the database is opened
+//! anew and gets everything that it may lack, in order. Whoever was told of a failure does not know whether the batch is
+//! there: it may be, now or later. Refuses to know when it is tried: that is `writer.rs` and `sync.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use tokio::sync::watch;
 
-use super::engine::{Changes, Engine};
+use super::engine::{Changes, Engine, full_key};
+use super::pending::Pending;
 use super::{SealingKey, StoreError, fault};
 use crate::bridge::port::storage::{Row, StorageError, Table, Urgency};
 
@@ -81,8 +82,10 @@ fn read_promise(directory: &Path) -> std::io::Result<u64> {
 /// Numbers of batches, and those batches that are not on disk yet.
 #[derive(Default)]
 struct State {
-    /// Number of the last batch handed to the log.
+    /// Number of the last batch that was taken.
     sequence: u64,
+    /// What the log has not been handed.
+    pending: Pending,
     /// Number of the last batch that is on disk.
     synced: u64,
     /// Batches that may not be on disk, with their numbers.
@@ -92,7 +95,7 @@ struct State {
 }
 
 impl State {
-    /// A batch was handed to the log: it is kept until a sync has passed it, to be written again if that fails.
+    /// A batch was taken: it is kept until a sync has passed it, to be written again if that fails.
     fn keep(&mut self, number: u64, changes: Changes) {
         self.bytes += size(&changes);
         self.unsynced.push_back((number, changes));
@@ -117,8 +120,10 @@ fn size(changes: &Changes) -> usize {
 pub(super) struct Ledger {
     directory: PathBuf,
     sealing: SealingKey,
-    /// Empty only while and after a new opening failed. Taken before `state` by whoever opens anew, behind it by whoever
-    /// writes; these two never meet, since nothing is written once `failed` is set.
+    /// Held by whoever writes or opens anew, before the other two: what an old reading of `state` says is never written
+    /// behind what a newer one says.
+    writing: Mutex<()>,
+    /// Empty only while and after a new opening failed. Never taken by who holds `state`, except by whoever opens anew.
     opened: RwLock<Option<Opened>>,
     state: Mutex<State>,
     health: watch::Sender<Health>,
@@ -136,6 +141,7 @@ impl Ledger {
         Ok(Self {
             directory: directory.to_owned(),
             sealing,
+            writing: Mutex::default(),
             opened: RwLock::new(Some(opened)),
             state: Mutex::new(state),
             health: watch::Sender::new(None),
@@ -150,6 +156,10 @@ impl Ledger {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds the lock panics: sled is called in a guarded way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn opened(&self) -> RwLockReadGuard<'_, Option<Opened>> {
@@ -171,7 +181,7 @@ impl Ledger {
         }
     }
 
-    /// Makes changes visible to readers; the next sync covers them.
+    /// Makes changes visible to readers; they go to the log with the next [`Ledger::write`].
     ///
     /// # Errors
     /// The disk takes nothing now. What is not urgent is kept in memory for the next opening, as far as the bound goes.
@@ -184,33 +194,56 @@ impl Ledger {
             }
             return Err(StorageError(reason.to_string()));
         }
-        let number = state.sequence + 1;
+        state.sequence += 1;
+        let number = state.sequence;
+        state.pending.put(number, &changes);
+        state.keep(number, changes);
+        Ok(())
+    }
+
+    /// Hands everything that was taken to the log, as one batch: a process that is killed has lost nothing of it. Gives the
+    /// batch's number.
+    ///
+    /// # Errors
+    /// The disk did not take it: whether any of it is there is not known.
+    pub(super) fn write(&self) -> Result<u64, StorageError> {
+        let _one = self.writing();
+        let (number, changes) = {
+            let state = self.state();
+            if let Some(reason) = &state.failed {
+                return Err(StorageError(reason.to_string()));
+            }
+            if state.pending.is_empty() {
+                return Ok(state.sequence);
+            }
+            (state.sequence, state.pending.all())
+        };
         #[cfg(test)]
         let simulated = fault::simulated::check(&self.directory, fault::simulated::Work::Write)
             .map_err(|error| StorageError(fault::describe(&sled::Error::Io(error))));
         #[cfg(not(test))]
         let simulated = Ok(());
-        let applied = match &*self.opened() {
-            Some(opened) => simulated.and_then(|()| opened.engine.apply(&changes, number)),
+        let written = match &*self.opened() {
+            Some(opened) => simulated
+                .and_then(|()| opened.engine.apply(&changes, number))
+                .and_then(|()| opened.engine.flush()),
             None => Err(StorageError("the store is closed".into())),
         };
-        state.sequence = number;
-        state.keep(number, changes);
-        applied.inspect_err(|error| self.fail(&mut state, error))
+        let mut state = self.state();
+        match written {
+            // Readers find it in the log from here on.
+            Ok(()) => state.pending.written_up_to(number),
+            Err(ref error) => self.fail(&mut state, error),
+        }
+        written.map(|()| number)
     }
 
-    /// Everything applied before this call is on disk when this returns.
+    /// Everything taken before this call is on disk when this returns.
     ///
     /// # Errors
     /// The disk did not take it: whether any of it is there is not known.
     pub(super) fn sync(&self) -> Result<(), StorageError> {
-        let number = {
-            let state = self.state();
-            if let Some(reason) = &state.failed {
-                return Err(StorageError(reason.to_string()));
-            }
-            state.sequence
-        };
+        let number = self.write()?;
         let synced = match &*self.opened() {
             Some(opened) => opened.sync(&self.directory, number),
             None => Err(StorageError("the store is closed".into())),
@@ -242,6 +275,7 @@ impl Ledger {
         let failed = |error: StorageError| StoreError::Failed(error.0);
         let probed = fault::probe(&self.directory);
         probed.map_err(|error| StoreError::Failed(fault::describe_io(&error)))?;
+        let _one = self.writing();
         let promised = self.state().synced;
         let mut slot = self.opened.write().unwrap_or_else(PoisonError::into_inner);
         let old = slot.take();
@@ -256,6 +290,7 @@ impl Ledger {
             opened.engine.apply(changes, number).map_err(failed)?;
         }
         opened.sync(&self.directory, number).map_err(failed)?;
+        state.pending.clear();
         state.sequence = number;
         state.synced_up_to(number);
         state.failed = None;
@@ -270,7 +305,11 @@ impl Ledger {
     /// # Errors
     /// The database cannot be read, or is closed, or the value cannot be unsealed.
     pub(super) fn read(&self, full: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with(|engine| engine.read(full))
+        let pending = self.state().pending.get(full).map(|value| value.map(<[u8]>::to_vec));
+        self.with(|engine| match pending {
+            Some(value) => value.map(|value| engine.unseal(full, value)).transpose(),
+            None => engine.read(full),
+        })
     }
 
     /// The rows of [`Engine::scan`], with changes that are not synced yet.
@@ -284,7 +323,23 @@ impl Ledger {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Row>, StorageError> {
-        self.with(|engine| engine.scan(table, prefix, after, limit))
+        let full = |key: &[u8]| full_key(table, key);
+        let pending = self.state().pending.range(&full(prefix), after.map(full).as_deref());
+        if pending.is_empty() {
+            return self.with(|engine| engine.scan(table, prefix, after, limit));
+        }
+        self.with(|engine| {
+            // As many more as may be removed or replaced.
+            let found = engine.scan(table, prefix, after, limit.saturating_add(pending.len()))?;
+            let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = found.into_iter().collect();
+            for (full, value) in pending {
+                match value {
+                    Some(value) => drop(rows.insert(full[1..].to_vec(), engine.unseal(&full, value)?)),
+                    None => drop(rows.remove(&full[1..])),
+                }
+            }
+            Ok(rows.into_iter().take(limit).collect())
+        })
     }
 
     /// Reads from the database, which is there unless a new opening failed.

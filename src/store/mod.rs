@@ -1,9 +1,9 @@
 //! The store on disk: the only module that names sled.
 //!
 //! Implements [`Storage`] on one sled tree, whose batches are atomic. sled's flush is no fsync, so the file is synced
-//! here, and commits are grouped: one sync for everything that waits. Values of tables that hold people's words are
-//! sealed. No value is larger than sled keeps in its log. After an error of the disk nothing more is taken, and the store
-//! is opened anew until it works: sled itself never recovers from one.
+//! here, and commits are grouped: one batch of sled's and one sync for everything that waits. Values of tables that hold
+//! people's words are sealed. No value is larger than sled keeps in its log. After an error of the disk nothing more is
+//! taken, and the store is opened anew until it works: sled itself never recovers from one.
 
 mod engine;
 mod error;
@@ -12,12 +12,14 @@ mod fault;
 mod key;
 mod ledger;
 mod media;
+mod pending;
 mod place;
 mod private;
 mod salvage;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,10 +39,12 @@ use crate::bridge::port::storage::{Batch, Row, Storage, StorageError, Table, Urg
 use engine::{Changes, full_key};
 use ledger::Ledger;
 use sync::Syncer;
+use writer::Writer;
 
 /// An open store.
 pub struct Store {
     ledger: Arc<Ledger>,
+    writer: Writer,
     syncer: Syncer,
     sealing: SealingKey,
     directory: PathBuf,
@@ -80,7 +84,8 @@ impl Store {
         let ledger = Arc::new(Ledger::open(directory, sealing.clone(), must_exist)?);
         private::restrict(directory);
         let syncer = Syncer::start(ledger.clone(), directory).map_err(unusable)?;
-        let store = Self { ledger, syncer, sealing, directory: directory.to_owned() };
+        let writer = Writer::start(ledger.clone()).map_err(unusable)?;
+        let store = Self { ledger, writer, syncer, sealing, directory: directory.to_owned() };
         store.syncer.sync_blocking().map_err(|error| StoreError::Failed(error.0))?;
         Ok(store)
     }
@@ -103,7 +108,7 @@ impl Store {
         self.ledger.health()
     }
 
-    /// Hands a batch to the log, and waits for a sync where that is urgent.
+    /// Takes a batch: readers see it from now on.
     fn apply(&self, batch: Batch, urgency: Urgency) -> Result<(), StorageError> {
         let changes: Changes = batch
             .0
@@ -118,7 +123,11 @@ impl Store {
                 (key, value)
             })
             .collect();
-        self.ledger.apply(changes, urgency)
+        self.ledger.apply(changes, urgency)?;
+        if urgency == Urgency::Soon {
+            self.writer.wake();
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 mod exports;
 mod faults;
 mod links;
+mod merged;
 
 use super::sync::SPACING;
 use super::*;
@@ -12,7 +13,7 @@ fn open(directory: &Path, key: &SealingKey) -> Store {
 
 /// A store, once nobody else holds it. A process that another test starts holds every file that is open here, and its
 /// lock, until it has become another program; nothing tells when that is.
-fn opened(open: impl Fn() -> Result<Store, StoreError>) -> Store {
+fn opened<T>(open: impl Fn() -> Result<T, StoreError>) -> T {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         match open() {
