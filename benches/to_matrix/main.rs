@@ -22,13 +22,32 @@ use summary::{Summary, median, percentile};
 
 /// How often each way is measured, in turn with the others.
 const TURNS: usize = 5;
-/// Rooms at once: messages for the throughput in each, and for the latency.
-const LOADS: [(usize, usize, usize); 2] = [(1, 200, 100), (20, 20, 10)];
 
-/// Everybody says so many messages at once; gives how many there were a second.
-async fn throughput(scene: &Scene, speakers: &mut [Speaker], label: &str, count: usize) -> f64 {
-    let begun = Instant::now();
-    let ended = join_all(speakers.iter_mut().enumerate().map(async |(room, speaker)| {
+/// How much is said at once.
+struct Load {
+    rooms: usize,
+    /// Messages in each room for the throughput, and for the latency.
+    burst: usize,
+    single: usize,
+    /// Between the first words in one room and in the next.
+    apart: Duration,
+}
+
+impl Load {
+    const fn new(rooms: usize, burst: usize, single: usize, apart: u64) -> Self {
+        Self { rooms, burst, single, apart: Duration::from_millis(apart) }
+    }
+}
+
+/// Who begins in the same instant is answered in step ever after, and whoever watches is told of twenty messages in one
+/// answer, or of ten in two if two groups arose: chance alone decides. People who begin one after the other do not meet.
+const LOADS: [Load; 3] = [Load::new(1, 500, 100, 0), Load::new(20, 40, 10, 0), Load::new(20, 40, 10, 13)];
+
+/// Everybody says so many messages without a pause; gives how many there were a second.
+async fn throughput(scene: &Scene, speakers: &mut [Speaker], label: &str, load: &Load) -> f64 {
+    let (begun, count) = (Instant::now(), load.burst);
+    let ended = join_all(speakers.iter_mut().zip(0_u32..).map(async |(speaker, room)| {
+        tokio::time::sleep(load.apart * room).await;
         for number in 1..=count {
             speaker.say(&format!("{label} {room} {number}")).await;
         }
@@ -56,18 +75,18 @@ async fn latencies(scene: &Scene, speakers: &mut [Speaker], label: &str, count: 
 
 /// One way under one load, once.
 async fn measure(scene: &mut Scene, way: Way, load: usize, turn: usize, summary: &mut Summary) {
-    let (rooms, burst, single) = LOADS[load];
-    let mut speakers = scene.take(way, rooms);
-    let label = |what: &str| format!("{what} {way:?} {rooms} {turn}");
+    let label = |what: &str| format!("{what} {way:?} {load} {turn}");
+    let load = &LOADS[load];
+    let mut speakers = scene.take(way, load.rooms);
     // What was not used for a while is not what is measured.
     latencies(scene, &mut speakers, &label("first"), 2).await;
-    summary.rates.push(throughput(scene, &mut speakers, &label("burst"), burst).await);
-    summary.latencies.extend(latencies(scene, &mut speakers, &label("single"), single).await);
+    summary.rates.push(throughput(scene, &mut speakers, &label("burst"), load).await);
+    summary.latencies.extend(latencies(scene, &mut speakers, &label("single"), load.single).await);
     scene.put_back(way, speakers);
 }
 
-fn print(rooms: usize, summaries: &[Summary; 3]) {
-    println!("\n{rooms} room(s)");
+fn print(load: &Load, summaries: &[Summary; 3]) {
+    println!("\n{} room(s), begun {} ms after one another", load.rooms, load.apart.as_millis());
     for (way, summary) in WAYS.iter().zip(summaries) {
         let rates: Vec<String> = summary.rates.iter().map(|rate| format!("{rate:.1}")).collect();
         println!(
@@ -103,8 +122,8 @@ async fn main() {
     }
     let build = if cfg!(debug_assertions) { "unoptimised" } else { "optimised" };
     println!("MSN to Matrix, {build} build, {TURNS} turns; load of the machine at the beginning: {}", load());
-    let mut scene = Scene::set(LOADS.iter().map(|load| load.0).max().unwrap_or(1)).await;
-    let mut summaries: [[Summary; 3]; 2] = Default::default();
+    let mut scene = Scene::set(LOADS.iter().map(|load| load.rooms).max().unwrap_or(1)).await;
+    let mut summaries: [[Summary; 3]; 3] = Default::default();
     for turn in 0..TURNS {
         for (load, summaries) in summaries.iter_mut().enumerate() {
             for (way, summary) in WAYS.into_iter().zip(summaries) {
@@ -114,7 +133,7 @@ async fn main() {
         eprintln!("turn {} of {TURNS} is over; load {}", turn + 1, load());
     }
     for (load, summaries) in LOADS.iter().zip(&summaries) {
-        print(load.0, summaries);
+        print(load, summaries);
     }
     println!("\nload of the machine at the end: {}", load());
 }
