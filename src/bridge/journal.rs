@@ -85,8 +85,8 @@ fn sequence_of(key: &[u8]) -> u64 {
     key.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-/// How far one leg is. Stored as one number, as two where something was passed over, or as three while a pack goes; the last is
-/// `done`, the one before it `missed`.
+/// How far one leg is. Stored as one number, as two where something was passed over, as three while a pack goes, or as four
+/// where the next one is known; the last is `done`, those before it are `missed`, `pack` and `next_pack`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct LegCursor {
     leg: Leg,
@@ -96,25 +96,28 @@ struct LegCursor {
     missed: u64,
     /// The last entry of those that go as one: all behind `done` up to it.
     pack: Option<u64>,
+    /// The last entry of those that go as one after them.
+    next_pack: Option<u64>,
 }
 
 impl LegCursor {
     /// Of a leg that is done with everything up to `done`.
     fn at(leg: Leg, done: u64) -> Self {
-        Self { leg, done, missed: 0, pack: None }
+        Self { leg, done, missed: 0, pack: None, next_pack: None }
     }
 
-    /// 8, 16 or 24 bytes.
+    /// 8, 16, 24 or 32 bytes.
     fn encode(&self) -> Vec<u8> {
         let missed = Some(self.missed).filter(|missed| *missed > 0 || self.pack.is_some());
-        let numbers = self.pack.into_iter().chain(missed).chain([self.done]);
+        let packs = self.next_pack.into_iter().chain(self.pack);
+        let numbers = packs.chain(missed).chain([self.done]);
         numbers.flat_map(u64::to_be_bytes).collect()
     }
 
     fn decode(leg: Leg, value: &[u8]) -> Self {
         let before = |bytes: usize| value.len().checked_sub(bytes).map(|at| sequence_of(&value[..at]));
-        let pack = before(16).filter(|last| *last > 0);
-        Self { leg, done: sequence_of(value), missed: before(8).unwrap_or(0), pack }
+        let [pack, next_pack] = [16, 24].map(|bytes| before(bytes).filter(|last| *last > 0));
+        Self { leg, done: sequence_of(value), missed: before(8).unwrap_or(0), pack, next_pack }
     }
 }
 
@@ -162,7 +165,9 @@ impl Cursors {
         let legs = known.into_iter().map(|(leg, cursor)| {
             let cursor = cursor.unwrap_or_else(|| LegCursor::at(leg, tail));
             // Cursors are kept where a journal is not.
-            LegCursor { pack: cursor.pack.filter(|last| *last <= head), ..cursor }
+            let pack = cursor.pack.filter(|last| *last <= head);
+            let next_pack = cursor.next_pack.filter(|last| pack.is_some() && *last <= head);
+            LegCursor { pack, next_pack, ..cursor }
         });
         let (portal, recent, offers) = (portal.clone(), Recent::default(), Offers::default());
         Ok(Self { portal, legs: legs.collect(), head, tail, recent, offers })
@@ -222,7 +227,11 @@ impl Cursors {
         let sequence = self.before_offers(leg, sequence);
         if let Some(cursor) = self.cursor_mut(leg) {
             cursor.done = sequence.max(cursor.done);
-            cursor.pack = cursor.pack.filter(|last| *last > cursor.done);
+            let done = cursor.done;
+            let is_ahead = |last: &u64| *last > done;
+            if !cursor.pack.as_ref().is_some_and(is_ahead) {
+                cursor.pack = cursor.next_pack.take().filter(is_ahead);
+            }
         }
         self.store(leg, batch);
         let passed = self.legs.iter().map(|cursor| cursor.done).min().unwrap_or(self.head);

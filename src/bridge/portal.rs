@@ -3,6 +3,7 @@
 //! One serial queue for each leg: order holds, and a leg that is down holds only itself. Memory does not grow with what
 //! waits: entries are read from the store when their turn comes.
 
+mod ahead;
 mod attach;
 mod backlog;
 mod context;
@@ -29,13 +30,14 @@ use super::journal::{Begin, Cursors, Entry, Next};
 use super::port::delivery::Display;
 use super::port::storage::{Batch, Urgency, disk_retry, until_it_works};
 use super::trace::Verdict;
+use ahead::Ahead;
 pub(super) use context::{PortalContext, PortalInput, Quiet, Releases, Undeliverable};
 use hold::Hold;
 pub use hold::HoldLimits;
 use leg::LegQueue;
 pub(super) use open::run;
 use traces::Traces;
-use under_way::{Attempt, Progressed};
+use under_way::{Attempt, Progressed, Written};
 
 /// Entries and notes waiting for one portal; full, the router waits: everything before it is disk, which all share.
 pub(super) const MAILBOX: usize = 256;
@@ -52,6 +54,7 @@ pub(super) struct Portal {
     context: PortalContext,
     cursors: Cursors,
     legs: Vec<LegQueue>,
+    ahead: Ahead,
     hold: Hold,
     traces: Traces,
     /// Inputs taken from the mailbox.
@@ -65,7 +68,8 @@ impl Portal {
         let legs = legs.iter().map(|leg| LegQueue::taken_up(*leg, cursors.head)).collect();
         let hold = Hold::load(&*context.storage, &key, context.sides.in_conversation("cancel"))?;
         let (traces, under_way) = (Traces::new(key.clone(), &context), JoinSet::new());
-        let mut portal = Self { key, context, cursors, legs, hold, traces, taken: 0, under_way };
+        let mut portal =
+            Self { key, context, cursors, legs, ahead: Ahead::default(), hold, traces, taken: 0, under_way };
         portal.count_waiting();
         Ok(portal)
     }
@@ -276,12 +280,9 @@ impl Portal {
     /// What goes to a leg next: an entry, with those that go with it as one. Alone goes what was tried alone, and the first
     /// of an earlier life, which may have been.
     fn attempt(&mut self, index: usize, sequence: u64, entry: Arc<Entry>) -> Attempt {
-        let (queue, sides) = (&self.legs[index], &self.context.sides);
-        let lines = |leg| sides.traits(leg).is_some_and(|traits| traits.speaks_in_lines);
-        let is_line = |entry: &Entry| {
-            entry.origin.as_ref().is_some_and(|origin| lines(origin.leg)) && !entry.away.contains(&queue.leg)
-        };
-        if !queue.leg.is_frontend() || lines(queue.leg) || !is_line(&entry) {
+        let queue = &self.legs[index];
+        let is_line = under_way::is_line(&self.context.sides, queue.leg);
+        if !queue.leg.is_frontend() || !is_line(&entry) {
             return Attempt::of(sequence, entry);
         }
         let begin = queue.may_pack(sequence);
@@ -296,6 +297,31 @@ impl Portal {
         Attempt { pack: if pack.len() > 1 { pack } else { Vec::new() }, ..Attempt::of(sequence, entry) }
     }
 
+    /// The end of a pack is on disk before it goes, and that of the one behind it goes there meanwhile.
+    fn write_pack(&mut self, leg: Leg, last: u64) -> Option<Written> {
+        let is_line = under_way::is_line(&self.context.sides, leg);
+        let behind = self.cursors.pack_behind(&*self.context.storage, leg, last, is_line);
+        let behind = behind.unwrap_or_else(|error| {
+            tracing::error!(%leg, %error, "what waits cannot be read, so the next pack is found in its turn");
+            None
+        });
+        let ahead = self.ahead.take(leg, last).filter(|_| self.cursors.is_at_pack(leg, last));
+        if ahead.is_some() && behind.is_none() {
+            return ahead.flatten();
+        }
+        let mut batch = Batch::default();
+        self.cursors.begin_pack(leg, last, behind, &mut batch);
+        let both = self.context.storage.commit(batch, Urgency::Now);
+        let (now, later) = match ahead {
+            Some(written) => (written, Some(both)),
+            None => (Some(both), None),
+        };
+        if let Some(end) = behind {
+            self.ahead.expect(leg, end, later);
+        }
+        now
+    }
+
     /// Carries an attempt to a leg, in a task of its own.
     fn start(&mut self, index: usize, attempt: Attempt) {
         let leg = self.legs[index].leg;
@@ -308,11 +334,10 @@ impl Portal {
         let display = if has_title { self.context.display(&self.key) } else { Display::default() };
         let display = Display { missed: self.cursors.missed(leg), ..display };
         let delivery = under_way::delivery(&self.context.names, &self.key, &attempt, unconfirmed);
-        let written = (!attempt.pack.is_empty()).then(|| {
-            let mut batch = Batch::default();
-            self.cursors.begin_pack(leg, attempt.last(), &mut batch);
-            self.context.storage.commit(batch, Urgency::Now)
-        });
+        let written = match attempt.pack.is_empty() {
+            true => None,
+            false => self.write_pack(leg, attempt.last()),
+        };
         self.under_way.spawn(under_way::carry(
             self.context.clone(),
             leg,

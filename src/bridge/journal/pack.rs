@@ -1,7 +1,7 @@
 //! Lines of one person that go as one to a side which takes whole texts, when many wait there.
 //!
 //! Knows how many of them go together, and that a pack which has begun is the same one after a crash: its end stands beside
-//! the cursor. Refuses to know which entries are lines, and how several are shown. Source: section 4 of the product's
+//! the cursor, and that of the next one with it. Refuses to know which entries are lines, and how several are shown. Source: section 4 of the product's
 //! description.
 
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Cursors {
         if begun.is_none() && !may_begin {
             return Ok(Vec::new());
         }
-        let mut waiting = self.first(storage, leg)?;
+        let mut waiting = self.first(storage, leg, self.done(leg))?;
         match begun {
             Some(last) => waiting.retain(|(sequence, _)| *sequence <= last),
             None if begin == Begin::Paste && waiting.len() <= MAX_LINES => waiting.clear(),
@@ -74,10 +74,31 @@ impl Cursors {
         Ok(waiting)
     }
 
-    /// The first entries for a leg behind its cursor, one more than go as one at most.
-    fn first(&self, storage: &dyn Storage, leg: Leg) -> Result<Vec<Numbered>, BridgeError> {
+    /// The end of the pack behind the one that ends with `last`, where it is sure already: something more waits behind it.
+    pub(in crate::bridge) fn pack_behind(
+        &self,
+        storage: &dyn Storage,
+        leg: Leg,
+        last: u64,
+        is_line: impl Fn(&Entry) -> bool,
+    ) -> Result<Option<u64>, BridgeError> {
+        if let Some(known) = self.cursor(leg).and_then(|cursor| cursor.next_pack) {
+            return Ok(Some(known));
+        }
+        let waiting = self.first(storage, leg, last)?;
+        let count = together(&waiting, is_line);
+        Ok((2..waiting.len()).contains(&count).then(|| waiting[count - 1].0))
+    }
+
+    /// Whether the pack that a leg is at ends here.
+    pub(in crate::bridge) fn is_at_pack(&self, leg: Leg, last: u64) -> bool {
+        self.cursor(leg).is_some_and(|cursor| cursor.pack == Some(last))
+    }
+
+    /// The first entries for a leg behind one of them, one more than go as one at most.
+    fn first(&self, storage: &dyn Storage, leg: Leg, behind: u64) -> Result<Vec<Numbered>, BridgeError> {
         let mut found = Vec::new();
-        let from = entry_key(&self.portal, self.done(leg));
+        let from = entry_key(&self.portal, behind);
         for (key, value) in storage.scan(Table::Journal, &self.portal.to_key(), Some(&from), ROWS)? {
             let entry: Entry = decode("journal entry", &value)?;
             if found.len() <= MAX_LINES && entry.legs.contains(&leg) {
@@ -90,21 +111,30 @@ impl Cursors {
         Ok(found)
     }
 
-    /// Everything up to `last` goes as one from now on, until it is done or dissolved.
-    pub(in crate::bridge) fn begin_pack(&mut self, leg: Leg, last: u64, batch: &mut Batch) {
-        self.cursor_mut(leg).into_iter().for_each(|cursor| cursor.pack = Some(last));
+    /// Everything up to `last` goes as one from now on, until it is done or dissolved; and after it everything up to `next`.
+    pub(in crate::bridge) fn begin_pack(
+        &mut self,
+        leg: Leg,
+        last: u64,
+        next: Option<u64>,
+        batch: &mut Batch,
+    ) {
+        if let Some(cursor) = self.cursor_mut(leg) {
+            (cursor.pack, cursor.next_pack) = (Some(last), next);
+        }
         self.store(leg, batch);
     }
 
-    /// What was to go as one goes one after the other.
+    /// What was to go as one goes one after the other; what was to follow it is looked at anew.
     pub(in crate::bridge) fn dissolve_pack(&mut self, leg: Leg, batch: &mut Batch) {
-        self.cursor_mut(leg).into_iter().for_each(|cursor| cursor.pack = None);
+        self.cursor_mut(leg).into_iter().for_each(|cursor| (cursor.pack, cursor.next_pack) = (None, None));
         self.store(leg, batch);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::LegCursor;
     use super::*;
     use crate::bridge::body::{Body, RichText, Run, Style};
     use crate::bridge::event::Author;
@@ -139,6 +169,21 @@ mod tests {
         let runs = (0..100).map(|n| Run { text: n.to_string(), style }).collect();
         let gaudy = by("eve", RichText { runs, ..RichText::default() });
         assert_eq!(count(&[lines("eve", 1), vec![gaudy]].concat()), 1, "marks take room too");
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written_with_one_pack_with_two_and_without() {
+        for (missed, pack, next_pack) in [
+            (0, None, None),
+            (7, None, None),
+            (0, Some(30), None),
+            (7, Some(30), None),
+            (0, Some(30), Some(50)),
+            (7, Some(30), Some(50)),
+        ] {
+            let cursor = LegCursor { missed, pack, next_pack, ..LegCursor::at(Leg::Remote, 10) };
+            assert_eq!(LegCursor::decode(Leg::Remote, &cursor.encode()), cursor);
+        }
     }
 
     #[test]

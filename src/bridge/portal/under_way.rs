@@ -17,6 +17,7 @@ use crate::bridge::journal::Entry;
 use crate::bridge::port::delivery::{Content, Delivered, Delivery, DeliveryError, Display, PackedLine};
 use crate::bridge::port::network::Offered;
 use crate::bridge::port::storage::StorageError;
+use crate::bridge::sides::Sides;
 
 /// Changes on their way to the disk.
 pub(super) type Written = BoxFuture<'static, Result<(), StorageError>>;
@@ -75,6 +76,15 @@ pub(super) fn delivery(
         at: attempt.entry.at,
         unconfirmed,
         pack,
+    }
+}
+
+/// What may go to a leg together with others: lines of those who said them line by line, to a side that takes whole texts.
+pub(super) fn is_line(sides: &Sides, leg: Leg) -> impl Fn(&Entry) -> bool {
+    let in_lines = move |leg| sides.traits(leg).is_some_and(|traits| traits.speaks_in_lines);
+    move |entry| {
+        let from_lines = entry.origin.as_ref().is_some_and(|origin| in_lines(origin.leg));
+        from_lines && !in_lines(leg) && !entry.away.contains(&leg)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bridge::port::storage::Table;
-use crate::bridge::testkit::{Act, BOB, Life, World};
+use crate::bridge::testkit::{Act, BOB, Disk, Life, World};
 
 /// Somebody says so many lines in the channel.
 async fn pastes(life: &Life, lines: std::ops::RangeInclusive<usize>) {
@@ -102,6 +102,49 @@ fn what_went_as_one_is_the_same_one_after_a_crash() {
         assert_eq!(lines(&world), numbered(60));
         assert_eq!(sizes(&world)[..2], [1, 20], "it arrived before: {arrives}");
     }
+}
+
+#[test]
+fn a_pack_whose_end_was_written_beside_the_one_before_it_is_the_same_one_after_a_crash() {
+    for (arrives, kept) in [(false, 0), (true, 0), (false, usize::MAX), (true, usize::MAX)] {
+        let world = World::relayed();
+        world.crash_after(kept, async |life| {
+            life.sign_in().await;
+            let late = Act::Late(Duration::from_secs(10));
+            world.matrix.script.next([late, Act::Take, Act::Hang { arrives }]);
+            pastes(life, 1..=50).await;
+            until_lines(life, &world, if arrives { 41 } else { 21 }).await;
+            life.pass(Duration::from_secs(1)).await;
+        });
+        world.live(async |life| {
+            life.sign_in().await;
+            pastes(life, 51..=90).await;
+            until_lines(life, &world, 90).await;
+            life.pass(Duration::from_secs(60)).await;
+        });
+        assert_eq!(lines(&world), numbered(90), "it arrived before: {arrives}, {kept} kept");
+        assert_eq!(sizes(&world)[..3], [1, 20, 20], "it arrived before: {arrives}, {kept} kept");
+    }
+}
+
+#[test]
+fn a_pack_that_fails_beside_a_full_disk_is_repeated_with_those_behind_it() {
+    let world = World::relayed();
+    world.live(async |life| {
+        life.sign_in().await;
+        let late = || Act::Late(Duration::from_secs(10));
+        world.matrix.script.next([late(), late(), Act::Take]);
+        pastes(life, 1..=90).await;
+        until_lines(life, &world, 1).await;
+        life.pass(Duration::from_secs(5)).await;
+        world.disk.becomes(Disk::Full);
+        life.pass(Duration::from_secs(30)).await;
+        world.disk.becomes(Disk::Works);
+        until_lines(life, &world, 90).await;
+        life.pass(Duration::from_secs(60)).await;
+    });
+    assert_eq!(lines(&world), numbered(90));
+    assert_eq!(sizes(&world), [1, 20, 20, 20, 20, 9]);
 }
 
 #[test]
