@@ -13,6 +13,8 @@ mod contender;
 mod scene;
 #[path = "../to_matrix/summary.rs"]
 mod summary;
+#[path = "../to_matrix/sync.rs"]
+mod sync;
 mod watch;
 
 use std::time::{Duration, Instant};

@@ -11,6 +11,7 @@ mod support;
 mod scene;
 mod speaker;
 mod summary;
+mod sync;
 
 use std::time::{Duration, Instant};
 

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use reqwest::{Client, Method};
-use serde_json::{Value, json};
+use reqwest::Method;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -18,9 +18,7 @@ use crate::support::msn::{Peer, text};
 use crate::support::service::MsnService;
 use crate::support::synapse::{SERVER_NAME, Synapse};
 use crate::support::within;
-
-/// `{"room":{"timeline":{"limit":1000}}}`
-const FILTER: &str = "%7B%22room%22%3A%7B%22timeline%22%3A%7B%22limit%22%3A1000%7D%7D%7D";
+use crate::sync::sync;
 
 /// When each text was first seen in a room.
 type Seen = HashMap<String, Instant>;
@@ -54,28 +52,6 @@ async fn processes(directory: &TempDir, contacts: usize) -> (Bridge, Synapse, Ms
     bridge.spawn_with(|command| command.env("RUST_LOG", "msnbridge=info"));
     bridge.wait_for_log("both ways").await;
     (bridge, synapse, service)
-}
-
-/// Syncs without end, and notes when each text is seen.
-async fn watch_rooms(base: String, token: String, seen: watch::Sender<Seen>) {
-    let http = Client::new();
-    let mut since = String::new();
-    loop {
-        let url = format!("{base}/_matrix/client/v3/sync?timeout=5000&filter={FILTER}{since}");
-        // With the last measurement the homeserver ends.
-        let Ok(answer) = http.get(url).bearer_auth(&token).send().await else { return };
-        let answer: Value = answer.json().await.expect("JSON");
-        let now = Instant::now();
-        since = format!("&since={}", answer["next_batch"].as_str().expect("a place"));
-        let rooms = answer["rooms"]["join"].as_object().into_iter().flatten();
-        let events = rooms.flat_map(|(_, room)| room["timeline"]["events"].as_array().into_iter().flatten());
-        let bodies: Vec<&str> = events.filter_map(|event| event["content"]["body"].as_str()).collect();
-        seen.send_modify(|seen| {
-            for body in bodies {
-                seen.entry(body.to_owned()).or_insert(now);
-            }
-        });
-    }
 }
 
 /// A room of two people without a bridge.
@@ -118,7 +94,13 @@ impl Scene {
             bare.push(Speaker::person(&base, &room_of(&person, &owner).await, person.token()));
         }
         let (tell, seen) = watch::channel(Seen::new());
-        tokio::spawn(watch_rooms(base, owner.token().to_owned(), tell));
+        tokio::spawn(sync(base, owner.token().to_owned(), move |bodies, now| {
+            tell.send_modify(|seen| {
+                for body in bodies {
+                    seen.entry((*body).to_owned()).or_insert(now);
+                }
+            });
+        }));
         let speakers = [(Way::Bare, bare), (Way::Appservice, ghosts), (Way::Bridged, contacts)];
         Self { seen, speakers: speakers.into(), _processes: processes, _directory: directory }
     }

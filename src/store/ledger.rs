@@ -123,7 +123,7 @@ pub(super) struct Ledger {
     /// Held by whoever writes or opens anew, before the other two: what an old reading of `state` says is never written
     /// behind what a newer one says.
     writing: Mutex<()>,
-    /// Empty only while and after a new opening failed. Never taken by who holds `state`, except by whoever opens anew.
+    /// Empty only while and after a new opening failed. Never taken by who holds `state`.
     opened: RwLock<Option<Opened>>,
     state: Mutex<State>,
     health: watch::Sender<Health>,

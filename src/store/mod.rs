@@ -19,6 +19,7 @@ mod salvage;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod worker;
 mod writer;
 
 use std::path::{Path, PathBuf};

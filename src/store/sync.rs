@@ -6,14 +6,14 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
+use super::worker::Worker;
 use crate::bridge::port::storage::{StorageError, Urgency};
 use crate::measure;
 use crate::retry::Retry;
@@ -35,20 +35,10 @@ struct Waiter {
     done: Box<dyn FnOnce(Result<(), StorageError>) + Send>,
 }
 
-/// Asks for syncs and counts them. Dropping it ends the thread, and only then lets go of the log.
+/// Asks for syncs and counts them. Dropping it syncs what is left, and only then lets go of the log.
 pub(super) struct Syncer {
-    waiters: Option<SyncSender<Waiter>>,
-    thread: Option<JoinHandle<()>>,
+    waiters: Worker<Waiter>,
     count: Arc<AtomicU64>,
-}
-
-impl Drop for Syncer {
-    fn drop(&mut self) {
-        self.waiters = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // it never panics; if it did, it is gone all the same
-        }
-    }
 }
 
 impl Syncer {
@@ -57,13 +47,11 @@ impl Syncer {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start(ledger: Arc<Ledger>, directory: &Path) -> std::io::Result<Self> {
-        let (waiters, queue) = sync_channel(QUEUE);
         let count = Arc::new(AtomicU64::new(0));
         let work = Work { ledger, reopening: None, count: count.clone() };
-        let name = format!("store {}", directory.display());
-        tracing::debug!(name, "the store is open");
-        let thread = std::thread::Builder::new().name("store-sync".into()).spawn(move || work.run(&queue))?;
-        Ok(Self { waiters: Some(waiters), thread: Some(thread), count })
+        tracing::debug!(directory = %directory.display(), "the store is open");
+        let waiters = Worker::start("store-sync", QUEUE, move |queue| work.run(queue))?;
+        Ok(Self { waiters, count })
     }
 
     /// Syncs since the start.
@@ -79,7 +67,7 @@ impl Syncer {
         let (done, synced) = oneshot::channel();
         // Whoever asked may have gone.
         let done = Box::new(move |result| drop(done.send(result)));
-        let queued = self.waiters.as_ref().is_some_and(|w| w.try_send(Waiter { urgency, done }).is_ok());
+        let queued = self.waiters.try_hand(Waiter { urgency, done });
         Box::pin(async move {
             let stopped = || StorageError("the store has stopped".into());
             if !queued {
@@ -97,8 +85,9 @@ impl Syncer {
         let (done, synced) = sync_channel(1);
         let done = Box::new(move |result| drop(done.send(result)));
         let stopped = || StorageError("the store has stopped".into());
-        let waiters = self.waiters.as_ref().ok_or_else(stopped)?;
-        waiters.send(Waiter { urgency: Urgency::Now, done }).map_err(|_| stopped())?;
+        if !self.waiters.hand(Waiter { urgency: Urgency::Now, done }) {
+            return Err(stopped());
+        }
         synced.recv().map_err(|_| stopped())?
     }
 }

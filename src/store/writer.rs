@@ -5,30 +5,18 @@
 //! has a thread of its own.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use super::ledger::Ledger;
+use super::worker::Worker;
 
 /// How long a change waits for others, to be one batch of sled's with them: a process that is killed loses so much of what
 /// nobody waited for.
 const COMPANY: Duration = Duration::from_millis(2);
 
-/// The thread that writes. Dropping it writes what is left and ends the thread.
-pub(super) struct Writer {
-    wake: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.wake = None;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join(); // it never panics; if it did, it is gone all the same
-        }
-    }
-}
+/// Has written what was taken. Dropping it writes what is left.
+pub(super) struct Writer(Worker<()>);
 
 impl Writer {
     /// Starts the thread.
@@ -36,17 +24,12 @@ impl Writer {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start(ledger: Arc<Ledger>) -> std::io::Result<Self> {
-        let (wake, woken) = sync_channel(1);
-        let write = move || run(&ledger, &woken);
-        let thread = std::thread::Builder::new().name("store-write".into()).spawn(write)?;
-        Ok(Self { wake: Some(wake), thread: Some(thread) })
+        Worker::start("store-write", 1, move |woken| run(&ledger, woken)).map(Self)
     }
 
     /// There is something to write.
     pub(super) fn wake(&self) {
-        if let Some(wake) = &self.wake {
-            let _ = wake.try_send(()); // one that is on its way already is enough
-        }
+        self.0.try_hand(()); // one that is on its way already is enough
     }
 }
 

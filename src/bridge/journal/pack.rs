@@ -1,8 +1,8 @@
 //! Lines of one person that go as one to a side which takes whole texts, when many wait there.
 //!
 //! Knows how many of them go together, and that a pack which has begun is the same one after a crash: its end stands beside
-//! the cursor, and that of the next one with it. Refuses to know which entries are lines, and how several are shown. Source: section 4 of the product's
-//! description.
+//! the cursor, and that of the next one with it. Refuses to know which entries are lines, and how several are shown. Source:
+//! section 4 of the product's description.
 
 use std::sync::Arc;
 
