@@ -45,6 +45,7 @@ pub(super) struct Running {
     pub(super) store: Arc<Store>,
     pub(super) lifetimes: Lifetimes,
     pub(super) notices: Notices,
+    pub(super) irc: Option<Arc<IrcFrontend>>,
     /// Who may use the bridge, to be replaced.
     pub(super) permissions: CurrentPermissions,
 }
@@ -80,7 +81,9 @@ pub(super) async fn start(
     let inbox = Arc::new(Inbox::open(stores.storage(), crate::matrix::LEG, MATRIX_INBOX)?);
     let (bridge, core) = Bridge::channel();
     let network = network(checked, &stores, &bridge, &lifetimes)?;
-    let frontends = frontends(checked, &stores, &matrix, &bridge, &lifetimes);
+    let irc = irc(checked, &stores, &bridge, &lifetimes);
+    let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
+    frontends.extend(irc.clone().map(|irc| irc as Arc<dyn Frontend>));
     let parts =
         Parts { checked, stores, lifetimes, permissions, links, matrix, inbox, bridge, network, frontends };
     core.start(parts.setup(heartbeat, pages.as_ref()))?;
@@ -91,7 +94,7 @@ pub(super) async fn start(
     parts.serve_pages(pages, files).await?;
     parts.keep_up();
     let Parts { stores, lifetimes, matrix, bridge, .. } = parts;
-    Ok(Running { bridge, matrix, store: stores.store, lifetimes, notices, permissions: current })
+    Ok(Running { bridge, matrix, store: stores.store, lifetimes, notices, irc, permissions: current })
 }
 
 /// Files under an address, if the configuration wants any; else what was shared before is forgotten.
@@ -143,31 +146,28 @@ fn network(
     Ok(Arc::new(msn.with_sign_ins_per_second(checked.sign_ins_per_second)))
 }
 
-/// Matrix always, IRC where a network is configured.
-fn frontends(
+/// The IRC side, where a network is configured.
+fn irc(
     checked: &Checked,
     stores: &Stores,
-    matrix: &Arc<MatrixFrontend>,
     bridge: &BridgeHandle,
     lifetimes: &Lifetimes,
-) -> Vec<Arc<dyn Frontend>> {
-    let mut frontends: Vec<Arc<dyn Frontend>> = vec![matrix.clone()];
-    if !checked.irc.networks.is_empty() {
-        let Lifetimes { intake, intake_tasks, .. } = lifetimes;
-        let key = stores.key.clone();
-        let hash = Arc::new(move |account: &str| {
-            let hash = key.derive(&format!("irc nick\0{account}"));
-            hash.iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
-        });
-        let (mut config, storage) = (checked.irc.clone(), stores.storage());
-        if checked.links.is_none() {
-            // Nothing has an address: all of it is said.
-            config.paste_lines = 0;
-        }
-        let irc = IrcFrontend::start(config, bridge, storage, hash, intake_tasks, intake);
-        frontends.push(Arc::new(irc));
+) -> Option<Arc<IrcFrontend>> {
+    if checked.irc.networks.is_empty() {
+        return None;
     }
-    frontends
+    let Lifetimes { intake, intake_tasks, .. } = lifetimes;
+    let key = stores.key.clone();
+    let hash = Arc::new(move |account: &str| {
+        let hash = key.derive(&format!("irc nick\0{account}"));
+        hash.iter().map(|byte| char::from(b'a' + byte % 26)).collect::<String>()
+    });
+    let (mut config, storage) = (checked.irc.clone(), stores.storage());
+    if checked.links.is_none() {
+        // Nothing has an address: all of it is said.
+        config.paste_lines = 0;
+    }
+    Some(Arc::new(IrcFrontend::start(config, bridge, storage, hash, intake_tasks, intake)))
 }
 
 /// Every part, made and not yet started.

@@ -1,8 +1,9 @@
 //! SIGHUP: the configuration is read again while the bridge runs.
 //!
-//! Knows what takes effect at once (who may use the bridge, the log filter) and names what waits for a restart. Refuses a
-//! file that is not right as a whole: what was in effect stays in effect.
+//! Knows what takes effect at once (who may use the bridge, the log filter, the channels of IRC) and names what waits for a
+//! restart. Refuses a file that is not right as a whole: what was in effect stays in effect.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -11,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::logging::FilterHandle;
 use super::signals;
-use crate::bridge::ids::UserId;
+use crate::bridge::ids::{PortalKey, UserId};
 use crate::bridge::port::frontend::{Level, Permissions};
-use crate::config::{Config, PermissionTable};
+use crate::config::{Config, IrcSection, PermissionTable};
+use crate::irc::{IrcFrontend, RelayConfig};
 
 /// Permissions that can be replaced while they are asked.
 #[derive(Clone, Default)]
@@ -40,12 +42,43 @@ impl Permissions for CurrentPermissions {
     }
 }
 
+/// Channels that can be replaced while the bridge runs.
+pub(super) struct CurrentRelays {
+    irc: Option<Arc<IrcFrontend>>,
+    /// Groups of which the MSN side was told when it started: it holds no others together.
+    groups: BTreeSet<PortalKey>,
+}
+
+impl CurrentRelays {
+    /// The IRC side, if it runs, and what it was started with.
+    pub(super) fn new(irc: Option<Arc<IrcFrontend>>, relays: &[RelayConfig]) -> Self {
+        Self { irc, groups: groups(relays).cloned().collect() }
+    }
+
+    /// From now on these count, but for groups that wait for a restart. Says whether there are some.
+    async fn replace(&self, relays: Vec<RelayConfig>) -> anyhow::Result<bool> {
+        let waiting: BTreeSet<PortalKey> =
+            groups(&relays).filter(|portal| !self.groups.contains(portal)).cloned().collect();
+        let ready = relays.into_iter().filter(|relay| !waiting.contains(&relay.portal));
+        if let Some(irc) = &self.irc {
+            irc.configure(ready.collect()).await.context("the channels of IRC")?;
+        }
+        Ok(!waiting.is_empty())
+    }
+}
+
+/// The conversations of more than one contact.
+fn groups(relays: &[RelayConfig]) -> impl Iterator<Item = &PortalKey> {
+    relays.iter().filter(|relay| relay.members.len() > 1).map(|relay| &relay.portal)
+}
+
 /// What can be set again, and what is in effect.
 pub(super) struct Reload {
     pub(super) file: PathBuf,
     /// As it was read last.
     pub(super) config: Config,
     pub(super) permissions: CurrentPermissions,
+    pub(super) relays: CurrentRelays,
     pub(super) filter: FilterHandle,
 }
 
@@ -66,7 +99,7 @@ impl Reload {
                     asked = asked.recv() => if asked.is_none() { return },
                     () = cancel.cancelled() => return,
                 }
-                match reload.read() {
+                match reload.read().await {
                     Ok(waiting) if waiting.is_empty() => tracing::info!("read the configuration again"),
                     Ok(waiting) => tracing::warn!(
                         sections = waiting.join(", "),
@@ -82,15 +115,24 @@ impl Reload {
     }
 
     /// Puts into effect what can be; the rest is named by its section.
-    fn read(&mut self) -> anyhow::Result<Vec<&'static str>> {
+    async fn read(&mut self) -> anyhow::Result<Vec<&'static str>> {
         let config = Config::load(&self.file)?;
         let checked = config.check()?;
         self.filter.set(&config.log).context("the log filter")?;
         self.permissions.replace(checked.permissions);
-        let waiting = waiting(&self.config, &config);
+        let mut waiting = waiting(&self.config, &config);
+        if self.relays.replace(checked.irc.relays).await? {
+            waiting.push("irc.relays: new groups");
+        }
         self.config = Config { permissions: config.permissions, log: config.log, ..self.config.clone() };
         Ok(waiting)
     }
+}
+
+/// Whether something of the IRC side has changed besides its relays.
+fn differs(old: &IrcSection, new: &IrcSection) -> bool {
+    let without_relays = |section: &IrcSection| IrcSection { relays: Vec::new(), ..section.clone() };
+    without_relays(old) != without_relays(new)
 }
 
 /// Sections in which something has changed that only a start reads.
@@ -107,7 +149,7 @@ fn waiting(old: &Config, new: &Config) -> Vec<&'static str> {
         ("files", old.files != new.files),
         ("web", old.web != new.web),
         ("logins", old.logins != new.logins),
-        ("irc", old.irc != new.irc),
+        ("irc", differs(&old.irc, &new.irc)),
         ("metrics", old.metrics != new.metrics),
         ("log.json", old.log.json != new.log.json),
     ];
@@ -132,6 +174,25 @@ mod tests {
         let new = config("permissions: {}\nmatrix: {rooms: spoken}\nlog: {filter: debug}\n");
         assert_eq!(waiting(&old, &new), ["matrix"]);
         assert!(waiting(&old, &old).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_group_that_the_network_side_was_not_told_of_waits_for_a_restart_and_a_contact_does_not() {
+        let relays = |contacts: &str| {
+            let text = format!(
+                "irc:\n  networks: {{n: {{server: irc.example.org}}}}\n  relays:\n    - {{network: n, channel: '#c', login: \
+                 a@example.org, contacts: [{contacts}]}}\n"
+            );
+            let config = config(&text);
+            assert!(
+                waiting(&self::config("irc: {networks: {n: {server: irc.example.org}}}"), &config).is_empty()
+            );
+            config.check().unwrap().irc.relays
+        };
+        let current = CurrentRelays::new(None, &relays("b@example.org, c@example.org"));
+        assert!(!current.replace(relays("c@example.org, b@example.org")).await.unwrap());
+        assert!(!current.replace(relays("d@example.org")).await.unwrap());
+        assert!(current.replace(relays("b@example.org, d@example.org")).await.unwrap());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::args::ServiceOptions;
 use super::build::{Running, start};
 use super::logging::FilterHandle;
 use super::metrics_server::MetricsServer;
-use super::reload::Reload;
+use super::reload::{CurrentRelays, Reload};
 use super::status_push::StatusPush;
 use super::watch::Heartbeat;
 use super::{control, notify, signals, transfer};
@@ -66,7 +66,9 @@ pub(super) async fn bridge(file: &Path, config: Config, filter: FilterHandle) ->
         }
         Err(error) => tracing::warn!(%error, "exports are not possible while the bridge runs"),
     }
-    let reload = Reload { file: file.to_owned(), config, permissions: running.permissions.clone(), filter };
+    let relays = CurrentRelays::new(running.irc.clone(), &checked.irc.relays);
+    let permissions = running.permissions.clone();
+    let reload = Reload { file: file.to_owned(), config, permissions, relays, filter };
     let reloads = reload.listen(running.lifetimes.intake.clone()).context("cannot listen for signals")?;
     running.lifetimes.spawn(reloads);
     tracing::info!("running");

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use encoding_rs::Encoding;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::address::Prefix;
 use super::connection::Tls;
@@ -211,5 +211,13 @@ impl RelayConfig {
     /// Whether this is its channel.
     pub(super) fn is_at(&self, channel: &str) -> bool {
         self.channel.eq_ignore_ascii_case(channel)
+    }
+
+    /// Whether both name one channel of one conversation, with one key and the same people.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let key = |relay: &Self| relay.key.as_ref().map(|key| key.expose_secret().to_owned());
+        (&self.network, &self.portal, &self.members) == (&other.network, &other.portal, &other.members)
+            && self.is_at(&other.channel)
+            && key(self) == key(other)
     }
 }

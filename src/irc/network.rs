@@ -106,6 +106,11 @@ impl Own {
         keys.collect()
     }
 
+    /// What opens this channel.
+    fn key(&self, channel: &str) -> Option<SecretString> {
+        self.relays.at(&self.network, channel).iter().find_map(|relay| relay.key.clone())
+    }
+
     /// The user that somebody is.
     fn user(&self, source: &str) -> Option<UserId> {
         self.people.iter().find(|person| mask::fits(&person.mask, source)).map(|person| person.user.clone())

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use super::asked::{ANSWER_TIMEOUT, Question};
 use super::network::{Network, time_of_day};
+use super::relays::Changes;
 use super::{IrcFrontend, LEG, RelayConfig};
 use crate::bridge::BridgeHandle;
 use crate::bridge::event::LocalEvent;
 use crate::bridge::ids::{GhostId, LoginId, PortalKey, UserId};
 use crate::bridge::port::channels::{ChannelAct, ChannelName, ChannelRequest, Member};
+use crate::bridge::port::storage::StorageError;
 
 /// Names of channels, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=50;
@@ -155,6 +157,31 @@ impl IrcFrontend {
             network.leave(&relay.channel);
         }
         Ok(format!("{} is no end of this conversation any more.", named(relay)))
+    }
+
+    /// The configuration names these relays from now on: channels that are new are entered, those that nothing needs any
+    /// more are left, and what waited for them is given up. Relays of a network without a connection are left out.
+    ///
+    /// # Errors
+    /// The store cannot be read: nothing has changed.
+    pub async fn configure(&self, relays: Vec<RelayConfig>) -> Result<(), StorageError> {
+        let here = relays.into_iter().filter(|relay| self.networks.contains_key(&relay.network));
+        let Changes { gone, new } = self.relays.configure(here.collect())?;
+        for relay in gone {
+            if self.relays.of(&relay.portal).is_none() {
+                serve(&self.bridge, &relay.portal, false).await;
+            }
+            if let Some(network) = self.networks.get(&relay.network) {
+                network.leave(&relay.channel);
+            }
+        }
+        for relay in new {
+            serve(&self.bridge, &relay.portal, true).await;
+            if let Some(network) = self.networks.get(&relay.network) {
+                network.clone().admit(relay);
+            }
+        }
+        Ok(())
     }
 
     /// A contact's puppet enters the channel again.

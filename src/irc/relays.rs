@@ -77,6 +77,23 @@ fn read(storage: &dyn Storage) -> Result<Vec<RelayConfig>, StorageError> {
     Ok(plumbed.map(Plumbed::into_relay).collect())
 }
 
+/// Those of the configuration, and what was plumbed for other conversations.
+fn together(configured: Vec<RelayConfig>, stored: Vec<RelayConfig>) -> Snapshot {
+    let mut all: Vec<Arc<RelayConfig>> = configured.into_iter().map(Arc::new).collect();
+    for relay in stored {
+        if !all.iter().any(|known| known.portal == relay.portal) {
+            all.push(Arc::new(relay));
+        }
+    }
+    Arc::new(all)
+}
+
+/// What another configuration has changed.
+pub(super) struct Changes {
+    pub(super) gone: Vec<Arc<RelayConfig>>,
+    pub(super) new: Vec<Arc<RelayConfig>>,
+}
+
 impl Relays {
     /// Those of the configuration go before what was stored.
     pub(super) fn load(configured: Vec<RelayConfig>, storage: Arc<dyn Storage>) -> Self {
@@ -84,13 +101,7 @@ impl Relays {
             tracing::error!(%error, "the channels that were plumbed cannot be read");
             Vec::new()
         });
-        let mut all: Vec<Arc<RelayConfig>> = configured.into_iter().map(Arc::new).collect();
-        for relay in stored {
-            if !all.iter().any(|known| known.portal == relay.portal) {
-                all.push(Arc::new(relay));
-            }
-        }
-        Self { current: Mutex::new(Arc::new(all)), storage }
+        Self { current: Mutex::new(together(configured, stored)), storage }
     }
 
     fn current(&self) -> MutexGuard<'_, Snapshot> {
@@ -113,6 +124,22 @@ impl Relays {
         let all = self.all();
         let here = all.iter().filter(|relay| relay.network == network && relay.is_at(channel));
         here.cloned().collect()
+    }
+
+    /// From now on the configuration names these. A channel that was plumbed comes back where the configuration does not
+    /// name its conversation any more.
+    ///
+    /// # Errors
+    /// The store cannot be read: nothing has changed.
+    pub(super) fn configure(&self, configured: Vec<RelayConfig>) -> Result<Changes, StorageError> {
+        let mut current = self.current();
+        let next = together(configured, read(&*self.storage)?);
+        let before = std::mem::replace(&mut *current, next.clone());
+        let missing = |from: &Snapshot, of: &Snapshot| -> Vec<Arc<RelayConfig>> {
+            let is_missing = |relay: &&Arc<RelayConfig>| !of.iter().any(|other| other.is_same(relay));
+            from.iter().filter(is_missing).cloned().collect()
+        };
+        Ok(Changes { gone: missing(&before, &next), new: missing(&next, &before) })
     }
 
     /// One more, on disk when this resolves.
@@ -182,6 +209,20 @@ mod tests {
         assert_eq!(channels(&again), ["#bob", "#Carol"]);
         assert_eq!(again.at("test", "#CAROL")[0].plumbed_by, Some(ann));
         assert!(again.at("other", "#carol").is_empty());
+        // The configuration is read again, with a key, and without Bob.
+        let keyed = RelayConfig { key: Some("open".to_owned().into()), ..relay("carol@x", "#carol", None) };
+        let names = |relays: &[Arc<RelayConfig>]| -> Vec<String> {
+            relays.iter().map(|relay| relay.channel.clone()).collect()
+        };
+        let changes = again.configure(vec![keyed.clone(), relay("eve@x", "#eve", None)]).unwrap();
+        assert_eq!(
+            (names(&changes.gone), names(&changes.new)),
+            (vec!["#bob".to_owned(), "#Carol".to_owned()], vec!["#carol".to_owned(), "#eve".to_owned()],)
+        );
+        let changes = again.configure(vec![keyed]).unwrap();
+        assert_eq!((names(&changes.gone), changes.new.len()), (vec!["#eve".to_owned()], 0));
+        let changes = again.configure(Vec::new()).unwrap();
+        assert_eq!(names(&changes.new), ["#Carol"], "what was plumbed is there again");
         // The configuration names that conversation now.
         let again = Relays::load(vec![relay("carol@x", "#elsewhere", None)], storage);
         assert_eq!(channels(&again), ["#elsewhere"]);

@@ -219,11 +219,11 @@ impl Session {
                     None => return false,
                     Some(SessionCommand::Away(text)) => self.note_away(text),
                     Some(SessionCommand::Types(_)) => {}
-                    Some(SessionCommand::Enter { channel, noted }) => {
-                        self.note_channel(&channel, true);
+                    Some(SessionCommand::Enter { channel, key, noted }) => {
+                        self.note_channel(&channel, key);
                         drop(noted);
                     }
-                    Some(SessionCommand::Leave(channel)) => self.note_channel(&channel, false),
+                    Some(SessionCommand::Leave(channel)) => self.forget_channel(&channel),
                     Some(SessionCommand::Renamed(renaming)) => self.rename(None, renaming),
                     Some(SessionCommand::Say(speech)) => {
                         speech.end(Err(SayFailure::Lost("not connected to IRC".into())));

@@ -75,6 +75,55 @@ async fn somebody_whom_the_configuration_names_plumbs_a_channel_and_it_stays_ove
 }
 
 #[tokio::test]
+async fn relays_of_the_configuration_come_change_and_go_without_a_restart() {
+    let server = Server::start(Family::Ngircd, Limits::Lifted).await;
+    let mut eve = Person::join(server.port, "eve", "#one").await;
+    eve.raw("JOIN #two\r\nMODE #two +k open\r\n").await;
+    eve.line(" MODE #two ").await;
+    let (mut world, _bob, mut call, room) = world(&server, "  relays: []\n").await;
+    let configure = |world: &World, relay: &str| {
+        let last = "  relays: ";
+        world.bridge.reload(|text| {
+            let (kept, _) = text.split_once(last).unwrap();
+            format!("{kept}{last}[{relay}]\n")
+        });
+    };
+    let relay =
+        |more: &str| format!("{{network: test, login: alice@example.com, contact: bob@example.com, {more}}}");
+    configure(&world, &relay("channel: '#one'"));
+    eve.line(":msnbot!").await;
+    three_ways(&mut world, &room, &mut call, &mut eve, "#one", "one").await;
+    // It moves to a channel with a key, and the bot and the puppet out of the first one.
+    configure(&world, &relay("channel: '#two', key: wrong"));
+    eve.line_that("the bot to leave", |line| line.starts_with(":msnbot!") && line.contains("PART #one"))
+        .await;
+    // Whoever has parted already is not seen to quit.
+    let leaves =
+        |line: &str| line.starts_with(":bob[m]!") && (line.contains(" QUIT ") || line.contains(" PART "));
+    eve.line_that("the puppet to leave", leaves).await;
+    world.user.message_with("the channel has a key (+k)").await;
+    configure(&world, &relay("channel: '#two', key: open"));
+    eve.line_that("the bot to enter", |line| line.starts_with(":msnbot!") && line.contains("JOIN :#two"))
+        .await;
+    three_ways(&mut world, &room, &mut call, &mut eve, "#two", "two").await;
+    // Nothing of the configuration stays, and the rest goes on.
+    configure(&world, "");
+    eve.line_that("the bot to leave", |line| line.starts_with(":msnbot!") && line.contains("PART #two"))
+        .await;
+    call.say(&text("among ourselves")).await;
+    world.user.message("among ourselves").await;
+    eve.say("#two", "for nobody").await;
+    configure(&world, &relay("channel: '#one'"));
+    eve.line_that("the bot to come", |line| line.starts_with(":msnbot!") && line.contains("JOIN :#one"))
+        .await;
+    three_ways(&mut world, &room, &mut call, &mut eve, "#one", "three").await;
+    assert_eq!(
+        (eve.unread("among ourselves"), world.bridge.log().matches("waits for a restart").count()),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
 async fn an_operator_of_the_channel_is_asked_and_nobody_else_is_heard() {
     let server = Server::start(Family::Inspircd, Limits::Lifted).await;
     // Eve is first in the channel and so its operator.

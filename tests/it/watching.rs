@@ -147,17 +147,10 @@ async fn permissions_and_the_log_filter_are_read_again_and_a_wrong_file_changes_
     world.bridge.stop().await;
     world.bridge.spawn_with(|command| command.env_remove("RUST_LOG"));
     world.bridge.wait_for_log_times("both ways", 2).await;
-    let file = world.bridge.file("bridge.yaml");
-    let reload = |change: &dyn Fn(String) -> String| {
-        let text = std::fs::read_to_string(&file).unwrap();
-        std::fs::write(&file, change(text)).unwrap();
-        let pid = world.bridge.pid().to_string();
-        assert!(std::process::Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
-    };
     let before = world.bridge.log().matches("DEBUG").count();
-    reload(&|text| text.replace("log: {filter: info}", "log: {filter: 'no such filter=='}"));
+    world.bridge.reload(|text| text.replace("log: {filter: info}", "log: {filter: 'no such filter=='}"));
     world.bridge.wait_for_log("the one before stays in effect").await;
-    reload(&|text| {
+    world.bridge.reload(|text| {
         let text = text.replace("'no such filter=='", "debug");
         let user = text.lines().find(|line| line.ends_with(": user")).unwrap().to_owned();
         text.replace(&user, "  '*': none")

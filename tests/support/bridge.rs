@@ -155,6 +155,16 @@ impl Bridge {
         .await;
     }
 
+    /// Changes the configuration, and has the running bridge read it again.
+    pub(crate) fn reload(&self, change: impl FnOnce(String) -> String) {
+        let file = self.file("bridge.yaml");
+        let text = std::fs::read_to_string(&file).expect("bridge.yaml");
+        std::fs::write(&file, change(text)).expect("bridge.yaml");
+        let pid = self.pid().to_string();
+        let hung_up = std::process::Command::new("kill").args(["-HUP", &pid]).status();
+        assert!(hung_up.expect("kill").success());
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").pid()
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Network, time_of_day};
+use super::{Network, Puppet, time_of_day};
 use crate::bridge::ids::UserId;
 use crate::irc::RelayConfig;
 use crate::irc::plumbing::{serve, tell};
@@ -16,7 +16,7 @@ impl Network {
     /// # Errors
     /// Why it does not get in, for people.
     pub(in crate::irc) async fn enter(&self, channel: &str) -> Result<(), String> {
-        self.bot.enter(channel).await
+        self.bot.enter(channel, self.own.key(channel)).await
     }
 
     /// The channel is an end of a conversation from now on, over restarts too.
@@ -32,7 +32,7 @@ impl Network {
 
     /// Those leave a channel who are there for no conversation any more.
     pub(in crate::irc) fn leave(&self, channel: &str) {
-        if !self.own.relays.at(&self.own.network, channel).is_empty() {
+        if !self.own.relays.at(&self.own.network, channel).is_empty() || self.is_asked(channel) {
             return;
         }
         self.bot.leave(channel);
@@ -45,6 +45,27 @@ impl Network {
             }
             !puppet.channels.is_empty()
         });
+    }
+
+    /// A channel has become an end of a conversation, or has another key: who should be there enters.
+    pub(in crate::irc) fn admit(self: Arc<Self>, relay: Arc<RelayConfig>) {
+        let is_here = |puppet: &&Puppet| puppet.channels.iter().any(|name| relay.is_at(name));
+        let mut sessions = vec![self.bot.clone()];
+        sessions.extend(self.people().puppets.values().filter(is_here).map(|puppet| puppet.session.clone()));
+        for session in sessions {
+            let (network, relay) = (self.clone(), relay.clone());
+            self.tasks.spawn(async move {
+                let entering = session.enter(&relay.channel, relay.key.clone());
+                if let Some(Err(reason)) = network.cancel.run_until_cancelled(entering).await {
+                    // Owners are told by the connection, which goes on trying.
+                    tracing::info!(
+                        channel = relay.channel,
+                        reason,
+                        "a channel that was configured is not entered"
+                    );
+                }
+            });
+        }
     }
 
     /// The bot says something in a channel that nobody waits for.
@@ -124,7 +145,7 @@ impl Network {
         let key = format!("ghost {account}");
         let puppet = self.people().puppets.get(&key).map(|puppet| puppet.session.clone());
         let puppet = puppet.ok_or_else(|| format!("{account} has no connection of their own now"))?;
-        puppet.enter(&relay.channel).await?;
+        puppet.enter(&relay.channel, relay.key.clone()).await?;
         self.people().told.remove(&format!("{key} {}", relay.channel));
         Ok(())
     }

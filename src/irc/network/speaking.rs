@@ -177,7 +177,7 @@ impl Network {
                 if let Some(puppet) = self.people().puppets.get_mut(&person.key) {
                     puppet.channels.push(relay.channel.clone());
                 }
-                if let Err(reason) = puppet.enter(&relay.channel).await {
+                if let Err(reason) = puppet.enter(&relay.channel, relay.key.clone()).await {
                     tracing::info!(channel = relay.channel, reason, "somebody does not get into a channel");
                 }
                 puppet.status.borrow().clone()

@@ -196,8 +196,12 @@ impl Channels {
         shut.collect()
     }
 
-    /// One more that is ours, or one that we were put out of: it is asked for at once, and holds up no other.
-    pub(super) fn add(&mut self, name: &str, now: Instant) {
+    /// One more that is ours, one that we were put out of, or one with another key: it is asked for at once unless we are
+    /// in, and holds up no other.
+    pub(super) fn add(&mut self, name: &str, key: Option<SecretString>, now: Instant) {
+        if let Some(known) = self.find(name) {
+            known.key = key.clone();
+        }
         if self.is_in(name) {
             return;
         }
@@ -205,7 +209,7 @@ impl Channels {
         let pauses = Some((Again::Soon, Again::Soon.pauses()));
         match self.find(name) {
             Some(known) => (known.state, known.pauses) = (state, pauses),
-            None => self.all.push(Channel { name: name.to_owned(), key: None, state, pauses }),
+            None => self.all.push(Channel { name: name.to_owned(), key, state, pauses }),
         }
     }
 
@@ -291,15 +295,18 @@ mod tests {
     async fn one_more_channel_is_asked_for_at_once_and_holds_up_no_other() {
         let (mut channels, now) = (channels(&["#a"]), Instant::now());
         channels.joined("#a", now);
-        channels.add("#B", now);
+        channels.add("#B", None, now);
         assert!(channels.are_settled() && channels.wants("#b") && !channels.is_in("#b"));
         assert_eq!((channels.next_at(), channels.due(now)), (Some(now), vec!["#B".to_owned()]));
         channels.joined("#b", now);
-        channels.add("#b", now);
+        channels.add("#b", None, now);
         assert!(channels.is_in("#B"), "whoever is in need not enter");
         channels.shut("#b", "kicked", Shutting::Invited, now);
-        channels.add("#b", now);
+        channels.add("#b", None, now);
         assert_eq!(channels.due(now), ["#B"]);
+        // With its key now.
+        channels.add("#B", Some(SecretString::from("open".to_owned())), now);
+        assert_eq!(channels.join("#b"), Some(("#B".into(), Some("open".into()))));
         channels.remove("#b");
         assert!(!channels.wants("#B") && channels.is_in("#a"));
     }

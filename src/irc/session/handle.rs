@@ -103,6 +103,8 @@ pub(in crate::irc) enum SessionCommand {
     /// This channel is one of ours from now on, and is asked for at once; answered when that is known.
     Enter {
         channel: String,
+        /// What opens it.
+        key: Option<SecretString>,
         noted: oneshot::Sender<()>,
     },
     /// This channel is none of ours any more.
@@ -308,10 +310,10 @@ impl SessionHandle {
     ///
     /// # Errors
     /// Why it does not get in, for people; it goes on trying.
-    pub(in crate::irc) async fn enter(&self, channel: &str) -> Result<(), String> {
+    pub(in crate::irc) async fn enter(&self, channel: &str, key: Option<SecretString>) -> Result<(), String> {
         let (noted, is_noted) = oneshot::channel();
         let entering = async {
-            let ask = SessionCommand::Enter { channel: channel.to_owned(), noted };
+            let ask = SessionCommand::Enter { channel: channel.to_owned(), key, noted };
             self.asks.send(ask).await.map_err(|_| "the IRC connection has ended".to_owned())?;
             let _ = is_noted.await; // the status says whether it is connected
             let mut status = self.status.clone();

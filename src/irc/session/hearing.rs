@@ -4,7 +4,7 @@
 
 use irc::proto::message::Tag;
 use irc::proto::{CapSubCommand, Command, Message, Prefix, Response};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 use super::channels::Shutting;
@@ -300,14 +300,14 @@ impl Session {
             }
             SessionCommand::Say(speech) => say(flow, speech),
             SessionCommand::Types(channel) => flow.types(&channel),
-            SessionCommand::Enter { channel, noted } => {
-                self.note_channel(&channel, true);
-                flow.channels.add(&channel, Instant::now());
+            SessionCommand::Enter { channel, key, noted } => {
+                self.note_channel(&channel, key.clone());
+                flow.channels.add(&channel, key, Instant::now());
                 self.stand(flow.status());
                 let _ = noted.send(()); // whoever asked may have gone
             }
             SessionCommand::Leave(channel) => {
-                self.note_channel(&channel, false);
+                self.forget_channel(&channel);
                 if flow.channels.is_in(&channel) {
                     flow.control(Command::PART(flow.channels.address(&channel), None));
                 }
@@ -318,15 +318,17 @@ impl Session {
         }
     }
 
-    /// Remembers which channels are ours, on this connection and those to come.
-    pub(super) fn note_channel(&mut self, channel: &str, is_ours: bool) {
-        let channels = &mut self.persona.channels;
-        let is_known = channels.iter().any(|known| known.eq_ignore_ascii_case(channel));
-        match is_ours {
-            true if !is_known => channels.push(channel.to_owned()),
-            true => {}
-            false => channels.retain(|known| !known.eq_ignore_ascii_case(channel)),
-        }
+    /// Remembers that a channel is ours and what opens it, on this connection and those to come.
+    pub(super) fn note_channel(&mut self, channel: &str, key: Option<SecretString>) {
+        self.forget_channel(channel);
+        self.persona.channels.push(channel.to_owned());
+        self.persona.keys.extend(key.map(|key| (channel.to_owned(), key)));
+    }
+
+    /// Remembers that a channel is none of ours.
+    pub(super) fn forget_channel(&mut self, channel: &str) {
+        self.persona.channels.retain(|known| !known.eq_ignore_ascii_case(channel));
+        self.persona.keys.retain(|known, _| !known.eq_ignore_ascii_case(channel));
     }
 
     /// Remembers what is to be said of an absence, on this connection and those to come.
