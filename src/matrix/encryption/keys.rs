@@ -14,6 +14,7 @@ use ruma::{RoomId, UserId};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::bot::BotDevice;
 use super::changes::DeviceChanges;
 use super::device::DECRYPTION;
@@ -72,6 +73,7 @@ impl Encryption {
             slot: slot.clone(),
             ghosts,
             changes: changes.clone(),
+            arrivals: Arrivals::new(),
             is_required,
         };
         let (rooms, waiting) = (sealer.rooms.clone(), Arc::new(WaitingEvents::new(storage)));
@@ -101,7 +103,10 @@ impl Encryption {
     /// told meanwhile.
     pub(crate) fn people_changed(&self, room: &RoomId, joined: Option<&UserId>) {
         self.rooms.people_changed(room);
-        joined.into_iter().for_each(|user| self.changes.note(user));
+        if let Some(user) = joined {
+            self.changes.note(user);
+            self.sealer.arrivals.note(room);
+        }
     }
 
     /// A room is encrypted, or for whom is another matter than before.

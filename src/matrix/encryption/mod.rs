@@ -8,6 +8,8 @@ mod rooms;
 use futures_util::future::BoxFuture;
 
 #[cfg(feature = "encryption")]
+mod arrivals;
+#[cfg(feature = "encryption")]
 mod bot;
 #[cfg(feature = "encryption")]
 mod changes;

@@ -17,6 +17,7 @@ use ruma::events::room::member::MembershipState;
 #[cfg(feature = "encryption")]
 use ruma::serde::Raw;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId};
+use tokio::time::Instant;
 
 #[cfg(feature = "encryption")]
 use serde_json::json;
@@ -44,21 +45,39 @@ pub(crate) struct RoomRules {
 /// The way in which messages are encrypted, in all clients.
 pub(crate) const ALGORITHM: &str = "m.megolm.v1.aes-sha2";
 
+/// The people who are to read a room.
+#[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
+pub(crate) struct Readers {
+    pub(crate) all: Arc<Vec<OwnedUserId>>,
+    /// Whether one of them was asked in by us and has not come.
+    pub(crate) is_one_awaited: bool,
+    /// When the last of them came, as far as the homeserver says how long that is ago.
+    pub(crate) last_came: Option<Instant>,
+}
+
+/// Somebody who is to read a room.
+#[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
+struct Reader {
+    user: OwnedUserId,
+    is_there: bool,
+    came: Option<Instant>,
+}
+
 /// What is known of rooms.
 pub(crate) struct EncryptedRooms {
     homeserver: Homeserver,
     #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
     ids: Arc<GhostIds>,
     rules: Cache<OwnedRoomId, Option<RoomRules>>,
-    people: Cache<OwnedRoomId, Arc<Vec<OwnedUserId>>>,
+    readers: Cache<OwnedRoomId, Arc<Readers>>,
     /// Rises with each change that was heard of: an answer that was under way then is not kept.
     changes: AtomicU64,
 }
 
 impl EncryptedRooms {
     pub(crate) fn new(homeserver: Homeserver, ids: Arc<GhostIds>) -> Self {
-        let (rules, people) = (Cache::new(MAX_ROOMS), Cache::new(MAX_ROOMS));
-        Self { homeserver, ids, rules, people, changes: AtomicU64::default() }
+        let (rules, readers) = (Cache::new(MAX_ROOMS), Cache::new(MAX_ROOMS));
+        Self { homeserver, ids, rules, readers, changes: AtomicU64::default() }
     }
 
     /// How messages are encrypted in a room; `None` where they are not.
@@ -110,33 +129,38 @@ impl EncryptedRooms {
     /// # Errors
     /// The homeserver is not available, or `member` is not in the room.
     #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
-    pub(crate) async fn people(
-        &self,
-        room: &RoomId,
-        member: &UserId,
-    ) -> Result<Arc<Vec<OwnedUserId>>, MatrixError> {
-        if let Some(known) = self.people.get(room) {
+    pub(crate) async fn readers(&self, room: &RoomId, member: &UserId) -> Result<Arc<Readers>, MatrixError> {
+        if let Some(known) = self.readers.get(room) {
             return Ok(known);
         }
         let before = self.changes.load(Ordering::Acquire);
         let mut request = get_member_events::v3::Request::new(room.to_owned());
         request.not_membership = Some(MembershipState::Leave);
         let members = ask_as!(self.homeserver, member, request)?.items("chunk");
-        let people: Arc<Vec<_>> = Arc::new(members.iter().filter_map(|event| self.reader(event)).collect());
+        let found: Vec<Reader> = members.iter().filter_map(|event| self.reader(event)).collect();
+        let readers = Arc::new(Readers {
+            is_one_awaited: found.iter().any(|reader| !reader.is_there),
+            last_came: found.iter().filter_map(|reader| reader.came).max(),
+            all: Arc::new(found.into_iter().map(|reader| reader.user).collect()),
+        });
         if self.changes.load(Ordering::Acquire) == before {
-            self.people.insert(room.to_owned(), people.clone());
+            self.readers.insert(room.to_owned(), readers.clone());
         }
-        Ok(people)
+        Ok(readers)
     }
 
     /// The person whom a membership lets read: an invitation by somebody else may be a stranger's.
     #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "without keys nobody is given any"))]
-    fn reader(&self, event: &Answer) -> Option<OwnedUserId> {
+    fn reader(&self, event: &Answer) -> Option<Reader> {
         let user = UserId::parse(event.text("state_key")?).ok().filter(|user| !self.ids.is_ours(user))?;
         let asked_by_us = || Some(self.ids.is_ours(&UserId::parse(event.text("sender")?).ok()?));
+        let age = || event.field("unsigned")?.field("age")?.read::<u64>().map(Duration::from_millis);
         match event.field("content")?.text("membership")?.as_str() {
-            "join" => Some(user),
-            "invite" if asked_by_us() == Some(true) => Some(user),
+            "join" => {
+                let came = age().and_then(|age| Instant::now().checked_sub(age));
+                Some(Reader { user, is_there: true, came })
+            }
+            "invite" if asked_by_us() == Some(true) => Some(Reader { user, is_there: false, came: None }),
             _ => None,
         }
     }
@@ -158,7 +182,7 @@ impl EncryptedRooms {
     /// From now on other people are in a room.
     pub(crate) fn people_changed(&self, room: &RoomId) {
         self.changes.fetch_add(1, Ordering::AcqRel);
-        self.people.remove(room);
+        self.readers.remove(room);
     }
 
     /// From now on messages of a room are encrypted in another way.
@@ -242,14 +266,33 @@ mod tests {
             json!({"state_key": 7}),
         ];
         server.answers("/members", 200, json!({"chunk": chunk}));
-        let people = rooms.people(room(), &bot).await.unwrap();
-        let names: Vec<&str> = people.iter().map(|user| user.as_str()).collect();
+        let readers = rooms.readers(room(), &bot).await.unwrap();
+        let names: Vec<&str> = readers.all.iter().map(|user| user.as_str()).collect();
         assert_eq!(names, ["@ann:x", "@asked:x", "@by_ghost:x"]);
+        assert!(readers.is_one_awaited && readers.last_came.is_none());
         rooms.rules_changed(room());
-        rooms.people(room(), &bot).await.unwrap();
+        rooms.readers(room(), &bot).await.unwrap();
         assert_eq!(server.asked().len(), 1, "the same people are there");
         rooms.people_changed(room());
-        rooms.people(room(), &bot).await.unwrap();
+        rooms.readers(room(), &bot).await.unwrap();
         assert_eq!(server.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_came_last_is_known_by_the_homeservers_own_clock() {
+        let server = FakeHomeserver::start().await;
+        let rooms = rooms(&server).await;
+        let bot = rooms.homeserver.bot().to_owned();
+        let member = |user: &str, age: u64| json!({"type": "m.room.member", "state_key": user, "sender": user, "content": {"membership": "join"}, "unsigned": {"age": age}});
+        let old = json!({"type": "m.room.member", "state_key": "@old:x", "sender": "@old:x", "content": {"membership": "join"}, "unsigned": {"age": u64::MAX}});
+        server.answers(
+            "/members",
+            200,
+            json!({"chunk": [member("@ann:x", 60_000), member("@carl:x", 1_000), old]}),
+        );
+        let readers = rooms.readers(room(), &bot).await.unwrap();
+        let age = readers.last_came.unwrap().elapsed();
+        assert!((Duration::from_secs(1)..Duration::from_secs(60)).contains(&age), "{age:?}");
+        assert!(!readers.is_one_awaited);
     }
 }

@@ -4,12 +4,15 @@
 //! must be the same. Source: section 10.12 of the client-server API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use matrix_sdk_crypto::{CollectStrategy, EncryptionSettings};
 use ruma::UserId;
 use ruma::serde::Raw;
 use serde_json::Value;
+use tokio::time::Instant;
 
+use super::arrivals::Arrivals;
 use super::changes::DeviceChanges;
 use super::device::Device;
 use super::error::CryptoError;
@@ -31,6 +34,7 @@ pub(super) struct MessageSealer {
     pub(super) slot: Arc<BotSlot>,
     pub(super) ghosts: Arc<GhostDevices>,
     pub(super) changes: Arc<DeviceChanges>,
+    pub(super) arrivals: Arrivals,
     /// Whether nothing is said in rooms that are not encrypted.
     pub(super) is_required: bool,
 }
@@ -58,7 +62,7 @@ impl MessageSealer {
         rules: RoomRules,
         content: &Value,
     ) -> Result<Value, CryptoError> {
-        let people = self.rooms.people(message.room, message.speaker).await?;
+        let people = self.rooms.readers(message.room, message.speaker).await?.all.clone();
         let device = self.device(message.speaker).await?;
         let settings = EncryptionSettings {
             rotation_period: rules.rotation_period,
@@ -132,12 +136,24 @@ impl MessageSealer {
                 .map(Some)
                 .map_err(|error| CryptoError::Store(error.to_string()));
         }
+        let begun = Instant::now();
         let sealed = self.seal_with_any_device(message, rules, content).await?;
+        let took = begun.elapsed();
         // Said again after a crash it must be the same: another text at the same place is a replay to whoever reads it.
         let mut batch = Batch::default();
         batch.put(Table::Ciphertexts, key, sealed.to_string());
         self.storage.commit(batch, Urgency::Now).await?;
+        self.introduce(message, took).await?;
         Ok(Some(sealed))
+    }
+
+    /// Waits until people who have just come know who speaks. The bot is known: who uses a bridge has spoken with it.
+    async fn introduce(&self, message: &Sent<'_>, took: Duration) -> Result<(), CryptoError> {
+        if message.speaker != self.homeserver.bot() {
+            let readers = self.rooms.readers(message.room, message.speaker).await?;
+            self.arrivals.settled(message.room, &readers, took).await;
+        }
+        Ok(())
     }
 
     /// What was sent need not be kept.

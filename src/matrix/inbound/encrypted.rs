@@ -50,8 +50,7 @@ impl EncryptedInterpreter {
                 let user = <&UserId>::try_from(key.as_str()).ok();
                 // Ours are given no keys: it is nobody's business which of them are there.
                 if let Some(person) = user.filter(|user| !self.context.ids.is_ours(user)) {
-                    let has_come = event.text("membership") == Some("join");
-                    encryption.people_changed(&event.room_id, Some(person).filter(|_| has_come));
+                    encryption.people_changed(&event.room_id, Some(person).filter(|_| event.is_entry()));
                 }
             }
             "m.room.encryption" | "m.room.history_visibility" => encryption.rules_changed(&event.room_id),

@@ -83,6 +83,12 @@ impl Event {
         state.iter().find(|part| part.get("type").and_then(Value::as_str) == Some(kind))?.get("content")
     }
 
+    /// Somebody comes into the room, rather than to have another name or picture there.
+    pub(crate) fn is_entry(&self) -> bool {
+        let before = || self.unsigned.get("prev_content")?.get("membership")?.as_str();
+        self.text("membership") == Some("join") && before() != Some("join")
+    }
+
     /// Something that we said in a person's name.
     pub(crate) fn is_echo(&self) -> bool {
         self.text(ID_KEY).is_some() && self.text(ECHO_KEY) == Some(self.room_id.as_str())
@@ -171,6 +177,16 @@ mod tests {
             with(r#""unsigned": {"m.relations": {"m.replace": 7}}"#).newer().map(|event| event.kind),
             None
         );
+    }
+
+    #[test]
+    fn a_new_name_is_not_an_entry() {
+        let is_entry = |membership: &str, before: Value| {
+            let event = json!({"type": "m.room.member", "room_id": "!a:x", "event_id": "$1", "sender": "@ann:x", "content": {"membership": membership}, "unsigned": {"prev_content": before}});
+            Event::parse(event.to_string().as_bytes()).unwrap().is_entry()
+        };
+        assert!(is_entry("join", Value::Null) && is_entry("join", json!({"membership": "invite"})));
+        assert!(!is_entry("join", json!({"membership": "join"})) && !is_entry("leave", Value::Null));
     }
 
     #[test]
