@@ -59,6 +59,8 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
             "appservice.bot_avatar: \"mxc://nothing\"",
         ),
         ("msn: {", "msn: {relay: '{text}', ", "msn.relay: \"{text}\""),
+        ("msn: {", "msn: {token_service: 'https://m.example.org/login', ", "msn.token_service: \"https"),
+        ("msn: {", "msn: {token_service: 'ftp://m.example.org/RST.srf', ", "msn.token_service: \"ftp"),
         ("permissions:", "matrix: {rooms: none}\npermissions:", "matrix.rooms: \"none\""),
         (
             "permissions:",
@@ -92,6 +94,20 @@ fn mistakes_are_named_with_key_value_and_what_is_allowed() {
         load(&MINIMAL.replace("msn: {", "msn: {allow_insecure_login: maybe, ")).unwrap_err().to_string();
     assert!(wrong.contains("maybe"), "{wrong}");
     assert!(matches!(Config::load(Path::new("/nonexistent/x.yaml")), Err(ConfigError::Missing { .. })));
+}
+
+#[test]
+fn tokens_are_asked_for_where_the_nexus_is_unless_another_address_is_named() {
+    let address = |text: &str| {
+        let checked = load(text).unwrap().check().unwrap();
+        checked.msn.token_service.map(|url| url.to_string())
+    };
+    assert_eq!(address(MINIMAL).as_deref(), Some("https://m.example.org/RST.srf"));
+    let other = "https://login.example.net:8443//live/RST2.srf";
+    let named = MINIMAL.replace("msn: {", &format!("msn: {{token_service: '{other}', "));
+    assert_eq!(address(&named).as_deref(), Some(other));
+    let nowhere = MINIMAL.replace("https://m.example.org/rdr/pprdr.asp", "m.example.org");
+    assert_eq!(address(&nowhere), None);
 }
 
 /// Every key of a value, as a path; lists by their first element.

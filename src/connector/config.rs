@@ -79,6 +79,8 @@ pub struct MsnConfig {
     pub server: HostPort,
     /// Where the login page is asked for.
     pub nexus: String,
+    /// Where security tokens are asked for, by a path that ends in `RST.srf` or `RST2.srf`, where that is known.
+    pub token_service: Option<reqwest::Url>,
     /// Whether passwords may go over plain HTTP to another machine.
     pub allow_insecure_login: bool,
     /// Offered dialects, most preferred first.

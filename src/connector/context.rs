@@ -18,6 +18,7 @@ use crate::bridge::port::storage::Storage;
 use crate::connector::config::MsnConfig;
 use crate::connector::net::dial::Dialler;
 use crate::connector::net::passport::Passport;
+use crate::connector::net::token_service::TokenService;
 use crate::connector::size::bytes;
 
 /// Everything that the tasks of all logins share.
@@ -25,6 +26,7 @@ use crate::connector::size::bytes;
 pub(in crate::connector) struct Shared {
     pub(in crate::connector) config: Arc<MsnConfig>,
     pub(in crate::connector) passport: Passport,
+    pub(in crate::connector) tokens: TokenService,
     pub(in crate::connector) dialler: Arc<Dialler>,
     pub(in crate::connector) bridge: BridgeHandle,
     pub(in crate::connector) storage: Arc<dyn Storage>,

@@ -4,8 +4,10 @@
 
 use thiserror::Error;
 
+use crate::bridge::port::storage::StorageError;
 use crate::msn::command::{ErrorCode, SignOut};
 use crate::msn::session::{InviteFailure, LoginFailure, SendFailure, SessionError};
+use crate::msn::sso::TokenFailure;
 
 /// The end of a connection.
 #[derive(Debug, Error)]
@@ -59,12 +61,19 @@ pub enum TicketError {
     TooManyRedirects(usize),
     #[error("the sign-in page answered {0}")]
     Unexpected(String),
+    #[error("the bridge does not know where MSN gives tickets: its administrator can set msn.token_service")]
+    NoTokenService,
+    #[error(transparent)]
+    Tokens(#[from] TokenFailure),
+    /// What an account is known by in several places has to be the same the next time.
+    #[error("the name of this place could not be kept: {0}")]
+    NotKept(#[from] StorageError),
 }
 
 impl TicketError {
     fn needs_owner(&self) -> bool {
         // A page that is not safe is the server's configuration or ours, and can be mended without a word of the owner's.
-        matches!(self, Self::Rejected { .. })
+        matches!(self, Self::Rejected { .. } | Self::Tokens(TokenFailure::Rejected(_)))
     }
 }
 

@@ -28,5 +28,6 @@ pub use error::{CallFailure, ConnectError, TicketError};
 pub use login::oim::answers as oim_answers;
 pub use net::dial::reach;
 pub use net::passport::Passport;
+pub use net::token_service::{TokenService, form_of as token_form};
 pub use network::MsnConnector;
 pub use translate::group::conversation_of;

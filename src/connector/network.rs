@@ -35,6 +35,7 @@ use crate::connector::login::pace::SignInPace;
 use crate::connector::login::task::{LoginContext, LoginTask};
 use crate::connector::net::dial::Dialler;
 use crate::connector::net::passport::Passport;
+use crate::connector::net::token_service::TokenService;
 use crate::connector::object::{emoticon, own_picture};
 use crate::connector::translate::{convert, group};
 use crate::msn::command::ErrorCode;
@@ -77,12 +78,13 @@ impl MsnConnector {
         cancel: CancellationToken,
     ) -> Result<Self, TicketError> {
         let passport = Passport::new(&config)?;
+        let tokens = TokenService::new(passport.client(), &config);
         let dialler = Arc::new(Dialler::new(&config, passport.client()));
         let config = Arc::new(config);
         // Without the disk nothing works, and that is said elsewhere.
         let interrupted = Interrupted::load(&storage).unwrap_or_default();
         let pace = Arc::new(SignInPace::new(pace::DEFAULT_RATE));
-        let shared = Shared { config, passport, dialler, bridge, storage, media, tasks, cancel };
+        let shared = Shared { config, passport, tokens, dialler, bridge, storage, media, tasks, cancel };
         Ok(Self {
             shared,
             pace,

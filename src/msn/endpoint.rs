@@ -14,6 +14,20 @@ const MAX_MACHINE: usize = 40;
 pub struct MachineId(Box<str>);
 
 impl MachineId {
+    /// One that nobody else has, of random bytes.
+    pub fn of_random(mut bytes: [u8; 16]) -> Self {
+        // Version and variant of a GUID that was drawn (RFC 9562).
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (groups, mut at) = ([8, 4, 4, 4, 12], 0);
+        let parts = groups.map(|length| {
+            at += length;
+            hex.get(at - length..at).unwrap_or_default()
+        });
+        Self(parts.join("-").into())
+    }
+
     /// The machine id of `[n:]account;{machine}`; `None` where the token is an account and nothing more, or where
     /// something else stands behind it (`;via=…`).
     pub fn of(token: &str) -> Option<Self> {
@@ -42,6 +56,14 @@ impl fmt::Display for MachineId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_drawn_name_is_a_guid_that_a_sign_in_can_name() {
+        let id = MachineId::of_random([0xff; 16]);
+        assert_eq!(id.to_string(), "{ffffffff-ffff-4fff-bfff-ffffffffffff}");
+        assert_eq!(MachineId::parse(&id.to_string()), Some(id));
+        assert_ne!(MachineId::of_random([1; 16]), MachineId::of_random([2; 16]));
+    }
 
     #[test]
     fn a_sign_in_names_a_guid_and_nothing_else() {

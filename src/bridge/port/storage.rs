@@ -63,10 +63,12 @@ pub enum Table {
     Identities,
     /// Channels that users made ends of conversations.
     Channels,
+    /// What each login is called where its account can be in several places.
+    Machines,
 }
 
 impl Table {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Meta,
         Self::Logins,
         Self::Portals,
@@ -95,6 +97,7 @@ impl Table {
         Self::Undecrypted,
         Self::Identities,
         Self::Channels,
+        Self::Machines,
     ];
 
     /// Whether values hold people's words or secrets and are sealed at rest.

@@ -4,7 +4,7 @@
 
 use super::super::{Config, ConfigError, MsnSection, ServiceSection, secret};
 use super::MsnServer;
-use crate::connector::{MsnConfig, Proxy, RelayFormat, Transport};
+use crate::connector::{MsnConfig, Proxy, RelayFormat, Transport, token_form};
 use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
@@ -24,10 +24,12 @@ impl Config {
         let dialects = section.check_dialects()?;
         let server = section.check_server(&self.service)?;
         let nexus = section.check_nexus(&self.service)?;
+        let token_service = section.check_token_service(&nexus)?;
         section.check_client()?;
         let config = MsnConfig {
             server,
             nexus,
+            token_service,
             allow_insecure_login: section.allow_insecure_login,
             dialects,
             client: section.client.clone(),
@@ -91,6 +93,19 @@ impl MsnSection {
             }
             (false, nexus) => Ok(nexus.to_owned()),
         }
+    }
+
+    /// Where the nexus is, if nothing else is said: a server has its sign-in pages in one place.
+    fn check_token_service(&self, nexus: &str) -> Result<Option<reqwest::Url>, ConfigError> {
+        let own = || reqwest::Url::parse(nexus).and_then(|nexus| nexus.join("/RST.srf")).ok();
+        if self.token_service.is_empty() {
+            return Ok(own());
+        }
+        let url = reqwest::Url::parse(&self.token_service).ok();
+        let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.filter(|url| token_form(url).is_some());
+        let allowed = "an address, as in https://login.example.net/RST.srf or …/RST2.srf, or empty";
+        url.map(Some).ok_or_else(|| ConfigError::value("msn.token_service", &self.token_service, allowed))
     }
 
     /// What the server is told of the client stands between spaces on the wire.

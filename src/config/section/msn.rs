@@ -15,6 +15,10 @@ pub struct MsnSection {
     /// The address of the Passport nexus; not needed for `embedded`.
     #[serde(default)]
     pub nexus: String,
+    /// Where security tokens are asked for, by a path that ends in `RST.srf` or `RST2.srf` (§18.2 of the protocol); empty for
+    /// `/RST.srf` where the nexus is.
+    #[serde(default)]
+    pub token_service: String,
     /// Whether passwords may travel unencrypted to another machine.
     #[serde(default)]
     pub allow_insecure_login: bool,

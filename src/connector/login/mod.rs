@@ -9,6 +9,7 @@ pub(in crate::connector) mod command;
 mod gap;
 mod health;
 pub(in crate::connector) mod machine;
+mod machine_id;
 mod notices;
 pub(in crate::connector) mod offline;
 pub(in crate::connector) mod oim;

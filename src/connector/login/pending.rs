@@ -9,16 +9,21 @@ use tokio::sync::oneshot;
 
 use crate::connector::error::TicketError;
 use crate::connector::handle::Assignment;
+use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Ticket, TrId};
 use crate::msn::session::ChangeHandle;
 
 type Trial = Option<BoxFuture<'static, bool>>;
+/// The tickets of the token service, and the name of this place.
+pub(in crate::connector) type Tokens =
+    Option<BoxFuture<'static, Result<(crate::msn::sso::Tokens, MachineId), TicketError>>>;
 pub(in crate::connector) type Tickets = Option<BoxFuture<'static, Result<Ticket, TicketError>>>;
 
 /// What one session has under way.
 #[derive(Default)]
 pub(in crate::connector) struct UnderWay {
     pub(in crate::connector) tickets: Tickets,
+    pub(in crate::connector) tokens: Tokens,
     boards: HashMap<TrId, oneshot::Sender<Assignment>>,
     /// Those who wait for changes of the lists.
     pub(in crate::connector) changes: HashMap<ChangeHandle, oneshot::Sender<Result<(), String>>>,
@@ -57,6 +62,7 @@ impl UnderWay {
         tokio::select! {
             works = answer(&mut self.trial) => Answer::Tried(works),
             ticket = answer(&mut self.tickets) => Answer::Ticket(ticket),
+            tokens = answer(&mut self.tokens) => Answer::Tokens(tokens.map(Box::new)),
         }
     }
 }
@@ -66,6 +72,7 @@ pub(in crate::connector) enum Answer {
     /// Whether a switchboard could be entered.
     Tried(bool),
     Ticket(Result<Ticket, TicketError>),
+    Tokens(Result<Box<(crate::msn::sso::Tokens, MachineId)>, TicketError>),
 }
 
 async fn answer<T>(asked: &mut Option<BoxFuture<'static, T>>) -> T {

@@ -7,3 +7,5 @@ pub(in crate::connector) mod dial;
 pub(in crate::connector) mod gateway;
 pub(in crate::connector) mod passport;
 pub(in crate::connector) mod pump;
+mod sign_in_url;
+pub(in crate::connector) mod token_service;

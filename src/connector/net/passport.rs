@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderValue, LOCA
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::sign_in_url;
 use crate::connector::config::MsnConfig;
 use crate::connector::error::TicketError;
 use crate::msn::ids::{Email, Ticket};
@@ -55,7 +56,7 @@ impl Passport {
     }
 
     /// The client that goes where sign-in pages are.
-    pub(in crate::connector) fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 
@@ -78,7 +79,7 @@ impl Passport {
         let mut page = self.login_page().await?;
         let authorization = authorization(email, password, policy)?;
         for _ in 0..=MAX_REDIRECTS {
-            let url = self.check(&page)?;
+            let url = sign_in_url::check(&page, self.allow_insecure)?;
             let request = self.client.get(url.clone()).header(AUTHORIZATION, authorization.clone());
             let response = request.header(CACHE_CONTROL, "no-cache").send().await;
             let response =
@@ -106,7 +107,7 @@ impl Passport {
     /// # Errors
     /// The nexus cannot be reached, or names no page.
     pub async fn login_page(&self) -> Result<String, TicketError> {
-        let url = self.check(&self.nexus)?;
+        let url = sign_in_url::check(&self.nexus, self.allow_insecure)?;
         let response = self.client.get(url).send().await;
         let response =
             response.map_err(|error| TicketError::Unreachable(crate::web::innermost_cause(&error)))?;
@@ -115,20 +116,6 @@ impl Passport {
         page.ok_or_else(|| {
             TicketError::Unexpected(format!("{} without the address of a login page", response.status()))
         })
-    }
-
-    /// Passwords travel encrypted, or stay on this machine.
-    fn check(&self, url: &str) -> Result<Url, TicketError> {
-        let parsed = Url::parse(url)
-            .map_err(|error| TicketError::Unexpected(format!("a bad address, {url}: {error}")))?;
-        let host = parsed.host_str().unwrap_or_default();
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-        let is_loopback = host == "localhost" || address.is_ok_and(|ip| ip.is_loopback());
-        if parsed.scheme() == "https" || is_loopback || self.allow_insecure {
-            Ok(parsed)
-        } else {
-            Err(TicketError::Insecure { url: url.to_owned() })
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod mute;
 mod offline;
 mod ringing;
 mod sessions;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ use crate::connector::login::pace::{DEFAULT_RATE, SignInPace};
 use crate::connector::login::task::{LoginContext, LoginTask};
 use crate::connector::net::dial::Dialler;
 use crate::connector::net::passport::Passport;
+use crate::connector::net::token_service::TokenService;
 use crate::connector::network::MAILBOX;
 use crate::connector::translate::{convert, group};
 use crate::msn::command::{ListMask, Status};
@@ -57,6 +59,7 @@ pub(in crate::connector) fn config() -> MsnConfig {
     MsnConfig {
         server: HostPort { host: "msn.invalid".into(), port: 1863 },
         nexus: "https://msn.invalid/".into(),
+        token_service: None,
         allow_insecure_login: false,
         dialects: vec![Dialect::Msnp11],
         client: "MSNMSGR".into(),
@@ -84,6 +87,7 @@ pub(in crate::connector) fn shared(
 ) -> Shared {
     Shared {
         passport: Passport::new(&config).unwrap(),
+        tokens: TokenService::new(reqwest::Client::new(), &config),
         config: Arc::new(config),
         dialler: Arc::new(Dialler::prepared(servers)),
         bridge,

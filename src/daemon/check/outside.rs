@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 
 use super::Finding;
 use crate::config::{Checked, MsnServer};
-use crate::connector::{Passport, TicketError, oim_answers, reach};
+use crate::connector::{Passport, TicketError, TokenService, oim_answers, reach};
 use crate::irc::{NetworkConfig, RelayConfig, probe, probe_as_contact};
+use crate::msn::dialect::SignIn;
 
 /// The server by the way that the configuration has, then the nexus, then the pages of offline messages.
 pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
@@ -27,6 +28,9 @@ pub(super) async fn msn(checked: &Checked) -> Vec<Finding> {
         Err(error) => Finding::problem(error.to_string(), "correct msn.proxy"),
     };
     let mut findings = vec![reached, nexus(checked).await];
+    if checked.msn.dialects.iter().any(|dialect| dialect.sign_in() != SignIn::Passport) {
+        findings.push(token_service(checked).await);
+    }
     let oim = &checked.msn.oim;
     for (key, url) in [("msn.oim.rsi", &oim.rsi), ("msn.oim.store", &oim.store)] {
         if let (Some(url), Ok(passport)) = (url, Passport::new(&checked.msn)) {
@@ -59,6 +63,26 @@ async fn nexus(checked: &Checked) -> Finding {
         Err(error) => {
             Finding::problem(format!("the nexus {nexus} does not work: {error}"), "correct msn.nexus")
         }
+    }
+}
+
+/// The token service, and whether it may be given a password.
+async fn token_service(checked: &Checked) -> Finding {
+    let address = checked.msn.token_service.as_ref().map(ToString::to_string).unwrap_or_default();
+    let reached = match Passport::new(&checked.msn) {
+        Ok(passport) => TokenService::new(passport.client(), &checked.msn).reach().await,
+        Err(error) => Err(error),
+    };
+    match reached {
+        Ok(()) => Finding::Fine(format!("the token service {address}")),
+        Err(error @ TicketError::Insecure { .. }) => Finding::problem(
+            format!("signing in would not be encrypted: {error}"),
+            "use an address that starts with https:// in msn.token_service",
+        ),
+        Err(error) => Finding::problem(
+            format!("the token service {address} does not work: {error}"),
+            "correct msn.token_service",
+        ),
     }
 }
 
