@@ -123,6 +123,7 @@ fn passport(address: &str) -> Passport {
         gateway: None,
         server: "127.0.0.1:1".parse().unwrap(),
         nexus: format!("http://{address}/rdr/pprdr.asp"),
+        token_service: None,
         allow_insecure_login: false,
         dialects: vec![Dialect::Msnp11],
         client: "MSNMSGR".into(),

@@ -202,6 +202,7 @@ impl PlainConfig {
             gateway: None,
             server: server.parse().expect("an address"),
             nexus: nexus.to_owned(),
+            token_service: None,
             allow_insecure_login: false,
             dialects: vec![Dialect::Msnp11],
             client: "MSNMSGR".into(),
