@@ -20,7 +20,7 @@ use crate::msn::wire::UrlText;
 const TICKET_TIMEOUT: Duration = Duration::from_secs(90);
 
 impl NotificationSession {
-    /// Hands over the ticket asked for by [`NotificationEvent::TicketWanted`].
+    /// Hands over the ticket asked for by [`TicketWanted`](Event::TicketWanted).
     pub fn provide_ticket(&mut self, now: Instant, ticket: Ticket) {
         if let State::SigningIn(Login::AwaitTicket) = self.state {
             self.ticket_by = None;
@@ -30,7 +30,7 @@ impl NotificationSession {
         }
     }
 
-    /// Hands over the tickets asked for by [`NotificationEvent::TokensWanted`]. `iv` is random; `machine` is the same in
+    /// Hands over the tickets asked for by [`TokensWanted`](Event::TokensWanted). `iv` is random; `machine` is the same in
     /// every session of this account here (§18.5).
     pub fn provide_tokens(&mut self, now: Instant, tokens: &Tokens, iv: [u8; IV], machine: &MachineId) {
         if let State::SigningIn(Login::AwaitTokens { nonce }) = &mut self.state {
