@@ -1,7 +1,9 @@
 //! Signing in by security tokens, from the first line to `USR OK`: the machine of the client and the service, over sockets.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use msnbridge::bridge::port::storage::{Storage, Table};
 use msnbridge::msn::command::Status;
 use msnbridge::msn::dialect::{Dialect, SignIn};
 use msnbridge::msn::endpoint::MachineId;
@@ -15,12 +17,17 @@ use msnbridge::service::{Rules, Service, ServiceConfig, parse_accounts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::plain::{MemoryStorage, PlainBridge, PlainConfig};
 use crate::support::within;
 
 const MACHINE: &str = "{a1a1a1a1-0000-4000-8000-00000000000f}";
 
 /// A service that speaks every dialect there is.
 async fn service() -> Service {
+    service_of("alice@example.com,pass<&>word,Alice\n").await
+}
+
+async fn service_of(accounts: &str) -> Service {
     let any = "127.0.0.1:0".parse().unwrap();
     let config = ServiceConfig {
         dispatch: None,
@@ -29,7 +36,7 @@ async fn service() -> Service {
         switchboard: any,
         http: any,
         https: None,
-        accounts: parse_accounts("alice@example.com,pass<&>word,Alice\n").unwrap(),
+        accounts: parse_accounts(accounts).unwrap(),
         robots: Vec::new(),
         rules: Rules { dialects: Dialect::ALL.to_vec(), ..Rules::default() },
         public_host: None,
@@ -140,4 +147,39 @@ async fn a_wrong_password_ends_at_the_token_service_and_a_foreign_proof_at_the_s
     assert_eq!(refused, Err(SessionError::Login(LoginFailure::Rejected)));
     service.stop().await;
     other.stop().await;
+}
+
+/// A bridge with Alice, who is at this service in this dialect.
+fn settings(service: &Service, dialect: Dialect) -> PlainConfig {
+    let addresses = &service.addresses;
+    let mut config = PlainConfig::new(&addresses.notification.to_string(), &addresses.nexus());
+    config.msn.token_service = Some(format!("http://{}/RST.srf", addresses.http).parse().unwrap());
+    config.msn.dialects = vec![dialect];
+    config
+}
+
+#[tokio::test]
+async fn a_login_signs_in_by_proof_and_keeps_the_name_of_its_place() {
+    let service = service_of("alice@example.com,alice-pw,Alice\n").await;
+    let (directory, storage) = (tempfile::tempdir().unwrap(), Arc::new(MemoryStorage::default()));
+    let config = settings(&service, Dialect::Msnp18);
+    let bridge = PlainBridge::start_on(storage.clone(), directory.path(), config).await;
+    bridge.signed_in().await;
+    let row = storage.read(Table::Machines, b"alice@example.com").unwrap().expect("a name is kept");
+    assert!(MachineId::parse(&String::from_utf8(row).unwrap()).is_some());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_owner_hears_why_the_token_service_gave_nothing() {
+    let service = service_of("alice@example.com,another-pw,Alice\n").await;
+    let directory = tempfile::tempdir().unwrap();
+    let bridge = PlainBridge::start(directory.path(), settings(&service, Dialect::Msnp15)).await;
+    bridge.line("did not accept the e-mail address and password").await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = settings(&service, Dialect::Msnp15);
+    config.msn.token_service = Some(format!("http://{nobody}/RST.srf").parse().unwrap());
+    let bridge = PlainBridge::start(directory.path(), config).await;
+    bridge.line("the sign-in page cannot be reached").await;
+    service.stop().await;
 }

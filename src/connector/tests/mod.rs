@@ -8,7 +8,6 @@ mod mute;
 mod offline;
 mod ringing;
 mod sessions;
-mod tokens;
 
 use std::sync::Arc;
 
