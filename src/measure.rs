@@ -29,8 +29,10 @@ pub const HOMESERVER_UP: &str = "msnbridge_homeserver_up";
 pub const HOMESERVER_REQUEST: &str = "msnbridge_homeserver_request_seconds";
 /// From a transaction's arrival to its answer, which is after the sync of the disk.
 pub const TRANSACTION: &str = "msnbridge_transaction_seconds";
-/// Whether the bot is in its channels; `network`: the first server of that network.
+/// Whether the bot is in its channels; `network`: what the configuration calls it.
 pub const IRC_UP: &str = "msnbridge_irc_up";
+/// From a PING of the bot to its PONG, once a minute; `network`: what the configuration calls it.
+pub const IRC_ROUND_TRIP: &str = "msnbridge_irc_round_trip_seconds";
 /// One write to the store, with its sync.
 pub const COMMIT: &str = "msnbridge_store_commit_seconds";
 /// Bytes of the store on disk.
@@ -61,7 +63,7 @@ pub struct Metric {
 }
 
 /// Every metric there is, but for those of the process.
-pub const ALL: [Metric; 18] = [
+pub const ALL: [Metric; 19] = [
     counts(JOURNALED, "Messages in the journal, by the side they came from"),
     counts(ATTEMPTS, "What became of attempts to deliver, by side and outcome"),
     times(DELIVERY, "From when something was said to when it was delivered, by side"),
@@ -74,6 +76,7 @@ pub const ALL: [Metric; 18] = [
     times(HOMESERVER_REQUEST, "Requests to the homeserver, by outcome"),
     times(TRANSACTION, "From a transaction's arrival to its answer"),
     stands(IRC_UP, None, "1 where the bot is in its channels, by network"),
+    times(IRC_ROUND_TRIP, "From a PING of the bot to its PONG, by network"),
     times(COMMIT, "Writes to the store, with their sync"),
     stands(STORE_BYTES, Some(Unit::Bytes), "Bytes of the store on disk"),
     stands(DISK_UP, None, "1 where the disk takes writes"),

@@ -1,6 +1,7 @@
-//! A homeserver that takes what it is sent, answers pings, and passes nothing on: noticed within a minute or so.
+//! A homeserver that takes what it is sent, answers pings, and passes nothing on: noticed within a minute or so, and where
+//! nobody says anything within ten more.
 //!
-//! Knows who is told: the status, owners once, and whoever counts. Refuses to mend it, but for asking the homeserver to call,
+//! Knows who is told (the status, owners once, whoever counts), and when the bot has to type to find out. Refuses to mend it, but for asking the homeserver to call,
 //! which makes some of them go on.
 
 use std::sync::Arc;
@@ -40,7 +41,9 @@ impl EchoWatch {
             tokio::time::sleep(LOOK).await;
             if !self.status.is_connected() {
                 // It is away, and that is known; what it holds back comes late, and that is no news.
-                echoes.heard();
+                echoes.away();
+            } else if echoes.is_quiet() {
+                self.matrix.type_to_nobody().await;
             }
             match echoes.missing_for() {
                 Some(age) if !is_told => {

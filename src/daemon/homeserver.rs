@@ -61,11 +61,16 @@ pub(super) fn appservice(
 ) -> Appservice {
     let homeserver = frontend.homeserver().clone();
     let (echoes, traffic) = (homeserver.echoes().clone(), homeserver.traffic().clone());
-    let own = frontend.clone();
+    let (own, heard) = (frontend.clone(), echoes.clone());
     Appservice {
         hs_token: checked.matrix.hs_token.clone(),
         inbox,
-        ephemeral: Box::new(move |event| attention.put(event, |user| frontend.is_own(user))),
+        ephemeral: Box::new(move |event| {
+            if event["type"] == "m.typing" {
+                heard.heard_typing();
+            }
+            attention.put(event, |user| frontend.is_own(user));
+        }),
         pinged: Box::new(move || pinged.notify_one()),
         is_own: Box::new(move |user| own.is_own(user)),
         heard: Box::new(move |events| {

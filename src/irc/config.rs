@@ -80,6 +80,8 @@ impl RelayKinds {
 /// One IRC network.
 #[derive(Debug, Clone)]
 pub struct NetworkConfig {
+    /// What the configuration calls it.
+    pub name: String,
     /// Its servers, the preferred one first; at least one.
     pub servers: Vec<Server>,
     /// `None` for plain text.

@@ -11,6 +11,7 @@ mod flow;
 mod handle;
 mod happening;
 mod hearing;
+mod latency;
 mod members;
 mod outbox;
 mod regaining;
@@ -199,9 +200,9 @@ impl Session {
 
     /// Tells everybody who looks how the connection stands.
     fn stand(&self, status: ConnectionStatus) {
-        if let Some(server) = self.config.servers.first().filter(|_| self.is_bot()) {
+        if self.is_bot() {
             let is_up = matches!(status, ConnectionStatus::Joined { .. });
-            metrics::gauge!(measure::IRC_UP, "network" => server.host.clone())
+            metrics::gauge!(measure::IRC_UP, "network" => self.config.name.clone())
                 .set(f64::from(u8::from(is_up)));
         }
         self.status_tx.send_replace(status);
@@ -290,6 +291,7 @@ impl Session {
                     flow.ask_away(&self.persona.watched);
                 }
                 () = sleep_until(next_join) => flow.join_due(),
+                () = tokio::time::sleep_until(flow.latency.next_at()), if is_in && self.is_bot() => flow.ask_latency(),
                 () = sleep_until(flow.regain_at), if is_in => self.ask_nick(flow),
                 // What is not read says nothing about what has arrived.
                 () = tokio::time::sleep_until(deadline), if hears => {

@@ -109,6 +109,12 @@ impl MatrixFrontend {
         self.announcer.announce(id, text).await;
     }
 
+    /// The bot types for a moment in a room that it shares with somebody alone: a homeserver that passes typing on is heard
+    /// then.
+    pub async fn type_to_nobody(&self) {
+        self.typing.to_nobody().await;
+    }
+
     /// The portal whose owner an ephemeral event says is typing.
     pub fn typing_owner(&self, event: &Value) -> Option<PortalKey> {
         let typing = ephemeral::typing(event)?;

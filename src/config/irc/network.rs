@@ -51,6 +51,7 @@ pub(super) fn check(
         return Err(ConfigError::value(&keys.of("on_connect"), line, "lines of IRC, as in MODE msnbot +B"));
     }
     Ok(NetworkConfig {
+        name: name.to_owned(),
         servers: servers(&keys, section)?,
         tls: if section.tls { Some(tls(&keys, section)?) } else { None },
         nick: section.nick.clone(),

@@ -14,6 +14,7 @@ use super::away::AwayLine;
 use super::batches::Batches;
 use super::channels::{Channels, Shutting};
 use super::handle::{Heard, Persona};
+use super::latency::Latency;
 use super::members::Members;
 use super::outbox::{Abilities, Outbox, Outgoing};
 use crate::irc::connection::Writer;
@@ -75,6 +76,7 @@ pub(super) struct Flow {
     /// Who of those that are watched was away when last asked.
     pub(super) away: HashMap<String, bool>,
     pub(super) ask_away_at: Instant,
+    pub(super) latency: Latency,
 }
 
 impl Flow {
@@ -119,6 +121,7 @@ impl Flow {
             is_asked: false,
             away: HashMap::new(),
             ask_away_at: now,
+            latency: Latency::new(now),
         }
     }
 
@@ -194,6 +197,12 @@ impl Flow {
     pub(super) fn ask_away(&mut self, watched: &[String]) {
         self.ask_away_at = Instant::now() + ASK_AWAY;
         watched.chunks(NICKS).for_each(|nicks| self.control(Command::USERHOST(nicks.to_vec())));
+    }
+
+    /// Asks the server to answer, to see how long that takes.
+    pub(super) fn ask_latency(&mut self) {
+        let word = self.latency.ask(Instant::now());
+        self.writer.send(&Command::PING(word.into(), None));
     }
 
     /// When something can be sent, at the pace that the network takes; words only in channels, and an absence when no words

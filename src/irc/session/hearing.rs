@@ -15,6 +15,7 @@ use super::{End, Session, happening};
 use crate::irc::casemap::Casemap;
 use crate::irc::nick::DEFAULT_LENGTH;
 use crate::irc::policy::{self, Again};
+use crate::measure;
 
 /// Nicks that are watched, and that nobody has now.
 const MONOFFLINE: u16 = 731;
@@ -45,7 +46,11 @@ impl Session {
         match message.command {
             Command::PING(token, _) => flow.writer.send(&Command::PONG(token, None)),
             Command::PONG(first, second) => {
-                flow.outbox.answered(second.as_ref().unwrap_or(&first), Instant::now());
+                let (word, now) = (second.as_ref().unwrap_or(&first), Instant::now());
+                if let Some(took) = flow.latency.answered(word, now) {
+                    measure::took(measure::IRC_ROUND_TRIP, ("network", &self.config.name), took);
+                }
+                flow.outbox.answered(word, now);
             }
             Command::CAP(_, CapSubCommand::DEL, first, second) => {
                 let gone = second.or(first).unwrap_or_default();

@@ -343,6 +343,18 @@ async fn the_notice_of_what_waited_for_somebody_is_changed_and_then_gone() {
 }
 
 #[tokio::test]
+async fn the_bot_types_to_be_heard_only_where_it_is_alone_with_somebody() {
+    let desk = desk().await;
+    let typing = desk.parts.typing();
+    typing.to_nobody().await;
+    assert_eq!(desk.server.sent("/typing/"), [] as [Value; 0]);
+    desk.parts.registry.remember(&testkit::with_ann(), ruma::room_id!("!ann:x")).await.unwrap();
+    typing.to_nobody().await;
+    let told: Vec<Value> = desk.server.sent("/typing/").iter().map(|told| told["typing"].clone()).collect();
+    assert_eq!(told, [json!(true), json!(false)]);
+}
+
+#[tokio::test]
 async fn who_was_shown_as_typing_is_not_any_more_once_they_have_said_it() {
     let desk = desk().await;
     let (typing, author) = (desk.parts.typing(), Author::Ghost(bob()));

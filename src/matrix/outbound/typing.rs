@@ -17,6 +17,8 @@ use crate::matrix::room::{RoomMembers, RoomRegistry};
 
 /// The network repeats its notice every few seconds; one that is not repeated is over after this.
 const SHOWN: Duration = Duration::from_secs(6);
+/// How long the bot types to find out whether it is heard.
+const MOMENT: Duration = Duration::from_secs(1);
 /// Most people who are remembered to type. Somebody who is evicted seems to type for as long as a homeserver shows it.
 const MAX_TYPING: usize = 1_000;
 
@@ -71,10 +73,24 @@ impl TypingPublisher {
         }
     }
 
-    async fn tell(&self, room: OwnedRoomId, user: OwnedUserId, typing: Typing) {
+    /// The bot types for a moment, where it is alone with somebody; once the homeserver has taken that, something must come
+    /// of it.
+    pub(crate) async fn to_nobody(&self) {
+        let Some(room) = self.registry.management_rooms().into_iter().next() else { return };
+        let bot = self.homeserver.bot().to_owned();
+        if self.tell(room.clone(), bot.clone(), Typing::Yes(TypingInfo::new(MOMENT))).await {
+            self.homeserver.echoes().typed();
+            self.tell(room, bot, Typing::No).await;
+        }
+    }
+
+    /// Whether the homeserver has taken it.
+    async fn tell(&self, room: OwnedRoomId, user: OwnedUserId, typing: Typing) -> bool {
         let request = Request::new(user.clone(), room, typing);
-        if let Err(error) = tell_as!(self.homeserver, &user, request) {
+        let told = tell_as!(self.homeserver, &user, request);
+        if let Err(error) = &told {
             tracing::debug!(%error, "typing was not shown");
         }
+        told.is_ok()
     }
 }
