@@ -186,11 +186,23 @@ async fn a_store_is_exported_while_the_bridge_runs_held_by_one_and_looked_at_whe
 }
 
 /// Stands between Synapse and the bridge; while it is deaf it answers transactions itself, and passes pings on all the same.
-async fn deaf_proxy() -> (String, Arc<AtomicBool>, Arc<Mutex<String>>) {
-    let (deaf, target) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(String::new())));
-    let (is_deaf, to) = (deaf.clone(), target.clone());
+struct DeafProxy {
+    url: String,
+    is_deaf: Arc<AtomicBool>,
+    /// Whether somebody's typing has come by.
+    has_typing: Arc<AtomicBool>,
+    target: Arc<Mutex<String>>,
+}
+
+async fn deaf_proxy() -> DeafProxy {
+    let [deaf, typing]: [Arc<AtomicBool>; 2] = Default::default();
+    let target = Arc::new(Mutex::new(String::new()));
+    let (is_deaf, has_typing, to) = (deaf.clone(), typing.clone(), target.clone());
     let pass = async move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| {
-        if is_deaf.load(Ordering::SeqCst) && uri.path().contains("/transactions/") {
+        if String::from_utf8_lossy(&body).contains("m.typing") {
+            typing.store(true, Ordering::SeqCst);
+        }
+        if deaf.load(Ordering::SeqCst) && uri.path().contains("/transactions/") {
             return (StatusCode::OK, "{}".to_owned());
         }
         let target = to.lock().unwrap().clone();
@@ -204,7 +216,7 @@ async fn deaf_proxy() -> (String, Arc<AtomicBool>, Arc<Mutex<String>>) {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = Router::new().fallback(pass);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, deaf, target)
+    DeafProxy { url, is_deaf, has_typing, target }
 }
 
 #[tokio::test]
@@ -214,11 +226,11 @@ async fn a_homeserver_that_takes_everything_and_passes_nothing_on_is_told_of() {
     let service = MsnService::start(directory.path(), ACCOUNTS).await;
     let mut bridge =
         Bridge::configure(directory.path(), "http://127.0.0.1:1", &service.notification, &service.nexus);
-    let (proxy, deaf, target) = deaf_proxy().await;
+    let proxy = deaf_proxy().await;
     let registration = std::fs::read_to_string(bridge.registration()).unwrap();
     let url = registration.lines().find_map(|line| line.strip_prefix("url: ")).unwrap();
-    *target.lock().unwrap() = url.trim_matches('\'').to_owned();
-    std::fs::write(bridge.registration(), registration.replace(url, &proxy)).unwrap();
+    *proxy.target.lock().unwrap() = url.trim_matches('\'').to_owned();
+    std::fs::write(bridge.registration(), registration.replace(url, &proxy.url)).unwrap();
     let synapse = Synapse::start(&directory.path().join("synapse"), &bridge.registration()).await;
     let listen = format!("127.0.0.1:{}", free_port());
     bridge.append_config(&format!("metrics: {{listen: '{listen}'}}\n"));
@@ -228,18 +240,36 @@ async fn a_homeserver_that_takes_everything_and_passes_nothing_on_is_told_of() {
     let management = user.open_management(&format!("@msnbot:{SERVER_NAME}")).await;
     user.sign_in(&management, "alice@example.com", "alice-pw").await;
 
+    // What the bot does in a quiet house to find out whether it is heard comes back, as the bridge expects it.
+    let token = registration
+        .lines()
+        .find_map(|line| line.strip_prefix("as_token: "))
+        .unwrap()
+        .trim_matches(['\'', '"']);
+    let bot = format!("@msnbot:{SERVER_NAME}");
+    let typing = format!("{}/_matrix/client/v3/rooms/{management}/typing/{bot}?user_id={bot}", synapse.url());
+    let told =
+        reqwest::Client::new().put(typing).bearer_auth(token).json(&json!({"typing": true, "timeout": 1000}));
+    assert!(told.send().await.unwrap().status().is_success());
+    let passed = async {
+        while !proxy.has_typing.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    within("the bot's typing to come back", passed).await;
+
     let (page, ready) = (format!("http://{listen}/metrics"), format!("http://{listen}/health/ready"));
     let mut bob = Peer::sign_in(&service, "bob@example.com", "bob-pw").await;
     let mut call = bob.call("alice@example.com").await;
     call.say(&text("before")).await;
     user.message("before").await;
-    deaf.store(true, Ordering::SeqCst);
+    proxy.is_deaf.store(true, Ordering::SeqCst);
     call.say(&text("nothing comes back of this")).await;
     user.message_with("the homeserver passes nothing on").await;
     until(&page, "msnbridge_deaf_total{side=\"matrix\"}", 1.0).await;
     let (status, why) = get(&ready).await;
     assert!(status == 503 && why.contains("passes nothing on since"), "{status} {why}");
-    deaf.store(false, Ordering::SeqCst);
+    proxy.is_deaf.store(false, Ordering::SeqCst);
     call.say(&text("after")).await;
     let well = async {
         while get(&ready).await.0 != 200 {

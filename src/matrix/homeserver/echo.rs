@@ -115,7 +115,8 @@ mod tests {
         assert!(!echoes.is_quiet());
         tokio::time::advance(MISSING * 2).await;
         assert_eq!(echoes.missing_for(), None, "a homeserver that passes no typing on");
-        (echoes.heard(), echoes.heard_typing());
+        echoes.heard();
+        echoes.heard_typing();
         tokio::time::advance(QUIET).await;
         assert!(echoes.is_quiet());
         echoes.typed();
