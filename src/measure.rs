@@ -111,6 +111,13 @@ pub fn describe() {
         }
     }
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    // A disk that does not take writes at the start ends the program.
+    gauge!(DISK_UP).set(1.0);
+    // A counter that appears with its first event shows no increase: alerts would miss what comes at once.
+    for side in ["msn", "matrix", "irc"] {
+        counter!(DEAF, "side" => side).increment(0);
+        counter!(ATTEMPTS, "to" => side, "outcome" => "given_up").increment(0);
+    }
 }
 
 /// One more of something, with one label.

@@ -348,7 +348,9 @@ async fn the_bot_types_to_be_heard_only_where_it_is_alone_with_somebody() {
     let typing = desk.parts.typing();
     typing.to_nobody().await;
     assert_eq!(desk.server.sent("/typing/"), [] as [Value; 0]);
-    desk.parts.registry.remember(&testkit::with_ann(), ruma::room_id!("!ann:x")).await.unwrap();
+    let (registry, with_ann) = (&desk.parts.registry, testkit::with_ann());
+    registry.remember(&with_ann, ruma::room_id!("!ann:x")).await.unwrap();
+    assert!(registry.room_of(&with_ann).unwrap().is_some());
     typing.to_nobody().await;
     let told: Vec<Value> = desk.server.sent("/typing/").iter().map(|told| told["typing"].clone()).collect();
     assert_eq!(told, [json!(true), json!(false)]);
