@@ -225,6 +225,13 @@ async fn keys_are_for_who_is_there_and_a_late_one_brings_its_message() {
     let released = world.ann.order("release", json!({})).await;
     assert!(released["count"].as_u64() > Some(0), "{released}");
     call.message("by a late key").await;
+    // It was said when it was said, not when its key came.
+    world.ann.send(&room, &format!("!msn explain {late}")).await;
+    let explained = world.ann.message("was on disk").await;
+    let body = explained["content"]["body"].as_str().unwrap();
+    let span = body.split("was on disk ").nth(1).and_then(|rest| rest.split(" s later").next());
+    let seconds = span.and_then(|seconds| seconds.parse::<u64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= HOLD.as_secs()), "{body}");
     world.ann.send(&room, "and on we go").await;
     call.message("and on we go").await;
     assert_eq!(world.ann.seen_so_far(sentence), 0, "said twice");
