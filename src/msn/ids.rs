@@ -5,6 +5,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
@@ -33,7 +34,7 @@ impl InvalidToken {
 /// (`tel:+1555`) stand in the same place; [`Email::is_address`] is the strict question. Servers of later dialects put a
 /// network number before an account and a machine id behind it: neither is part of who somebody is.
 #[derive(Clone)]
-pub struct Email(Box<str>);
+pub struct Email(Arc<str>);
 
 /// The account within `[network:]account[;data]` (§18.5).
 pub(super) fn bare_account(token: &str) -> &str {

@@ -175,11 +175,13 @@ pub(in crate::connector) fn personal(text: &str) -> PersonalMessage {
         Some((title, artist)) => ("{0} - {1}", vec![title.trim().to_owned(), artist.trim().to_owned()]),
         None => ("{0}", vec![song.to_owned()]),
     };
-    let media = (!song.is_empty()).then(|| CurrentMedia {
-        application: String::new(),
-        kind: "Music".into(),
-        format: format.into(),
-        arguments,
+    let media = (!song.is_empty()).then(|| {
+        Box::new(CurrentMedia {
+            application: String::new(),
+            kind: "Music".into(),
+            format: format.into(),
+            arguments,
+        })
     });
     PersonalMessage { text: words.trim().to_owned(), media }
 }

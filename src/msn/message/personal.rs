@@ -23,7 +23,7 @@ pub struct PersonalMessageError(usize);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PersonalMessage {
     pub text: String,
-    pub media: Option<CurrentMedia>,
+    pub media: Option<Box<CurrentMedia>>,
 }
 
 /// The fields of `CurrentMedia`.
@@ -104,18 +104,21 @@ impl PersonalMessage {
         }
         let text = String::from_utf8_lossy(data);
         let media = element(&text, "CurrentMedia").unwrap_or_default();
-        Ok(Self { text: element(&text, "PSM").unwrap_or_default(), media: CurrentMedia::parse(&media) })
+        Ok(Self {
+            text: element(&text, "PSM").unwrap_or_default(),
+            media: CurrentMedia::parse(&media).map(Box::new),
+        })
     }
 
     pub fn encode(&self) -> String {
-        let media = self.media.as_ref().map(CurrentMedia::encode).unwrap_or_default();
+        let media = self.media.as_deref().map(CurrentMedia::encode).unwrap_or_default();
         let (psm, media) = (escape(&self.text), escape(&media));
         format!("<Data><PSM>{psm}</PSM><CurrentMedia>{media}</CurrentMedia></Data>")
     }
 
     /// One line to show: the text, and what is playing behind a note.
     pub fn line(&self) -> String {
-        let playing = self.media.as_ref().map(CurrentMedia::line).filter(|line| !line.is_empty());
+        let playing = self.media.as_deref().map(CurrentMedia::line).filter(|line| !line.is_empty());
         match playing {
             Some(line) if self.text.is_empty() => format!("♫ {line}"),
             Some(line) => format!("{} ♫ {line}", self.text),

@@ -65,17 +65,20 @@ impl Settings {
     }
 }
 
+/// Contacts by account, each in a place of its own size: a tree has room for twice as many as are in it.
+type Contacts = BTreeMap<Email, Box<Contact>>;
+
 /// Contacts by account, groups by id, and how far this copy goes.
 #[derive(Debug, Clone, Default)]
 pub struct Roster {
     stamp: Option<SyncStamp>,
-    contacts: BTreeMap<String, Contact>,
+    contacts: Contacts,
     groups: BTreeMap<GroupId, String>,
     pub settings: Settings,
     /// Whom a `BPR` without an account belongs to: the `LST` before it.
-    latest: Option<String>,
+    latest: Option<Email>,
     /// The copy from an earlier session, until the server has said whether it is still right.
-    earlier: Option<(BTreeMap<String, Contact>, BTreeMap<GroupId, String>)>,
+    earlier: Option<(Contacts, BTreeMap<GroupId, String>)>,
     /// Which groups there are, who is in them, or who is shown at all, is not what it was when last asked.
     regrouped: bool,
 }
@@ -127,11 +130,12 @@ impl Roster {
     }
 
     pub(super) fn insert(&mut self, entry: ContactEntry) {
-        self.latest = Some(entry.email.to_key());
+        self.latest = Some(entry.email.clone());
         self.regrouped = true;
         let Some(contact) = self.entry(&entry.email) else { return };
         contact.lists = entry.lists;
         contact.groups = entry.groups;
+        contact.groups.shrink_to_fit();
         contact.id = entry.contact;
         if let Some(name) = entry.name {
             contact.name = name.decode();
@@ -147,8 +151,10 @@ impl Roster {
 
     /// A property of a contact (`BPR`); without an account that of the `LST` line before it (§3.2).
     pub(super) fn set_property(&mut self, email: Option<&Email>, property: &str, value: Option<&UrlText>) {
-        let Some(key) = email.map(Email::to_key).or_else(|| self.latest.clone()) else { return };
-        let Some(contact) = self.contacts.get_mut(&key) else { return };
+        let Some(contact) = email.or(self.latest.as_ref()).and_then(|email| self.contacts.get_mut(email))
+        else {
+            return;
+        };
         match value {
             Some(value) => contact.properties.insert(property.to_owned(), value.decode()),
             None => contact.properties.remove(property),
@@ -175,8 +181,8 @@ impl Roster {
 
     /// The target is an account or a contact id.
     pub(super) fn remove(&mut self, list: ListKind, target: &str) {
-        let key = self.whose(target).map(|email| email.to_key());
-        if let Some(contact) = key.and_then(|key| self.contacts.get_mut(&key)) {
+        let whose = self.whose(target);
+        if let Some(contact) = whose.and_then(|email| self.contacts.get_mut(&email)) {
             contact.lists.remove(list);
             if list == ListKind::Forward {
                 contact.groups.clear();
@@ -189,7 +195,7 @@ impl Roster {
     pub(super) fn whose(&self, target: &str) -> Option<Email> {
         let by_id = |c: &&Contact| c.id.as_ref().is_some_and(|id| id.0 == target);
         let by_name = Email::parse(target).ok().and_then(|email| self.contact(&email));
-        by_name.or_else(|| self.contacts.values().find(by_id)).map(|contact| contact.email.clone())
+        by_name.or_else(|| self.contacts().find(by_id)).map(|contact| contact.email.clone())
     }
 
     /// Whether somebody waits for an answer (§3.4): on the list for that where there is one; else they have us on theirs,
@@ -202,7 +208,7 @@ impl Roster {
 
     /// True if somebody on the lists was called otherwise before.
     pub(super) fn rename(&mut self, email: &Email, name: String) -> bool {
-        let Some(contact) = self.contacts.get_mut(&email.to_key()) else { return false };
+        let Some(contact) = self.contacts.get_mut(email) else { return false };
         std::mem::replace(&mut contact.name, name) != contact.name
     }
 
@@ -213,14 +219,14 @@ impl Roster {
     }
 
     pub(super) fn put_into_group(&mut self, email: &Email, group: GroupId) {
-        if let Some(contact) = self.contacts.get_mut(&email.to_key()).filter(|c| !c.groups.contains(&group)) {
+        if let Some(contact) = self.contacts.get_mut(email).filter(|c| !c.groups.contains(&group)) {
             contact.groups.push(group);
             self.regrouped = true;
         }
     }
 
     pub(super) fn take_out_of_group(&mut self, email: &Email, group: &GroupId) {
-        if let Some(contact) = self.contacts.get_mut(&email.to_key()) {
+        if let Some(contact) = self.contacts.get_mut(email) {
             contact.groups.retain(|known| known != group);
             self.regrouped = true;
         }
@@ -251,7 +257,7 @@ impl Roster {
 
     /// They are offline; name and picture stay for the next time. `None` for somebody who is not known.
     pub(super) fn set_offline(&mut self, email: &Email) -> Option<&Contact> {
-        let contact = self.contacts.get_mut(&email.to_key())?;
+        let contact = self.contacts.get_mut(email)?;
         contact.status = Status::Offline;
         Some(contact)
     }
@@ -264,21 +270,20 @@ impl Roster {
     }
 
     fn entry(&mut self, email: &Email) -> Option<&mut Contact> {
-        let key = email.to_key();
-        if self.contacts.len() >= MAX_CONTACTS && !self.contacts.contains_key(&key) {
+        if self.contacts.len() >= MAX_CONTACTS && !self.contacts.contains_key(email) {
             return None;
         }
-        Some(self.contacts.entry(key).or_insert_with(|| Contact::new(email.clone())))
+        Some(self.contacts.entry(email.clone()).or_insert_with(|| Box::new(Contact::new(email.clone()))))
     }
 
     /// Somebody whom a list names, also the reverse list alone, or whose state the server sent.
     pub fn contact(&self, email: &Email) -> Option<&Contact> {
-        self.contacts.get(&email.to_key())
+        self.contacts.get(email).map(|contact| &**contact)
     }
 
     /// Everybody of whom [`Roster::contact`] knows, by account.
     pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
-        self.contacts.values()
+        self.contacts.values().map(|contact| &**contact)
     }
 
     /// Group ids and their names.

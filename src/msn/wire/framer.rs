@@ -89,7 +89,10 @@ impl Framer {
             if self.uncounted && !self.skip_uncounted()? {
                 return Ok(None);
             }
-            let Some(line) = self.take_line()? else { return Ok(None) };
+            let Some(line) = self.take_line()? else {
+                self.rest();
+                return Ok(None);
+            };
             let text = String::from_utf8_lossy(&line);
             let mut tokens = text.split(' ').filter(|t| !t.is_empty());
             let Some(first) = tokens.next() else { continue };
@@ -107,6 +110,13 @@ impl Framer {
                     self.waiting = Some((frame, length));
                 }
             }
+        }
+    }
+
+    /// Nothing waits: most sessions are silent most of the time, and keep no room for what may come.
+    fn rest(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > 0 {
+            self.buffer = BytesMut::new();
         }
     }
 
