@@ -71,7 +71,11 @@ impl Presences {
                 .collect(),
         };
         views.retain(|known| *known.login != *login);
-        views.extend(view);
+        if let Some(view) = view {
+            // Most contacts are one login's, and a vector begins with room for four.
+            views.reserve_exact(1);
+            views.push(view);
+        }
         let after = shown(views);
         if views.is_empty() {
             self.seen.remove(&ghost.id);
