@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, OptionFuture};
+use tracing::Instrument;
 
 use super::attach;
 use super::context::PortalContext;
@@ -110,7 +111,9 @@ pub(super) fn carry(
 ) -> BoxFuture<'static, Progressed> {
     let (origin, sequence) = (attempt.entry.origin.as_ref().map(|origin| origin.leg), attempt.sequence);
     let offered = Offered::default();
-    let delivered = attach::deliver(context, leg, origin, delivery, display, offered.clone());
+    let span = tracing::info_span!("message", entry = %delivery.id, to = %leg);
+    let delivered =
+        attach::deliver(context, leg, origin, delivery, display, offered.clone()).instrument(span);
     let ended: BoxFuture<'static, Progressed> = Box::pin(async move {
         if let Some(Err(error)) = OptionFuture::from(written).await {
             tracing::error!(%error, "the journal could not be written");

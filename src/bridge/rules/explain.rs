@@ -1,6 +1,9 @@
 //! «explain»: what became of a message, on every side, and for whom that is.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::bridge::port::frontend::Outcome;
 use crate::bridge::port::storage::Table;
@@ -51,6 +54,49 @@ fn a_message_on_its_way_is_explained_with_its_attempts_and_the_reason() {
         text.contains("\n  IRC: not delivered yet") && text.contains("attempts): it does not answer"),
         "{text}"
     );
+}
+
+/// A log in memory.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_logged_of_a_message_on_its_way_names_its_portal_its_entry_and_the_side() {
+    let (world, log) = (World::relayed(), Log::default());
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_span_events(FmtSpan::NEW)
+        .with_writer(move || writer.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        world.live(async |life| {
+            life.sign_in().await;
+            life.says_surely(BOB, "hello").await;
+            life.until(world.irc.arrived(), 1).await;
+        });
+    });
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let begun: Vec<&str> = log.lines().filter(|line| line.ends_with(": new")).collect();
+    let entry = |side: &str| {
+        let end = format!(" to={side}}}: ");
+        let line = begun.iter().find(|line| line.contains(&end)).unwrap_or_else(|| panic!("{side}: {log}"));
+        let (_, span) = line.split_once("portal{portal=").unwrap();
+        span.split_once("message{entry=").unwrap().1.split(' ').next().unwrap().to_owned()
+    };
+    assert_eq!(entry("matrix"), entry("irc"));
+    assert!(!log.contains("hello"), "{log}");
 }
 
 #[test]
