@@ -85,6 +85,7 @@ mod statuses;
 mod token_sign_in;
 mod transcripts;
 mod trouble;
+mod two_bridges;
 mod walkthrough;
 mod watching;
 mod ways;

@@ -18,10 +18,22 @@ pub(crate) struct Bridge {
 impl Bridge {
     /// Writes configuration and registration with the program itself; does not start it.
     pub(crate) fn configure(directory: &Path, homeserver: &str, msn: &str, nexus: &str) -> Self {
+        Self::configure_with(directory, homeserver, msn, nexus, &[])
+    }
+
+    /// The same with more options.
+    pub(crate) fn configure_with(
+        directory: &Path,
+        homeserver: &str,
+        msn: &str,
+        nexus: &str,
+        more: &[&str],
+    ) -> Self {
         let port = free_port();
         let made = std::process::Command::new(env!("CARGO_BIN_EXE_msnbridge"))
             .args(["init", "--server-name", SERVER_NAME, "--homeserver", homeserver])
             .args(["--listen", &format!("127.0.0.1:{port}"), "--msn-server", msn, "--nexus", nexus])
+            .args(more)
             .args(["--allow", SERVER_NAME, "-c"])
             .arg(directory.join("bridge.yaml"))
             .output()

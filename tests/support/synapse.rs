@@ -32,14 +32,20 @@ impl Synapse {
 
     /// The same with more of a configuration.
     pub(crate) async fn start_with(directory: &Path, registration: &Path, more: &str) -> Self {
-        Self::start_at(free_port(), directory, registration, more).await
+        Self::start_at(free_port(), directory, &[registration.to_owned()], more).await
     }
 
     pub(crate) async fn start_on(port: u16, directory: &Path, registration: &Path) -> Self {
-        Self::start_at(port, directory, registration, "").await
+        Self::start_at(port, directory, &[registration.to_owned()], "").await
     }
 
-    async fn start_at(port: u16, directory: &Path, registration: &Path, more: &str) -> Self {
+    /// Starts a new homeserver that knows several appservices.
+    pub(crate) async fn start_for_all(directory: &Path, registrations: &[PathBuf]) -> Self {
+        Self::start_at(free_port(), directory, registrations, "").await
+    }
+
+    async fn start_at(port: u16, directory: &Path, registrations: &[PathBuf], more: &str) -> Self {
+        let known: Vec<String> = registrations.iter().map(|file| format!("'{}'", file.display())).collect();
         std::fs::create_dir_all(directory).expect("a directory");
         let dir = directory.display();
         let config = format!(
@@ -50,14 +56,14 @@ impl Synapse {
              registration_shared_secret: r\nmacaroon_secret_key: m\nform_secret: f\nreport_stats: false\nmax_upload_size: 1G\n\
              trusted_key_servers: []\nfederation_domain_whitelist: []\nsuppress_key_server_warning: true\n\
              enable_registration: true\nenable_registration_without_verification: true\n\
-             app_service_config_files: ['{}']\n\
+             app_service_config_files: [{}]\n\
              rc_message: {{per_second: 1000, burst_count: 1000}}\n\
              rc_presence: {{per_user: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_registration: {{per_second: 1000, burst_count: 1000}}\n\
              rc_login: {{address: {{per_second: 1000, burst_count: 1000}}, account: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_joins: {{local: {{per_second: 1000, burst_count: 1000}}}}\n\
              rc_invites: {{per_room: {{per_second: 1000, burst_count: 1000}}, per_user: {{per_second: 1000, burst_count: 1000}}}}\n{more}",
-            registration.display()
+            known.join(", ")
         );
         std::fs::write(directory.join("homeserver.yaml"), config).expect("homeserver.yaml");
         let log = format!(
