@@ -81,6 +81,8 @@ pub struct MsnConfig {
     pub nexus: String,
     /// Where security tokens are asked for, by a path that ends in `RST.srf` or `RST2.srf`, where that is known.
     pub token_service: Option<reqwest::Url>,
+    /// Where contact lists are read from MSNP13 on, where that is known: `abservice.asmx`, with the other service beside it.
+    pub address_book: Option<reqwest::Url>,
     /// Whether passwords may go over plain HTTP to another machine.
     pub allow_insecure_login: bool,
     /// Offered dialects, most preferred first.

@@ -5,6 +5,7 @@
 use thiserror::Error;
 
 use crate::bridge::port::storage::StorageError;
+use crate::msn::address_book::BookFault;
 use crate::msn::command::{ErrorCode, SignOut};
 use crate::msn::session::{InviteFailure, LoginFailure, SendFailure, SessionError};
 use crate::msn::sso::TokenFailure;
@@ -26,6 +27,8 @@ pub enum ConnectError {
     Session(#[from] SessionError),
     #[error(transparent)]
     Ticket(#[from] TicketError),
+    #[error(transparent)]
+    Book(#[from] BookError),
 }
 
 impl ConnectError {
@@ -40,7 +43,7 @@ impl ConnectError {
             Self::Session(SessionError::Login(LoginFailure::Rejected)) => true,
             Self::Session(SessionError::SignedOut(SignOut::Elsewhere)) => true,
             Self::Session(SessionError::Refused(ErrorCode(420 | 923 | 924 | 926 | 927))) => true,
-            Self::Ticket(error) => error.needs_owner(),
+            Self::Ticket(error) | Self::Book(BookError::Ticket(error)) => error.needs_owner(),
             _ => false,
         }
     }
@@ -75,6 +78,19 @@ impl TicketError {
         // A page that is not safe is the server's configuration or ours, and can be mended without a word of the owner's.
         matches!(self, Self::Rejected { .. } | Self::Tokens(TokenFailure::Rejected(_)))
     }
+}
+
+/// Why the contact list was not read.
+#[derive(Debug, Error)]
+pub enum BookError {
+    #[error("the bridge does not know where MSN keeps contact lists: its administrator can set msn.nexus")]
+    NoAddress,
+    #[error("the contact list service cannot be reached: {0}")]
+    Unreachable(String),
+    #[error(transparent)]
+    Fault(#[from] BookFault),
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
 }
 
 /// Why a message did not reach anybody.

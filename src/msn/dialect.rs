@@ -1,7 +1,7 @@
 //! The dialects, MSNP8 to MSNP18, and one predicate for each thing in which they differ.
 //!
 //! This is the only place that compares version numbers; encoders, decoders and login states ask it by name.
-//! Source: §3, §4 and §18, checked against the recorded dialogues.
+//! Source: §3, §4, §18 and §32, checked against the recorded dialogues.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,6 +33,16 @@ pub enum SignIn {
     Ticket,
     /// `USR SSO` with a ticket of the token service and a proof.
     Proof,
+}
+
+/// How an account stands in lines of presence (§23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountForm {
+    Bare,
+    /// The number of its network stands behind it.
+    NetworkAfter,
+    /// The number of its network stands in front of it, with a colon.
+    NetworkPrefix,
 }
 
 impl Dialect {
@@ -101,6 +111,42 @@ impl Dialect {
 
     /// An error whose third parameter is a number has a payload of that length.
     pub fn errors_have_payload(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// Contact list and groups are read and changed over SOAP, and told by `ADL` and `RML`; `SYN` and its lines are gone.
+    pub fn has_soap_roster(self) -> bool {
+        self >= Self::Msnp13
+    }
+
+    /// The contact list is asked for by `ABFindContactsPaged`.
+    pub fn roster_is_paged(self) -> bool {
+        self >= Self::Msnp18
+    }
+
+    /// How an account stands in lines of presence.
+    pub fn account_form(self) -> AccountForm {
+        match self {
+            Self::Msnp8 | Self::Msnp9 | Self::Msnp10 | Self::Msnp11 | Self::Msnp12 | Self::Msnp13 => {
+                AccountForm::Bare
+            }
+            Self::Msnp14 | Self::Msnp15 | Self::Msnp16 | Self::Msnp17 => AccountForm::NetworkAfter,
+            Self::Msnp18 => AccountForm::NetworkPrefix,
+        }
+    }
+
+    /// Capabilities are two numbers with a colon between them.
+    pub fn capabilities_are_pair(self) -> bool {
+        self >= Self::Msnp16
+    }
+
+    /// Who is there already is told by `NLN`, without the number of the `CHG`.
+    pub fn initial_presence_is_nln(self) -> bool {
+        self >= Self::Msnp18
+    }
+
+    /// `XFR` and `RNG` end in a host of the network, from MSNP14 on with a number behind it.
+    pub fn tail_has_unified_host(self) -> bool {
         self >= Self::Msnp13
     }
 

@@ -6,6 +6,7 @@
 //! the rules by number (`conf_NNN`) are those of `tests/conformance.md`.
 #![doc = include_str!("commands.md")]
 
+pub mod address_book;
 pub mod challenge;
 pub mod command;
 pub mod dialect;

@@ -204,6 +204,8 @@ pub(super) fn number(command: &ClientCommand) -> Option<TrId> {
         | C::Add { trid, .. }
         | C::Adc { trid, .. }
         | C::Rem { trid, .. }
+        | C::Adl { trid, .. }
+        | C::Rml { trid, .. }
         | C::Rea { trid, .. }
         | C::Prp { trid, .. }
         | C::Sbp { trid, .. }

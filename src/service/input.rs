@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use tokio::sync::oneshot;
 
+use super::book::ShownBook;
 use super::ids::{ConnId, Door};
 use super::mailbox::{OfflineError, Retrieval, Retrieved, StoreRequest};
 use super::outgoing::Outbox;
@@ -27,6 +28,11 @@ pub(super) enum Input {
         sign_in: String,
         password: String,
         reply: oneshot::Sender<Option<Issued>>,
+    },
+    /// The contact list of whoever holds a ticket.
+    Book {
+        ticket: String,
+        reply: oneshot::Sender<Option<ShownBook>>,
     },
     /// Words for somebody who may not be there.
     Store {

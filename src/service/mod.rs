@@ -5,6 +5,8 @@
 //! and `socket`, HTTP in `passport`. Accounts and lists are kept in memory: a service for demos, tests and a private
 //! network, not a public one. Source: [the wire reference](crate::msn).
 
+mod book;
+mod book_page;
 mod call;
 mod connections;
 mod directory;

@@ -57,6 +57,9 @@ fn handle(world: &mut World, outboxes: &mut HashMap<ConnId, Outbox>, input: Inpu
         Input::Ticket { sign_in, password, reply } => {
             let _ = reply.send(world.issue_ticket(now(), &sign_in, &password));
         }
+        Input::Book { ticket, reply } => {
+            let _ = reply.send(world.show_book(&ticket)); // whoever asked may have gone
+        }
         Input::Store { request, reply } => {
             let _ = reply.send(world.store_offline(request)); // whoever asked may have gone
         }

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret;
 use tokio::sync::{mpsc, oneshot};
 
+use super::book_page;
 use super::gateway::Gateway;
 use super::http::{Request, Response};
 use super::input::Input;
@@ -42,6 +43,13 @@ impl Pages {
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/rdr/pprdr.asp") => self.nexus(&request),
             ("GET" | "POST", "/login2.srf") => self.login(&request).await,
+            ("POST", path)
+                if [book_page::BOOK_PATH, book_page::SHARING_PATH]
+                    .iter()
+                    .any(|known| path.eq_ignore_ascii_case(known)) =>
+            {
+                self.book(&request).await
+            }
             ("POST", path) if path.eq_ignore_ascii_case(page::STORE_PATH) => self.store(&request).await,
             ("POST", path) if path.eq_ignore_ascii_case(page::RSI_PATH) => self.retrieve(&request).await,
             ("POST", path) if path.eq_ignore_ascii_case(PATH) => self.gateway.answer(peer, &request).await,
@@ -99,6 +107,16 @@ impl Pages {
         match self.ticket(asked.account.clone(), asked.password.expose_secret().to_owned()).await {
             Ok(Some(issued)) => token::grant(form, &asked, &issued, SystemTime::now().into()),
             Ok(None) => token::refuse(form),
+            Err(Stopped) => unavailable(),
+        }
+    }
+
+    /// A contact list is asked for (§20).
+    async fn book(&self, request: &Request) -> Response {
+        let Some((ticket, question)) = book_page::parse(request) else { return book_page::misunderstand() };
+        match self.ask(|reply| Input::Book { ticket, reply }).await {
+            Ok(Some(book)) => book_page::answer(question, &book, &self.host(request)),
+            Ok(None) => book_page::refuse(),
             Err(Stopped) => unavailable(),
         }
     }

@@ -3,6 +3,7 @@
 //! Knows the lines of every dialect. The rules of the lists are the directory's; presence says who is there to be told.
 
 mod group;
+mod listing;
 mod membership;
 mod property;
 mod sync;
@@ -43,12 +44,25 @@ impl RosterHandler<'_> {
         if matches!(command, ClientCommand::Rem { list: ListKind::Reverse, .. }) {
             return Err(Refusal::Close);
         }
+        match command {
+            ClientCommand::Adl { data, .. } if self.dialect.has_soap_roster() => {
+                return self.told_of_lists(&data);
+            }
+            ClientCommand::Rml { data, .. } if self.dialect.has_soap_roster() => {
+                return self.told_of_removals(&data);
+            }
+            _ => {}
+        }
         self.change(command).map_err(|code| Refusal::Error(self.trid, code))
     }
 
     /// Carries a command out, in the form that the dialect has; the other form is 502.
     fn change(&mut self, command: ClientCommand) -> Result<(), ErrorCode> {
         let guids = self.dialect.has_guids();
+        let stays = matches!(command, ClientCommand::Blp { .. } | ClientCommand::Prp { .. });
+        if self.dialect.has_soap_roster() && !stays {
+            return Err(ErrorCode::COMMAND_DISABLED);
+        }
         match command {
             ClientCommand::Syn { stamp, .. } => self.synchronise(&stamp),
             // Each dialect has one of the two; the other is an error, and nothing worse.

@@ -1,5 +1,6 @@
 //! The rules, command by command, on a clock that only moves when told.
 
+mod books;
 mod clients;
 mod offline;
 mod roster;

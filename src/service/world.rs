@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::book::{self, ShownBook};
 use super::call::CallHandler;
 use super::connections::{Connection, Connections, Stage};
 use super::directory::{AccountLine, Directory};
@@ -183,6 +184,11 @@ impl World {
     /// Tells every session that the service goes down.
     pub(super) fn shut_down(&mut self) {
         self.connections.shut_down();
+    }
+
+    /// The contact list of whoever holds this ticket; `None` for a ticket that is nobody's.
+    pub(super) fn show_book(&self, ticket: &str) -> Option<ShownBook> {
+        book::show(&self.directory, &self.tickets, ticket)
     }
 
     /// Passport's part: a ticket for an account and its password.

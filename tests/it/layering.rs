@@ -235,7 +235,7 @@ const FLOORS: [(&str, Floors); 3] = [
             // What speaks for a client or to it, and what owns the rules: neither knows the other.
             &[&["owner"], &["passport"], &["robot"]],
             &[&["gateway"], &["socket"]],
-            &[&["feed"], &["offline_page"], &["token"]],
+            &[&["feed"], &["offline_page"], &["book_page"], &["token"]],
             &[&["input"], &["quota"], &["soap"], &["tls"]],
             &[&["http"]],
             // The rules, apart from the delivery.
@@ -243,7 +243,7 @@ const FLOORS: [(&str, Floors); 3] = [
             &[&["call"], &["roster"], &["outgoing"]],
             &[&["notice"], &["notifier"]],
             &[&["switchboards"]],
-            &[&["presence"]],
+            &[&["presence"], &["book"]],
             &[&["connections"], &["directory"], &["mailbox"], &["tickets"]],
             &[&["effect"], &["random"], &["refusal"], &["rules"]],
             &[&["error"], &["ids"]],

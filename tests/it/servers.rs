@@ -124,6 +124,7 @@ fn passport(address: &str) -> Passport {
         server: "127.0.0.1:1".parse().unwrap(),
         nexus: format!("http://{address}/rdr/pprdr.asp"),
         token_service: None,
+        address_book: None,
         allow_insecure_login: false,
         dialects: vec![Dialect::Msnp11],
         client: "MSNMSGR".into(),

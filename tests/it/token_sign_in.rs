@@ -17,7 +17,7 @@ use msnbridge::service::{Rules, Service, ServiceConfig, parse_accounts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::plain::{MemoryStorage, PlainBridge, PlainConfig};
+use crate::support::plain::{MemoryStorage, PlainBridge, PlainConfig, Shown};
 use crate::support::within;
 
 const MACHINE: &str = "{a1a1a1a1-0000-4000-8000-00000000000f}";
@@ -28,6 +28,11 @@ async fn service() -> Service {
 }
 
 async fn service_of(accounts: &str) -> Service {
+    service_with(accounts, "").await
+}
+
+/// The same with accounts that answer by themselves.
+async fn service_with(accounts: &str, robots: &str) -> Service {
     let any = "127.0.0.1:0".parse().unwrap();
     let config = ServiceConfig {
         dispatch: None,
@@ -37,7 +42,7 @@ async fn service_of(accounts: &str) -> Service {
         http: any,
         https: None,
         accounts: parse_accounts(accounts).unwrap(),
-        robots: Vec::new(),
+        robots: parse_accounts(robots).unwrap(),
         rules: Rules { dialects: Dialect::ALL.to_vec(), ..Rules::default() },
         public_host: None,
     };
@@ -154,6 +159,8 @@ fn settings(service: &Service, dialect: Dialect) -> PlainConfig {
     let addresses = &service.addresses;
     let mut config = PlainConfig::new(&addresses.notification.to_string(), &addresses.nexus());
     config.msn.token_service = Some(format!("http://{}/RST.srf", addresses.http).parse().unwrap());
+    config.msn.address_book =
+        Some(format!("http://{}/abservice/abservice.asmx", addresses.http).parse().unwrap());
     config.msn.dialects = vec![dialect];
     config
 }
@@ -181,5 +188,32 @@ async fn an_owner_hears_why_the_token_service_gave_nothing() {
     config.msn.token_service = Some(format!("http://{nobody}/RST.srf").parse().unwrap());
     let bridge = PlainBridge::start(directory.path(), config).await;
     bridge.line("the sign-in page cannot be reached").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_contact_list_by_soap_makes_contacts_that_see_ring_and_are_written_to() {
+    let service = service_with("alice@example.com,alice-pw,Alice\n", "rob@example.com,rob-pw,Rob\n").await;
+    let directory = tempfile::tempdir().unwrap();
+    let bridge = PlainBridge::start(directory.path(), settings(&service, Dialect::Msnp15)).await;
+    bridge.signed_in().await;
+    // Rob greets whoever is on both lists and seen online: the lists were told, and the status.
+    let greeted = |shown: &Shown| matches!(shown, Shown::Line { author, conversation, .. } if author == "Rob" && conversation == "rob@example.com");
+    bridge.until("Rob to greet", greeted).await;
+    let said = bridge.say("rob@example.com", "are you there?").await;
+    bridge.outcome(&said, "delivered").await;
+    bridge.line("are you there?").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_contact_list_that_cannot_be_read_is_asked_for_again_later_with_a_reason() {
+    let service = service_of("alice@example.com,alice-pw,Alice\n").await;
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = settings(&service, Dialect::Msnp15);
+    config.msn.address_book = Some(format!("http://{nobody}/abservice/abservice.asmx").parse().unwrap());
+    let bridge = PlainBridge::start(directory.path(), config).await;
+    bridge.line("the contact list service cannot be reached").await;
     service.stop().await;
 }

@@ -203,6 +203,7 @@ impl PlainConfig {
             server: server.parse().expect("an address"),
             nexus: nexus.to_owned(),
             token_service: None,
+            address_book: None,
             allow_insecure_login: false,
             dialects: vec![Dialect::Msnp11],
             client: "MSNMSGR".into(),

@@ -10,6 +10,8 @@ use crate::msn::dialect::Dialect;
 use crate::msn::ids::HostPort;
 use crate::service::{AccountLine, parse_accounts, parse_public_host};
 
+/// Where servers keep contact lists.
+const ADDRESS_BOOK: &str = "/abservice/abservice.asmx";
 /// Most sign-ins a second that can be asked for.
 const MAX_SIGN_INS: u32 = 10_000;
 
@@ -25,11 +27,13 @@ impl Config {
         let server = section.check_server(&self.service)?;
         let nexus = section.check_nexus(&self.service)?;
         let token_service = section.check_token_service(&nexus)?;
+        let address_book = beside(&nexus, ADDRESS_BOOK);
         section.check_client()?;
         let config = MsnConfig {
             server,
             nexus,
             token_service,
+            address_book,
             allow_insecure_login: section.allow_insecure_login,
             dialects,
             client: section.client.clone(),
@@ -51,6 +55,11 @@ impl Config {
             if embedded { MsnServer::Embedded(self.service.read_accounts()?) } else { MsnServer::Elsewhere };
         Ok((config, server))
     }
+}
+
+/// The path of a page that is where the nexus is.
+fn beside(nexus: &str, path: &str) -> Option<reqwest::Url> {
+    reqwest::Url::parse(nexus).and_then(|nexus| nexus.join(path)).ok()
 }
 
 impl MsnSection {
@@ -97,9 +106,8 @@ impl MsnSection {
 
     /// Where the nexus is, if nothing else is said: a server has its sign-in pages in one place.
     fn check_token_service(&self, nexus: &str) -> Result<Option<reqwest::Url>, ConfigError> {
-        let own = || reqwest::Url::parse(nexus).and_then(|nexus| nexus.join("/RST.srf")).ok();
         if self.token_service.is_empty() {
-            return Ok(own());
+            return Ok(beside(nexus, "/RST.srf"));
         }
         let url = reqwest::Url::parse(&self.token_service).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());

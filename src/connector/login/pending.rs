@@ -7,13 +7,17 @@ use std::collections::HashMap;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::connector::error::TicketError;
+use crate::connector::error::{BookError, TicketError};
 use crate::connector::handle::Assignment;
+use crate::connector::net::session_tokens::SessionTokens;
+use crate::msn::address_book::AddressBook;
 use crate::msn::endpoint::MachineId;
 use crate::msn::ids::{Ticket, TrId};
 use crate::msn::session::ChangeHandle;
 
 type Trial = Option<BoxFuture<'static, bool>>;
+/// The contact list, where it is read over SOAP.
+pub(in crate::connector) type Book = Option<BoxFuture<'static, Result<AddressBook, BookError>>>;
 /// The tickets of the token service, and the name of this place.
 pub(in crate::connector) type Tokens =
     Option<BoxFuture<'static, Result<(crate::msn::sso::Tokens, MachineId), TicketError>>>;
@@ -24,6 +28,9 @@ pub(in crate::connector) type Tickets = Option<BoxFuture<'static, Result<Ticket,
 pub(in crate::connector) struct UnderWay {
     pub(in crate::connector) tickets: Tickets,
     pub(in crate::connector) tokens: Tokens,
+    /// Where the tickets of this session come from, once it has signed in by them.
+    pub(in crate::connector) session_tokens: Option<SessionTokens>,
+    pub(in crate::connector) book: Book,
     boards: HashMap<TrId, oneshot::Sender<Assignment>>,
     /// Those who wait for changes of the lists.
     pub(in crate::connector) changes: HashMap<ChangeHandle, oneshot::Sender<Result<(), String>>>,
@@ -62,6 +69,7 @@ impl UnderWay {
         tokio::select! {
             works = answer(&mut self.trial) => Answer::Tried(works),
             ticket = answer(&mut self.tickets) => Answer::Ticket(ticket),
+            book = answer(&mut self.book) => Answer::Book(book.map(Box::new)),
             tokens = answer(&mut self.tokens) => Answer::Tokens(tokens.map(Box::new)),
         }
     }
@@ -72,6 +80,7 @@ pub(in crate::connector) enum Answer {
     /// Whether a switchboard could be entered.
     Tried(bool),
     Ticket(Result<Ticket, TicketError>),
+    Book(Result<Box<AddressBook>, BookError>),
     Tokens(Result<Box<(crate::msn::sso::Tokens, MachineId)>, TicketError>),
 }
 

@@ -172,6 +172,10 @@ impl LoginTask {
                 self.offline.has_ticket(&ticket);
                 pump.machine.provide_ticket(now(), ticket);
             }
+            Answer::Book(book) => {
+                let book = book.map_err(|error| End::Failed(error.into()))?;
+                pump.machine.provide_book(now(), *book);
+            }
             Answer::Tokens(tokens) => {
                 let (tokens, machine) = *tokens.map_err(|error| End::Failed(error.into()))?;
                 pump.machine.provide_tokens(now(), &tokens, rand::random(), &machine);

@@ -59,6 +59,7 @@ pub(in crate::connector) fn config() -> MsnConfig {
         server: HostPort { host: "msn.invalid".into(), port: 1863 },
         nexus: "https://msn.invalid/".into(),
         token_service: None,
+        address_book: None,
         allow_insecure_login: false,
         dialects: vec![Dialect::Msnp11],
         client: "MSNMSGR".into(),

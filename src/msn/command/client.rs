@@ -125,6 +125,16 @@ pub enum ClientCommand {
         trid: TrId,
         list: String,
     },
+    /// `ADL`: whom the lists name, in part or at first (§21).
+    Adl {
+        trid: TrId,
+        data: Bytes,
+    },
+    /// `RML`: who is taken off lists.
+    Rml {
+        trid: TrId,
+        data: Bytes,
+    },
     Chg {
         trid: TrId,
         status: Status,

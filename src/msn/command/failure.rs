@@ -24,6 +24,10 @@ impl ErrorCode {
     pub const ALREADY_LOGGED_IN: Self = Self(207);
     /// `CAL` of a bad name, or `ADC` of an account that does not exist.
     pub const INVALID_ACCOUNT: Self = Self(208);
+    /// `ADL` or `RML` with a domain that has nobody in it; the server closes.
+    pub const EMPTY_DOMAIN: Self = Self(240);
+    /// `ADL` or `RML` that cannot be read, or names lists that are not a client's; the server closes.
+    pub const BAD_LISTING: Self = Self(241);
     /// `REA` or `PRP MFN`: words that are banned, a name that is too long, a passport that is not verified.
     pub const NAME_NOT_ALLOWED: Self = Self(209);
     /// `ADD` or `ADC` onto a list that takes no more.

@@ -4,6 +4,7 @@
 //! and where a ticket comes from.
 
 use super::{ClientCommand, Context, Decoded, Link, ServerCommand};
+use crate::msn::dialect::{AccountForm, Dialect};
 use crate::msn::ids::{Cookie, Email, Ticket, TrId};
 use crate::msn::wire::{Args, DecodeError, Encoder, UrlText};
 
@@ -183,7 +184,16 @@ fn xfr_reply(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
     }
 }
 
-pub(super) fn encode_server(command: &ServerCommand) -> Option<Vec<u8>> {
+/// What ends a line about a switchboard, from MSNP13 on.
+pub(super) fn unified_host(dialect: Dialect) -> &'static [&'static str] {
+    match (dialect.tail_has_unified_host(), dialect.account_form()) {
+        (false, _) => &[],
+        (true, AccountForm::Bare) => &["U", "messenger.msn.com"],
+        (true, AccountForm::NetworkAfter | AccountForm::NetworkPrefix) => &["U", "messenger.msn.com", "1"],
+    }
+}
+
+pub(super) fn encode_server(command: &ServerCommand, dialect: Dialect) -> Option<Vec<u8>> {
     Some(match command {
         ServerCommand::Ver { trid, versions } => Encoder::new("VER").arg(trid).args(versions).line(),
         ServerCommand::Cvr { trid, rest } => Encoder::new("CVR").arg(trid).args(rest).line(),
@@ -205,7 +215,8 @@ pub(super) fn encode_server(command: &ServerCommand) -> Option<Vec<u8>> {
             Encoder::new("XFR").arg(trid).arg("NS").arg(server).args(rest).line()
         }
         ServerCommand::XfrSwitchboard { trid, board, cookie } => {
-            Encoder::new("XFR").arg(trid).arg("SB").arg(board).arg("CKI").arg(cookie.expose()).line()
+            let line = Encoder::new("XFR").arg(trid).arg("SB").arg(board).arg("CKI").arg(cookie.expose());
+            line.args(unified_host(dialect)).line()
         }
         ServerCommand::Sbs { rest } => Encoder::new("SBS").args(rest).line(),
         _ => return None,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ClientCommand, Decoded, ServerCommand};
-use crate::msn::dialect::Dialect;
+use crate::msn::dialect::{AccountForm, Dialect};
 use crate::msn::ids::{Capabilities, Email, InvalidToken};
 use crate::msn::wire::{Args, DecodeError, Encoder, UrlText};
 
@@ -121,14 +121,14 @@ pub(super) fn encode_client(command: &ClientCommand) -> Option<Vec<u8>> {
     })
 }
 
-pub(super) fn decode_server(verb: &str, args: &mut Args<'_>) -> Decoded<ServerCommand> {
+pub(super) fn decode_server(verb: &str, args: &mut Args<'_>, dialect: Dialect) -> Decoded<ServerCommand> {
     Some(match verb {
         "CHG" => chg_reply(args),
-        "ILN" => iln(args),
-        "NLN" => presence(args).map(|presence| ServerCommand::Nln { presence }),
-        "FLN" => args.email().map(|email| ServerCommand::Fln { email }),
+        "ILN" => iln(args, dialect),
+        "NLN" => presence(args, dialect).map(|presence| ServerCommand::Nln { presence }),
+        "FLN" => account(args, dialect).map(|email| ServerCommand::Fln { email }),
         "UUX" => args.trid().map(|trid| ServerCommand::Uux { trid }),
-        "UBX" => ubx(args),
+        "UBX" => ubx(args, dialect),
         _ => return None,
     })
 }
@@ -140,22 +140,31 @@ fn chg_reply(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
     Ok(ServerCommand::Chg { trid, status, capabilities, object: object(args.optional()) })
 }
 
-fn iln(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
+fn iln(args: &mut Args<'_>, dialect: Dialect) -> Result<ServerCommand, DecodeError> {
     let trid = args.trid()?;
-    Ok(ServerCommand::Iln { trid, presence: presence(args)? })
+    Ok(ServerCommand::Iln { trid, presence: presence(args, dialect)? })
 }
 
-fn presence(args: &mut Args<'_>) -> Result<Presence, DecodeError> {
-    let status = args.parse("status")?;
+/// An account, and the number of its network where one stands behind it.
+fn account(args: &mut Args<'_>, dialect: Dialect) -> Result<Email, DecodeError> {
     let email = args.email()?;
+    if dialect.account_form() == AccountForm::NetworkAfter {
+        args.optional();
+    }
+    Ok(email)
+}
+
+fn presence(args: &mut Args<'_>, dialect: Dialect) -> Result<Presence, DecodeError> {
+    let status = args.parse("status")?;
+    let email = account(args, dialect)?;
     let name = args.text("display name")?;
     // Servers send any number here, or none; a bad one says nothing about who is online.
     let capabilities = args.optional().and_then(|token| token.parse().ok());
     Ok(Presence { status, email, name, capabilities, object: object(args.optional()) })
 }
 
-fn ubx(args: &mut Args<'_>) -> Result<ServerCommand, DecodeError> {
-    Ok(ServerCommand::Ubx { email: args.email()?, data: args.payload()? })
+fn ubx(args: &mut Args<'_>, dialect: Dialect) -> Result<ServerCommand, DecodeError> {
+    Ok(ServerCommand::Ubx { email: account(args, dialect)?, data: args.payload()? })
 }
 
 pub(super) fn encode_server(command: &ServerCommand, dialect: Dialect) -> Option<Vec<u8>> {
@@ -164,20 +173,41 @@ pub(super) fn encode_server(command: &ServerCommand, dialect: Dialect) -> Option
             let object = object.as_ref().filter(|_| dialect.has_msn_objects());
             Encoder::new("CHG").arg(trid).arg(status).arg_if(*capabilities).arg_if(object).line()
         }
-        ServerCommand::Iln { trid, presence } => {
+        ServerCommand::Iln { trid, presence } if !dialect.initial_presence_is_nln() => {
             encode_presence(Encoder::new("ILN").arg(trid), presence, dialect)
         }
+        ServerCommand::Iln { presence, .. } => encode_presence(Encoder::new("NLN"), presence, dialect),
         ServerCommand::Nln { presence } => encode_presence(Encoder::new("NLN"), presence, dialect),
-        ServerCommand::Fln { email } => Encoder::new("FLN").arg(email).line(),
+        ServerCommand::Fln { email } => {
+            let none = capabilities(Capabilities::default(), dialect);
+            let none = (dialect.account_form() != AccountForm::Bare).then_some(none);
+            with_account(Encoder::new("FLN"), email, dialect).arg_if(none).line()
+        }
         ServerCommand::Uux { trid } => Encoder::new("UUX").arg(trid).payload(b""),
-        ServerCommand::Ubx { email, data } => Encoder::new("UBX").arg(email).payload(data),
+        ServerCommand::Ubx { email, data } => with_account(Encoder::new("UBX"), email, dialect).payload(data),
         _ => return None,
     })
 }
 
 fn encode_presence(line: Encoder, presence: &Presence, dialect: Dialect) -> Vec<u8> {
-    let capabilities = presence.capabilities.unwrap_or_default();
+    let can = capabilities(presence.capabilities.unwrap_or_default(), dialect);
     let object = presence.object.as_ref().filter(|_| dialect.has_msn_objects());
-    let line = line.arg(presence.status).arg(&presence.email).arg(&presence.name);
-    line.arg(capabilities).arg_if(object).line()
+    let line = with_account(line.arg(presence.status), &presence.email, dialect).arg(&presence.name);
+    line.arg(can).arg_if(object).line()
+}
+
+/// The network of everybody here: Passport.
+const PASSPORT: u32 = 1;
+
+fn with_account(line: Encoder, email: &Email, dialect: Dialect) -> Encoder {
+    match dialect.account_form() {
+        AccountForm::Bare => line.arg(email),
+        AccountForm::NetworkAfter => line.arg(email).arg(PASSPORT),
+        AccountForm::NetworkPrefix => line.arg(format!("{PASSPORT}:{email}")),
+    }
+}
+
+/// The second number is of abilities that came with MSNP16, of which nobody here has any.
+fn capabilities(first: Capabilities, dialect: Dialect) -> String {
+    if dialect.capabilities_are_pair() { format!("{first}:0") } else { first.to_string() }
 }

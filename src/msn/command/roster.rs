@@ -4,6 +4,7 @@
 //! them: a line is read or written, and forgotten.
 
 mod client;
+mod listing;
 mod server;
 
 use std::fmt;

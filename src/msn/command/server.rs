@@ -128,6 +128,16 @@ pub enum ServerCommand {
         trid: TrId,
         rest: Vec<String>,
     },
+    /// `ADL`: that the lists are taken, or that others put us onto theirs (§20.4).
+    Adl {
+        trid: TrId,
+        data: Option<Bytes>,
+    },
+    /// `RML`: that lists are shorter, or that others took us off theirs.
+    Rml {
+        trid: TrId,
+        data: Option<Bytes>,
+    },
     Chg {
         trid: TrId,
         status: Status,
@@ -248,7 +258,7 @@ impl ServerCommand {
         let decoded = failure::decode(frame.verb, &mut args)
             .or_else(|| handshake::decode_server(verb, &mut args, context))
             .or_else(|| roster::decode_server(frame.verb, &mut args, context))
-            .or_else(|| presence::decode_server(verb, &mut args))
+            .or_else(|| presence::decode_server(verb, &mut args, context.dialect))
             .or_else(|| upkeep::decode_server(verb, &mut args))
             .or_else(|| call::decode_server(verb, &mut args, context));
         decoded.unwrap_or_else(|| Ok(Self::Unknown(frame.clone())))
@@ -257,7 +267,7 @@ impl ServerCommand {
     /// The bytes on the wire, line end and payload included; nothing for what is unknown.
     pub fn encode(&self, dialect: Dialect) -> Vec<u8> {
         failure::encode(self)
-            .or_else(|| handshake::encode_server(self))
+            .or_else(|| handshake::encode_server(self, dialect))
             .or_else(|| roster::encode_server(self, dialect))
             .or_else(|| presence::encode_server(self, dialect))
             .or_else(|| upkeep::encode_server(self))

@@ -135,3 +135,63 @@ fn session_numbers_that_are_hexadecimal_and_names_that_are_raw_utf8_are_read() {
     assert_eq!(session.0, "63cd338ddc47818680b0c9a51326fd0");
     assert_eq!(name.decode(), "Alice ☃");
 }
+
+#[test]
+fn conf_130_presence_is_read_and_written_in_the_form_of_each_dialect() {
+    let capabilities = |pair| if pair { "1342177316:0" } else { "1342177316" };
+    for (dialect, account, pair) in [
+        (Dialect::Msnp12, "bob@example.com", false),
+        (Dialect::Msnp13, "bob@example.com", false),
+        (Dialect::Msnp14, "bob@example.com 1", false),
+        (Dialect::Msnp15, "bob@example.com 1", false),
+        (Dialect::Msnp16, "bob@example.com 1", true),
+        (Dialect::Msnp17, "bob@example.com 1", true),
+        (Dialect::Msnp18, "1:bob@example.com", true),
+    ] {
+        let gone = match (account == "bob@example.com", pair) {
+            (true, _) => "",
+            (false, false) => " 0",
+            (false, true) => " 0:0",
+        };
+        let initial = if dialect == Dialect::Msnp18 { "NLN" } else { "ILN 9" };
+        let can = capabilities(pair);
+        for line in [
+            format!("{initial} BSY {account} Bob%20B {can} %3Cobj%2F%3E\r\n"),
+            format!("NLN NLN {account} Bob {can}\r\n"),
+            format!("FLN {account}{gone}\r\n"),
+            format!("UBX {account} 3\r\n<D>"),
+        ] {
+            let read = server(dialect, Link::Notification, &line);
+            assert_eq!(String::from_utf8(read.encode(dialect)).unwrap(), line, "{dialect}");
+            let whose = match &read {
+                ServerCommand::Iln { presence, .. } | ServerCommand::Nln { presence } => {
+                    assert_eq!(presence.capabilities, Some(Capabilities(1_342_177_316)), "{line}");
+                    presence.email.clone()
+                }
+                ServerCommand::Fln { email } | ServerCommand::Ubx { email, .. } => email.clone(),
+                other => panic!("{line} is {other:?}"),
+            };
+            assert_eq!(whose, Email::parse("bob@example.com").unwrap(), "{line}");
+        }
+        // What is asked for keeps its number where the dialect has one.
+        let presence = server(dialect, Link::Notification, &format!("NLN NLN {account} Bob {can}\r\n"));
+        let ServerCommand::Nln { presence } = presence else { panic!("no presence") };
+        let initial = ServerCommand::Iln { trid: TrId(9), presence }.encode(dialect);
+        assert_eq!(initial.starts_with(b"ILN 9 "), dialect != Dialect::Msnp18);
+    }
+}
+
+#[test]
+fn conf_104_a_reply_about_lists_has_no_payload_and_what_comes_by_itself_has_one() {
+    for line in ["ADL 3 OK\r\n", "RML 3 OK\r\n", "ADL 0 5\r\n<ml/>", "RML 0 0\r\n"] {
+        let read = server(Dialect::Msnp15, Link::Notification, line);
+        let (ServerCommand::Adl { data, .. } | ServerCommand::Rml { data, .. }) = &read else {
+            panic!("{line} is {read:?}")
+        };
+        assert_eq!(data.is_none(), line.ends_with("OK\r\n"), "{line}");
+        assert_eq!(read.encode(Dialect::Msnp15), line.as_bytes());
+    }
+    for line in ["ADL 3 15\r\n<ml l=\"1\"></ml>", "RML 4 5\r\n<ml/>"] {
+        assert_eq!(client(line).unwrap().encode(), line.as_bytes());
+    }
+}

@@ -3,6 +3,7 @@
 //! Knows which part each command belongs to: lists, changes, the own presence, pings, notices. Leaves to its caller:
 //! tickets, opening switchboards, and what to show. Refuses to know what a part keeps.
 
+mod book;
 mod change;
 mod channel;
 mod event;
@@ -49,6 +50,8 @@ pub struct NotificationSession {
     state: State,
     /// When a ticket must be there.
     ticket_by: Option<Instant>,
+    /// When the contact list must be there, where it is read over SOAP.
+    book_by: Option<Instant>,
     lists: Lists,
     changes: Changes,
     presence: OwnPresence,
@@ -85,6 +88,7 @@ impl NotificationSession {
             channel,
             state: State::SigningIn(login),
             ticket_by: None,
+            book_by: None,
             presence: OwnPresence {
                 status: start.status,
                 capabilities: start.capabilities,
@@ -157,6 +161,8 @@ impl NotificationSession {
                 let name = name.decode();
                 channel.emit(Event::Rung { session, board, cookie, email, name });
             }
+            ServerCommand::Adl { trid, data } => self.handle_listing(trid, data.as_deref(), true),
+            ServerCommand::Rml { trid, data } => self.handle_listing(trid, data.as_deref(), false),
             other => self.handle_lists(now, other),
         }
         Ok(())
@@ -289,6 +295,9 @@ impl Machine for NotificationSession {
         if self.ticket_by.is_some_and(|deadline| deadline <= now) {
             return Err(SessionError::TimedOut("the question for a ticket"));
         }
+        if self.book_by.is_some_and(|deadline| deadline <= now) {
+            return Err(SessionError::TimedOut("the question for the contact list"));
+        }
         if self.lists.sync.take_given_up(now) {
             self.lists_ready(now);
         }
@@ -311,6 +320,7 @@ impl Machine for NotificationSession {
             self.channel.pending.deadline(),
             self.keep_alive.deadline(),
             self.ticket_by,
+            self.book_by,
             self.lists.sync.deadline(),
         ];
         deadlines.into_iter().flatten().min()

@@ -124,6 +124,14 @@ impl Roster {
         }
     }
 
+    /// Another list in the place of this one: everybody on it, and the groups with their names.
+    pub(super) fn replace(&mut self, contacts: Vec<ContactEntry>, groups: Vec<(GroupId, String)>) {
+        self.contacts.clear();
+        self.groups = groups.into_iter().take(MAX_CONTACTS).collect();
+        self.regrouped = true;
+        contacts.into_iter().for_each(|entry| self.insert(entry));
+    }
+
     /// Whether groups changed since this was asked last.
     pub(super) fn take_regrouped(&mut self) -> bool {
         std::mem::take(&mut self.regrouped)

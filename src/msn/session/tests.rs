@@ -1,5 +1,6 @@
 //! Dialogues with a scripted server, on a clock that only moves when told.
 
+mod books;
 mod changes;
 mod listeners;
 mod silence;

@@ -1,11 +1,13 @@
-//! `ADD`, `ADC` and `REM`: onto a list and off it, into a group and out of it, and what the other side is told (§3.3, §3.4).
+//! `ADD`, `ADC` and `REM`, `ADL` and `RML`: onto a list and off it, into a group and out of it, and what the other side is told (§3.3, §3.4).
 //!
 //! Knows the answers of each dialect. Whether somebody may be added or is there to be removed, the account knows.
 
 use super::RosterHandler;
+use super::listing::{self, told_by};
 use crate::msn::command::{ErrorCode, ListKind, ServerCommand};
 use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::wire::UrlText;
+use crate::service::refusal::Refusal;
 
 /// What somebody is added with. The address or the id says whom, the address first.
 pub(super) struct Addition {
@@ -88,6 +90,7 @@ impl RosterHandler<'_> {
         let Some((conn, version)) = self.bump_other(contact) else { return };
         let (trid, list, email) = (TrId(0), ListKind::Reverse, self.owner.clone());
         let line = match version {
+            None if self.connections.dialect(conn).has_soap_roster() => told_by(&email, name.as_ref(), true),
             None => ServerCommand::Adc { trid, list, email: Some(email), name, contact: None, group: None },
             Some(version) => ServerCommand::Add { trid, list, version, email, name, group: None },
         };
@@ -140,7 +143,59 @@ impl RosterHandler<'_> {
         other.removed_by(&self.owner);
         let Some((conn, version)) = self.bump_other(contact) else { return };
         let (list, target) = (ListKind::Reverse, self.owner.to_string());
-        let line = ServerCommand::Rem { trid: TrId(0), list, version, target, group: None };
+        let line = match self.connections.dialect(conn).has_soap_roster() {
+            true => told_by(&self.owner, None, false),
+            false => ServerCommand::Rem { trid: TrId(0), list, version, target, group: None },
+        };
         self.connections.send(conn, line);
+    }
+
+    /// `ADL`: the initial lists are taken as they are told, which is how they are kept; later ones put people onto lists.
+    ///
+    /// # Errors
+    /// 240 or 241 and the end for what cannot be read or names lists that are not a client's, 208 for an account that there is
+    /// not.
+    pub(super) fn told_of_lists(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        let trid = self.trid;
+        let (is_initial, listed) = listing::read(data).map_err(|code| Refusal::Fatal(trid, code))?;
+        let is_known = |email: &Email| self.directory.get(email).is_some();
+        if !is_initial && !listed.iter().all(|listing| is_known(&listing.email)) {
+            return Err(Refusal::Error(trid, ErrorCode::INVALID_ACCOUNT));
+        }
+        let named = listing::named(&listed).filter(|_| !is_initial);
+        for (list, email) in named {
+            self.enlist(list, &email).map_err(|code| Refusal::Error(trid, code))?;
+        }
+        self.send(ServerCommand::Adl { trid, data: None });
+        Ok(())
+    }
+
+    /// `RML`: off these lists; who is not there is off them already.
+    ///
+    /// # Errors
+    /// 240 or 241 and the end for what cannot be read or names lists that are not a client's.
+    pub(super) fn told_of_removals(&mut self, data: &[u8]) -> Result<(), Refusal> {
+        let trid = self.trid;
+        let (_, listed) = listing::read(data).map_err(|code| Refusal::Fatal(trid, code))?;
+        for (list, email) in listing::named(&listed) {
+            self.unlist(list, &email).map_err(|code| Refusal::Error(trid, code))?;
+        }
+        self.send(ServerCommand::Rml { trid, data: None });
+        Ok(())
+    }
+
+    /// Puts somebody onto a list, without an answer; who is there already stays.
+    fn enlist(&mut self, list: ListKind, contact: &Email) -> Result<(), ErrorCode> {
+        let dialect = self.dialect;
+        let account = self.account()?;
+        if account.lists(contact).has(list) {
+            return Ok(());
+        }
+        account.may_add(list, contact, true, dialect)?;
+        let fresh = self.directory.newly_listed(contact, None, self.random);
+        self.account()?.put(fresh, list, None, dialect);
+        self.bump()?;
+        self.added(list, contact);
+        Ok(())
     }
 }

@@ -9,10 +9,12 @@ use crate::connector::context::names;
 use crate::connector::context::names::BoardName;
 use crate::connector::login::calls::Ring;
 use crate::connector::login::machine_id;
-use crate::connector::login::pending::{Tickets, Tokens, UnderWay};
+use crate::connector::login::pending::{Book, Tickets, UnderWay};
 use crate::connector::login::task::LoginTask;
 use crate::connector::login::{notices, oim};
+use crate::connector::net::address_book::BookReader;
 use crate::connector::net::pump::Pump;
+use crate::connector::net::session_tokens::SessionTokens;
 use crate::connector::translate::convert;
 use crate::msn::command::{ListKind, Status};
 use crate::msn::ids::Email;
@@ -41,7 +43,8 @@ impl LoginTask {
         match event {
             Event::Redirected(server) => return Next::Redirected(server),
             Event::TicketWanted { policy } => under_way.tickets = self.ticket(policy),
-            Event::TokensWanted { policy } => under_way.tokens = self.tokens(policy),
+            Event::TokensWanted { policy } => self.tokens(under_way, policy),
+            Event::BookWanted { is_paged } => under_way.book = self.book(under_way, is_paged),
             Event::OfflineMessages(waiting) => {
                 let notice = self.offline.fetch(&self.shared, &self.login, waiting);
                 self.notify_owner(notice).await;
@@ -139,12 +142,25 @@ impl LoginTask {
     }
 
     /// The tickets of the token service. The name of this place must be on disk before it is told to anybody.
-    fn tokens(&self, policy: String) -> Tokens {
-        let (shared, login, email) = (self.shared.clone(), self.login.clone(), self.email()?);
-        let password = self.credentials.password.clone();
-        Some(Box::pin(async move {
+    fn tokens(&self, under_way: &mut UnderWay, policy: String) {
+        let Some(email) = self.email() else { return };
+        let (shared, login) = (self.shared.clone(), self.login.clone());
+        let tokens =
+            SessionTokens::new(shared.tokens.clone(), email, self.credentials.password.clone(), policy);
+        under_way.session_tokens = Some(tokens.clone());
+        under_way.tokens = Some(Box::pin(async move {
             let machine = machine_id::ensure(&*shared.storage, &login).await?;
-            Ok((shared.tokens.tokens(&email, &password, &policy).await?, machine))
+            Ok((tokens.all().await?, machine))
+        }));
+    }
+
+    /// The contact list, read with the tickets of this session.
+    fn book(&self, under_way: &UnderWay, is_paged: bool) -> Book {
+        let (tokens, email, shared) = (under_way.session_tokens.clone()?, self.email()?, self.shared.clone());
+        Some(Box::pin(async move {
+            let client = shared.passport.client();
+            let reader = BookReader::new(client, &shared.config, &email, tokens).await?;
+            reader.read(is_paged).await
         }))
     }
 

@@ -4,7 +4,7 @@
 //! of a session and the service do (§3.3).
 
 use super::super::{ClientCommand, Decoded};
-use super::SyncStamp;
+use super::{SyncStamp, listing};
 use crate::msn::ids::{ContactId, Email, GroupId};
 use crate::msn::wire::{Args, DecodeError, Encoder, UrlText};
 
@@ -23,7 +23,7 @@ pub(in super::super) fn decode_client(verb: &str, args: &mut Args<'_>) -> Decode
         "GTC" => setting(args).map(|(trid, setting)| ClientCommand::Gtc { trid, setting }),
         "BLP" => setting(args).map(|(trid, setting)| ClientCommand::Blp { trid, setting }),
         "LST" => setting(args).map(|(trid, list)| ClientCommand::Lst { trid, list }),
-        _ => return None,
+        _ => return listing::decode_client(verb, args),
     })
 }
 
@@ -190,7 +190,7 @@ pub(in super::super) fn encode_client(command: &ClientCommand) -> Option<Vec<u8>
         ClientCommand::Gtc { trid, setting } => Encoder::new("GTC").arg(trid).arg(setting).line(),
         ClientCommand::Blp { trid, setting } => Encoder::new("BLP").arg(trid).arg(setting).line(),
         ClientCommand::Lst { trid, list } => Encoder::new("LST").arg(trid).arg(list).line(),
-        _ => return None,
+        other => return listing::encode_client(other),
     })
 }
 

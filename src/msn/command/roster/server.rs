@@ -5,7 +5,7 @@
 
 use super::super::{Context, Decoded, ServerCommand};
 use super::client::{ContactFields, contact_fields, encode_stamp};
-use super::{ContactEntry, ListMask, SyncStamp};
+use super::{ContactEntry, ListMask, SyncStamp, listing};
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::{ContactId, Email, GroupId, TrId};
 use crate::msn::wire::{Args, DecodeError, DecodeErrorKind, Encoder, Verb};
@@ -33,7 +33,7 @@ pub(in super::super) fn decode_server(
         "ADG" | "REG" | "RMG" => {
             args.trid().map(|trid| ServerCommand::Group { verb, trid, rest: args.remaining() })
         }
-        _ => return None,
+        other => return listing::decode_server(other, args),
     })
 }
 
@@ -212,7 +212,7 @@ fn encode_change(command: &ServerCommand) -> Option<Vec<u8>> {
         ServerCommand::Rea { trid, version, email, name } => {
             Encoder::new("REA").arg(trid).arg(version).arg(email).arg(name).line()
         }
-        _ => return None,
+        other => return listing::encode_server(other),
     })
 }
 

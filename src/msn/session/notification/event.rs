@@ -26,6 +26,10 @@ pub enum NotificationEvent {
     TokensWanted {
         policy: String,
     },
+    /// Read the contact list, in pages or at once, and call [`super::NotificationSession::provide_book`].
+    BookWanted {
+        is_paged: bool,
+    },
     SignedIn {
         dialect: Dialect,
     },

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::channel::Channel;
 use super::event::NotificationEvent as Event;
+use crate::msn::address_book::AddressBook;
 use crate::msn::command::{ListKind, ServerCommand};
 use crate::msn::ids::{ContactId, Email, TrId};
 use crate::msn::message::PersonalMessage;
@@ -34,6 +35,32 @@ impl Lists {
     pub(super) fn learn_name(&mut self, name: &UrlText, channel: &mut Channel) {
         self.name = name.decode();
         channel.emit(Event::NameLearned(self.name.clone()));
+    }
+
+    /// The whole contact list, as it was read over SOAP.
+    pub(super) fn take_book(&mut self, now: Instant, book: AddressBook, channel: &mut Channel) {
+        let AddressBook { name, strangers_allowed, asks, groups, contacts } = book;
+        self.roster.replace(contacts, groups);
+        self.roster.settings.strangers_allowed = strangers_allowed;
+        self.roster.settings.asks = asks;
+        if let Some(name) = name {
+            self.learn_name(&UrlText::encode(&name), channel);
+        }
+        // Nothing of it is still awaited.
+        self.sync.answered(now, None);
+    }
+
+    /// Somebody has us on their list now; who is known to have is not told again.
+    pub(super) fn added_by(&mut self, email: &Email, name: Option<&UrlText>, channel: &mut Channel) {
+        let is_known = self.roster.contact(email).is_some_and(|known| known.lists.has(ListKind::Reverse));
+        if !is_known {
+            self.added(TrId(0), ListKind::Reverse, email, (name, None), channel);
+        }
+    }
+
+    /// Somebody has us on their list no more.
+    pub(super) fn removed_by(&mut self, email: &Email, channel: &mut Channel) {
+        self.removed(ListKind::Reverse, email.as_str(), channel);
     }
 
     /// Applies a command. `is_step`: the reply answers a step of the own change, which is applied by itself.

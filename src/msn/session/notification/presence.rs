@@ -28,7 +28,7 @@ impl OwnPresence {
         if std::mem::replace(&mut self.is_announced, true) {
             return;
         }
-        if channel.dialect().has_personal_message() {
+        if channel.dialect().has_personal_message() && !channel.dialect().pushes_policies() {
             let file = |trid| ClientCommand::Gcf { trid, file: "Shields.xml".into() };
             channel.request(now, Request::Quiet("GCF"), file);
         }

@@ -87,6 +87,9 @@ impl NotificationSession {
         self.keep_alive.begin(now);
         let dialect = self.dialect();
         self.channel.emit(Event::SignedIn { dialect });
+        if dialect.has_soap_roster() {
+            return self.want_book(now);
+        }
         let stamp = self.lists.roster.request_stamp(dialect);
         self.lists.roster.expect();
         self.lists.sync = Sync::begin(now);
