@@ -185,7 +185,7 @@ impl BookExchange {
         {
             self.cache_keys[service as usize] = kept("CacheKey");
         }
-        self.host = kept("PreferredHostName").or(self.host.take());
+        self.host = kept("PreferredHostName").or_else(|| self.host.take());
     }
 }
 
