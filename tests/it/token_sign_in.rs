@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use msnbridge::bridge::port::storage::{Storage, Table};
+use msnbridge::connector::{OfflinePolicy, OimConfig};
+use msnbridge::msn::challenge::Product;
 use msnbridge::msn::command::Status;
 use msnbridge::msn::dialect::{Dialect, SignIn};
 use msnbridge::msn::endpoint::MachineId;
 use msnbridge::msn::ids::{Capabilities, Email};
 use msnbridge::msn::message::PersonalMessage;
+use msnbridge::msn::oim::{Leaving, LeavingFailure, leave, leaving_result};
 use msnbridge::msn::session::{
     Identity, LoginFailure, Machine, NotificationEvent, NotificationSession, Roster, SessionError, Start,
 };
-use msnbridge::msn::sso::{TokenExchange, TokenFailure, TokenForm, TokenStep, Tokens, token_request};
+use msnbridge::msn::sso::{Domain, TokenExchange, TokenFailure, TokenForm, TokenStep, Tokens, token_request};
 use msnbridge::service::{Rules, Service, ServiceConfig, parse_accounts};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -215,5 +218,64 @@ async fn a_contact_list_that_cannot_be_read_is_asked_for_again_later_with_a_reas
     config.msn.address_book = Some(format!("http://{nobody}/abservice/abservice.asmx").parse().unwrap());
     let bridge = PlainBridge::start(directory.path(), config).await;
     bridge.line("the contact list service cannot be reached").await;
+    service.stop().await;
+}
+
+/// Bob, who is not signed in, leaves words for Alice.
+async fn leave_for_alice(service: &Service, text: &str) {
+    let bob = Email::parse("bob@example.com").unwrap();
+    let form = TokenForm::Rst;
+    let now = "2026-11-26T19:07:49Z".parse().unwrap();
+    let body = token_request(form, &bob, &"bob-pw".into(), "MBI_KEY_OLD", now);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = |url: String, kind: &'static str, action: String, body: String| {
+        let post = client.post(url).header("Content-Type", kind).header("SOAPAction", action).body(body);
+        async move { post.send().await.unwrap().text().await.unwrap() }
+    };
+    let url = format!("http://{}/RST.srf", service.addresses.http);
+    let answer = ask(url, form.content_type(), String::new(), body).await;
+    let Ok(TokenStep::Done(tokens)) = TokenExchange::default().handle(&answer) else { panic!("{answer}") };
+    let ticket = &tokens.get(Domain::Leaving).unwrap().ticket;
+    let product = Product::published("PROD0112J1LW7%NB", Dialect::Msnp11).unwrap();
+    let mut lock_key = String::new();
+    for _ in 0..2 {
+        let request = leave(&Leaving {
+            from: &bob,
+            name: "Bob",
+            to: &alice(),
+            text,
+            ticket,
+            product: &product,
+            lock_key: &lock_key,
+            run: "{3A3BE82C-684D-4F4F-8005-CBE8D4F82BAD}",
+            sequence: 1,
+        });
+        let url = service.addresses.offline_store();
+        let answer = ask(url, "text/xml", request.action, request.body).await;
+        match leaving_result(&answer, &product) {
+            Ok(()) => return,
+            Err(LeavingFailure::LockKey(key)) => lock_key = key,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    panic!("the lock key is not taken");
+}
+
+#[tokio::test]
+async fn words_for_those_who_are_away_are_left_and_fetched_with_the_tickets_of_the_token_service() {
+    let service = service_of("alice@example.com,alice-pw,Alice\nbob@example.com,bob-pw,Bob\n").await;
+    leave_for_alice(&service, "while you were away").await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = settings(&service, Dialect::Msnp15);
+    config.msn.offline = OfflinePolicy::Oim;
+    config.msn.oim = OimConfig {
+        rsi: Some(service.addresses.offline_retrieval().parse().unwrap()),
+        store: Some(service.addresses.offline_store().parse().unwrap()),
+    };
+    let bridge = PlainBridge::start(directory.path(), config).await;
+    bridge.line("while you were away").await;
+    let said = bridge.say("bob@example.com", "for later").await;
+    bridge.outcome(&said, "delivered").await;
+    bridge.line("Your message was left for them").await;
     service.stop().await;
 }

@@ -16,8 +16,10 @@ use thiserror::Error;
 
 use crate::connector::error::TicketError;
 use crate::connector::net::passport::Passport;
+use crate::connector::net::session_tokens::SessionTokens;
 use crate::msn::ids::{Email, Ticket};
 use crate::msn::oim::SoapRequest;
+use crate::msn::sso::Domain;
 pub(in crate::connector) use inbox::Fetching;
 pub(in crate::connector) use outbox::{LeaveError, Outbox};
 
@@ -47,14 +49,23 @@ impl From<reqwest::Error> for OimError {
     }
 }
 
-/// The ticket of a session, and what gets another.
+/// The tickets of a session, and what gets others.
 #[derive(Clone)]
-pub(in crate::connector) struct Tickets {
-    passport: Passport,
-    email: Email,
-    password: SecretString,
-    policy: String,
-    ticket: Arc<Mutex<Option<Ticket>>>,
+pub(in crate::connector) struct Tickets(Source);
+
+#[derive(Clone)]
+enum Source {
+    /// The one ticket of the sign-in page is for everything.
+    Page { passport: Passport, email: Email, password: SecretString, policy: String, ticket: Held },
+    /// The token service has one for each use.
+    Tokens(SessionTokens),
+}
+
+type Held = Arc<Mutex<Option<Ticket>>>;
+
+fn lock(ticket: &Held) -> std::sync::MutexGuard<'_, Option<Ticket>> {
+    // Nothing that holds the lock panics.
+    ticket.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tickets {
@@ -65,29 +76,39 @@ impl Tickets {
         password: SecretString,
         policy: String,
     ) -> Self {
-        Self { passport, email, password, policy, ticket: Arc::default() }
+        Self(Source::Page { passport, email, password, policy, ticket: Arc::default() })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Ticket>> {
-        // Nothing that holds the lock panics.
-        self.ticket.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Those of a session that signed in by the token service.
+    pub(in crate::connector) fn of(tokens: SessionTokens) -> Self {
+        Self(Source::Tokens(tokens))
     }
 
-    /// The newest ticket is the one that works.
-    pub(in crate::connector) fn set(&self, ticket: Ticket) {
-        *self.lock() = Some(ticket);
+    /// The newest ticket of the sign-in page is the one that works.
+    pub(in crate::connector) fn set(&self, new: Ticket) {
+        if let Source::Page { ticket, .. } = &self.0 {
+            *lock(ticket) = Some(new);
+        }
     }
 
-    /// The ticket of the sign-in.
-    fn current(&self) -> Result<Ticket, OimError> {
-        self.lock().clone().ok_or(OimError::NoTicket)
+    /// The ticket of the sign-in for this use.
+    async fn current(&self, domain: Domain) -> Result<Ticket, OimError> {
+        match &self.0 {
+            Source::Page { ticket, .. } => lock(ticket).clone().ok_or(OimError::NoTicket),
+            Source::Tokens(tokens) => Ok(tokens.ticket(domain).await?),
+        }
     }
 
-    /// Asks the sign-in page for another ticket, and keeps that.
-    async fn renew(&self) -> Result<Ticket, OimError> {
-        let ticket = self.passport.ticket(&self.email, &self.password, &self.policy).await?;
-        self.set(ticket.clone());
-        Ok(ticket)
+    /// Asks for another ticket, and keeps that.
+    async fn renew(&self, domain: Domain) -> Result<Ticket, OimError> {
+        match &self.0 {
+            Source::Page { passport, email, password, policy, .. } => {
+                let ticket = passport.ticket(email, password, policy).await?;
+                self.set(ticket.clone());
+                Ok(ticket)
+            }
+            Source::Tokens(tokens) => Ok(tokens.another(domain).await?),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::bridge::port::storage::{Batch, Table, Urgency};
 use crate::bridge::sentence::sentence;
 use crate::msn::ids::Ticket;
 use crate::msn::oim::{self, MailData, OfflineMessage, SoapRequest};
+use crate::msn::sso::Domain;
 use crate::retry::Retry;
 
 /// Attempts before what waits is left for the next sign-in.
@@ -157,13 +158,15 @@ impl Fetching {
     /// Makes a request, once more with a new ticket if the old one is not taken.
     async fn ask(&self, request: impl Fn(&Ticket) -> SoapRequest) -> Result<String, OimError> {
         let client = self.shared.passport.client();
-        let answer = post(&client, &self.url, &request(&self.tickets.current()?)).await?;
+        let ticket = self.tickets.current(Domain::OfflineMessages).await?;
+        let answer = post(&client, &self.url, &request(&ticket)).await?;
         let stale = oim::fault(&answer)
             .is_some_and(|fault| matches!(fault.code.as_str(), "AuthenticationFailed" | "BadContextToken"));
         if !stale {
             return Ok(answer);
         }
-        post(&client, &self.url, &request(&self.tickets.renew().await?)).await
+        let ticket = self.tickets.renew(Domain::OfflineMessages).await?;
+        post(&client, &self.url, &request(&ticket)).await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::msn::challenge::Product;
 use crate::msn::dialect::Dialect;
 use crate::msn::ids::Email;
 use crate::msn::oim::{Leaving, LeavingFailure, leave, leaving_result};
+use crate::msn::sso::Domain;
 
 /// Requests for one message: without a key, with one, and with another ticket.
 const ATTEMPTS: usize = 3;
@@ -67,7 +68,7 @@ impl Outbox {
         text: &str,
     ) -> Result<(), LeaveError> {
         let (run, sequence) = self.next(to);
-        let mut ticket = self.tickets.current()?;
+        let mut ticket = self.tickets.current(Domain::Leaving).await?;
         for _ in 0..ATTEMPTS {
             let leaving = Leaving {
                 from,
@@ -85,7 +86,7 @@ impl Outbox {
                 Ok(()) => return Ok(()),
                 Err(LeavingFailure::LockKey(key)) if key != self.lock_key => self.lock_key = key,
                 Err(LeavingFailure::LockKey(_) | LeavingFailure::Ticket) => {
-                    ticket = self.tickets.renew().await?
+                    ticket = self.tickets.renew(Domain::Leaving).await?
                 }
                 Err(LeavingFailure::Throttled) => return Err(LeaveError::Throttled),
                 Err(LeavingFailure::Unavailable) => return Err(LeaveError::Unavailable),

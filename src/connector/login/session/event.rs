@@ -142,12 +142,13 @@ impl LoginTask {
     }
 
     /// The tickets of the token service. The name of this place must be on disk before it is told to anybody.
-    fn tokens(&self, under_way: &mut UnderWay, policy: String) {
+    fn tokens(&mut self, under_way: &mut UnderWay, policy: String) {
         let Some(email) = self.email() else { return };
         let (shared, login) = (self.shared.clone(), self.login.clone());
         let tokens =
             SessionTokens::new(shared.tokens.clone(), email, self.credentials.password.clone(), policy);
         under_way.session_tokens = Some(tokens.clone());
+        self.offline.begin(&self.shared, oim::Tickets::of(tokens.clone()));
         under_way.tokens = Some(Box::pin(async move {
             let machine = machine_id::ensure(&*shared.storage, &login).await?;
             Ok((tokens.all().await?, machine))
