@@ -176,6 +176,7 @@ async fn what_the_operators_of_a_channel_are_asked_outlives_a_restart() {
     eve.line(" QUIT ").await;
     world.bridge.start().await;
     eve.line(" JOIN ").await;
+    world.bridge.wait_for_log_times("joined nick=\"msnbot\"", 2).await;
     eve.say("#club", "!msn confirm").await;
     world.user.message_with("#club is an end of the conversation now").await;
     let mut call = bob.call("alice@example.com").await;
@@ -183,8 +184,11 @@ async fn what_the_operators_of_a_channel_are_asked_outlives_a_restart() {
     // It is asked no more, and stays.
     world.bridge.kill().await;
     drop(call);
+    // Of several of ours that leave, the bot.
+    eve.line_that("the bot's end", |line| line.starts_with(":msnbot!") && line.contains(" QUIT ")).await;
     world.bridge.start().await;
-    eve.line(":msnbot!").await;
+    eve.line_that("the bot again", |line| line.starts_with(":msnbot!") && line.contains(" JOIN ")).await;
+    world.bridge.wait_for_log_times("joined nick=\"msnbot\"", 3).await;
     let mut call = bob.call("alice@example.com").await;
     three_ways(&mut world, &room, &mut call, &mut eve, "#club", "two").await;
 }
