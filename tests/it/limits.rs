@@ -154,10 +154,13 @@ async fn put(bridge: &Bridge, number: &str, body: serde_json::Value) -> StatusCo
 }
 
 #[tokio::test]
-async fn fault_31_after_a_restart_of_the_homeserver_one_transaction_behind_a_gap_is_sent_back_once() {
+async fn fault_31_after_a_restart_on_either_side_one_transaction_behind_a_gap_is_sent_back_once() {
     let mut world = World::start_up(TempDir::new().unwrap(), "").await;
     let events = || json!({"events": []});
-    assert_eq!(put(&world.bridge, "1000000", events()).await, StatusCode::OK);
+    // What the homeserver wrote down in the moment in which it noted that the bridge is back, it does not send by itself.
+    let refused = StatusCode::INTERNAL_SERVER_ERROR;
+    assert_eq!(put(&world.bridge, "1000000", events()).await, refused, "the bridge was started");
+    assert_eq!(put(&world.bridge, "1000000", events()).await, StatusCode::OK, "once for a start");
     assert_eq!(put(&world.bridge, "1000400", events()).await, StatusCode::OK, "no restart was seen");
     world.synapse.kill().await;
     world.bridge.wait_for_log("the homeserver did not call the bridge").await;
@@ -168,7 +171,7 @@ async fn fault_31_after_a_restart_of_the_homeserver_one_transaction_behind_a_gap
     assert_eq!(put(&world.bridge, "m3000000", events()).await, StatusCode::OK, "that is no number");
     assert_eq!(put(&world.bridge, "3000000", events()).await, StatusCode::OK, "nothing is known before it");
     let behind = json!({"events": [], "ephemeral": [], "de.sorunome.msc2409.to_device": []});
-    assert_eq!(put(&world.bridge, "3000100", behind).await, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(put(&world.bridge, "3000100", behind).await, refused);
     assert_eq!(put(&world.bridge, "3000001", events()).await, StatusCode::OK, "the one that was stranded");
     assert_eq!(put(&world.bridge, "3000100", events()).await, StatusCode::OK, "once for a restart");
     assert_eq!(put(&world.bridge, "3000200", events()).await, StatusCode::OK);

@@ -199,6 +199,7 @@ async fn take(shared: &Shared, name: &str, body: &[u8]) -> Response {
         }
         Err(failure) => {
             tracing::error!(%failure, "a transaction could not be written down; the homeserver will send it again");
+            shared.strands.refused();
             error(StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN", "the bridge's disk failed")
         }
     }

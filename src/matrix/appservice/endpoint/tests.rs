@@ -59,7 +59,7 @@ impl Desk {
     async fn takes(&self, body: String) -> (u16, usize, usize) {
         let before = (self.kept(), self.ephemeral.lock().unwrap().len());
         let status =
-            self.put(&format!("/_matrix/app/v1/transactions/{}", body.len()), Some("a+b"), body).await;
+            self.put(&format!("/_matrix/app/v1/transactions/m{}", body.len()), Some("a+b"), body).await;
         (status, self.kept() - before.0, self.ephemeral.lock().unwrap().len() - before.1)
     }
 }
