@@ -1,8 +1,8 @@
 //! A homeserver that takes what it is sent, answers pings, and passes nothing on: noticed within a minute or so, and where
 //! nobody says anything within ten more.
 //!
-//! Knows who is told (the status, owners once, whoever counts), and when the bot has to type to find out. Refuses to mend it, but for asking the homeserver to call,
-//! which makes some of them go on.
+//! Knows who is told (the status, owners once, whoever counts), and when the bot has to type to find out. Refuses to mend it,
+//! but for asking the homeserver to call, which makes some of them go on.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,6 +17,8 @@ const MAX_ELEMENTS: usize = 200_000;
 const MAX_ATTRIBUTES: usize = 32;
 /// How deep elements may stand in each other.
 const MAX_DEPTH: usize = 32;
+/// Characters of a server's own words that an owner is shown.
+const MAX_WORDS: usize = 300;
 
 /// Why a text is not read as XML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -41,6 +43,12 @@ impl fmt::Debug for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Element").field(&self.name).field(&self.children).finish()
     }
+}
+
+/// A server's own words for people: on one line, without control characters, 300 characters at most.
+pub fn one_line(words: &str) -> String {
+    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect()
 }
 
 impl Element {
@@ -78,6 +86,11 @@ impl Element {
     /// The name behind its prefix.
     pub fn local_name(&self) -> &str {
         local(&self.name)
+    }
+
+    /// The text as an owner is shown it: see [`one_line`].
+    pub fn words(&self) -> String {
+        one_line(self.text())
     }
 
     /// The text directly in it, entities resolved, without blanks around it.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::msn::ids::Ticket;
 use crate::msn::oim::SoapRequest;
-use crate::msn::xml::Element;
+use crate::msn::xml::{Element, one_line};
 
 /// The namespace of every operation.
 pub const NAMESPACE: &str = "http://www.msn.com/webservices/AddressBook";
@@ -18,8 +18,6 @@ const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const APPLICATION: &str = "CFE80F9D-180F-4399-82AB-413F33A1FA11";
 /// Before any change: everything is asked for.
 const NEVER: &str = "0001-01-01T00:00:00.0000000-08:00";
-/// Characters of a server's own words that an owner is shown.
-const MAX_REASON: usize = 300;
 /// Longest key and host that are kept for the next request.
 const MAX_KEPT: usize = 4096;
 
@@ -197,12 +195,6 @@ fn refusal(fault: &Element) -> BookFault {
     match code {
         "BadContextToken" | "passportAuthFail" | "AuthenticationFailed" => BookFault::Ticket,
         "ABDoesNotExist" => BookFault::NoBook,
-        _ => BookFault::Refused(shown(&format!("{code} {words}"))),
+        _ => BookFault::Refused(one_line(&format!("{code} {words}"))),
     }
-}
-
-/// A server's own words, on one line and not too many.
-fn shown(words: &str) -> String {
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
 }

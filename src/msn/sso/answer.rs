@@ -15,8 +15,6 @@ use crate::msn::xml::Element;
 pub const MAX_REDIRECTS: u32 = 5;
 /// A ticket is renewed so long before its end.
 const MARGIN: TimeDelta = TimeDelta::seconds(60);
-/// Characters of a server's own words that an owner is shown.
-const MAX_REASON: usize = 300;
 /// Most tokens that are kept of one answer.
 const MAX_TOKENS: usize = 16;
 
@@ -132,16 +130,10 @@ impl TokenExchange {
         let codes = fault.all("faultcode").chain(fault.all("Value"));
         let mut codes = codes.map(|code| code.text().rsplit(':').next().unwrap_or_default());
         let words = fault.first("faultstring").or_else(|| fault.first("Text"));
-        let words = shown(words.map(Element::text).unwrap_or_default());
+        let words = words.map(Element::words).unwrap_or_default();
         match codes.any(|code| code == "FailedAuthentication") {
             true => Err(TokenFailure::Rejected(words)),
             false => Err(TokenFailure::Refused(words)),
         }
     }
-}
-
-/// A server's own words, on one line and not too many.
-fn shown(words: &str) -> String {
-    let line = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
 }
